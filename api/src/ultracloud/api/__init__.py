@@ -1,0 +1,1 @@
+"""Generated protobuf messages and typed RPC clients of every service."""

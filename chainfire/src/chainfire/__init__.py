@@ -1,0 +1,1 @@
+"""Coordination store that speaks etcd's v3 API."""

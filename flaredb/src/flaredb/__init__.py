@@ -1,0 +1,1 @@
+"""Ordered key-value store for the metadata of every tenant object."""

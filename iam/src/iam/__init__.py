@@ -1,0 +1,1 @@
+"""Organisations, projects, service accounts, roles and signed tokens."""

@@ -1,0 +1,1 @@
+"""Pure words every service shares: faults, ids, names, policy decisions."""

@@ -1,0 +1,1 @@
+"""Golden conversations, a simulated world, hosts in namespaces, processes under test."""

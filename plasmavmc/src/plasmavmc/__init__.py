@@ -1,0 +1,1 @@
+"""Virtual machines: images, flavours, lifecycle, console; and their host agent."""

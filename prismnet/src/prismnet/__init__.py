@@ -1,0 +1,1 @@
+"""Tenant networks: VPC, subnet, port, security group; and their host agent."""

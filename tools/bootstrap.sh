@@ -1,0 +1,96 @@
+#!/bin/sh
+# Prepares a checkout: Debian packages, a virtual environment from hashed pins, the members in it; then runs `tools.dev`.
+# Everything is kept below .venv and .cache; a second run that finds nothing to do takes a few milliseconds.
+set -eu
+
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
+cd "$root"
+venv="$root/.venv"
+
+say() { printf '%s\n' "$*" >&2; }
+
+missing_packages() {
+    while read -r purpose package proof; do
+        case "$purpose" in '#'*|'') continue ;; esac
+        [ -e "$proof" ] || printf '%s ' "$package"
+    done < "$root/tools/packages.debian"
+}
+
+install_packages() {
+    missing=$(missing_packages)
+    [ -n "$missing" ] || return 0
+    line="apt-get update && apt-get install --yes --no-install-recommends $missing"
+    if [ ! -e /etc/debian_version ]; then
+        say "Missing on this machine: $missing"
+        say "This is not Debian: install what these Debian packages hold with your own package manager, or use 'nix develop'."
+        return 0
+    fi
+    if [ "$(id -u)" != 0 ]; then
+        say "Missing Debian packages. Run this once, then again what you ran:"
+        say "    sudo sh -c '$line'"
+        exit 1
+    fi
+    say "Installing Debian packages: $missing"
+    mkdir -p "$root/.cache"
+    # Debian starts what it installs; the quickstart runs its own libvirtd and needs none of the system's.
+    if ! DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 sh -c "$line" > "$root/.cache/apt.log" 2>&1; then
+        say "apt-get failed; its last lines (all of it: $root/.cache/apt.log):"
+        tail -n 15 "$root/.cache/apt.log" >&2
+        exit 1
+    fi
+}
+
+find_python() {
+    for candidate in python3.13 python3.12 python3.11 python3; do
+        command -v "$candidate" > /dev/null 2>&1 || continue
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then
+            printf '%s' "$candidate"
+            return 0
+        fi
+    done
+    say "No Python 3.11 or newer found. On Debian 12: apt-get install python3 python3-venv"
+    exit 1
+}
+
+members() {
+    printf '%s\n' api libs/base libs/wire libs/servicekit libs/testkit chainfire flaredb iam prismnet plasmavmc quickstart
+}
+
+wanted_stamp() {
+    cat requirements-build.lock requirements.lock tools/bootstrap.sh
+    for member in $(members); do cat "$member/pyproject.toml"; done
+    printf '%s' "$root"
+}
+
+install_environment() {
+    stamp=$(wanted_stamp | cksum)
+    if [ -x "$venv/bin/python" ] && [ "$(cat "$venv/.stamp" 2> /dev/null)" = "$stamp" ]; then
+        return 0
+    fi
+    python=$(find_python)
+    say "Setting up the Python environment in .venv (once, about a minute)"
+    mkdir -p "$root/.cache"
+    rm -rf "$venv"
+    "$python" -m venv "$venv"
+    log="$root/.cache/pip.log"
+    set --
+    for member in $(members); do set -- "$@" --editable "$root/$member"; done
+    if ! {
+        "$venv/bin/python" -m pip install --disable-pip-version-check --require-hashes -r requirements-build.lock &&
+            "$venv/bin/python" -m pip install --disable-pip-version-check --require-hashes --no-build-isolation \
+                -r requirements.lock &&
+            "$venv/bin/python" -m pip install --disable-pip-version-check --no-deps --no-build-isolation "$@"
+    } > "$log" 2>&1; then
+        say "pip failed; its last lines (all of it: $log):"
+        tail -n 15 "$log" >&2
+        exit 1
+    fi
+    printf '%s' "$stamp" > "$venv/.stamp"
+}
+
+case "${1:-}" in
+    '' | help | -h | --help) [ -x "$venv/bin/python" ] || { cat "$root/tools/usage.txt"; exit 0; } ;;
+    *) install_packages ;;
+esac
+install_environment
+exec "$venv/bin/python" -m tools.dev "$@"
