@@ -1,7 +1,8 @@
 """Make the Python stubs of `api/proto`: messages by protoc, typed clients and servers by us.
 
 grpcio's own stubs tie callers to grpcio and know no types; ours are written against `ultracloud.api.rpc`, so a channel
-of our own can take grpcio's place and mypy checks every call. `./dev check` runs this into a scratch folder and compares.
+of our own can take grpcio's place and mypy checks every call. `./dev check` compares what it
+makes with the tree.
 
 Source: protobuf's FileDescriptorSet; style.md 16.
 """
