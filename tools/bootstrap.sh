@@ -9,22 +9,24 @@ venv="$root/.venv"
 
 say() { printf '%s\n' "$*" >&2; }
 
+wanted_packages() { sed -n 's/^[a-z][a-z]* //p' "$root/tools/packages.debian"; }
+
 missing_packages() {
-    while read -r purpose package proof; do
-        case "$purpose" in '#'*|'') continue ;; esac
-        [ -e "$proof" ] || printf '%s ' "$package"
-    done < "$root/tools/packages.debian"
+    # shellcheck disable=SC2046 # one word a package
+    installed=$(dpkg-query --show --showformat='${db:Status-Status} ${Package}\n' $(wanted_packages) 2> /dev/null || :)
+    for package in $(wanted_packages); do
+        printf '%s\n' "$installed" | grep -qx "installed $package" || printf '%s ' "$package"
+    done
 }
 
 install_packages() {
+    if ! command -v dpkg-query > /dev/null 2>&1; then
+        [ -x "$venv/bin/python" ] || say "This is not Debian: have at hand what these Debian packages hold:" $(wanted_packages)
+        return 0
+    fi
     missing=$(missing_packages)
     [ -n "$missing" ] || return 0
     line="apt-get update && apt-get install --yes --no-install-recommends $missing"
-    if [ ! -e /etc/debian_version ]; then
-        say "Missing on this machine: $missing"
-        say "This is not Debian: install what these Debian packages hold with your own package manager, or use 'nix develop'."
-        return 0
-    fi
     if [ "$(id -u)" != 0 ]; then
         say "Missing Debian packages. Run this once, then again what you ran:"
         say "    sudo sh -c '$line'"
@@ -32,8 +34,7 @@ install_packages() {
     fi
     say "Installing Debian packages: $missing"
     mkdir -p "$root/.cache"
-    # Debian starts what it installs; the quickstart runs its own libvirtd and needs none of the system's.
-    if ! DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 sh -c "$line" > "$root/.cache/apt.log" 2>&1; then
+    if ! DEBIAN_FRONTEND=noninteractive sh -c "$line" > "$root/.cache/apt.log" 2>&1 < /dev/null; then
         say "apt-get failed; its last lines (all of it: $root/.cache/apt.log):"
         tail -n 15 "$root/.cache/apt.log" >&2
         exit 1
