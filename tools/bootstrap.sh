@@ -9,7 +9,8 @@ venv="$root/.venv"
 
 say() { printf '%s\n' "$*" >&2; }
 
-wanted_packages() { sed -n 's/^[a-z][a-z]* //p' "$root/tools/packages.debian"; }
+# Packages of the given purposes.
+wanted_packages() { for purpose in $purposes; do sed -n "s/^$purpose //p" "$root/tools/packages.debian"; done; }
 
 missing_packages() {
     # shellcheck disable=SC2046 # one word a package
@@ -39,6 +40,25 @@ install_packages() {
         tail -n 15 "$root/.cache/apt.log" >&2
         exit 1
     fi
+}
+
+unpack_packages() {
+    command -v dpkg-deb > /dev/null 2>&1 || return 0
+    for package in $(purposes=unpack wanted_packages); do
+        [ ! -e "$root/.cache/debian/$package.unpacked" ] || continue
+        say "Unpacking the Debian package $package below .cache (not installed)"
+        scratch="$root/.cache/debian/$package.deb.d"
+        rm -rf "$scratch"
+        mkdir -p "$scratch"
+        chmod 755 "$scratch"
+        if ! (cd "$scratch" && apt-get download "$package" && dpkg-deb -x ./*.deb "$root/.cache/debian") \
+            > "$root/.cache/unpack.log" 2>&1; then
+            say "Could not fetch $package; what needs it will say so. The reason: $root/.cache/unpack.log"
+            return 0
+        fi
+        rm -rf "$scratch"
+        touch "$root/.cache/debian/$package.unpacked"
+    done
 }
 
 find_python() {
@@ -89,8 +109,17 @@ install_environment() {
     printf '%s' "$stamp" > "$venv/.stamp"
 }
 
+purposes="build run"
 case "${1:-}" in
-    '' | help | -h | --help) [ -x "$venv/bin/python" ] || { cat "$root/tools/usage.txt"; exit 0; } ;;
+    '' | help | -h | --help)
+        cat "$root/tools/usage.txt"
+        exit 0
+        ;;
+    test | check | bench | sim)
+        purposes="build run test"
+        install_packages
+        unpack_packages
+        ;;
     *) install_packages ;;
 esac
 install_environment

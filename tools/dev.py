@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 
 from tools.workspace import MEMBERS, ROOT, Member
 
-USAGE = (ROOT / "tools" / "usage.txt").read_text()
 EXIT_USAGE = 2
 PYTEST_NO_TESTS = 5
 SLOW_LANE = "slow"
@@ -24,9 +23,6 @@ SLOW_LANE = "slow"
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command and give its exit code."""
-    if not arguments or arguments[0] in ("help", "-h", "--help"):
-        sys.stdout.write(USAGE)
-        return 0
     command = COMMANDS.get(arguments[0])
     if command is None:
         sys.stderr.write(f"./dev: no command '{arguments[0]}'; there are: {', '.join(sorted(COMMANDS))}\n")
@@ -175,9 +171,10 @@ def python(*arguments: str) -> int:
 
 
 def environment() -> dict[str, str]:
-    """This process's environment, with the programs of .venv first."""
-    path = f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ.get('PATH', '/usr/sbin:/usr/bin:/sbin:/bin')}"
-    return {**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": ""}
+    """This process's environment, with the programs of .venv first and of unpacked packages last."""
+    system = os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+    path = os.pathsep.join([str(ROOT / ".venv" / "bin"), system, str(ROOT / ".cache" / "debian" / "usr" / "bin")])
+    return {**os.environ, "PATH": path}
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
