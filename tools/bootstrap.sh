@@ -78,7 +78,7 @@ members() {
 }
 
 wanted_stamp() {
-    cat requirements-build.lock requirements.lock tools/bootstrap.sh
+    cat requirements-build.lock requirements.lock
     for member in $(members); do cat "$member/pyproject.toml"; done
     printf '%s' "$root"
 }
@@ -91,8 +91,7 @@ install_environment() {
     python=$(find_python)
     say "Setting up the Python environment in .venv (once, about a minute)"
     mkdir -p "$root/.cache"
-    rm -rf "$venv"
-    "$python" -m venv "$venv"
+    "$venv/bin/python" -c '' 2> /dev/null || { rm -rf "$venv" && "$python" -m venv "$venv"; }
     log="$root/.cache/pip.log"
     set --
     for member in $(members); do set -- "$@" --editable "$root/$member"; done

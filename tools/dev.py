@@ -12,11 +12,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from tools.workspace import MEMBERS, ROOT, Member
+from tools.workspace import MEMBERS, ROOT
 
 EXIT_USAGE = 2
 PYTEST_NO_TESTS = 5
+WORKERS = 2
+"""pytest workers a member's tests run on; the suite is sized for two cores."""
 SLOW_LANE = "slow"
 """Marker of the tests that only `./dev test --all` and .ci/run run."""
 
@@ -101,29 +104,23 @@ def lint_imports() -> int:
 def test(arguments: list[str]) -> int:
     """Run every member's tests, each from its own folder, then those that need several services."""
     chosen, extra, every_lane = parse_test(arguments)
+    lane = [] if every_lane else ["-m", f"not {SLOW_LANE}"]
     failed: list[str] = []
-    for member in chosen:
+    for name, folder in chosen.items():
         started = time.monotonic()
-        lane = [] if every_lane else ["-m", f"not {SLOW_LANE}"]
-        status = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-n", str(member.workers), *lane, *extra],
-            cwd=member.folder,
-            env=environment(),
-            check=False,
-        ).returncode
+        command = [sys.executable, "-m", "pytest", "-q", "-n", str(WORKERS), *lane, *extra]
+        status = subprocess.run(command, cwd=folder, env=environment(), check=False).returncode
         if status not in (0, PYTEST_NO_TESTS):
-            failed.append(member.name)
-        sys.stdout.write(
-            f"{member.name}: {'ok' if not status else f'exit {status}'} ({time.monotonic() - started:.1f} s)\n"
-        )
+            failed.append(name)
+        sys.stdout.write(f"{name}: {'failed' if name in failed else 'ok'} ({time.monotonic() - started:.1f} s)\n")
         sys.stdout.flush()
     if failed:
         sys.stderr.write(f"./dev test: failed in {', '.join(failed)}\n")
     return 1 if failed else 0
 
 
-def parse_test(arguments: list[str]) -> tuple[list[Member], list[str], bool]:
-    """Split `--member NAME` and `--all` from what pytest gets."""
+def parse_test(arguments: list[str]) -> tuple[dict[str, Path], list[str], bool]:
+    """Split `--member NAME` and `--all` from what pytest gets; the members are name -> folder to run in."""
     extra = list(arguments)
     every_lane = "--all" in extra
     if every_lane:
@@ -133,12 +130,12 @@ def parse_test(arguments: list[str]) -> tuple[list[Member], list[str], bool]:
         at = extra.index("--member")
         names.append(extra[at + 1] if at + 1 < len(extra) else "")
         del extra[at : at + 2]
-    known = {member.name: member for member in MEMBERS}
+    known = {member.name: member.folder for member in MEMBERS if member.tests.is_dir()} | {"tests": ROOT / "tests"}
     for name in names:
         if name not in known:
             sys.stderr.write(f"./dev test: no member '{name}'; there are: {', '.join(known)}\n")
             raise SystemExit(EXIT_USAGE)
-    return [known[name] for name in names] or [m for m in MEMBERS if m.tests.is_dir()], extra, every_lane
+    return {name: known[name] for name in names} or known, extra, every_lane
 
 
 def bench(arguments: list[str]) -> int:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-WORKERS = 2
-"""pytest workers a member's tests run on; the suite is sized for two cores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +15,6 @@ class Member:
 
     name: str
     folder: Path
-    workers: int
 
     @property
     def source(self) -> Path:
@@ -47,7 +44,7 @@ def members() -> tuple[Member, ...]:
     order = ["base", "api", "testkit", "wire", "servicekit"]
     folders = [folder for pattern in patterns for folder in ROOT.glob(pattern) if (folder / "pyproject.toml").exists()]
     folders.sort(key=lambda folder: (order.index(folder.name) if folder.name in order else len(order), folder.name))
-    return tuple(Member(folder.name, folder, WORKERS) for folder in folders)
+    return tuple(Member(folder.name, folder) for folder in folders)
 
 
 MEMBERS = members()

@@ -1,0 +1,70 @@
+"""A checkout's entry point, run as a newcomer runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tools.workspace import MEMBERS, ROOT
+
+PLAIN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent"}
+
+
+def dev(*arguments: str, path: Path = ROOT / "dev") -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(path), *arguments], env=PLAIN, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_dev_alone_lists_every_command() -> None:
+    listed = dev().stdout
+    assert all(
+        f"\n  {name} " in listed for name in ("quickstart", "test", "check", "run", "gen", "lock", "bench", "sim")
+    )
+
+
+def test_dev_works_through_a_link_with_a_space(tmp_path: Path) -> None:
+    link = tmp_path / "a folder"
+    link.symlink_to(ROOT)
+    assert dev(path=link / "dev").stdout == dev().stdout
+
+
+def test_unknown_command_names_the_known_ones() -> None:
+    answer = dev("quikstart")
+    assert answer.returncode == 2
+    assert "quickstart" in answer.stderr
+
+
+def test_unknown_member_names_the_known_ones() -> None:
+    answer = dev("test", "--member", "nosuch")
+    assert answer.returncode == 2
+    assert all(member.name in answer.stderr for member in MEMBERS)
+
+
+def test_run_gives_the_exit_code_of_what_it_ran() -> None:
+    assert dev("run", "sh", "-c", "exit 7").returncode == 7
+
+
+def test_every_member_folder_is_installed_by_bootstrap() -> None:
+    listed = (ROOT / "tools" / "bootstrap.sh").read_text()
+    line = next(line for line in listed.splitlines() if line.strip().startswith("printf '%s\\n' api"))
+    assert sorted(line.split()[2:]) == sorted(str(member.folder.relative_to(ROOT)) for member in MEMBERS)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
+def test_without_root_the_missing_packages_are_one_line_to_run(tmp_path: Path) -> None:
+    query = tmp_path / "dpkg-query"
+    query.write_text("#!/bin/sh\nexit 1\n")
+    query.chmod(0o755)
+    tmp_path.chmod(0o755)
+    answer = subprocess.run(
+        ["setpriv", "--reuid=65534", "--clear-groups", "sh", str(ROOT / "tools" / "bootstrap.sh"), "gen"],
+        env={"PATH": f"{tmp_path}:{PLAIN['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert answer.returncode == 1
+    assert "sudo sh -c 'apt-get update && apt-get install --yes --no-install-recommends" in answer.stderr
