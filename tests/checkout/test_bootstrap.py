@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -53,18 +55,21 @@ def test_every_member_folder_is_installed_by_bootstrap() -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
-def test_without_root_the_missing_packages_are_one_line_to_run(tmp_path: Path) -> None:
-    query = tmp_path / "dpkg-query"
-    query.write_text("#!/bin/sh\nexit 1\n")
-    query.chmod(0o755)
-    tmp_path.chmod(0o755)
-    answer = subprocess.run(
-        ["setpriv", "--reuid=65534", "--clear-groups", "sh", str(ROOT / "tools" / "bootstrap.sh"), "gen"],
-        env={"PATH": f"{tmp_path}:{PLAIN['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+def test_without_root_the_missing_packages_are_one_line_to_run() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        checkout = Path(folder)
+        shutil.copytree(ROOT / "tools", checkout / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+        query = checkout / "dpkg-query"
+        query.write_text("#!/bin/sh\nexit 1\n")
+        query.chmod(0o755)
+        checkout.chmod(0o755)
+        answer = subprocess.run(
+            ["setpriv", "--reuid=65534", "--clear-groups", "sh", f"{checkout}/tools/bootstrap.sh", "gen"],
+            env={"PATH": f"{checkout}:{PLAIN['PATH']}"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
     assert answer.returncode == 1
     assert "sudo sh -c 'apt-get update && apt-get install --yes --no-install-recommends" in answer.stderr
