@@ -307,7 +307,8 @@ def _denied(policy: Policy, principal: Principal, permission: str, resource: str
     return Decision(
         allowed=False,
         reason=f"{_words(policy, binding)} denies {describe_principal(policy, principal.id)} "
-        f"{permission[:SHOWN_LENGTH_MAX]} on {describe_resource(policy, resource)}; only its removal can change that",
+        f"{permission[:SHOWN_LENGTH_MAX]} on {_resource_for(policy, principal, resource)}; "
+        "only its removal can change that",
         binding=binding.id,
         stale=principal.policy_version > policy.version,
     )
@@ -316,12 +317,24 @@ def _denied(policy: Policy, principal: Principal, permission: str, resource: str
 def _unbound(policy: Policy, principal: Principal, permission: str, resource: str) -> Decision:
     wanted = generalised(permission)
     least = next((name for name, held in BUILT_IN_PATTERNS.items() if not held.isdisjoint(wanted)), "owner")
+    if principal.kind in (PrincipalKind.SERVICE, PrincipalKind.AGENT):
+        advice = "check that it was started with its own certificate"
+    else:
+        advice = f"ask an admin to bind role {least} there"
     return Decision(
         allowed=False,
         reason=f"{describe_principal(policy, principal.id)} has no binding that gives {permission[:SHOWN_LENGTH_MAX]} "
-        f"on {describe_resource(policy, resource)}; ask an admin to bind role {least} there",
+        f"on {_resource_for(policy, principal, resource)}; {advice}",
         stale=principal.policy_version > policy.version,
     )
+
+
+def _resource_for(policy: Policy, principal: Principal, resource: str) -> str:
+    """`resource` in words; as the path it came as where its names are another tenant's."""
+    parts = resource.split("/")
+    if parts[0] == "organisations" and not _is_known(policy, principal, "".join(parts[1:2]), "/".join(parts[:4])):
+        return resource[:SHOWN_LENGTH_MAX]
+    return describe_resource(policy, resource)
 
 
 def _permission_denied(decision: Decision) -> Fault:
