@@ -1,0 +1,87 @@
+"""The sections every service's configuration has. A service derives its own frozen dataclass from `Settings`.
+
+```toml
+state_dir = "/var/lib/ultracloud/chainfire"
+[listen]
+address = "127.0.0.1:2379"
+unix = "/run/ultracloud/chainfire.sock"
+[tls]
+certificate = "chainfire.crt"     # relative paths start at the file's own folder
+key = "chainfire.key"
+ca = "ca.crt"
+[peers]
+iam = "127.0.0.1:7003"
+```
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+DRAIN_S = 5.0
+"""Seconds old calls get to finish on SIGTERM: more than any unary deadline would gain, less than systemd's 90."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """Where the service listens.
+
+    Attributes:
+        address: ``host:port``; port 0 takes a free one, which the ready line tells.
+        unix: Also a socket in the file system, for callers in other network namespaces.
+    """
+
+    address: str = "127.0.0.1:0"
+    unix: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """Who the service is. All three files, or none: then it speaks plaintext, on loopback and unix sockets only."""
+
+    certificate: Path | None = None
+    key: Path | None = None
+    ca: Path | None = None
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("certificate", "key", "ca") if getattr(self, name) is not None]
+        if given and len(given) < 3:  # noqa: PLR2004 - certificate, key and ca
+            raise ValueError(f"tls has only {' and '.join(given)}; give certificate, key and ca, or none of them")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """What is logged, and where to: a file (appended to) instead of stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peers:
+    """Where the other services are: ``host:port`` or ``unix:/path``; empty where this service needs none."""
+
+    chainfire: str = ""
+    flaredb: str = ""
+    iam: str = ""
+    prismnet: str = ""
+    plasmavmc: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What every service is told.
+
+    Attributes:
+        state_dir: Folder that is this instance's alone; made if missing, locked while it runs.
+        drain_s: Seconds calls get to finish on SIGTERM.
+    """
+
+    state_dir: Path
+    listen: Listen = field(default_factory=Listen)
+    tls: Tls = field(default_factory=Tls)
+    log: Log = field(default_factory=Log)
+    peers: Peers = field(default_factory=Peers)
+    drain_s: float = DRAIN_S
