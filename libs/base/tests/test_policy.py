@@ -315,5 +315,12 @@ def test_no_path_outside_a_project_gets_what_the_project_gives(resource: str):
         assert not decide(TYPICAL, who("web"), "prismnet.vpcs.get", resource).allowed
 
 
+def test_asking_about_nobody_leaves_nothing_behind():
+    policy = world()
+    for number in range(10):
+        decide(policy, service_account_principal(f"sa-{number}", "", ""), "prismnet.vpcs.get", "")
+    assert not policy.compiled
+
+
 def test_a_policy_of_nothing_denies():
     assert not decide(Policy(), who("web"), "prismnet.vpcs.get", project_path(BLUE)).allowed

@@ -1,1 +1,8 @@
-"""Pure words every service shares: faults, ids, names, policy decisions."""
+"""Pure words every service shares.
+
+- `faults`: one exception class per google.rpc.Code
+- `ids`, `names`: what things are called
+- `principals`, `permissions`, `roles`: who asks, for what, and the built-in answers
+- `directory`, `policy`: everything there is at one version, and the decision made from it
+- `tokens`: what the claims of a verified token must say
+"""
