@@ -535,18 +535,20 @@ class PolicyRole(_message.Message):
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., organisation: _Optional[str] = ..., permissions: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PolicyBinding(_message.Message):
-    __slots__ = ("id", "role", "principals", "resource", "deny")
+    __slots__ = ("id", "role", "principals", "resource", "deny", "name")
     ID_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     PRINCIPALS_FIELD_NUMBER: _ClassVar[int]
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
     DENY_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
     id: str
     role: str
     principals: _containers.RepeatedScalarFieldContainer[str]
     resource: str
     deny: bool
-    def __init__(self, id: _Optional[str] = ..., role: _Optional[str] = ..., principals: _Optional[_Iterable[str]] = ..., resource: _Optional[str] = ..., deny: _Optional[bool] = ...) -> None: ...
+    name: str
+    def __init__(self, id: _Optional[str] = ..., role: _Optional[str] = ..., principals: _Optional[_Iterable[str]] = ..., resource: _Optional[str] = ..., deny: _Optional[bool] = ..., name: _Optional[str] = ...) -> None: ...
 
 class PolicySnapshot(_message.Message):
     __slots__ = ("version", "keys", "organisations", "projects", "service_accounts", "roles", "bindings")
