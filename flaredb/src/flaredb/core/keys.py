@@ -1,0 +1,62 @@
+"""Where a key stands in the order of the disk: namespace, then key, then version with the newest first.
+
+    <namespace> 00 <key, with each 00 written 00 FF> 00 01 <8 bytes: version with all bits turned>
+
+No encoded key is the beginning of another, so all versions of one key stand together; and two encoded keys compare as
+the keys do, so a scan needs no other index. A region of a later sharded store is a range of these bytes.
+
+Source: the order-preserving escape of FoundationDB's tuple layer (design/tuple.md, "byte string"), with a terminator of
+two bytes so that a range may end in the middle of a key.
+"""
+
+from __future__ import annotations
+
+from flaredb.core.commands import EncodedKey
+
+VERSION_BYTES = 8
+_VERSION_MASK = (1 << 64) - 1
+_TERMINATOR = b"\x00\x01"
+_ZERO = b"\x00"
+_ESCAPED_ZERO = b"\x00\xff"
+NEWEST = b"\x00" * VERSION_BYTES
+"""Stands where a version does, before every version of the key."""
+
+
+def encode(namespace: str, key: bytes) -> EncodedKey:
+    """The encoded key, without a version. `namespace` holds no zero byte: `limits.check_namespace` saw to it."""
+    if _ZERO in key:
+        key = key.replace(_ZERO, _ESCAPED_ZERO)
+    return EncodedKey(b"%b\x00%b\x00\x01" % (namespace.encode(), key))
+
+
+def decode(encoded: EncodedKey) -> tuple[str, bytes]:
+    """The namespace and the key of an encoded key."""
+    namespace, _, rest = encoded.partition(_ZERO)
+    assert rest.endswith(_TERMINATOR), encoded
+    return namespace.decode(), rest[: -len(_TERMINATOR)].replace(_ESCAPED_ZERO, _ZERO)
+
+
+def versioned(encoded: bytes, version: int) -> bytes:
+    """The key on disk of one version; seeking to it finds the newest version that is not after `version`."""
+    return encoded + (_VERSION_MASK - version).to_bytes(VERSION_BYTES, "big")
+
+
+def split(stored: bytes) -> tuple[EncodedKey, int]:
+    """The encoded key and the version of a key on disk."""
+    encoded = stored[:-VERSION_BYTES]
+    assert encoded.endswith(_TERMINATOR), stored
+    return EncodedKey(encoded), _VERSION_MASK - int.from_bytes(stored[-VERSION_BYTES:], "big")
+
+
+def version_of(stored: bytes) -> int:
+    """The version of a key on disk."""
+    return _VERSION_MASK - int.from_bytes(stored[-VERSION_BYTES:], "big")
+
+
+def bounds(namespace: str, start: bytes, end: bytes) -> tuple[bytes, bytes]:
+    """The range on disk, end exclusive, that holds the keys of [start, end); an empty `end` is the namespace's."""
+    head = namespace.encode()
+    lower = head + _ZERO + start.replace(_ZERO, _ESCAPED_ZERO)
+    if not end:
+        return lower, head + b"\x01"
+    return lower, head + _ZERO + end.replace(_ZERO, _ESCAPED_ZERO)

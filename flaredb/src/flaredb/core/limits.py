@@ -1,0 +1,181 @@
+"""How large a request may be, and why.
+
+One rule stands behind most figures: a request or an answer fits one gRPC message of 4 MiB, which is what every gRPC
+library accepts by default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NewType
+
+from flaredb.core.commands import Comparison, Txn, Write
+from ultracloud.base.faults import InvalidArgumentError, ResourceExhaustedError
+from ultracloud.base.names import check_name
+
+Namespace = NewType("Namespace", str)
+
+KEY_BYTES_MAX = 4096
+"""RocksDB copies keys into index blocks and every comparison reads them; longer keys belong in the value."""
+VALUE_BYTES_MAX = 1024 * 1024
+"""A record of the control plane is a few KiB. Blobs belong in object storage: here they would be rewritten by
+compaction again and again, and kept once per version."""
+TXN_ITEMS_MAX = 1024
+"""Comparisons and writes of one transaction together: it is evaluated in one go, and nobody is served meanwhile."""
+TXN_BYTES_MAX = 2 * 1024 * 1024
+"""Keys and values of one transaction: its changes travel to a watcher in one message, which must stay under 4 MiB."""
+BATCH_KEYS_MAX = 1000
+"""Keys of one BatchGet: about 10 ms of reading."""
+SCAN_LIMIT_DEFAULT = 1000
+SCAN_LIMIT_MAX = 10_000
+"""Keys of one page: 100 bytes each fill 1 MiB; beyond that the bytes end the page first anyway."""
+PAGE_BYTES_MAX = 2 * 1024 * 1024
+"""Keys and values after which a page ends. One value more may still come: 3 MiB fit a message."""
+BATCH_RESPONSE_BYTES_MAX = 3 * 1024 * 1024
+"""Keys and values that one BatchGet returns: it has no pages, so what does not fit a message is refused."""
+VERSION_MAX = (1 << 63) - 1
+
+
+def check_namespace(name: str) -> Namespace:
+    """Give `name` back as a namespace.
+
+    Raises:
+        InvalidArgumentError: It is not a name of 1 to 63 lower-case letters, digits and hyphens.
+    """
+    return Namespace(check_name(name, "namespace"))
+
+
+def check_key(key: bytes) -> bytes:
+    """Give `key` back if it may be stored.
+
+    Raises:
+        InvalidArgumentError: It is empty or longer than KEY_BYTES_MAX.
+    """
+    if not 0 < len(key) <= KEY_BYTES_MAX:
+        raise InvalidArgumentError(
+            f"the key has {len(key)} bytes; accepted: 1 to {KEY_BYTES_MAX}",
+            reason="KEY_SIZE",
+            metadata={"field": "key"},
+        )
+    return key
+
+
+def check_bound(bound: bytes, field: str) -> bytes:
+    """Give `bound` back if it may limit a range; empty is no limit.
+
+    Raises:
+        InvalidArgumentError: It is longer than any key.
+    """
+    # One byte more than a key: "after this key" is the key and a zero byte.
+    if len(bound) > KEY_BYTES_MAX + 1:
+        raise InvalidArgumentError(
+            f"'{field}' has {len(bound)} bytes; accepted: 0 to {KEY_BYTES_MAX + 1}",
+            reason="KEY_SIZE",
+            metadata={"field": field},
+        )
+    return bound
+
+
+def check_value(value: bytes) -> bytes:
+    """Give `value` back if it may be stored.
+
+    Raises:
+        InvalidArgumentError: It is longer than VALUE_BYTES_MAX.
+    """
+    if len(value) > VALUE_BYTES_MAX:
+        raise InvalidArgumentError(
+            f"the value has {len(value)} bytes; accepted: 0 to {VALUE_BYTES_MAX}",
+            hint="Store large contents in object storage and keep its name here.",
+            reason="VALUE_SIZE",
+            metadata={"field": "value"},
+        )
+    return value
+
+
+def check_version(version: int, field: str) -> int:
+    """Give `version` back if it can be one.
+
+    Raises:
+        InvalidArgumentError: It is negative.
+    """
+    if version < 0:
+        raise InvalidArgumentError(f"'{field}' is {version}; accepted: 0 and above", metadata={"field": field})
+    return version
+
+
+def check_txn(txn: Txn) -> Txn:
+    """Give `txn` back if every part and the whole are within limits.
+
+    Raises:
+        InvalidArgumentError: A key, value or version is out of range, a key is written twice, or all is too large.
+    """
+    items = len(txn.comparisons) + len(txn.writes)
+    if items > TXN_ITEMS_MAX:
+        raise InvalidArgumentError(
+            f"the transaction has {items} comparisons and writes; accepted: 0 to {TXN_ITEMS_MAX}", reason="TXN_SIZE"
+        )
+    if txn.size_bytes > TXN_BYTES_MAX:
+        raise InvalidArgumentError(
+            f"the transaction has {txn.size_bytes} bytes of keys and values; accepted: 0 to {TXN_BYTES_MAX}",
+            reason="TXN_SIZE",
+        )
+    for comparison in txn.comparisons:
+        _check_comparison(comparison)
+    for write in txn.writes:
+        _check_write(write)
+    if len(txn.writes) > 1 and len({write.key for write in txn.writes}) != len(txn.writes):
+        raise InvalidArgumentError("the transaction writes a key twice; accepted: each key once", reason="KEY_TWICE")
+    return txn
+
+
+def check_batch(keys: Sequence[bytes]) -> Sequence[bytes]:
+    """Give `keys` back if they may be asked for together.
+
+    Raises:
+        InvalidArgumentError: There are too many, or one is malformed.
+    """
+    if len(keys) > BATCH_KEYS_MAX:
+        raise InvalidArgumentError(
+            f"{len(keys)} keys are asked for; accepted: 0 to {BATCH_KEYS_MAX}", metadata={"field": "keys"}
+        )
+    for key in keys:
+        check_key(key)
+    return keys
+
+
+def check_batch_response(size_bytes: int) -> None:
+    """Pass if an answer of so many bytes fits one message.
+
+    Raises:
+        ResourceExhaustedError: It does not.
+    """
+    if size_bytes > BATCH_RESPONSE_BYTES_MAX:
+        raise ResourceExhaustedError(
+            f"the values asked for have more than {BATCH_RESPONSE_BYTES_MAX} bytes; ask for fewer keys at once",
+            reason="RESPONSE_SIZE",
+        )
+
+
+def scan_limit(limit: int) -> int:
+    """The number of keys a page may have: `limit`, or the default for 0.
+
+    Raises:
+        InvalidArgumentError: It is negative or over SCAN_LIMIT_MAX.
+    """
+    if not 0 <= limit <= SCAN_LIMIT_MAX:
+        raise InvalidArgumentError(
+            f"'limit' is {limit}; accepted: 1 to {SCAN_LIMIT_MAX}, or 0 for {SCAN_LIMIT_DEFAULT}",
+            metadata={"field": "limit"},
+        )
+    return limit or SCAN_LIMIT_DEFAULT
+
+
+def _check_comparison(comparison: Comparison) -> None:
+    check_key(comparison.key)
+    check_version(comparison.expected_version, "expected_version")
+
+
+def _check_write(write: Write) -> None:
+    check_key(write.key)
+    if write.value is not None:
+        check_value(write.value)

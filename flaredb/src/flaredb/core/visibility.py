@@ -1,0 +1,164 @@
+"""Which version of a key a reader sees, and scans.
+
+A reader reads at one version: of each key it sees the newest version that is not after it, unless that is a deletion.
+Since every commit takes a new version and history above the floor is kept, a read at a version gives the same answer
+whenever it is asked, which is what makes pages of one list agree with each other.
+
+A scan is a machine that takes a number of steps at a time: a range full of deletions may take many steps for few keys,
+and the shell serves others in between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from flaredb.core.commands import EncodedKey
+from flaredb.core.engine import Cursor
+from flaredb.core.keys import NEWEST, VERSION_BYTES, bounds, decode, split, version_of, versioned
+from flaredb.core.limits import PAGE_BYTES_MAX
+from flaredb.core.records import is_tombstone, parse_value
+
+NEXT_STEPS_MAX = 8
+"""Versions of one key to step over before seeking past the rest: a seek costs about as much as ten steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A key's value at the version read. `value` is empty in a scan for keys only."""
+
+    key: bytes
+    value: bytes
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a scan looks for: keys of [start, end), at most `limit`, at `at_version`."""
+
+    namespace: str
+    start: bytes
+    end: bytes
+    limit: int
+    at_version: int
+    reverse: bool = False
+    keys_only: bool = False
+
+
+def read(cursor: Cursor, encoded: EncodedKey, key: bytes, at_version: int) -> Found | None:
+    """The value of one key at a version, None where it did not exist."""
+    cursor.seek(versioned(encoded, at_version))
+    if not cursor.valid():
+        return None
+    stored = cursor.key()
+    if not stored.startswith(encoded):
+        return None
+    value = parse_value(cursor.value())
+    return None if value is None else Found(key, value, version_of(stored))
+
+
+def newest_version(cursor: Cursor, encoded: EncodedKey) -> int:
+    """The newest version of a key, 0 where it does not exist."""
+    cursor.seek(encoded + NEWEST)
+    if not cursor.valid():
+        return 0
+    stored = cursor.key()
+    if not stored.startswith(encoded) or is_tombstone(cursor.value()):
+        return 0
+    return version_of(stored)
+
+
+@dataclass(slots=True)
+class Scan:
+    """One page of a range, in the making.
+
+    Attributes:
+        found: Keys so far, in the order of the scan.
+        more: Whether the range goes on after the page.
+        done: Whether the page is complete.
+    """
+
+    cursor: Cursor
+    query: Query
+    found: list[Found] = field(default_factory=list)
+    more: bool = False
+    done: bool = False
+    _size_bytes: int = 0
+    _lower: bytes = b""
+    _upper: bytes = b""
+
+    def __post_init__(self) -> None:
+        query = self.query
+        self._lower, self._upper = bounds(query.namespace, query.start, query.end)
+        if self._lower >= self._upper:
+            self.done = True
+        elif query.reverse:
+            # No key on disk equals a bound: a bound has no version. So this is the last key before the range's end.
+            self.cursor.seek_for_prev(self._upper)
+        else:
+            self.cursor.seek(self._lower)
+
+    def run(self, steps: int) -> bool:
+        """Look at up to `steps` keys; True when the page is complete."""
+        step = self._step_back if self.query.reverse else self._step
+        for _ in range(steps):
+            if self.done:
+                break
+            if not self.cursor.valid():
+                self.done = True
+                break
+            step()
+        return self.done
+
+    def _step(self) -> None:
+        """Take the key under the cursor, leave the cursor at the next one."""
+        cursor = self.cursor
+        stored = cursor.key()
+        if stored >= self._upper:
+            self.done = True
+            return
+        encoded, version = split(stored)
+        if version > self.query.at_version:
+            cursor.seek(versioned(encoded, self.query.at_version))
+            if not cursor.valid() or not (stored := cursor.key()).startswith(encoded):
+                return
+            version = version_of(stored)
+        self._take(encoded, version, cursor.value())
+        if not self.done:
+            self._leave(encoded)
+
+    def _leave(self, encoded: EncodedKey) -> None:
+        """Step over the older versions of a key."""
+        cursor = self.cursor
+        for _ in range(NEXT_STEPS_MAX):
+            cursor.next()
+            if not cursor.valid() or not cursor.key().startswith(encoded):
+                return
+        cursor.seek(versioned(encoded, 0) + b"\x00")
+
+    def _step_back(self) -> None:
+        """Take the key under the cursor, which stands at its oldest version; leave the cursor at the key before."""
+        cursor = self.cursor
+        stored = cursor.key()
+        if stored < self._lower:
+            self.done = True
+            return
+        encoded = EncodedKey(stored[:-VERSION_BYTES])
+        cursor.seek(versioned(encoded, self.query.at_version))
+        if cursor.valid() and (stored := cursor.key()).startswith(encoded):
+            self._take(encoded, version_of(stored), cursor.value())
+        if not self.done:
+            cursor.seek_for_prev(encoded)
+
+    def _take(self, encoded: EncodedKey, version: int, record: bytes) -> None:
+        """Add a key to the page unless it was deleted; end the page at its limits."""
+        value = parse_value(record)
+        if value is None:
+            return
+        if len(self.found) == self.query.limit or self._size_bytes >= PAGE_BYTES_MAX:
+            self.more = self.done = True
+            return
+        key = decode(encoded)[1]
+        if self.query.keys_only:
+            value = b""
+        self.found.append(Found(key, value, version))
+        self._size_bytes += len(key) + len(value)

@@ -1,0 +1,11 @@
+"""What flaredb does.
+
+- `rocks`: the engine on RocksDB.
+- `disk`: how much room there is.
+- `store`: reads, and batches of transactions, on any engine.
+- `committer`: many callers' writes in one batch with one sync, off the loop.
+- `watchers`: who waits for what.
+- `sweeper`: forgets old history, a little at a time.
+- `rpc`: messages to words of the core and back.
+- `server`: all of it together.
+"""

@@ -1,0 +1,281 @@
+"""The store: reads at a version, and batches of transactions, on any engine.
+
+All of it runs on one thread and none of it waits, but for `Engine.sync`, which the committer calls elsewhere. A batch
+is staged (evaluated and written), then synced, then published; readers see published versions only, so nobody is shown
+what a crash could take back. One batch is under way at a time, so what the engine holds beyond `applied` is that batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from flaredb.core.commands import Change, Commit, EncodedKey, Txn
+from flaredb.core.engine import Column, Engine, Row
+from flaredb.core.evaluate import Evaluation, evaluate, rows
+from flaredb.core.feed import FEED_COMMITS_MAX, Interest, Page, Recent, page_of
+from flaredb.core.keys import bounds, decode, encode, versioned
+from flaredb.core.limits import check_batch_response
+from flaredb.core.records import (
+    APPLIED_KEY,
+    FLOOR_KEY,
+    FORMAT,
+    FORMAT_KEY,
+    MARK_PREFIX,
+    START,
+    SWEPT_KEY,
+    Mark,
+    mark_key,
+    mark_record,
+    number,
+    parse_change,
+    parse_mark,
+    parse_number,
+    parse_value,
+)
+from flaredb.core.retention import History, is_mark_due, plan_floor, sweep
+from flaredb.core.visibility import Found, Query, Scan, newest_version, read
+from flaredb.errors import StoreDirectoryError, compacted, damaged, not_yet
+
+SWEEP_KEYS_MAX = 128
+"""Keys that one slice of sweeping looks at: about 1 ms during which nobody else is served."""
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A batch that the engine holds and readers do not see yet."""
+
+    evaluation: Evaluation
+    mark: Mark | None
+
+
+class Store:
+    """One node's keys, all namespaces.
+
+    Attributes:
+        applied: The counters after the newest published commit.
+        floor: The oldest version that may be read.
+        swept: What nobody at this version or after can see is gone; not above `floor`.
+    """
+
+    def __init__(self, engine: Engine, history: History) -> None:
+        """Read the counters, or make them in an empty engine.
+
+        Raises:
+            StoreDirectoryError: The engine holds another format.
+            DataLossError: The counters cannot be read.
+        """
+        self._engine = engine
+        self._history = history
+        _check_format(engine)
+        self.applied = self._counters()
+        self.floor = self._number(FLOOR_KEY)
+        self.swept = self._number(SWEPT_KEY)
+        self._marks = self._stored_marks()
+        self._recent = Recent(self.applied.version)
+
+    def read_version(self, at_version: int) -> int:
+        """The version to read at for a caller who asked for `at_version`; 0 is the newest.
+
+        Raises:
+            OutOfRangeError: It is below the floor, or has not been made.
+        """
+        if not at_version:
+            return self.applied.version
+        if at_version < self.floor:
+            raise compacted(at_version, self.floor)
+        if at_version > self.applied.version:
+            raise not_yet(at_version, self.applied.version)
+        return at_version
+
+    def get(self, namespace: str, key: bytes, version: int) -> Found | None:
+        """The value of one key at a version that `read_version` gave."""
+        cursor = self._engine.cursor(Column.DATA)
+        found = read(cursor, encode(namespace, key), key, version)
+        if found is None and not cursor.valid():
+            self._engine.check(cursor)
+        return found
+
+    def batch_get(self, namespace: str, keys: Sequence[bytes], version: int) -> list[Found]:
+        """The values of those keys that exist, in their order.
+
+        Raises:
+            ResourceExhaustedError: Together they do not fit a message.
+        """
+        cursor = self._engine.cursor(Column.DATA)
+        found = []
+        size_bytes = 0
+        for key in keys:
+            one = read(cursor, encode(namespace, key), key, version)
+            if one is not None:
+                found.append(one)
+                size_bytes += len(one.key) + len(one.value)
+                check_batch_response(size_bytes)
+            elif not cursor.valid():
+                self._engine.check(cursor)
+        return found
+
+    def scan(self, query: Query) -> Scan:
+        """A scan at a version that `read_version` gave. Run it, then pass it to `check_scan`."""
+        return Scan(self._engine.cursor(Column.DATA), query)
+
+    def check_scan(self, scan: Scan) -> None:
+        """Pass if a scan that is done met no damage. Raises DataLossError."""
+        if not scan.cursor.valid():
+            self._engine.check(scan.cursor)
+
+    def changes_after(self, interest: Interest, position: int) -> Page:
+        """The next message of a watch. Its position is the newest version once all has been looked at.
+
+        Raises:
+            OutOfRangeError: `position` is below the floor, or has not been made.
+        """
+        if position < self.floor:
+            raise compacted(position, self.floor)
+        if position > self.applied.version:
+            raise not_yet(position, self.applied.version)
+        if position >= self._recent.start:
+            return page_of(self._recent.after(position), interest, position)
+        return page_of(islice(self._stored_commits(interest, position), FEED_COMMITS_MAX), interest, position)
+
+    def stage(self, txns: Sequence[Txn], now_ms: int) -> Staged:
+        """Evaluate `txns` and write what they change. What follows: `Engine.sync`, then `publish`.
+
+        Raises:
+            EngineStalledError: Nothing happened; try again in a moment.
+            EngineWriteError: Nothing happened.
+        """
+        evaluation = evaluate(txns, self._newest, self.applied, now_ms)
+        last = self._marks[-1] if self._marks else START
+        is_due = bool(evaluation.commits) and is_mark_due(last, evaluation.applied, self._history)
+        staged = Staged(evaluation, evaluation.applied if is_due else None)
+        if evaluation.commits:
+            self._engine.write(_staged_rows(staged))
+        return staged
+
+    def sync(self) -> None:
+        """Wait until what was staged is on the disk; may run in another thread. Raises EngineWriteError."""
+        self._engine.sync()
+
+    def publish(self, staged: Staged) -> None:
+        """Let readers see a batch that is on the disk."""
+        assert staged.evaluation.applied.version >= self.applied.version
+        self.applied = staged.evaluation.applied
+        if staged.mark is not None:
+            self._marks.append(staged.mark)
+        self._recent.add(staged.evaluation.commits)
+
+    def raise_floor(self, now_ms: int) -> bool:
+        """Give up history that is out of bounds; False if there is none. Raises EngineWriteError as `stage`."""
+        floor = plan_floor(self._marks, self.applied, self._history, now_ms, self.floor)
+        if floor == self.floor:
+            return False
+        # Readers must not look below the floor once the sweep has begun, so it is written before anything goes. It
+        # needs no sync: the log keeps the order, so what survives a crash never has the sweep without the floor.
+        gone = [mark for mark in self._marks if mark.version < floor]
+        self._engine.write(
+            [(Column.META, FLOOR_KEY, number(floor)), *((Column.META, mark_key(mark), None) for mark in gone)]
+        )
+        self.floor = floor
+        self._marks = self._marks[len(gone) :]
+        return True
+
+    def sweep_slice(self) -> bool:
+        """Delete a little of what nobody can see any more; False when nothing is left to do.
+
+        Raises:
+            DataLossError: The history to sweep cannot be read.
+            EngineWriteError: As `stage`.
+        """
+        if self.swept >= self.floor:
+            return False
+        keys: list[EncodedKey] = []
+        gone: list[Row] = []
+        through = self.floor
+        for version, encoded_keys in self._stored_changes(self.swept, self.floor):
+            keys += encoded_keys
+            gone.append((Column.CHANGES, number(version), None))
+            if len(keys) >= SWEEP_KEYS_MAX:
+                through = version
+                break
+        cursor = self._engine.cursor(Column.DATA)
+        gone += sweep(cursor, keys, self.swept, through)
+        self._engine.check(cursor)
+        self._engine.write([*gone, (Column.META, SWEPT_KEY, number(through))])
+        self.swept = through
+        return True
+
+    def _newest(self, encoded: EncodedKey) -> int:
+        cursor = self._engine.cursor(Column.DATA)
+        version = newest_version(cursor, encoded)
+        if not version and not cursor.valid():
+            self._engine.check(cursor)
+        return version
+
+    def _stored_changes(self, after: int, through: int) -> Iterator[tuple[int, tuple[EncodedKey, ...]]]:
+        """Versions and keys of the commits after one version and up to another."""
+        cursor = self._engine.cursor(Column.CHANGES)
+        cursor.seek(number(after + 1))
+        while cursor.valid():
+            version = parse_number(cursor.key())
+            if version > through:
+                return
+            yield version, parse_change(cursor.value())
+            cursor.next()
+        self._engine.check(cursor)
+
+    def _stored_commits(self, interest: Interest, position: int) -> Iterator[Commit]:
+        """Commits after `position`, each with those of its changes that `interest` wants."""
+        lower, upper = bounds(interest.namespace, interest.start, interest.end)
+        for version, encoded_keys in self._stored_changes(position, self.applied.version):
+            wanted = [encoded for encoded in encoded_keys if lower <= encoded < upper]
+            records = self._engine.get_many(Column.DATA, [versioned(encoded, version) for encoded in wanted])
+            changes = (_change(encoded, record) for encoded, record in zip(wanted, records, strict=True))
+            yield Commit(version, interest.namespace, tuple(changes))
+
+    def _counters(self) -> Mark:
+        record = self._engine.get(Column.META, APPLIED_KEY)
+        return START if record is None else parse_mark(record)
+
+    def _number(self, key: bytes) -> int:
+        record = self._engine.get(Column.META, key)
+        return 0 if record is None else parse_number(record)
+
+    def _stored_marks(self) -> list[Mark]:
+        """Marks by rising version."""
+        marks = []
+        cursor = self._engine.cursor(Column.META)
+        cursor.seek(MARK_PREFIX)
+        while cursor.valid() and cursor.key().startswith(MARK_PREFIX):
+            marks.append(parse_mark(cursor.value()))
+            cursor.next()
+        self._engine.check(cursor)
+        return marks
+
+
+def _check_format(engine: Engine) -> None:
+    """Pass if the engine holds our format; write it where the engine is empty."""
+    stored = engine.get(Column.META, FORMAT_KEY)
+    if stored == FORMAT:
+        return
+    if stored is not None:
+        raise StoreDirectoryError(
+            f"the store is of format {stored.decode('ascii', 'replace')!a}; this flaredb reads "
+            f"'{FORMAT.decode()}' only: run the version of flaredb that wrote it"
+        )
+    engine.write([(Column.META, FORMAT_KEY, FORMAT)])
+    engine.sync()
+
+
+def _staged_rows(staged: Staged) -> Iterator[Row]:
+    yield from rows(staged.evaluation)
+    if staged.mark is not None:
+        yield Column.META, mark_key(staged.mark), mark_record(staged.mark)
+
+
+def _change(encoded: EncodedKey, record: bytes | None) -> Change:
+    """A change as its data record tells it, which is kept for as long as the change is."""
+    if record is None:
+        raise damaged(f"a change of {encoded!r} has no data")
+    return Change(encoded, decode(encoded)[1], parse_value(record))

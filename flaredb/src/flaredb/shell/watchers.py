@@ -1,0 +1,80 @@
+"""Who waits for what: watchers that have seen all there is sleep here until a commit touches their range."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from flaredb.core.commands import Commit
+from flaredb.core.feed import Interest
+from ultracloud.base.faults import ResourceExhaustedError
+
+WATCHES_MAX = 10_000
+"""Watches at once: one a service and kind, one an agent, with room for hundreds of hosts; each costs about 2 KiB."""
+
+
+class Watchers:
+    """The watches that are open, and those of them that sleep.
+
+    Attributes:
+        count: How many are open.
+    """
+
+    def __init__(self) -> None:
+        self._sleeping: dict[str, dict[asyncio.Future[int], Interest]] = {}
+        self.count = 0
+
+    def open(self) -> None:
+        """Count one more watch; `close` must follow.
+
+        Raises:
+            ResourceExhaustedError: There are WATCHES_MAX already.
+        """
+        if self.count >= WATCHES_MAX:
+            raise ResourceExhaustedError(
+                f"{WATCHES_MAX} watches are open, which is as many as one server has; close some", reason="WATCHES_MAX"
+            )
+        self.count += 1
+
+    def close(self) -> None:
+        """Count one less."""
+        self.count -= 1
+
+    def tell(self, commits: Sequence[Commit]) -> None:
+        """Wake the watchers whose range is touched by a batch."""
+        touched: dict[str, list[bytes]] = {}
+        for commit in commits:
+            touched.setdefault(commit.namespace, []).extend(change.key for change in commit.changes)
+        before = commits[0].version - 1
+        for namespace, keys in touched.items():
+            for future, interest in self._sleeping.get(namespace, {}).items():
+                if not future.done() and any(map(interest.wants, keys)):
+                    future.set_result(before)
+
+    async def wait_touched(self, interest: Interest, newest: Callable[[], int], timeout_s: float) -> int:
+        """Sleep until a commit touches the range, or for `timeout_s`.
+
+        Call it only by a watcher that has seen everything up to `newest()`, with nothing awaited since.
+
+        Returns:
+            A version up to which nothing touched the range meanwhile; the watcher continues after it.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[int] = loop.create_future()
+        # The timer answers with the version of its own moment. Were it an exception, a commit between it and the
+        # watcher's turn on the loop would be stepped over.
+        timer = loop.call_later(timeout_s, _settle, future, newest)
+        sleeping = self._sleeping.setdefault(interest.namespace, {})
+        sleeping[future] = interest
+        try:
+            return await future
+        finally:
+            timer.cancel()
+            del sleeping[future]
+            if not sleeping:
+                del self._sleeping[interest.namespace]
+
+
+def _settle(future: asyncio.Future[int], newest: Callable[[], int]) -> None:
+    if not future.done():
+        future.set_result(newest())
