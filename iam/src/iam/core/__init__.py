@@ -1,0 +1,8 @@
+"""What iam decides, without a clock, a socket or a store.
+
+- `references`: names that people write in bindings -> ids that policies hold
+- `powers`: nobody gives (or takes) more than they hold themselves
+- `admission`: what roles, bindings and deletions must satisfy
+- `issuing`: whether a token may be issued, and what it says
+- `keyring`: which signing key signs, which are published, when one is made and when one is dropped
+"""

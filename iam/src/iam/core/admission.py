@@ -1,0 +1,196 @@
+"""Admission: what roles, bindings and deletions must satisfy before they are stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from iam.core.powers import require_no_less, require_powers
+from iam.core.references import resolve_principal, resolve_resource, resolve_role
+from ultracloud.base.faults import FailedPreconditionError, InvalidArgumentError, PermissionDeniedError
+from ultracloud.base.permissions import PERMISSIONS_MAX, check_pattern, patterns
+from ultracloud.base.policy import (
+    BUILT_IN_ROLES,
+    Binding,
+    Organisation,
+    Policy,
+    Principal,
+    Project,
+    Role,
+    ServiceAccount,
+    describe_resource,
+    project_path,
+    role_patterns,
+)
+from ultracloud.base.principals import SERVICE_ACCOUNT_PREFIX
+
+PRINCIPALS_MAX = 100
+"""Principals of one binding: a team fits; the snapshot that every service holds stays small."""
+NAMES_SHOWN_MAX = 5
+"""Names that a refusal lists before it says "and n more"."""
+
+
+@dataclass(frozen=True, slots=True)
+class BindingDraft:
+    """A binding as asked for (references as people write them) or as stored (ids)."""
+
+    role: str
+    principals: tuple[str, ...]
+    resource: str
+    deny: bool
+
+
+def admit_role(
+    policy: Policy, caller: Principal, organisation: str, name: str, permissions: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The permissions to store for a custom role of `organisation` (an id).
+
+    Who defines a role, or changes one that is bound already, must hold what it gives throughout the organisation.
+
+    Raises:
+        InvalidArgumentError: A built-in role's name, no permissions, too many, or a malformed one.
+        PermissionDeniedError: The caller does not hold them.
+    """
+    if name in BUILT_IN_ROLES:
+        raise InvalidArgumentError(
+            f"role '{name}' is built in and cannot be changed; choose another name", reason="ROLE_BUILT_IN"
+        )
+    if not 0 < len(permissions) <= PERMISSIONS_MAX:
+        raise InvalidArgumentError(
+            f"a role has 1 to {PERMISSIONS_MAX} permissions; this has {len(permissions)}", reason="PERMISSION_INVALID"
+        )
+    for text in permissions:
+        check_pattern(text)
+    require_powers(
+        policy,
+        caller,
+        patterns(permissions),
+        f"organisations/{organisation}",
+        f"define role '{name}' with these powers",
+    )
+    return tuple(dict.fromkeys(permissions))
+
+
+def admit_role_change(policy: Policy, caller: Principal, role: Role, permissions: tuple[str, ...]) -> tuple[str, ...]:
+    """As `admit_role`, for a role there is: what it loses must be held too, because a deny may be made of it.
+
+    Raises:
+        As `admit_role`.
+    """
+    place = f"organisations/{role.organisation}"
+    lost = patterns(role.permissions) - patterns(permissions)
+    require_powers(policy, caller, lost, place, f"take powers from role '{role.name}'")
+    return admit_role(policy, caller, role.organisation, role.name, permissions)
+
+
+def admit_binding(policy: Policy, caller: Principal, organisation: str, draft: BindingDraft) -> BindingDraft:
+    """The binding to store, with ids for names.
+
+    Args:
+        organisation: Id of the organisation the binding belongs to; empty at the root.
+        draft: As asked for.
+
+    Raises:
+        InvalidArgumentError: An unknown role, a malformed principal or resource, or a resource of another organisation.
+        NotFoundError: A principal, project or organisation that the caller cannot know.
+        PermissionDeniedError: It would give (or take) more than the caller holds there.
+    """
+    if not 0 < len(draft.principals) <= PRINCIPALS_MAX:
+        raise InvalidArgumentError(
+            f"a binding has 1 to {PRINCIPALS_MAX} principals; this has {len(draft.principals)}",
+            reason="PRINCIPAL_INVALID",
+        )
+    resource = _resource_within(policy, caller, organisation, draft.resource)
+    role = resolve_role(policy, organisation, draft.role)
+    principals = tuple(dict.fromkeys(resolve_principal(policy, caller, text) for text in draft.principals))
+    stored = BindingDraft(role, principals, resource, draft.deny)
+    require_binding_powers(policy, caller, organisation, stored)
+    return stored
+
+
+def require_binding_powers(policy: Policy, caller: Principal, organisation: str, stored: BindingDraft) -> None:
+    """Return if `caller` may make, change or remove this binding: it holds there all that is given or taken.
+
+    Raises:
+        PermissionDeniedError: It does not; or a deny names one of our own services, or somebody with more power.
+    """
+    name = _role_name(policy, stored.role)
+    deed = f"{'deny' if stored.deny else 'bind'} role {name}"
+    wanted = role_patterns(policy, stored.role) or frozenset()
+    require_powers(policy, caller, wanted, stored.resource, deed)
+    for principal in stored.principals if stored.deny else ():
+        if organisation and not principal.startswith(SERVICE_ACCOUNT_PREFIX):
+            raise PermissionDeniedError(
+                f"a deny binding of an organisation names service accounts only, not {principal}; operators and "
+                "services are denied at the root",
+                reason="DENY_NOT_YOURS",
+            )
+        require_no_less(policy, caller, principal, stored.resource, f"{deed} to somebody who holds more")
+
+
+def admit_deletion(
+    policy: Policy, caller: Principal, target: Organisation | Project | ServiceAccount | Role | Binding
+) -> None:
+    """Return if `target` may be deleted.
+
+    Raises:
+        FailedPreconditionError: Something still lives in it or hangs on it; the sentence says what.
+        PermissionDeniedError: It is a binding that gives or takes more than the caller holds.
+    """
+    match target:
+        case Organisation():
+            projects = [one.name for one in policy.projects if one.organisation == target.id]
+            _require_empty(f"organisation {target.name} still has project", projects, "ORGANISATION_NOT_EMPTY")
+        case Project():
+            accounts = [one.name for one in policy.service_accounts if one.project == target.id]
+            _require_empty(f"project {target.name} still has service account", accounts, "PROJECT_NOT_EMPTY")
+        case Role():
+            bound = [one.name for one in policy.bindings if one.role == target.id]
+            _require_empty(f"role {target.name} is still used by binding", bound, "ROLE_IN_USE")
+        case Binding():
+            organisation = organisation_of(target.resource)
+            draft = BindingDraft(target.role, target.principals, target.resource, target.deny)
+            require_binding_powers(policy, caller, organisation, draft)
+        case ServiceAccount():
+            pass  # its bindings name an id that never comes back
+        case _:
+            assert_never(target)
+
+
+def organisation_of(resource: str) -> str:
+    """Id of the organisation that a path with ids lies in; empty outside any."""
+    kinds, _, rest = resource.partition("/")
+    return rest.partition("/")[0] if kinds == "organisations" else ""
+
+
+def place_of(policy: Policy, target: ServiceAccount) -> str:
+    """Path of a service account."""
+    return f"{project_path(policy.project_of_id[target.project])}/serviceaccounts/{target.id}"
+
+
+def _resource_within(policy: Policy, caller: Principal, organisation: str, text: str) -> str:
+    """The binding's resource with ids, checked to be in its organisation."""
+    resource = resolve_resource(policy, caller, text)
+    if organisation and organisation_of(resource) != organisation:
+        place = f"organisations/{organisation}"
+        raise InvalidArgumentError(
+            f"resource {text[:100]!a} is not in {describe_resource(policy, place)}, to which the binding belongs; "
+            f"accepted: {describe_resource(policy, place)} or a path below it",
+            reason="RESOURCE_ELSEWHERE",
+        )
+    return resource
+
+
+def _role_name(policy: Policy, role: str) -> str:
+    custom = policy.role_of_id.get(role)
+    return custom.name if custom else role
+
+
+def _require_empty(sentence: str, names: list[str], reason: str) -> None:
+    if names:
+        more = f" and {len(names) - NAMES_SHOWN_MAX} more" if len(names) > NAMES_SHOWN_MAX else ""
+        plural = "s" if len(names) > 1 else ""
+        raise FailedPreconditionError(
+            f"{sentence}{plural} {', '.join(sorted(names)[:NAMES_SHOWN_MAX])}{more}; delete first what it holds",
+            reason=reason,
+        )

@@ -1,0 +1,71 @@
+"""Issuing: whether this caller gets a token of that account, and what the token says.
+
+A token is power: who issues one could use it, so it is given only to those who hold what the account holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from iam.core.admission import place_of
+from iam.core.powers import require_powers
+from ultracloud.base.faults import FailedPreconditionError
+from ultracloud.base.policy import Policy, Principal, ServiceAccount, decide, grants_of, require
+from ultracloud.base.principals import SERVICE_ACCOUNT_PREFIX
+from ultracloud.base.tokens import Claims, check_ttl
+
+PERMISSION = "iam.tokens.issue"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A token as asked for.
+
+    Attributes:
+        token_id: Fresh id for the claim ``jti``.
+    """
+
+    account: ServiceAccount
+    ttl_s: int
+    now_s: int
+    token_id: str
+
+
+def issue(policy: Policy, caller: Principal, wanted: Wanted) -> Claims:
+    """The claims to sign.
+
+    Raises:
+        InvalidArgumentError: The lifetime is out of range.
+        PermissionDeniedError: The caller may not issue tokens for this account, or holds less than it does.
+        FailedPreconditionError: The account is disabled.
+    """
+    ttl_s = check_ttl(wanted.ttl_s)
+    account = wanted.account
+    require(decide(policy, caller, PERMISSION, place_of(policy, account)))
+    if account.disabled:
+        raise FailedPreconditionError(
+            f"service account {account.name} is disabled and gets no tokens; enable it first",
+            reason="SERVICE_ACCOUNT_DISABLED",
+        )
+    _require_all_powers(policy, caller, account)
+    return Claims(
+        service_account=account.id,
+        organisation=policy.project_of_id[account.project].organisation,
+        project=account.project,
+        issued_at_s=wanted.now_s,
+        expires_at_s=wanted.now_s + ttl_s,
+        token_id=wanted.token_id,
+        policy_version=policy.version,
+    )
+
+
+def _require_all_powers(policy: Policy, caller: Principal, account: ServiceAccount) -> None:
+    """Wherever the account holds something, the caller must hold it too; the account itself does."""
+    principal = f"{SERVICE_ACCOUNT_PREFIX}{account.id}"
+    if caller.id == principal:
+        return
+    for place, grants in grants_of(policy, principal).items():
+        for grant in grants:
+            if not grant.binding.deny:
+                deed = f"issue a token for {account.name}, whose powers exceed yours"
+                require_powers(policy, caller, grant.patterns, place, deed)

@@ -1,0 +1,138 @@
+"""Names to ids: a person writes ``projects/blue`` and ``serviceaccount:blue/web``; a policy holds ids.
+
+Ids never come back after a deletion and names do, so a binding is stored with ids: a new project with an old name gets
+none of the old one's bindings.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ultracloud.base.faults import InvalidArgumentError, NotFoundError
+from ultracloud.base.policy import (
+    BUILT_IN_ROLES,
+    Policy,
+    Principal,
+    Project,
+    Role,
+    ServiceAccount,
+    describe_resource,
+    find_organisation,
+    find_project,
+    project_path,
+)
+from ultracloud.base.principals import SERVICE_ACCOUNT_PREFIX, check_principal
+
+RESOURCE_LENGTH_MAX = 400
+"""Characters of a path: organisation, project and two pairs below them, ids of 34 characters each."""
+
+_KINDS = re.compile(r"[a-z]{1,40}")
+_ID = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
+
+
+def resolve_resource(policy: Policy, caller: Principal, text: str) -> str:
+    """The path with ids that `text` means: empty, ``organisations/acme/...``, ``projects/blue/...``, ``hosts/node-1``.
+
+    What lies below a project belongs to other services; iam checks its form, not whether it exists.
+
+    Raises:
+        InvalidArgumentError: `text` is no path.
+        NotFoundError: It names an organisation or project that the caller cannot know.
+    """
+    parts = text.split("/") if text else []
+    if len(text) > RESOURCE_LENGTH_MAX or len(parts) % 2 or not all(map(_KINDS.fullmatch, parts[::2])):
+        raise _malformed(text)
+    match parts:
+        case ["organisations", organisation, "projects", project, *below]:
+            found = find_project(policy, caller, f"{find_organisation(policy, caller, organisation).id}/{project}")
+            head = project_path(found)
+        case ["organisations", organisation, *below]:
+            head = f"organisations/{find_organisation(policy, caller, organisation).id}"
+        case ["projects", project, *below]:
+            head = project_path(find_project(policy, caller, project))
+        case [kinds, name, *below] if _ID.fullmatch(name):
+            head = f"{kinds}/{name}"
+        case _ if text:
+            raise _malformed(text)
+        case _:
+            return ""
+    if not all(map(_ID.fullmatch, below[1::2])):
+        raise _malformed(text)
+    return "/".join([head, *below])
+
+
+def resolve_principal(policy: Policy, caller: Principal, text: str) -> str:
+    """The principal's id: of a SPIFFE URI itself, of ``serviceaccount:<project>/<name or id>`` the account's.
+
+    Raises:
+        InvalidArgumentError: `text` is no principal.
+        NotFoundError: No such service account that the caller can know.
+    """
+    if not text.startswith(SERVICE_ACCOUNT_PREFIX):
+        return check_principal(text)
+    project, slash, ref = text[len(SERVICE_ACCOUNT_PREFIX) :].rpartition("/")
+    if slash:
+        account = find_account(policy, find_project(policy, caller, project), ref)
+        return f"{SERVICE_ACCOUNT_PREFIX}{account.id}"
+    check_principal(text)
+    account_or_none = policy.account_of_principal.get(text)
+    if account_or_none is None:
+        raise NotFoundError(f"no service account {ref[:100]!a}", reason="SERVICE_ACCOUNT_NOT_FOUND")
+    find_project(policy, caller, account_or_none.project)
+    return text
+
+
+def find_account(policy: Policy, project: Project, ref: str) -> ServiceAccount:
+    """The service account of `project` with this name or id.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    by_id = policy.account_of_principal.get(f"{SERVICE_ACCOUNT_PREFIX}{ref}")
+    if by_id is not None and by_id.project == project.id:
+        return by_id
+    for account in policy.service_accounts:
+        if account.project == project.id and account.name == ref:
+            return account
+    raise NotFoundError(
+        f"no service account {ref[:100]!a} in project {project.name}", reason="SERVICE_ACCOUNT_NOT_FOUND"
+    )
+
+
+def resolve_role(policy: Policy, organisation: str, ref: str) -> str:
+    """What a binding of `organisation` (an id; empty at the root) stores: a built-in role's name or a custom role's id.
+
+    Raises:
+        InvalidArgumentError: No such role there; the sentence lists those there are.
+    """
+    if ref in BUILT_IN_ROLES:
+        return ref
+    usable = [role for role in policy.roles if organisation and role.organisation == organisation]
+    for role in usable:
+        if ref in (role.id, role.name):
+            return role.id
+    raise InvalidArgumentError(
+        f"no role {ref[:100]!a} {_place(policy, organisation)}; accepted: {', '.join(_names(usable))}",
+        reason="ROLE_NOT_FOUND",
+    )
+
+
+ROLES_SHOWN_MAX = 20
+"""Custom roles that an error lists besides the built-in ones."""
+
+
+def _names(usable: list[Role]) -> list[str]:
+    more = ["..."] if len(usable) > ROLES_SHOWN_MAX else []
+    return [*BUILT_IN_ROLES, *(role.name for role in usable[:ROLES_SHOWN_MAX]), *more]
+
+
+def _place(policy: Policy, organisation: str) -> str:
+    return f"in {describe_resource(policy, f'organisations/{organisation}')}" if organisation else "at the root"
+
+
+def _malformed(text: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"resource {text[:100]!a} is no path; accepted: organisations/<name or id>, projects/<name or id>, either "
+        "followed by <kinds>/<id> pairs, and for operators the empty path (the root) or <kinds>/<name>",
+        reason="RESOURCE_INVALID",
+    )
