@@ -87,6 +87,8 @@ def admit_binding(policy: Policy, caller: Principal, organisation: str, draft: B
     """The binding to store, with ids for names.
 
     Args:
+        policy: The newest there is.
+        caller: Who asks.
         organisation: Id of the organisation the binding belongs to; empty at the root.
         draft: As asked for.
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ultracloud.base.tokens import CLOCK_SKEW_S, TTL_S_MAX
 
 AHEAD_MS = 60_000
-"""How long a key is published before it signs: policy copies follow within milliseconds, and this is their worst hour."""
+"""How long a key is published before it signs: policy copies follow in milliseconds; this is for their worst hour."""
 LINGER_MS = (TTL_S_MAX + CLOCK_SKEW_S) * 1000
 """How long a key is published after the next one has begun to sign."""
 KEYS_MAX = 16
@@ -61,9 +62,7 @@ def plan_keys(keys: Sequence[SigningKey], now_ms: int, lifetime_ms: int) -> KeyP
     # The very first key signs at once: there is no token yet that anybody could be late to verify.
     begun = [ring[0], *(key for key in ring[1:] if key.created_at_ms + AHEAD_MS <= now_ms)]
     dropped = tuple(
-        key.kid
-        for key, successor in zip(begun, begun[1:], strict=False)
-        if successor.created_at_ms + AHEAD_MS + LINGER_MS <= now_ms
+        key.kid for key, successor in pairwise(begun) if successor.created_at_ms + AHEAD_MS + LINGER_MS <= now_ms
     )
     return KeyPlan(
         signing=begun[-1].kid,

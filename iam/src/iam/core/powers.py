@@ -18,7 +18,7 @@ from ultracloud.base.roles import built_in_grants
 
 
 def powers(policy: Policy, principal: str, resource: str) -> frozenset[str]:
-    """Every pattern (in three parts) that bindings at `resource` or above it give to `principal`, denies not counted."""
+    """Every pattern, in three parts, that bindings at `resource` or above it give to `principal`; denies aside."""
     held: set[str] = set()
     for place in prefixes(resource):
         for grant in grants_of(policy, principal).get(place, ()):
@@ -44,6 +44,10 @@ def require_powers(policy: Policy, caller: Principal, wanted: Iterable[str], res
     """Return if `caller` holds all of `wanted` on `resource`.
 
     Args:
+        policy: The newest there is.
+        caller: Who asks.
+        wanted: Patterns in three parts.
+        resource: Path with ids.
         deed: Completes "you may not ...", e.g. ``bind role owner``.
 
     Raises:
