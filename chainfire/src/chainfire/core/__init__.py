@@ -1,0 +1,7 @@
+"""chainfire's core: decides everything, does nothing.
+
+What goes in: `commands`, `keyvalue`. What comes out: `results`. The state machine: `machine` over `mvcc` (with
+`history` and `query`), `txn` and `leases`. What only a leader has: `expiry`. Who is told: `watch` over `intervals`.
+What is refused at the door: `checks`. Formats: `entry` (a command in the log), `wal` (the log on disk), `snapshot`,
+`render` (answers in etcd's wire format).
+"""

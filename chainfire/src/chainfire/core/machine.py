@@ -1,0 +1,220 @@
+"""The state machine: commands of the log in, results out, the same on every member.
+
+`apply` is the only way the state changes. The log's index goes in with each command, and `applied_index` says how far
+the state has come, so that a restart replays only what a snapshot does not hold. Raft will call the same `apply`.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from chainfire.core import txn
+from chainfire.core.commands import (
+    Alarm,
+    AlarmAction,
+    AlarmSet,
+    Command,
+    Compact,
+    DeleteRange,
+    LeaseCheckpoint,
+    LeaseGrant,
+    LeaseRevoke,
+    Put,
+    Range,
+    Txn,
+)
+from chainfire.core.keyvalue import NO_LEASE, KeyValue
+from chainfire.core.leases import LeaseTable
+from chainfire.core.mvcc import Mvcc
+from chainfire.core.query import read_range
+from chainfire.core.results import (
+    AlarmsResult,
+    DeleteResult,
+    Done,
+    LeaseGranted,
+    PutResult,
+    RangeResult,
+    Result,
+    TxnResult,
+)
+from chainfire.errors import CorruptError, NoSpaceError
+
+
+class Machine:
+    """Everything the log decides.
+
+    Attributes:
+        applied_index: Index of the last command applied; 0 before the first.
+    """
+
+    def __init__(self) -> None:
+        self.applied_index = 0
+        self.store = Mvcc()
+        self.leases = LeaseTable()
+        self.alarms: set[tuple[int, Alarm]] = set()
+
+    @property
+    def revision(self) -> int:
+        """The store's newest revision."""
+        return self.store.revision
+
+    def apply(self, index: int, command: Command) -> Result:
+        """Apply the command at `index` of the log.
+
+        Raises:
+            EtcdError: The command is refused. That is its result on every member; the state is as before, except
+                that `applied_index` has moved.
+        """
+        assert index == self.applied_index + 1, (index, self.applied_index)
+        self.applied_index = index
+        if self.alarms:
+            self._refuse_under_alarm(command)
+        result: Result
+        match command:
+            case Put():
+                result = self._put_alone(command)
+            case Txn():
+                result = self._txn(command)
+            case DeleteRange():
+                result = self._delete_alone(command)
+            case LeaseGrant():
+                granted = self.leases.grant(command.lease, command.ttl_s)
+                result = LeaseGranted(self.revision, granted.lease, granted.ttl_s)
+            case LeaseRevoke():
+                result = self._revoke(command)
+            case LeaseCheckpoint():
+                self.leases.checkpoint(command.remaining)
+                result = Done(self.revision)
+            case Compact():
+                self.store.compact(command.revision)
+                result = Done(self.revision)
+            case AlarmSet():
+                result = self._set_alarm(command)
+            case _:
+                assert_never(command)
+        return result
+
+    def range(self, query: Range) -> RangeResult:
+        """Read the present or the past; raises as `read_range` does."""
+        return read_range(self.store, query, self.store.revision)
+
+    def read_txn(self, command: Txn) -> TxnResult:
+        """Run a txn that only reads, without the log; raises as `txn.check` does."""
+        assert txn.is_read_only(command), command
+        branch = txn.decide(self.store, command)
+        txn.check(self.store, self.leases, branch)
+        return txn.run(self.store, _Change(self), branch)
+
+    def _put_alone(self, put: Put) -> PutResult:
+        if put.lease != NO_LEASE or put.ignore_value or put.ignore_lease:
+            txn.check_put(self.store, self.leases, put)
+        change = _Change(self)
+        result = change.put(put)
+        self.store.advance(change.at)
+        return result
+
+    def _delete_alone(self, delete: DeleteRange) -> DeleteResult:
+        change = _Change(self)
+        result = change.delete(delete)
+        change.end()
+        return result
+
+    def _txn(self, command: Txn) -> TxnResult:
+        branch = txn.decide(self.store, command)
+        txn.check(self.store, self.leases, branch)
+        change = _Change(self)
+        result = txn.run(self.store, change, branch)
+        change.end()
+        return result
+
+    def _revoke(self, command: LeaseRevoke) -> Done:
+        change = _Change(self)
+        for key in self.leases.remove(command.lease):
+            change.delete(DeleteRange(key))
+        change.end()
+        return Done(self.revision)
+
+    def _set_alarm(self, command: AlarmSet) -> AlarmsResult:
+        pair = (command.member, command.alarm)
+        match command.action:
+            case AlarmAction.GET:
+                wanted = [a for a in sorted(self.alarms) if command.alarm in (Alarm.NONE, a[1])]
+                return AlarmsResult(self.revision, tuple(wanted))
+            case AlarmAction.ACTIVATE:
+                self.alarms.add(pair)
+                return AlarmsResult(self.revision, (pair,))
+            case AlarmAction.DEACTIVATE:
+                was_raised = pair in self.alarms
+                self.alarms.discard(pair)
+                return AlarmsResult(self.revision, (pair,) if was_raised else ())
+            case _:
+                assert_never(command.action)
+
+    def _refuse_under_alarm(self, command: Command) -> None:
+        """Under NOSPACE what adds is refused and what frees is not; under CORRUPT nothing is written."""
+        raised = {alarm for _, alarm in self.alarms}
+        if Alarm.CORRUPT in raised and not isinstance(command, AlarmSet):
+            raise CorruptError
+        if Alarm.NOSPACE in raised and adds(command):
+            raise NoSpaceError
+
+
+def adds(command: Command) -> bool:
+    """Whether a command can make the state larger; such commands are refused when there is no room."""
+    match command:
+        case Put() | LeaseGrant():
+            return True
+        case Txn():
+            return any(isinstance(op, Put) or (isinstance(op, Txn) and adds(op)) for op in command.success) or any(
+                isinstance(op, Put) or (isinstance(op, Txn) and adds(op)) for op in command.failure
+            )
+        case DeleteRange() | LeaseRevoke() | LeaseCheckpoint() | Compact() | AlarmSet():
+            return False
+        case _:
+            assert_never(command)
+
+
+class _Change:
+    """The writes of one command, all at one revision."""
+
+    __slots__ = ("_leases", "_store", "_written", "at")
+
+    def __init__(self, machine: Machine) -> None:
+        self._store = machine.store
+        self._leases = machine.leases
+        self._written = False
+        self.at = machine.store.revision + 1
+
+    @property
+    def now(self) -> int:
+        """The revision of the newest state: the command's own once it has written."""
+        return self.at if self._written else self.at - 1
+
+    def put(self, put: Put) -> PutResult:
+        """Write one key; it was checked before."""
+        value, lease = put.value, put.lease
+        if put.ignore_value or put.ignore_lease:
+            kept = self._store.get(put.key)
+            # `check_put` saw the key, and `check_changes` lets no txn both delete and put it.
+            assert kept is not None, put.key
+            value = kept.value if put.ignore_value else value
+            lease = kept.lease if put.ignore_lease else lease
+        previous = self._store.put(put.key, value, lease, self.at)
+        self._written = True
+        self._leases.move(put.key, NO_LEASE if previous is None else previous.lease, lease)
+        return PutResult(self.at, previous if put.prev_kv else None)
+
+    def delete(self, delete: DeleteRange) -> DeleteResult:
+        """Delete what the range holds now."""
+        previous: list[KeyValue] = []
+        for key in self._store.keys_live(delete.key, delete.end):
+            record = self._store.delete(key, self.at)
+            self._leases.move(key, record.lease, NO_LEASE)
+            previous.append(record)
+        self._written = self._written or bool(previous)
+        return DeleteResult(self.now, len(previous), tuple(previous) if delete.prev_kv else ())
+
+    def end(self) -> None:
+        """Make the writes the present, if there were any."""
+        if self._written:
+            self._store.advance(self.at)

@@ -1,0 +1,222 @@
+"""The state as of one log index, as a stream of frames: head, leases, records, end. Each frame carries its checksum.
+
+A snapshot is written in steps while the store goes on: the records up to its revision never change, and the little that
+does (leases, alarms) is taken at the start. Records come in revision order, so reading them back rebuilds key index and
+history alike.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+from zlib import crc32
+
+from chainfire.core.commands import Alarm
+from chainfire.core.keyvalue import KeyValue, LeaseId
+from chainfire.core.machine import Machine
+
+SNAPSHOT_MAGIC = b"CHNFSNP1"
+"""Names the format and its version."""
+FRAME_BYTES_MAX = 1 << 30
+"""A frame holds one chunk of history: 512 records of at most 1.5 MiB. A longer one is damage."""
+
+_FRAME = struct.Struct("<BII")
+_HEAD = struct.Struct("<QQqqQQ")
+_ALARM = struct.Struct("<QB")
+_LEASE = struct.Struct("<qqq")
+_RECORD = struct.Struct("<IIqqqq")
+_END = struct.Struct("<Q")
+_HEAD_FRAME, _LEASES_FRAME, _RECORDS_FRAME, _END_FRAME = range(1, 5)
+LEASES_PER_FRAME = 4096
+FRAME_HEAD_BYTES = _FRAME.size
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotHead:
+    """What a snapshot is of.
+
+    Attributes:
+        index: The last log entry it contains.
+        term: That entry's term.
+    """
+
+    index: int
+    term: int
+    revision: int
+    compact_revision: int
+    cluster_id: int
+    member_id: int
+    alarms: tuple[tuple[int, Alarm], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotLeases:
+    """Leases as (id, time to live, remaining), in seconds."""
+
+    leases: tuple[tuple[LeaseId, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRecords:
+    """Records in revision order."""
+
+    records: tuple[KeyValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotEnd:
+    """The snapshot is whole; `count` is how many records it has."""
+
+    count: int
+
+
+Frame: TypeAlias = SnapshotHead | SnapshotLeases | SnapshotRecords | SnapshotEnd
+
+
+class MalformedSnapshotError(ValueError):
+    """Bytes that are no snapshot, or not all of one."""
+
+
+def head_of(machine: Machine, term: int, cluster_id: int, member_id: int) -> SnapshotHead:
+    """The head of a snapshot of the present state."""
+    store = machine.store
+    alarms = tuple(sorted(machine.alarms))
+    return SnapshotHead(
+        machine.applied_index, term, store.revision, store.compact_revision, cluster_id, member_id, alarms
+    )
+
+
+def frames_of(machine: Machine, head: SnapshotHead) -> Iterator[bytes]:
+    """Give the bytes of a snapshot, piece by piece.
+
+    The state may change between pieces, but no sweep may step in. The first piece holds all that changes in place: take
+    it in the same breath as `head`.
+    """
+    leases = [(lease.lease, lease.ttl_s, lease.remaining_s) for lease in machine.leases.all()]
+    start = [SNAPSHOT_MAGIC, render(head)]
+    start += [
+        render(SnapshotLeases(tuple(leases[at : at + LEASES_PER_FRAME])))
+        for at in range(0, len(leases), LEASES_PER_FRAME)
+    ]
+    yield b"".join(start)
+    count = 0
+    for records in machine.store.records(head.revision):
+        count += len(records)
+        yield render(SnapshotRecords(tuple(records)))
+    yield render(SnapshotEnd(count))
+
+
+def render(frame: Frame) -> bytes:
+    """Give the bytes of one frame."""
+    kind, body = _render_body(frame)
+    return _FRAME.pack(kind, len(body), crc32(body)) + body
+
+
+def parse_frame_head(head: bytes) -> tuple[int, int, int]:
+    """Kind, length and checksum of the body that follows.
+
+    Raises:
+        MalformedSnapshotError: No frame begins like this.
+    """
+    if len(head) != FRAME_HEAD_BYTES:
+        raise MalformedSnapshotError("the snapshot ends in the middle")
+    kind, length, checksum = _FRAME.unpack(head)
+    if not _HEAD_FRAME <= kind <= _END_FRAME or length > FRAME_BYTES_MAX:
+        raise MalformedSnapshotError(f"no frame has kind {kind} and {length} bytes")
+    return kind, length, checksum
+
+
+def parse_body(kind: int, checksum: int, body: bytes) -> Frame:
+    """Read one frame.
+
+    Raises:
+        MalformedSnapshotError: The body does not match its checksum.
+    """
+    if crc32(body) != checksum:
+        raise MalformedSnapshotError("a frame does not match its checksum")
+    if kind == _HEAD_FRAME:
+        index, term, revision, compacted, cluster_id, member_id = _HEAD.unpack_from(body)
+        alarms = tuple((member, Alarm(alarm)) for member, alarm in _ALARM.iter_unpack(body[_HEAD.size :]))
+        return SnapshotHead(index, term, revision, compacted, cluster_id, member_id, alarms)
+    if kind == _LEASES_FRAME:
+        return SnapshotLeases(tuple((LeaseId(i), ttl, left) for i, ttl, left in _LEASE.iter_unpack(body)))
+    if kind == _RECORDS_FRAME:
+        return SnapshotRecords(tuple(_parse_records(body)))
+    return SnapshotEnd(*_END.unpack(body))
+
+
+class Restore:
+    """Builds a machine from the frames of a snapshot, in order."""
+
+    def __init__(self) -> None:
+        self.machine = Machine()
+        self.head: SnapshotHead | None = None
+        self.is_whole = False
+        self._count = 0
+
+    def add(self, frame: Frame) -> None:
+        """Take over one frame.
+
+        Raises:
+            MalformedSnapshotError: It does not belong here.
+        """
+        if self.is_whole or isinstance(frame, SnapshotHead) != (self.head is None):
+            raise MalformedSnapshotError(f"a {type(frame).__name__} is out of place")
+        match frame:
+            case SnapshotHead():
+                self.head = frame
+            case SnapshotLeases():
+                for lease, ttl_s, remaining_s in frame.leases:
+                    self.machine.leases.restore(lease, ttl_s, remaining_s)
+            case SnapshotRecords():
+                self._count += len(frame.records)
+                for record in frame.records:
+                    self.machine.store.restore(record)
+            case SnapshotEnd():
+                self._finish(frame)
+
+    def _finish(self, end: SnapshotEnd) -> None:
+        if end.count != self._count or self.head is None:
+            raise MalformedSnapshotError(f"{self._count} records where the end says {end.count}")
+        machine, head = self.machine, self.head
+        machine.applied_index = head.index
+        machine.alarms = set(head.alarms)
+        machine.store.adopt(head.revision, head.compact_revision)
+        for key, lease in machine.store.leased():
+            machine.leases.move(key, LeaseId(0), lease)
+        self.is_whole = True
+
+
+def _render_body(frame: Frame) -> tuple[int, bytes]:
+    match frame:
+        case SnapshotHead():
+            head = _HEAD.pack(
+                frame.index, frame.term, frame.revision, frame.compact_revision, frame.cluster_id, frame.member_id
+            )
+            return _HEAD_FRAME, head + b"".join(_ALARM.pack(member, alarm) for member, alarm in frame.alarms)
+        case SnapshotLeases():
+            return _LEASES_FRAME, b"".join(_LEASE.pack(*lease) for lease in frame.leases)
+        case SnapshotRecords():
+            return _RECORDS_FRAME, b"".join(_render_records(frame.records))
+        case SnapshotEnd():
+            return _END_FRAME, _END.pack(frame.count)
+
+
+def _render_records(records: Iterable[KeyValue]) -> Iterator[bytes]:
+    for record in records:
+        key, create, mod, version, value, lease = record
+        yield _RECORD.pack(len(key), len(value), create, mod, version, lease)
+        yield key
+        yield value
+
+
+def _parse_records(body: bytes) -> Iterator[KeyValue]:
+    at = 0
+    while at < len(body):
+        key_length, value_length, create, mod, version, lease = _RECORD.unpack_from(body, at)
+        key_at = at + _RECORD.size
+        value_at = key_at + key_length
+        at = value_at + value_length
+        yield KeyValue(body[key_at:value_at], create, mod, version, body[value_at:at], LeaseId(lease))

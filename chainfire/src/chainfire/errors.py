@@ -1,0 +1,149 @@
+"""What chainfire tells a caller that it will not do, in etcd's own words.
+
+etcd's clients match on the gRPC code and the whole sentence, so both are part of the API and may not be improved.
+
+Source: etcd 3.5, api/v3rpc/rpctypes/error.go (codes and sentences only).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ultracloud.base.faults import (
+    DataLossError,
+    FailedPreconditionError,
+    Fault,
+    InvalidArgumentError,
+    NotFoundError,
+    OutOfRangeError,
+    ResourceExhaustedError,
+    UnavailableError,
+)
+
+
+class EtcdError(Fault):
+    """A refusal whose public sentence is fixed by etcd."""
+
+    sentence: ClassVar[str] = ""
+
+    def __init__(self, *, detail: str = "") -> None:
+        super().__init__(self.sentence, detail=detail)
+
+
+class KeyNotProvidedError(EtcdError, InvalidArgumentError):
+    """The request names no key."""
+
+    sentence = "etcdserver: key is not provided"
+
+
+class KeyNotFoundError(EtcdError, InvalidArgumentError):
+    """A put wants to keep the value or lease of a key that does not exist, or an operation of a txn is empty."""
+
+    sentence = "etcdserver: key not found"
+
+
+class ValueProvidedError(EtcdError, InvalidArgumentError):
+    """A put both brings a value and says to ignore it."""
+
+    sentence = "etcdserver: value is provided"
+
+
+class LeaseProvidedError(EtcdError, InvalidArgumentError):
+    """A put both names a lease and says to ignore it."""
+
+    sentence = "etcdserver: lease is provided"
+
+
+class TooManyOperationsError(EtcdError, InvalidArgumentError):
+    """A txn has more comparisons or operations than the limit."""
+
+    sentence = "etcdserver: too many operations in txn request"
+
+
+class DuplicateKeyError(EtcdError, InvalidArgumentError):
+    """A txn would change one key twice."""
+
+    sentence = "etcdserver: duplicate key given in txn request"
+
+
+class RequestTooLargeError(EtcdError, InvalidArgumentError):
+    """The request is over the limit of bytes."""
+
+    sentence = "etcdserver: request is too large"
+
+
+class CompactedError(EtcdError, OutOfRangeError):
+    """The revision asked for is no longer kept."""
+
+    sentence = "etcdserver: mvcc: required revision has been compacted"
+
+
+class FutureRevisionError(EtcdError, OutOfRangeError):
+    """The revision asked for has not happened."""
+
+    sentence = "etcdserver: mvcc: required revision is a future revision"
+
+
+class NoSpaceError(EtcdError, ResourceExhaustedError):
+    """The quota or the disk is full, or the NOSPACE alarm is still raised."""
+
+    sentence = "etcdserver: mvcc: database space exceeded"
+
+
+class TooManyRequestsError(EtcdError, ResourceExhaustedError):
+    """More writes wait for the disk than the queue holds."""
+
+    sentence = "etcdserver: too many requests"
+
+
+class LeaseNotFoundError(EtcdError, NotFoundError):
+    """No such lease, or it has expired."""
+
+    sentence = "etcdserver: requested lease not found"
+
+
+class LeaseExistsError(EtcdError, FailedPreconditionError):
+    """The lease id is taken."""
+
+    sentence = "etcdserver: lease already exists"
+
+
+class LeaseTtlTooLargeError(EtcdError, OutOfRangeError):
+    """The time to live is over the limit."""
+
+    sentence = "etcdserver: too large lease TTL"
+
+
+class AuthNotEnabledError(EtcdError, FailedPreconditionError):
+    """etcd's own users and roles are not in use."""
+
+    sentence = "etcdserver: authentication is not enabled"
+
+
+class MemberNotFoundError(EtcdError, NotFoundError):
+    """The cluster has no such member."""
+
+    sentence = "etcdserver: member not found"
+
+
+class CorruptError(EtcdError, DataLossError):
+    """The CORRUPT alarm is raised: nothing is written until it is disarmed."""
+
+    sentence = "etcdserver: corrupt cluster"
+
+
+class StoppedError(EtcdError, UnavailableError):
+    """The server is stopping; what was asked may or may not happen."""
+
+    sentence = "etcdserver: server stopped"
+
+
+class LogFailedError(UnavailableError):
+    """The disk refused the log: nothing is written until the server is started again. etcd itself just dies."""
+
+
+class StorageError(Exception):
+    """What is on disk cannot be used; the node does not start, or stops.
+
+    The sentence names the file and the offset, and what to do.
+    """
