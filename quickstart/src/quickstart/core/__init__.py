@@ -1,0 +1,1 @@
+"""What the quickstart decides without touching anything: file formats, texts, the supervisor's state machine."""
