@@ -187,7 +187,7 @@ def test_a_copy_older_than_the_token_answers_not_yet_instead_of_no():
 
 
 def test_projects_are_found_by_name_and_by_id_in_ones_own_organisation():
-    for ref in ("blue", "acme/blue", "org-acme/blue", BLUE.id):
+    for ref in ("blue", "acme/blue", "org-acme/blue", BLUE.id, f"acme/{BLUE.id}"):
         assert find_project(TYPICAL, who("web"), ref) == BLUE
     assert find_project(TYPICAL, who("mallory"), "blue") == EVIL_BLUE
 

@@ -75,10 +75,11 @@ def resolve_principal(policy: Policy, caller: Principal, text: str) -> str:
         account = find_account(policy, find_project(policy, caller, project), ref)
         return f"{SERVICE_ACCOUNT_PREFIX}{account.id}"
     check_principal(text)
-    account_or_none = policy.account_of_principal.get(text)
-    if account_or_none is None:
-        raise NotFoundError(f"no service account {ref[:100]!a}", reason="SERVICE_ACCOUNT_NOT_FOUND")
-    find_project(policy, caller, account_or_none.project)
+    known = policy.account_of_principal.get(text)
+    try:
+        find_project(policy, caller, known.project if known else "")
+    except NotFoundError:  # the same answer whether it is another tenant's or nobody's
+        raise NotFoundError(f"no service account {ref[:100]!a}", reason="SERVICE_ACCOUNT_NOT_FOUND") from None
     return text
 
 

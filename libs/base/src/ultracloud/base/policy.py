@@ -132,7 +132,7 @@ def find_project(policy: Policy, principal: Principal, ref: str) -> Project:
     organisation, slash, name = ref.rpartition("/")
     known = [
         project
-        for project in (policy.project_of_id.get(ref), *policy.projects_of_name.get(name, ()))
+        for project in (policy.project_of_id.get(name), *policy.projects_of_name.get(name, ()))
         if project is not None
         and _is_known(policy, principal, project.organisation, project_path(project))
         and (not slash or _is_organisation(policy, project.organisation, organisation))

@@ -1,0 +1,8 @@
+"""What iam does: keys, the policy and its feed, and the RPCs.
+
+- `root_key`, `sealing`, `keys`: the signing keys, sealed in the store
+- `source`: the policy as the store has it, in memory and on disk
+- `kinds`: organisations, projects, service accounts, roles and bindings as the resource kit wants them
+- `tokens`, `policy`: the other two RPC services
+- `server`: all of it together
+"""

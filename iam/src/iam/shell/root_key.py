@@ -1,0 +1,73 @@
+"""The root key: 32 bytes in a file of this host, which seal what iam keeps in the store.
+
+The file has 64 hexadecimal digits and a line end, so that a person can copy it by hand into a safe.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from iam.errors import RootKeyError
+from ultracloud.servicekit.files import sync_folder
+
+KEY_BYTES = 32
+FILE_BYTES_MAX = 200
+
+
+def load_root_key(path: Path) -> bytes | None:
+    """The key in the file; None if there is no file.
+
+    Raises:
+        RootKeyError: Others may read the file, or it is no root key.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RootKeyError(f"root_key_file {path} cannot be read: {error.strerror}") from error
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise RootKeyError(f"root_key_file {path} is no file; name a file with 64 hexadecimal digits")
+        if status.st_mode & 0o077:
+            raise RootKeyError(
+                f"root_key_file {path} is open to others (mode {stat.S_IMODE(status.st_mode):04o}); "
+                f"run chmod 600 {path}"
+            )
+        if status.st_uid not in (0, os.geteuid()):
+            raise RootKeyError(f"root_key_file {path} belongs to user {status.st_uid}; run chown {os.geteuid()} {path}")
+        text = file.read(FILE_BYTES_MAX)
+    return _parsed(path, text)
+
+
+def create_root_key(path: Path) -> bytes:
+    """Make a new key and write it to `path`, which must not exist.
+
+    Raises:
+        RootKeyError: It cannot be written.
+    """
+    key = secrets.token_bytes(KEY_BYTES)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key.hex().encode() + b"\n")
+            file.flush()
+            os.fsync(descriptor)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise RootKeyError(f"root_key_file {path} cannot be written: {error.strerror}") from error
+    return key
+
+
+def _parsed(path: Path, text: bytes) -> bytes:
+    try:
+        key = bytes.fromhex(text.decode().strip())
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise RootKeyError(f"root_key_file {path} is no root key; it must hold {KEY_BYTES * 2} hexadecimal digits")
+    return key

@@ -1,0 +1,60 @@
+"""Signing keys and how they are sealed: Ed25519 private keys under ChaCha20-Poly1305 with the root key.
+
+The kid and the public key are associated data: a sealed key moved under another name does not open.
+
+Source: RFC 8032 (Ed25519), RFC 8439 (ChaCha20-Poly1305).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+from iam.core.keyring import SigningKey
+from iam.errors import RootKeyError
+from ultracloud.api.iam.v1 import keys_pb2 as pb
+
+NONCE_BYTES = 12
+KID_LENGTH = 16
+"""Hexadecimal digits: 64 bits of the public key's digest tell a ring's few keys apart."""
+
+
+def make_sealed_key(root_key: bytes, now_ms: int) -> pb.SealedKey:
+    """A new signing key, sealed."""
+    private = Ed25519PrivateKey.generate()
+    public = private.public_key().public_bytes_raw()
+    kid = hashlib.sha256(public).hexdigest()[:KID_LENGTH]
+    nonce = os.urandom(NONCE_BYTES)
+    sealed = ChaCha20Poly1305(root_key).encrypt(nonce, private.private_bytes_raw(), _bound_to(kid, public))
+    return pb.SealedKey(kid=kid, ed25519_public=public, sealed_private=nonce + sealed, created_at_ms=now_ms)
+
+
+def open_sealed_key(root_key: bytes, key: pb.SealedKey) -> Ed25519PrivateKey:
+    """The private key.
+
+    Raises:
+        RootKeyError: It was sealed with another root key, or has been changed.
+    """
+    nonce, sealed = key.sealed_private[:NONCE_BYTES], key.sealed_private[NONCE_BYTES:]
+    try:
+        raw = ChaCha20Poly1305(root_key).decrypt(nonce, sealed, _bound_to(key.kid, key.ed25519_public))
+    except (InvalidTag, ValueError):
+        raise RootKeyError(
+            f"the root key does not open signing key {key.kid}; put back the root_key_file this cloud began with"
+        ) from None
+    private = Ed25519PrivateKey.from_private_bytes(raw)
+    assert private.public_key().public_bytes_raw() == key.ed25519_public, key.kid
+    return private
+
+
+def signing_key(key: pb.SealedKey) -> SigningKey:
+    """What the core needs of it."""
+    return SigningKey(key.kid, key.ed25519_public, key.created_at_ms)
+
+
+def _bound_to(kid: str, public: bytes) -> bytes:
+    return b"ultracloud iam signing key\0" + kid.encode() + b"\0" + public
