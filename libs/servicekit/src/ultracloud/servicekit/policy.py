@@ -38,6 +38,7 @@ from ultracloud.base.policy import (
 from ultracloud.servicekit.clock import Clock
 from ultracloud.servicekit.files import write_atomically
 from ultracloud.servicekit.readiness import Gate
+from ultracloud.servicekit.streams import closing
 
 PlaceT = TypeVar("PlaceT", Organisation, Project)
 
@@ -118,12 +119,13 @@ class PolicyCopy(Authority):
         while True:
             try:
                 request = pb.WatchPolicyRequest(known_version=self._snapshot.policy.version)
-                async for message in PolicyClient(channel).watch(request):
-                    pause_s = PAUSE_FIRST_S
-                    self.replace(parse_snapshot(message))
-                    if gate:
-                        gate.open()
-                    await self._keep(message)
+                async with closing(PolicyClient(channel).watch(request)) as messages:
+                    async for message in messages:
+                        pause_s = PAUSE_FIRST_S
+                        self.replace(parse_snapshot(message))
+                        if gate:
+                            gate.open()
+                        await self._keep(message)
             except Fault as error:
                 log.debug("policy stream ended", exc_info=error)
             await clock.sleep(pause_s)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from ultracloud.api.flaredb.v1 import flaredb_pb2 as pb
 from ultracloud.api.flaredb.v1.flaredb_rpc import KvClient
@@ -17,6 +17,7 @@ from ultracloud.servicekit.store.interface import (
     Reading,
     Store,
 )
+from ultracloud.servicekit.streams import closing
 
 
 class FlaredbStore(Store):
@@ -72,12 +73,13 @@ class FlaredbStore(Store):
             return Committed(answer.version)
         return Conflict({failed.key: failed.expected_version for failed in answer.failed})
 
-    async def watch(self, start: bytes, end: bytes, from_version: int) -> AsyncIterator[Changes]:
+    async def watch(self, start: bytes, end: bytes, from_version: int) -> AsyncGenerator[Changes, None]:
         """See `Store`."""
         request = pb.WatchRequest(namespace=self._namespace, start=start, end=end, from_version=from_version)
-        async for answer in self._kv.watch(request):
-            changes = (Change(c.key, c.value if c.HasField("value") else None, c.version) for c in answer.changes)
-            yield Changes(tuple(changes), answer.version)
+        async with closing(self._kv.watch(request)) as answers:
+            async for answer in answers:
+                changes = (Change(c.key, c.value if c.HasField("value") else None, c.version) for c in answer.changes)
+                yield Changes(tuple(changes), answer.version)
 
 
 def _entry(kv: pb.KeyValue) -> Entry:

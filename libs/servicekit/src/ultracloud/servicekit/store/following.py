@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from ultracloud.base.faults import CancelledError, DeadlineExceededError, OutOfRangeError, UnavailableError
@@ -54,7 +54,7 @@ async def follow(store: Store, start: bytes, end: bytes, clock: Clock) -> AsyncG
                 loaded = await read_all(store, start, end)
                 seen, pause_s = loaded.version, PAUSE_FIRST_S
                 yield loaded
-            async with contextlib.aclosing(_closable(store.watch(start, end, seen))) as watched:
+            async with contextlib.aclosing(store.watch(start, end, seen)) as watched:
                 async for changes in watched:
                     seen, pause_s = changes.version, PAUSE_FIRST_S
                     yield Changed(changes.changes, changes.version)
@@ -64,14 +64,3 @@ async def follow(store: Store, start: bytes, end: bytes, clock: Clock) -> AsyncG
             pass  # the server went away; the loop below waits and asks again from `seen`
         await clock.sleep(pause_s)
         pause_s = min(pause_s * 2, PAUSE_MAX_S)
-
-
-async def _closable(iterator: AsyncIterator[Change] | AsyncIterator) -> AsyncGenerator:  # type: ignore[type-arg]
-    """An async generator around any async iterator, so that it can be closed."""
-    try:
-        async for item in iterator:
-            yield item
-    finally:
-        close = getattr(iterator, "aclose", None)
-        if close is not None:
-            await close()

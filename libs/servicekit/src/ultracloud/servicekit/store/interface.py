@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -100,7 +100,7 @@ class Store(Protocol):
         """
         ...
 
-    def watch(self, start: bytes, end: bytes, from_version: int) -> AsyncIterator[Changes]:
+    def watch(self, start: bytes, end: bytes, from_version: int) -> AsyncGenerator[Changes, None]:
         """Every change of a range after `from_version`, in order, until closed.
 
         Raises:

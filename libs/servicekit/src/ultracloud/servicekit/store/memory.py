@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import bisect
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from ultracloud.base.faults import InvalidArgumentError, OutOfRangeError
 from ultracloud.servicekit.store.interface import (
@@ -92,7 +92,7 @@ class MemoryStore(Store):
             self._grown.notify_all()
         return Committed(self._version)
 
-    async def watch(self, start: bytes, end: bytes, from_version: int) -> AsyncIterator[Changes]:
+    async def watch(self, start: bytes, end: bytes, from_version: int) -> AsyncGenerator[Changes, None]:
         """See `Store`."""
         seen = from_version
         while True:

@@ -1,0 +1,42 @@
+"""The resource kit: a service declares its kinds and gets create, get, list, update, delete and watch for each.
+
+- `kinds`: what a service says of a kind
+- `server`: the RPCs, authorised; custom verbs derive from `KindServer`
+- `engine`: every change as one transaction; what a service's own loops call
+- `context`: what hooks read
+- `conditions`, `records`, `places`, `listing`, `watching`: parts of these
+- `layout`, `pages`: storage keys and page tokens, pure
+- `reconcile`: from what is wanted to what is done
+- `hosts`: intents of hosts, on the server and on the host
+"""
+
+from ultracloud.servicekit.resources.conditions import Condition, Truth
+from ultracloud.servicekit.resources.context import Context
+from ultracloud.servicekit.resources.engine import NewResource, Resources
+from ultracloud.servicekit.resources.hosts import HostCopy, HostFeed
+from ultracloud.servicekit.resources.kinds import Kind, Scope
+from ultracloud.servicekit.resources.places import ROOT, Place
+from ultracloud.servicekit.resources.reconcile import Key, Planner, Reconciler, World
+from ultracloud.servicekit.resources.records import Stored
+from ultracloud.servicekit.resources.server import KindServer, Located
+
+__all__ = [
+    "ROOT",
+    "Condition",
+    "Context",
+    "HostCopy",
+    "HostFeed",
+    "Key",
+    "Kind",
+    "KindServer",
+    "Located",
+    "NewResource",
+    "Place",
+    "Planner",
+    "Reconciler",
+    "Resources",
+    "Scope",
+    "Stored",
+    "Truth",
+    "World",
+]

@@ -1,0 +1,72 @@
+"""What a hook may read while it decides: who asks, where, and what else there is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ultracloud.base.faults import FailedPreconditionError, NotFoundError
+from ultracloud.base.policy import Principal
+from ultracloud.servicekit.clock import Clock
+from ultracloud.servicekit.resources.kinds import Kind, MessageT
+from ultracloud.servicekit.resources.places import Place
+from ultracloud.servicekit.resources.records import metadata_of
+
+if TYPE_CHECKING:
+    from ultracloud.servicekit.resources.engine import Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One request's surroundings.
+
+    Attributes:
+        resources: The kit, for reading other kinds of this service.
+        principal: Who asks.
+        place: The project (or organisation) the request is about.
+        clock: Time and randomness.
+    """
+
+    resources: Resources
+    principal: Principal
+    place: Place
+    clock: Clock
+
+    async def resolve(self, kind: Kind[MessageT], ref: str, *, deleting: bool = False) -> MessageT:
+        """The resource of `kind` that `ref` (name or id) means in this place, or a public one of another.
+
+        Args:
+            kind: Which kind.
+            ref: Name or id, as the caller wrote it.
+            deleting: Whether one that is being deleted will do.
+
+        Raises:
+            NotFoundError: None.
+            FailedPreconditionError: It is being deleted.
+        """
+        found = await self.resources.find_or_public(kind, self.place.id, ref)
+        if found is None:
+            raise NotFoundError(
+                f"no {kind.key} {ref[:80]!a} in {self.place.shown}",
+                reason=f"{kind.name.upper()}_NOT_FOUND",
+                metadata={"kind": kind.key, "ref": ref[:80]},
+            )
+        if found.metadata.HasField("deleted_at") and not deleting:
+            raise FailedPreconditionError(
+                f"{kind.key} {ref[:80]!a} is being deleted; use another", reason="BEING_DELETED"
+            )
+        return found.message
+
+    async def read(self, kind: Kind[MessageT], identifier: str) -> MessageT | None:
+        """The resource with this id, wherever it is; None if there is none."""
+        found = await self.resources.read(kind, identifier)
+        return found.message if found else None
+
+    async def list(self, kind: Kind[MessageT]) -> tuple[MessageT, ...]:
+        """All resources of `kind` in this place."""
+        everything = await self.resources.all(kind)
+        return tuple(one.message for one in everything if metadata_of(one.message).project == self.place.id)
+
+    async def claimed(self, prefix: str) -> dict[str, str]:
+        """Claims that begin with `prefix` -> the id that holds each."""
+        return await self.resources.claimed(prefix)

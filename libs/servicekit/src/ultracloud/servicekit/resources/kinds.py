@@ -1,0 +1,108 @@
+"""What a service says of each of its kinds; from this the kit makes its six RPCs.
+
+Hooks get and give the kind's own message. They may be plain or async functions. `admit` may run several times for one
+request, whenever somebody else was faster: it must do nothing but read and decide.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from google.protobuf.message import Message
+
+from ultracloud.api.rpc import ServiceDescriptor
+
+if TYPE_CHECKING:
+    from ultracloud.servicekit.resources.context import Context
+
+MessageT = TypeVar("MessageT", bound=Message)
+
+
+class Scope(enum.Enum):
+    """What a kind's resources belong to: nothing, an organisation, or a project."""
+
+    ROOT = "root"
+    ORGANISATION = "organisation"
+    PROJECT = "project"
+
+
+def _nothing(_message: Message) -> tuple[str, ...]:
+    return ()
+
+
+def _never(_message: Message) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind(Generic[MessageT]):
+    """One kind.
+
+    Attributes:
+        name: ``Vpc``; its RPC service is the plural, ``Vpcs``.
+        prefix: Of its ids, ``vpc``.
+        service: The generated descriptor, ``VPCS``.
+        message: The generated message, with fields metadata, spec and status.
+        scope: What its resources belong to.
+        root_too: An ORGANISATION kind whose resources may also belong to nothing (an empty `project`).
+        admit: ``(context, new, old or None) -> new``: checks and completes spec and status before a create or an
+            update is written: resolves names to ids, chooses addresses. Raises a Fault to refuse.
+        claims: ``new -> strings``: what this record alone may hold in the whole service, e.g.
+            ``subnet-01.../10.0.0.5``. When somebody else holds one, `admit` runs again and may choose another; if it
+            insists, the caller gets AlreadyExists.
+        guards: ``new -> strings``: what admissions must not happen at once about, e.g. the VPC whose subnets must not
+            overlap. Of two concurrent changes with a guard in common, one runs `admit` again.
+        deletable: ``(context, record)``: raises FailedPreconditionError, saying what uses it, to refuse a delete.
+        finalizers: Who must clean up before a deleted record goes; each calls `Resources.remove_finalizer`.
+        readable_by_all: Whether every principal may read this record, e.g. a public image.
+        immutable: Fields of spec that an update may not change.
+        reasons: Closed list of condition reasons; empty allows any.
+    """
+
+    name: str
+    prefix: str
+    service: ServiceDescriptor
+    message: type[MessageT]
+    scope: Scope = Scope.PROJECT
+    root_too: bool = False
+    admit: Callable[[Context, MessageT, MessageT | None], MessageT | Awaitable[MessageT]] | None = None
+    claims: Callable[[MessageT], Iterable[str]] = _nothing
+    guards: Callable[[MessageT], Iterable[str]] = _nothing
+    deletable: Callable[[Context, MessageT], Awaitable[None] | None] | None = None
+    finalizers: tuple[str, ...] = ()
+    readable_by_all: Callable[[MessageT], bool] = _never
+    immutable: frozenset[str] = frozenset()
+    reasons: frozenset[str] = field(default=frozenset())
+
+    def __post_init__(self) -> None:
+        descriptor = self.message.DESCRIPTOR
+        assert descriptor is not None, self.message
+        fields = descriptor.fields_by_name
+        missing = {"metadata", "spec", "status"} - set(fields)
+        assert not missing, f"{self.name} has no field {', '.join(sorted(missing))}"
+        spec = fields["spec"].message_type
+        unknown = self.immutable - set(spec.fields_by_name if spec else ())
+        assert not unknown, f"{self.name}.spec has no field {', '.join(sorted(unknown))}"
+
+    @property
+    def key(self) -> str:
+        """Its name in storage keys and in sentences: ``vpc``."""
+        return self.name.lower()
+
+    @property
+    def collection(self) -> str:
+        """Its plural in permissions and resource paths: ``vpcs``."""
+        return self.service.name.rpartition(".")[2].lower()
+
+    @property
+    def has_public(self) -> bool:
+        """Whether some of its resources may be readable by every principal."""
+        return self.readable_by_all is not _never
+
+    def permission(self, verb: str) -> str:
+        """``prismnet.vpcs.create``."""
+        # "ultracloud.prismnet.v1.Vpcs": the second word is the service.
+        return f"{self.service.name.split('.')[1]}.{self.collection}.{verb}"

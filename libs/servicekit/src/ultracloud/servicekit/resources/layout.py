@@ -1,0 +1,90 @@
+"""Where the kit keeps what in a service's namespace. Pure.
+
+| key | value |
+|---|---|
+| ``r/<kind>/<id>`` | the record |
+| ``n/<kind>/<place>/<name>`` | its id; makes names unique |
+| ``p/<kind>/<name>/<id>`` | its id, if every principal may read it |
+| ``c/<claim>`` | the id that holds the claim |
+| ``g/<guard>`` | nothing; its version serialises admissions |
+| ``i/<kind>/<place>/<key>`` | what a create with this idempotency key made |
+
+A place is the id of a project or organisation, or empty. Ids and names have no ``/``, so no key can pose as another.
+"""
+
+from __future__ import annotations
+
+from ultracloud.base.faults import InvalidArgumentError
+
+IDEMPOTENCY_KEY_LENGTH_MAX = 128
+"""A UUID and a prefix fit."""
+CLAIM_LENGTH_MAX = 512
+"""Two ids and an IPv6 address fit."""
+IDEMPOTENCY_PREFIX = b"i/"
+
+
+def record_key(kind: str, identifier: str) -> bytes:
+    """Where a record is."""
+    return f"r/{kind}/{identifier}".encode()
+
+
+def record_prefix(kind: str) -> bytes:
+    """Where all records of a kind are."""
+    return f"r/{kind}/".encode()
+
+
+def id_of_record_key(key: bytes) -> str:
+    """The id in a record's key."""
+    return key.rpartition(b"/")[2].decode()
+
+
+def name_key(kind: str, place: str, name: str) -> bytes:
+    """Where a name leads to its id."""
+    return f"n/{kind}/{place}/{name}".encode()
+
+
+def name_prefix(kind: str, place: str | None) -> bytes:
+    """All names of a kind in a place; None: in every place."""
+    return f"n/{kind}/".encode() if place is None else f"n/{kind}/{place}/".encode()
+
+
+def public_key(kind: str, name: str, identifier: str) -> bytes:
+    """Where a name leads to the id of a record everybody may read."""
+    return f"p/{kind}/{name}/{identifier}".encode()
+
+
+def public_prefix(kind: str, name: str | None = None) -> bytes:
+    """All public records of a kind, or those of one name, oldest id first."""
+    return f"p/{kind}/".encode() if name is None else f"p/{kind}/{name}/".encode()
+
+
+def claim_key(claim: str) -> bytes:
+    """Where a unique claim is."""
+    assert 0 < len(claim) <= CLAIM_LENGTH_MAX, claim
+    return f"c/{claim}".encode()
+
+
+def claim_of_key(key: bytes) -> str:
+    """The claim in its key."""
+    return key[2:].decode()
+
+
+def guard_key(guard: str) -> bytes:
+    """Where the version that serialises admissions is."""
+    assert 0 < len(guard) <= CLAIM_LENGTH_MAX, guard
+    return f"g/{guard}".encode()
+
+
+def idempotency_key(kind: str, place: str, key: str) -> bytes:
+    """Where the outcome of a create is remembered.
+
+    Raises:
+        InvalidArgumentError: `key` is too long or has characters a header could not carry.
+    """
+    if len(key) > IDEMPOTENCY_KEY_LENGTH_MAX or not key.isascii() or not key.isprintable():
+        raise InvalidArgumentError(
+            f"idempotency_key {key[:40]!a} is malformed; accepted: 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} printable "
+            "ASCII characters",
+            reason="IDEMPOTENCY_KEY_INVALID",
+        )
+    return f"i/{kind}/{place}/{key}".encode()

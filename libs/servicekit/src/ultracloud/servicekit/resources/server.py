@@ -1,0 +1,238 @@
+"""The six RPCs of a kind, and what custom ones are made of.
+
+Order of every call: who asks, where, may they; only then is anything looked at that they could learn from. A service
+adds verbs by deriving a class with more methods, each beginning with `locate`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, cast
+
+from google.protobuf.message import Message
+
+from ultracloud.api.resource.v1 import resource_pb2 as pb
+from ultracloud.api.rpc import Call
+from ultracloud.base import ids
+from ultracloud.base.faults import NotFoundError
+from ultracloud.base.policy import Principal, decide, require
+from ultracloud.servicekit import deadlines
+from ultracloud.servicekit.authn import principal_of
+from ultracloud.servicekit.policy import authorise, decision
+from ultracloud.servicekit.resources import listing, records, watching
+from ultracloud.servicekit.resources.context import Context
+from ultracloud.servicekit.resources.engine import NewResource, Resources
+from ultracloud.servicekit.resources.kinds import Kind, MessageT, Scope
+from ultracloud.servicekit.resources.places import ROOT, Place, place_of_id, resolve_place, resource_path
+from ultracloud.servicekit.resources.records import Stored
+
+_audit = logging.getLogger("audit")
+
+
+class _CreateRequest(Protocol):
+    """What every ``Create<K>Request`` has."""
+
+    project: str
+    name: str
+    labels: Mapping[str, str]
+    spec: Message
+    idempotency_key: str
+
+
+class _UpdateRequest(Protocol):
+    """What every ``Update<K>Request`` has."""
+
+    project: str
+    ref: str
+    etag: str
+    update_mask: Sequence[str]
+    spec: Message
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Located(Generic[MessageT]):
+    """A resource that the caller may do something with, and the surroundings to do it in."""
+
+    context: Context
+    stored: Stored[MessageT]
+
+
+class KindServer(Generic[MessageT]):
+    """Serves one kind; give it to `ultracloud.wire.service(kind.service, KindServer(resources, kind))`."""
+
+    def __init__(self, resources: Resources, kind: Kind[MessageT]) -> None:
+        self.resources = resources
+        self.kind = kind
+        methods = {method.attribute: method for method in kind.service.methods}
+        self._list_response: Any = methods["list"].response_type
+        self._event: Any = methods["watch"].response_type
+
+    async def create(self, request: Message, call: Call) -> MessageT:
+        """Make one."""
+        wanted = cast("_CreateRequest", request)
+        with deadlines.inside(call):
+            context = await self.enter(call, "create", wanted.project)
+            digest = hashlib.sha256(context.principal.id.encode())
+            digest.update(request.SerializeToString(deterministic=True))
+            new = NewResource(
+                self.kind, wanted.name, wanted.spec, dict(wanted.labels), wanted.idempotency_key, digest.digest()
+            )
+            return self._audited(context, "create", await self.resources.create(context, new))
+
+    async def get(self, request: pb.GetRequest, call: Call) -> MessageT:
+        """Read one."""
+        with deadlines.inside(call):
+            return (await self.locate(call, "get", request.project, request.ref, public=True)).stored.message
+
+    async def list(self, request: pb.ListRequest, call: Call) -> Message:
+        """Read a page."""
+        with deadlines.inside(call):
+            place, visible = await self._visible(call, "list", request.project)
+            page = await listing.page(
+                self.resources,
+                self.kind,
+                None if place is None else place.id,
+                size=request.page_size,
+                token=request.page_token,
+                labels=request.label_selector,
+                visible=visible,
+            )
+            items = [one.message for one in page.items]
+            response: Message = self._list_response(items=items, next_page_token=page.token, version=page.version)
+            return response
+
+    async def update(self, request: Message, call: Call) -> MessageT:
+        """Change spec and labels of one."""
+        wanted = cast("_UpdateRequest", request)
+        with deadlines.inside(call):
+            located = await self.locate(call, "update", wanted.project, wanted.ref)
+
+            def change(message: MessageT) -> MessageT:
+                changed = records.apply_mask(self.kind, message, wanted.spec, wanted.update_mask)
+                # Without a mask, labels that were sent are meant; none sent is not a wish to drop them.
+                if "labels" in wanted.update_mask or (not wanted.update_mask and wanted.labels):
+                    labels = records.metadata_of(changed).labels
+                    labels.clear()
+                    labels.update(wanted.labels)
+                return changed
+
+            identifier = located.stored.metadata.id
+            updated = await self.resources.update(located.context, self.kind, identifier, change, wanted.etag)
+            return self._audited(located.context, "update", updated)
+
+    async def delete(self, request: pb.DeleteRequest, call: Call) -> MessageT:
+        """Delete one."""
+        with deadlines.inside(call):
+            located = await self.locate(call, "delete", request.project, request.ref)
+            identifier = located.stored.metadata.id
+            deleted = await self.resources.delete(located.context, self.kind, identifier, request.etag)
+            return self._audited(located.context, "delete", deleted)
+
+    async def watch(self, request: pb.WatchRequest, call: Call) -> AsyncIterator[Message]:
+        """Tell changes until the caller goes, or loses the right to know."""
+        place, visible = await self._visible(call, "watch", request.project)
+        principal, permission = principal_of(call), self.kind.permission("watch")
+        path = "" if place is None else place.path
+        events = watching.events(
+            self.resources,
+            self.kind,
+            None if place is None else place.id,
+            from_version=request.from_version,
+            labels=request.label_selector,
+            visible=visible,
+        )
+        async for event in events:
+            if visible is None:
+                require(decide(self.resources.authority.snapshot.policy, principal, permission, path))
+            yield self._event(type=event.type, object=event.message, version=event.version)
+
+    async def enter(self, call: Call, verb: str, project: str) -> Context:
+        """The surroundings of a call about a place, once the caller is known to have the right to `verb` there.
+
+        Raises:
+            UnauthenticatedError, PermissionDeniedError, NotFoundError, UnavailableError, InvalidArgumentError: As
+                `policy.resolve_project` and `policy.authorise`.
+        """
+        principal, permission = principal_of(call), self.kind.permission(verb)
+        place = await resolve_place(self.resources.authority, principal, self.kind, project, permission)
+        await authorise(self.resources.authority, principal, permission, place.path)
+        return Context(self.resources, principal, place, self.resources.clock)
+
+    async def locate(self, call: Call, verb: str, project: str, ref: str, *, public: bool = False) -> Located[MessageT]:
+        """The resource a call is about, once the caller is known to have the right to `verb` it.
+
+        Args:
+            call: The call.
+            verb: Last part of the permission, e.g. ``start``.
+            project: Name or id of the project (organisation); may be empty when `ref` is an id.
+            ref: Name or id of the resource.
+            public: Whether one that everybody may read will do.
+
+        Raises:
+            PermissionDeniedError: No right; the sentence is the same whether or not the resource exists.
+            NotFoundError: No such resource, told to those who have the right.
+            UnauthenticatedError, UnavailableError, InvalidArgumentError: As `enter`.
+        """
+        principal = principal_of(call)
+        if not project and self.kind.scope is not Scope.ROOT and ids.is_id(ref, self.kind.prefix):
+            return await self._locate_by_id(principal, verb, ref, public=public)
+        authority, permission = self.resources.authority, self.kind.permission(verb)
+        place = await resolve_place(authority, principal, self.kind, project, permission)
+        context = Context(self.resources, principal, place, self.resources.clock)
+        stored = await self.resources.find(self.kind, place.id, ref)
+        if stored is not None:
+            made = await decision(authority, principal, permission, resource_path(place, self.kind, stored.metadata.id))
+            if made.allowed:
+                return Located(context, stored)
+            # Who may not even do this to the whole place is told about the place, not that the resource exists.
+            require(decide(authority.snapshot.policy, principal, permission, place.path))
+            require(made)
+        await authorise(authority, principal, permission, place.path)
+        stored = await self.resources.find_public(self.kind, ref) if public else None
+        if stored is None:
+            raise NotFoundError(f"no {self.kind.key} {ref[:80]!a} in {place.shown}", reason="RESOURCE_NOT_FOUND")
+        return Located(context, stored)
+
+    async def _locate_by_id(self, principal: Principal, verb: str, ref: str, *, public: bool) -> Located[MessageT]:
+        """The same by id alone: what one may not touch does not exist."""
+        authority, permission = self.resources.authority, self.kind.permission(verb)
+        stored = await self.resources.read(self.kind, ref)
+        if stored is not None:
+            place = place_of_id(authority.snapshot.policy, self.kind, stored.metadata.project)
+            made = await decision(authority, principal, permission, resource_path(place, self.kind, ref))
+            if made.allowed or (public and self.kind.readable_by_all(stored.message)):
+                return Located(Context(self.resources, principal, place, self.resources.clock), stored)
+        raise NotFoundError(
+            f"no {self.kind.key} '{ref}'",
+            hint="give its project too, or check your rights",
+            reason="RESOURCE_NOT_FOUND",
+        )
+
+    async def _visible(
+        self, call: Call, verb: str, project: str
+    ) -> tuple[Place | None, listing.Visible[MessageT] | None]:
+        """The place to list (None: all places) and which of its resources the caller may see (None: all)."""
+        principal, permission = principal_of(call), self.kind.permission(verb)
+        authority = self.resources.authority
+        if self.kind.scope is Scope.ROOT and not project:
+
+            def allowed(stored: Stored[MessageT]) -> bool:
+                path = resource_path(ROOT, self.kind, stored.metadata.id)
+                return decide(authority.snapshot.policy, principal, permission, path).allowed
+
+            return ROOT, allowed
+        if not project and not self.kind.root_too:
+            await authorise(authority, principal, permission, "")
+            return None, None
+        return (await self.enter(call, verb, project)).place, None
+
+    def _audited(self, context: Context, verb: str, stored: Stored[MessageT]) -> MessageT:
+        """Leave a trace of who changed what."""
+        path = resource_path(context.place, self.kind, stored.metadata.id)
+        extra = {"principal": context.principal.id, "permission": self.kind.permission(verb), "resource": path}
+        _audit.info("%s %s", verb, path, extra={**extra, "version": stored.version})
+        return stored.message

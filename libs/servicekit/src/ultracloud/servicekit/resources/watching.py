@@ -1,0 +1,100 @@
+"""A kind's change feed, as one caller may see it.
+
+A deletion in the store names only a key, so the feed keeps what it has shown and repeats it in the DELETED event; it
+also sends DELETED for a resource whose labels no longer match.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from typing import Generic
+
+from ultracloud.api.resource.v1 import resource_pb2 as pb
+from ultracloud.base.faults import InvalidArgumentError, OutOfRangeError
+from ultracloud.servicekit.resources import layout, records
+from ultracloud.servicekit.resources.engine import Resources
+from ultracloud.servicekit.resources.kinds import Kind, MessageT
+from ultracloud.servicekit.resources.listing import Visible
+from ultracloud.servicekit.resources.records import Stored
+from ultracloud.servicekit.store import Change, prefix_end
+from ultracloud.servicekit.store.following import read_all
+
+
+@dataclass(frozen=True, slots=True)
+class Event(Generic[MessageT]):
+    """One event; a BOOKMARK has no message."""
+
+    type: pb.EventType
+    message: MessageT | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class _View(Generic[MessageT]):
+    """What one watcher has been shown."""
+
+    kind: Kind[MessageT]
+    place: str | None
+    labels: Mapping[str, str]
+    visible: Visible[MessageT] | None
+    shown: dict[str, MessageT] = field(default_factory=dict)
+
+    def wants(self, stored: Stored[MessageT]) -> bool:
+        """Whether the watcher may see and asked for this."""
+        metadata = stored.metadata
+        here = self.place is None or metadata.project == self.place or self.kind.readable_by_all(stored.message)
+        return here and records.is_selected(metadata, self.labels) and (self.visible is None or self.visible(stored))
+
+    def event(self, change: Change) -> Event[MessageT] | None:
+        """What the watcher is told of a change; None if nothing."""
+        identifier = layout.id_of_record_key(change.key)
+        if change.value is not None:
+            stored = records.parse(self.kind, change.value, change.version)
+            if self.wants(stored):
+                self.shown[identifier] = stored.message
+                return Event(pb.PUT, stored.message, change.version)
+        last = self.shown.pop(identifier, None)
+        return None if last is None else Event(pb.DELETED, last, change.version)
+
+
+async def events(
+    resources: Resources,
+    kind: Kind[MessageT],
+    place: str | None,
+    *,
+    from_version: int,
+    labels: Mapping[str, str],
+    visible: Visible[MessageT] | None = None,
+) -> AsyncGenerator[Event[MessageT], None]:
+    """Yield what exists (unless `from_version` is given), a bookmark, then every change for ever.
+
+    Raises:
+        InvalidArgumentError: `from_version` is negative.
+        OutOfRangeError: Changes after `from_version` are no longer kept: watch from 0.
+        UnavailableError: The store went away: watch again from the last version.
+    """
+    if from_version < 0:
+        raise InvalidArgumentError(f"from_version is {from_version}; accepted: 0 or a version that was given")
+    view = _View(kind, place, labels, visible)
+    prefix = layout.record_prefix(kind.key)
+    end = prefix_end(prefix)
+    try:
+        loaded = await read_all(resources.store, prefix, end, from_version)
+        for entry in loaded.entries:
+            event = view.event(Change(entry.key, entry.value, entry.version))
+            if event is not None and not from_version:
+                yield event
+        if not from_version:
+            yield Event(pb.BOOKMARK, None, loaded.version)
+        async with contextlib.aclosing(resources.store.watch(prefix, end, loaded.version)) as watched:
+            async for changes in watched:
+                for change in changes.changes:
+                    event = view.event(change)
+                    if event is not None:
+                        yield event
+    except OutOfRangeError as error:
+        raise OutOfRangeError(
+            f"changes after version {from_version} are no longer kept", hint="watch from version 0", reason="COMPACTED"
+        ) from error
