@@ -56,7 +56,7 @@ class MemoryEngine:
     Attributes:
         write_error: What the next `write` raises, if not None.
         sync_error: What the next `sync` raises, if not None.
-        syncs: How often `sync` succeeded.
+        remembered: The version of the last `sync`.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class MemoryEngine:
         self._sorted: dict[Column, list[tuple[bytes, bytes]]] = {}
         self.write_error: Exception | None = None
         self.sync_error: EngineWriteError | None = None
-        self.syncs = 0
+        self.remembered = 0
 
     def cursor(self, column: Column) -> Cursor:
         """A cursor over what the column holds now."""
@@ -97,9 +97,13 @@ class MemoryEngine:
             else:
                 self._columns[column][key] = value
 
-    def sync(self) -> None:
-        """Fail as told, or count."""
+    def sync(self, version: int) -> None:
+        """Fail as told, or remember the version."""
         error, self.sync_error = self.sync_error, None
         if error is not None:
             raise error
-        self.syncs += 1
+        self.remembered = version
+
+    def synced(self) -> int:
+        """The version of the last `sync`."""
+        return self.remembered

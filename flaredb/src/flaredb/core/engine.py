@@ -92,12 +92,16 @@ class Engine(Protocol):
         """
         ...
 
-    def sync(self) -> None:
-        """Wait until all earlier writes are on the disk. The one call that another thread may make.
+    def sync(self, version: int) -> None:
+        """Wait until all earlier writes are on the disk, then remember `version`. Another thread may call it.
 
         Raises:
             EngineWriteError: It is not known what the disk has.
         """
+        ...
+
+    def synced(self) -> int:
+        """The version that the last `sync` before the engine was opened remembered; 0 if that is not known."""
         ...
 
 

@@ -1,6 +1,7 @@
 """What flaredb does.
 
 - `rocks`: the engine on RocksDB.
+- `watermark`: notices at start that acknowledged writes are gone.
 - `disk`: how much room there is.
 - `store`: reads, and batches of transactions, on any engine.
 - `committer`: many callers' writes in one batch with one sync, off the loop.

@@ -145,7 +145,7 @@ class Committer:
             return
         if staged.evaluation.commits:
             try:
-                await self._loop.run_in_executor(thread, self._store.sync)
+                await self._loop.run_in_executor(thread, self._store.sync, staged)
             except EngineWriteError as error:
                 self._is_closed = True
                 _refuse(batch, write_unknown(str(error)))

@@ -28,6 +28,7 @@ from rocksdict import (
 
 from flaredb.core.engine import Column, Cursor, EngineFullError, EngineStalledError, EngineWriteError, Row
 from flaredb.errors import MIB, StoreDirectoryError, damaged
+from flaredb.shell.watermark import Watermark
 
 BACKGROUND_JOBS = 2
 """Threads that flush and compact: one of each at a time keeps up with one committing loop."""
@@ -46,6 +47,8 @@ DELETIONS_WINDOW, DELETIONS_TRIGGER, DELETIONS_RATIO = 1024, 512, 0.5
 """Files with so many deletions among so many neighbours are compacted early: the sweeper deletes as much as is written,
 and scans step over what it left."""
 
+DATABASE_NAME, WATERMARK_NAME = "rocksdb", "synced"
+"""What stands in the state directory."""
 NO_SPACE = "No space left"
 """How RocksDB passes on ENOSPC. It stops all writing then, and resumes within seconds of there being room again."""
 
@@ -53,8 +56,9 @@ NO_SPACE = "No space left"
 class RocksEngine:
     """An open RocksDB. Made by `open_rocks`; see `flaredb.core.engine.Engine` for what its methods promise."""
 
-    def __init__(self, database: Rdict) -> None:
+    def __init__(self, database: Rdict, watermark: Watermark) -> None:
         self._database = database
+        self._watermark = watermark
         self._columns = {column: database.get_column_family(column) for column in Column}
         self._handles = {column: database.get_column_family_handle(column) for column in Column}
         self._write_options = WriteOptions()
@@ -102,29 +106,40 @@ class RocksEngine:
         except Exception as error:
             raise _write_error(str(error)) from error
 
-    def sync(self) -> None:
-        """Wait until all earlier writes are on the disk."""
+    def sync(self, version: int) -> None:
+        """Wait until all earlier writes are on the disk, then remember `version`."""
         try:
             self._database.flush_wal(sync=True)
+            self._watermark.write(version)
         except Exception as error:
             raise EngineWriteError(str(error)) from error
+
+    def synced(self) -> int:
+        """The version that the last `sync` before the opening remembered."""
+        return self._watermark.version
 
     def figure(self, column: Column, name: str) -> int:
         """One of RocksDB's figures of a column, 0 where it has none."""
         return self._columns[column].property_int_value(name) or 0
 
     def close(self) -> None:
-        """Give up the directory. No cursor may be in use, and no `sync` under way."""
+        """Give up the directory; again is harmless. No cursor may be in use, and no `sync` under way."""
+        if not self._columns:
+            return
         for column in self._columns.values():
             column.close()
+        self._columns.clear()
+        # Each handle keeps the database open, and with it the lock of the directory.
+        self._handles.clear()
         self._database.close()
+        self._watermark.close()
 
 
 def open_rocks(folder: Path, write_buffer_bytes: int, block_cache_bytes: int) -> RocksEngine:
     """Open the RocksDB in `folder`, making it if there is none.
 
     Args:
-        folder: Its parent exists or can be made.
+        folder: Gets `rocksdb/` and `synced`; made if missing.
         write_buffer_bytes: One memtable; two of them exist while one is flushed.
         block_cache_bytes: Blocks, indexes and filters of all columns.
 
@@ -136,7 +151,8 @@ def open_rocks(folder: Path, write_buffer_bytes: int, block_cache_bytes: int) ->
     columns = {str(column): _options(write_buffer_bytes, cache) for column in Column}
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return RocksEngine(Rdict(str(folder), options, columns))
+        database = Rdict(str(folder / DATABASE_NAME), options, columns)
+        return RocksEngine(database, Watermark(folder / WATERMARK_NAME))
     except Exception as error:
         raise StoreDirectoryError(_sentence(folder, str(error))) from error
 
@@ -146,9 +162,9 @@ def _options(write_buffer_bytes: int, cache: Cache) -> Options:
     options = Options(raw_mode=True)
     options.create_if_missing(True)
     options.create_missing_column_families(True)
-    # A crash may leave half a batch at the log's end: it was never acknowledged and is dropped. Damage before the end
-    # is an error; the default mode would silently drop everything after it, acknowledged writes included.
-    options.set_wal_recovery_mode(DBRecoveryMode.tolerate_corrupted_tail_records())
+    # A power cut may leave the log's end in any state: what was not synced, and so not acknowledged, is dropped. The
+    # watermark tells when more than that is missing.
+    options.set_wal_recovery_mode(DBRecoveryMode.point_in_time())
     options.set_write_buffer_size(write_buffer_bytes)
     options.set_max_write_buffer_number(2)
     options.set_db_write_buffer_size(2 * write_buffer_bytes)

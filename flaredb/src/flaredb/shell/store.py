@@ -63,13 +63,14 @@ class Store:
         """Read the counters, or make them in an empty engine.
 
         Raises:
-            StoreDirectoryError: The engine holds another format.
+            StoreDirectoryError: The engine holds another format, or less than it had confirmed.
             DataLossError: The counters cannot be read.
         """
         self._engine = engine
         self._history = history
         _check_format(engine)
         self.applied = self._counters()
+        _check_complete(engine, self.applied)
         self.floor = self._number(FLOOR_KEY)
         self.swept = self._number(SWEPT_KEY)
         self._marks = self._stored_marks()
@@ -154,9 +155,9 @@ class Store:
             self._engine.write(_staged_rows(staged))
         return staged
 
-    def sync(self) -> None:
+    def sync(self, staged: Staged) -> None:
         """Wait until what was staged is on the disk; may run in another thread. Raises EngineWriteError."""
-        self._engine.sync()
+        self._engine.sync(staged.evaluation.applied.version)
 
     def publish(self, staged: Staged) -> None:
         """Let readers see a batch that is on the disk."""
@@ -265,7 +266,18 @@ def _check_format(engine: Engine) -> None:
             f"'{FORMAT.decode()}' only: run the version of flaredb that wrote it"
         )
     engine.write([(Column.META, FORMAT_KEY, FORMAT)])
-    engine.sync()
+    engine.sync(START.version)
+
+
+def _check_complete(engine: Engine, applied: Mark) -> None:
+    """Pass if everything that was acknowledged is there."""
+    confirmed = engine.synced()
+    if applied.version < confirmed:
+        raise StoreDirectoryError(
+            f"the store holds versions up to {applied.version} and had confirmed {confirmed}: acknowledged writes "
+            "are lost. Restore the state directory from a backup; or, to go on without them, delete the file 'synced' "
+            "in it and start again"
+        )
 
 
 def _staged_rows(staged: Staged) -> Iterator[Row]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from flaredb.core.commands import Commit
 from flaredb.core.feed import Interest
+from flaredb.errors import closing
 from ultracloud.base.faults import ResourceExhaustedError
 
 WATCHES_MAX = 10_000
@@ -21,24 +22,36 @@ class Watchers:
     """
 
     def __init__(self) -> None:
-        self._sleeping: dict[str, dict[asyncio.Future[int], Interest]] = {}
+        self._sleeping: dict[str, dict[asyncio.Future[tuple[int, bool]], Interest]] = {}
+        self._is_closed = False
         self.count = 0
 
     def open(self) -> None:
-        """Count one more watch; `close` must follow.
+        """Count one more watch; `leave` must follow.
 
         Raises:
             ResourceExhaustedError: There are WATCHES_MAX already.
+            UnavailableError: The server stops.
         """
+        if self._is_closed:
+            raise closing()
         if self.count >= WATCHES_MAX:
             raise ResourceExhaustedError(
                 f"{WATCHES_MAX} watches are open, which is as many as one server has; close some", reason="WATCHES_MAX"
             )
         self.count += 1
 
-    def close(self) -> None:
+    def leave(self) -> None:
         """Count one less."""
         self.count -= 1
+
+    def close(self) -> None:
+        """End all watches with Unavailable: their callers resume elsewhere, or here later, from where they are."""
+        self._is_closed = True
+        for sleeping in self._sleeping.values():
+            for future in sleeping:
+                if not future.done():
+                    future.set_exception(closing())
 
     def tell(self, commits: Sequence[Commit]) -> None:
         """Wake the watchers whose range is touched by a batch."""
@@ -49,18 +62,24 @@ class Watchers:
         for namespace, keys in touched.items():
             for future, interest in self._sleeping.get(namespace, {}).items():
                 if not future.done() and any(map(interest.wants, keys)):
-                    future.set_result(before)
+                    future.set_result((before, True))
 
-    async def wait_touched(self, interest: Interest, newest: Callable[[], int], timeout_s: float) -> int:
+    async def wait_touched(self, interest: Interest, newest: Callable[[], int], timeout_s: float) -> tuple[int, bool]:
         """Sleep until a commit touches the range, or for `timeout_s`.
 
-        Call it only by a watcher that has seen everything up to `newest()`, with nothing awaited since.
+        Call it only for a watcher that has seen everything up to `newest()`, with nothing awaited since.
 
         Returns:
-            A version up to which nothing touched the range meanwhile; the watcher continues after it.
+            A version up to which nothing touched the range meanwhile, after which the watcher continues; and whether
+            something touches it then.
+
+        Raises:
+            UnavailableError: The server stops.
         """
+        if self._is_closed:
+            raise closing()
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[int] = loop.create_future()
+        future: asyncio.Future[tuple[int, bool]] = loop.create_future()
         # The timer answers with the version of its own moment. Were it an exception, a commit between it and the
         # watcher's turn on the loop would be stepped over.
         timer = loop.call_later(timeout_s, _settle, future, newest)
@@ -75,6 +94,6 @@ class Watchers:
                 del self._sleeping[interest.namespace]
 
 
-def _settle(future: asyncio.Future[int], newest: Callable[[], int]) -> None:
+def _settle(future: asyncio.Future[tuple[int, bool]], newest: Callable[[], int]) -> None:
     if not future.done():
-        future.set_result(newest())
+        future.set_result((newest(), False))

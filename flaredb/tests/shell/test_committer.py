@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from flaredb.core.commands import Commit, Comparison, Outcome, Txn, Write
+from flaredb.core.engine import EngineFullError, EngineStalledError, EngineWriteError
+from flaredb.core.retention import History
+from flaredb.shell import committer as module
+from flaredb.shell.committer import Committer
+from flaredb.shell.store import Store
+from flaredb.testing import MemoryEngine
+from ultracloud.base.faults import AbortedError, ResourceExhaustedError, UnavailableError
+
+MIB = 1024 * 1024
+
+
+@dataclass
+class Bench:
+    """A committer on an engine whose disk can fail, and what it told."""
+
+    engine: MemoryEngine
+    store: Store
+    committer: Committer
+    free_bytes: int = 100 * MIB
+    told: list[int] = field(default_factory=list)
+
+    def put(self, key: bytes, value: bytes = b"v") -> asyncio.Future[Outcome]:
+        return self.committer.submit(Txn("iam", (), (Write(key, value),)), lambda outcome: outcome)
+
+
+@asynccontextmanager
+async def running(history: History) -> AsyncIterator[Bench]:
+    engine = MemoryEngine()
+    store = Store(engine, history)
+    bench: Bench
+
+    def committed(commits: tuple[Commit, ...]) -> None:
+        assert store.applied.version == commits[-1].version
+        bench.told += [commit.version for commit in commits]
+
+    committer = Committer(
+        store,
+        now_ms=lambda: 5,
+        free_bytes=lambda: bench.free_bytes,
+        reserve_bytes=MIB,
+        committed=committed,
+    )
+    bench = Bench(engine, store, committer)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(committer.run())
+        yield bench
+        committer.close()
+
+
+def run(body: Callable[[Bench], Awaitable[None]], history: History) -> None:
+    async def main() -> None:
+        async with asyncio.timeout(10), running(history) as bench:
+            await body(bench)
+
+    asyncio.run(main())
+
+
+def test_writes_that_come_together_share_a_sync(history: History):
+    async def body(bench: Bench) -> None:
+        before = bench.store.stage([], 0)
+        outcomes = await asyncio.gather(*(bench.put(b"%d" % n) for n in range(50)))
+        assert [outcome.version for outcome in outcomes] == list(range(2, 52))
+        assert bench.engine.remembered == 51
+        assert bench.told == list(range(2, 52))
+        assert before.evaluation.applied.version == 1
+
+    run(body, history)
+
+
+def test_a_write_is_answered_after_it_was_published(history: History):
+    async def body(bench: Bench) -> None:
+        outcome = await bench.put(b"a")
+        found = bench.store.get("iam", b"a", outcome.version)
+        assert found is not None
+        assert bench.engine.remembered == bench.store.applied.version == outcome.version
+
+    run(body, history)
+
+
+def test_one_batch_decides_between_rivals(history: History):
+    async def body(bench: Bench) -> None:
+        rival = Txn("iam", (Comparison(b"lock", 0),), (Write(b"lock", b"mine"),))
+        rivals = (bench.committer.submit(rival, lambda outcome: outcome.succeeded) for _ in range(20))
+        assert sorted(await asyncio.gather(*rivals)) == [False] * 19 + [True]
+
+    run(body, history)
+
+
+def test_a_comparison_alone_is_answered(history: History):
+    async def body(bench: Bench) -> None:
+        only = Txn("iam", (Comparison(b"a", 0),), ())
+        assert await bench.committer.submit(only, lambda outcome: outcome.version) == 1
+
+    run(body, history)
+
+
+def test_a_full_disk_refuses_writes_until_there_is_room(history: History):
+    async def body(bench: Bench) -> None:
+        await bench.put(b"a")
+        bench.free_bytes = MIB - 1
+        with pytest.raises(ResourceExhaustedError, match="0 MiB free and 1 MiB are kept in reserve"):
+            await bench.put(b"b")
+        assert bench.store.get("iam", b"a", bench.store.read_version(0)) is not None
+        bench.free_bytes = MIB
+        assert (await bench.put(b"b")).version == 3
+
+    run(body, history)
+
+
+def test_an_engine_without_room_refuses_writes_until_it_has_some(history: History):
+    async def body(bench: Bench) -> None:
+        bench.engine.write_error = EngineFullError("No space left on device")
+        with pytest.raises(ResourceExhaustedError):
+            await bench.put(b"a")
+        assert (await bench.put(b"a")).version == 2
+
+    run(body, history)
+
+
+def test_a_failing_disk_refuses_the_batch(history: History):
+    async def body(bench: Bench) -> None:
+        bench.engine.write_error = EngineWriteError("Input/output error")
+        with pytest.raises(UnavailableError, match="reads continue") as refusal:
+            await bench.put(b"a")
+        assert refusal.value.detail == "Input/output error"
+        assert "Input/output" not in refusal.value.public
+
+    run(body, history)
+
+
+def test_an_engine_that_wants_a_pause_gets_it(history: History):
+    async def body(bench: Bench) -> None:
+        bench.engine.write_error = EngineStalledError("Write stall")
+        assert (await bench.put(b"a")).version == 2
+
+    run(body, history)
+
+
+def test_a_sync_that_fails_ends_the_committer_and_says_that_the_outcome_is_unknown(history: History):
+    async def body(bench: Bench) -> None:
+        bench.engine.sync_error = EngineWriteError("Input/output error")
+        first = bench.put(b"a")
+        results = await asyncio.gather(first, return_exceptions=True)
+        assert isinstance(results[0], AbortedError)
+        assert bench.store.applied.version == 1
+        with pytest.raises(UnavailableError, match="stopping"):
+            bench.put(b"b")
+
+    with pytest.raises(ExceptionGroup) as ended:
+        run(body, history)
+    assert ended.group_contains(EngineWriteError)
+
+
+def test_a_write_whose_caller_went_is_not_done(history: History):
+    async def body(bench: Bench) -> None:
+        gone = bench.put(b"gone")
+        gone.cancel()
+        assert (await bench.put(b"a")).version == 2
+        assert bench.store.get("iam", b"gone", 2) is None
+
+    run(body, history)
+
+
+def test_more_waiting_writes_than_fit_are_refused(history: History, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "WAITING_COUNT_MAX", 3)
+
+    async def body(bench: Bench) -> None:
+        waiting = [bench.put(b"%d" % n) for n in range(3)]
+        with pytest.raises(UnavailableError, match="3 writes of 0 MiB already wait"):
+            bench.put(b"3")
+        await asyncio.gather(*waiting)
+        await bench.put(b"3")
+
+    run(body, history)
+
+
+def test_batches_are_bounded(history: History, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "BATCH_COUNT_MAX", 4)
+
+    async def body(bench: Bench) -> None:
+        waiting = [bench.put(b"%d" % n) for n in range(10)]
+        await waiting[3]
+        assert not waiting[4].done()
+        await asyncio.gather(*waiting)
+
+    run(body, history)
+
+
+def test_closing_finishes_what_waits(history: History):
+    async def body(bench: Bench) -> None:
+        waiting = [bench.put(b"%d" % n) for n in range(10)]
+        bench.committer.close()
+        with pytest.raises(UnavailableError, match="stopping"):
+            bench.put(b"late")
+        assert len(await asyncio.gather(*waiting)) == 10
+
+    run(body, history)
