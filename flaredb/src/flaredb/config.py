@@ -1,0 +1,103 @@
+"""What an operator may set.
+
+`[namespaces]` names who may use a namespace other than the service of its name:
+
+```toml
+state_dir = "/var/lib/ultracloud/flaredb"
+disk_reserve_mib = 64
+[history]
+minutes = 60
+[rocksdb]
+block_cache_mib = 64
+[namespaces]
+dns = ["spiffe://ultracloud.local/service/flashdns", "spiffe://ultracloud.local/service/prismnet"]
+```
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from flaredb.core.limits import check_namespace
+from flaredb.core.retention import History
+from flaredb.errors import MIB
+from ultracloud.base.principals import spiffe_principal
+from ultracloud.servicekit.settings import Settings
+
+MINUTE_MS = 60_000
+HISTORY_MINUTES_MAX = 7 * 24 * 60
+"""A week. Longer history is what backups are for; every list and sweep steps over it."""
+HISTORY_CHANGES_MAX = 100_000_000
+HISTORY_MIB_MAX = 64 * 1024
+WRITE_BUFFER_MIB_MIN, WRITE_BUFFER_MIB_MAX = 4, 512
+"""A batch of the largest transactions fits the smallest; above the largest a start replays the log for many seconds."""
+BLOCK_CACHE_MIB_MIN, BLOCK_CACHE_MIB_MAX = 1, 64 * 1024
+DISK_RESERVE_MIB_MAX = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryConfig:
+    """How much history is kept: the least of the three. Lists continue and watches resume within it.
+
+    Attributes:
+        minutes: Longer than a service is away when it restarts, and than anybody takes to page through a list.
+        changes: Keys changed.
+        mib: Keys and values written.
+    """
+
+    minutes: int = 60
+    changes: int = 1_000_000
+    mib: int = 512
+
+    def __post_init__(self) -> None:
+        _check("minutes", self.minutes, 1, HISTORY_MINUTES_MAX)
+        _check("changes", self.changes, 1000, HISTORY_CHANGES_MAX)
+        _check("mib", self.mib, 1, HISTORY_MIB_MAX)
+
+    def bounds(self) -> History:
+        """The same in the core's units."""
+        return History(self.minutes * MINUTE_MS, self.changes, self.mib * MIB)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RocksConfig:
+    """RocksDB's memory. The defaults serve a control plane of hundreds of thousands of objects in some 30 MiB.
+
+    Attributes:
+        write_buffer_mib: One memtable; there are up to two.
+        block_cache_mib: Blocks, indexes and filters.
+    """
+
+    write_buffer_mib: int = 8
+    block_cache_mib: int = 16
+
+    def __post_init__(self) -> None:
+        _check("write_buffer_mib", self.write_buffer_mib, WRITE_BUFFER_MIB_MIN, WRITE_BUFFER_MIB_MAX)
+        _check("block_cache_mib", self.block_cache_mib, BLOCK_CACHE_MIB_MIN, BLOCK_CACHE_MIB_MAX)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config(Settings):
+    """flaredb's configuration.
+
+    Attributes:
+        namespaces: Who may use a namespace, as SPIFFE ids; without an entry, the service of its name.
+        disk_reserve_mib: Room left on the disk: below it writes are refused, so that RocksDB can still compact.
+    """
+
+    namespaces: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    history: HistoryConfig = field(default_factory=HistoryConfig)
+    rocksdb: RocksConfig = field(default_factory=RocksConfig)
+    disk_reserve_mib: int = 64
+
+    def __post_init__(self) -> None:
+        _check("disk_reserve_mib", self.disk_reserve_mib, 0, DISK_RESERVE_MIB_MAX)
+        for namespace, owners in self.namespaces.items():
+            check_namespace(namespace)
+            for owner in owners:
+                spiffe_principal(owner)
+
+
+def _check(name: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise ValueError(f"'{name}' is {value}; accepted: {least} to {most}")
