@@ -1,1 +1,35 @@
-"""HTTP/2 and gRPC server: a sans-IO core with an asyncio shell."""
+"""HTTP/2 and gRPC server: a sans-IO core with an asyncio shell.
+
+- `core`: bytes and time in, events and bytes out; every limit.
+- `shell`: sockets, TLS, tasks, methods.
+- `errors`: what HTTP/2 calls what goes wrong.
+
+What a service uses stands here.
+"""
+
+from ultracloud.wire.core.limits import Limits
+from ultracloud.wire.shell.health import Health
+from ultracloud.wire.shell.options import (
+    AroundInterceptor,
+    HttpReply,
+    HttpRoute,
+    Interceptor,
+    ServerOptions,
+    TlsFiles,
+)
+from ultracloud.wire.shell.routes import Service, service
+from ultracloud.wire.shell.server import Server
+
+__all__ = [
+    "AroundInterceptor",
+    "Health",
+    "HttpReply",
+    "HttpRoute",
+    "Interceptor",
+    "Limits",
+    "Server",
+    "ServerOptions",
+    "Service",
+    "TlsFiles",
+    "service",
+]

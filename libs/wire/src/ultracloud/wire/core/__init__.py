@@ -1,0 +1,9 @@
+"""The sans-IO core: what one connection does with bytes and time, and nothing else.
+
+- `limits`: every bound, with its reason.
+- `frames`, `headers`, `heads`, `messages`, `timeouts`, `status`: codecs, from frames up to gRPC's status.
+- `floods`: budgets for frames that cost the client nothing.
+- `streams`: one call's state; `requests` and `sending`: the two halves of a connection.
+- `connection`: the machine; `events`: what it tells the shell.
+- `http1`: the machine of an HTTP/1.1 connection, for pages such as /healthz.
+"""

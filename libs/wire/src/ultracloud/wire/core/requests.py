@@ -1,0 +1,297 @@
+"""The receiving half of a connection: requests, their messages, and the window the client gets for more.
+
+Window policy: the connection's window is given back as bytes come, so that a method that does not read cannot stop its
+neighbours; a stream's window is given back while its method has little left to read. What all streams hold together is
+bounded, and the stream that passes the bound is refused.
+
+Source: RFC 9113 5.1, 5.2, 6.1, 6.2; CVE-2023-44487 and CVE-2025-8671 for why resets are counted, whoever sends them.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from ultracloud.wire.core.events import (
+    CallArrived,
+    CallRefused,
+    CallReset,
+    CallStarted,
+    Event,
+    MessageArrived,
+    PageRequested,
+    RequestEnded,
+)
+from ultracloud.wire.core.floods import Budget
+from ultracloud.wire.core.frames import (
+    END_STREAM,
+    HEAD_BYTES,
+    WINDOW_BYTES_DEFAULT,
+    Kind,
+    render_reset,
+    render_window_update,
+    without_padding,
+)
+from ultracloud.wire.core.headers import HeaderReader
+from ultracloud.wire.core.heads import Head, MalformedHeadError, Refusal
+from ultracloud.wire.core.limits import Limits
+from ultracloud.wire.core.messages import PREFIX_BYTES, Assembler, RefusedMessageError
+from ultracloud.wire.core.sending import Sender
+from ultracloud.wire.core.status import IDENTITY_ONLY, INTERNAL, RESOURCE_EXHAUSTED, trailers
+from ultracloud.wire.core.streams import Stream, Streams
+from ultracloud.wire.errors import ConnectionFault, ErrorCode, StreamFault
+
+_WHOLE = struct.Struct(">HBBBIBI")
+"""A DATA frame's header and the prefix of the message in it."""
+WHOLE_BYTES = _WHOLE.size
+
+
+class Requests:
+    """What a connection receives on its streams.
+
+    Args:
+        streams: The connection's streams, shared with `sender`.
+        sender: Where refusals and window updates go.
+        limits: Bounds of the connection.
+        now_s: When the connection began.
+    """
+
+    def __init__(self, streams: Streams, sender: Sender, limits: Limits, now_s: float) -> None:
+        self._streams = streams
+        self._open = streams.open
+        self._sender = sender
+        self._limits = limits
+        self._headers = HeaderReader(limits)
+        self._cache = self._headers.cache
+        self._resets = Budget("resets", limits.resets_max, limits.resets_per_second, now_s)
+        self._receive_window = WINDOW_BYTES_DEFAULT
+        self._uncredited = limits.connection_window_bytes - WINDOW_BYTES_DEFAULT
+        self.idle = Budget("frames that move nothing", limits.idle_frames_max, limits.idle_frames_per_second, now_s)
+        """Shared with the control frames."""
+        self.last_stream_id = 0
+        """Highest stream the client has opened."""
+        self.refuses_new = False
+        """Set once the final GOAWAY is sent."""
+
+    def take_whole(self, buffer: bytes, start: int, end: int, stream_id: int, events: list[Event]) -> int:
+        """Try the short way on a HEADERS frame: a known block, and behind it the whole request in one DATA frame.
+
+        Args:
+            buffer: Received bytes; at least WHOLE_BYTES follow `end`.
+            start: Where the header block begins.
+            end: Where it ends.
+            stream_id: The stream of the frame.
+            events: Gets a `CallArrived` on success.
+
+        Returns:
+            Where the DATA frame ends, or 0 if this is not such a call; then nothing has changed.
+        """
+        head = self._cache.get(buffer[start:end])
+        high, low, kind, flags, same_id, flag, length = _WHOLE.unpack_from(buffer, end)
+        size = length + PREFIX_BYTES
+        stop = end + HEAD_BYTES + size
+        if (
+            head is None
+            or kind != Kind.DATA
+            or flags != END_STREAM
+            or same_id != stream_id
+            or flag
+            or (high << 8 | low) != size
+            or stop > len(buffer)
+            or stream_id <= self.last_stream_id
+            or not stream_id & 1
+            or size > self._receive_window
+            or size > self._limits.frame_bytes_max
+            or length > self._limits.message_bytes_max
+            or len(self._open) >= self._limits.streams_max
+            or self.refuses_new
+            or not head.is_grpc
+            or head.refusal is not None
+        ):
+            return 0
+        self.last_stream_id = stream_id
+        self._open[stream_id] = None
+        self._receive_window -= size
+        self._uncredited += size
+        events.append(CallArrived(stream_id, head, buffer[stop - length : stop]))
+        return int(stop)
+
+    def take_block(self, stream_id: int, block: bytes, *, ends: bool, now_s: float, events: list[Event]) -> None:
+        """Take a whole header block: a new request, or the trailers of one.
+
+        Raises:
+            ConnectionFault: The block cannot be decoded, the stream id is none of a client's, or a budget is spent.
+            StreamFault: The request is malformed or one too many.
+        """
+        if stream_id in self._open:
+            self._headers.skip(block)
+            self._take_trailers(stream_id, ends=ends, events=events)
+            return
+        if not stream_id & 1:
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"a client opened stream {stream_id}; expected an odd one")
+        if stream_id <= self.last_stream_id:
+            self._headers.skip(block)
+            raise StreamFault(stream_id, ErrorCode.STREAM_CLOSED, "headers on a closed stream")
+        self.last_stream_id = stream_id
+        if self.refuses_new or len(self._open) >= self._limits.streams_max:
+            self._headers.skip(block)
+            raise StreamFault(stream_id, ErrorCode.REFUSED_STREAM, "no room for another stream")
+        try:
+            head = self._headers.read(block)
+        except MalformedHeadError as error:
+            raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR, str(error)) from error
+        self._begin(stream_id, head, ends=ends, now_s=now_s, events=events)
+
+    def take_payload(self, stream_id: int, payload: bytes, flags: int, now_s: float, events: list[Event]) -> None:
+        """Take a DATA frame.
+
+        Raises:
+            ConnectionFault: The connection's window is overrun, the stream is idle or 0, or a budget is spent.
+            StreamFault: The stream's window is overrun, or its request has ended.
+        """
+        size = len(payload)
+        self._receive_window -= size
+        if self._receive_window < 0:
+            raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "DATA past the connection's window")
+        self.check_opened(stream_id, "DATA")
+        self._uncredited += size
+        payload = without_padding(payload, flags)
+        stream = self._sender.find(stream_id)
+        if stream is None or not (payload or flags & END_STREAM):
+            self.idle.spend(now_s)
+        if stream is None:
+            return
+        if stream.remote_closed:
+            raise StreamFault(stream_id, ErrorCode.STREAM_CLOSED, "DATA after the end of the request")
+        stream.receive_window -= size
+        if stream.receive_window < 0:
+            raise StreamFault(stream_id, ErrorCode.FLOW_CONTROL_ERROR, "DATA past the stream's window")
+        stream.uncredited += size
+        self._take_messages(stream, payload, events)
+        if flags & END_STREAM and stream_id in self._open:
+            self._end_request(stream, events)
+        if stream_id in self._open:
+            self._credit(stream)
+
+    def take_reset(self, stream_id: int, code: int, now_s: float, events: list[Event]) -> None:
+        """Take a RST_STREAM frame.
+
+        Raises:
+            ConnectionFault: The stream is idle or 0, or the budget of resets is spent.
+        """
+        self.check_opened(stream_id, "RST_STREAM")
+        self._resets.spend(now_s)
+        if stream_id in self._open:
+            self._sender.forget(stream_id)
+            known = code if code in ErrorCode._value2member_map_ else ErrorCode.INTERNAL_ERROR
+            events.append(CallReset(stream_id, ErrorCode(known)))
+
+    def fail_stream(self, fault: StreamFault, now_s: float, events: list[Event]) -> None:
+        """Reset a stream whose client broke a rule.
+
+        Raises:
+            ConnectionFault: The budget of resets is spent: making us reset costs a client as little as resetting.
+        """
+        self._resets.spend(now_s)
+        self._sender.control(render_reset(fault.stream_id, fault.code))
+        if fault.stream_id in self._open:
+            self._sender.forget(fault.stream_id)
+            events.append(CallReset(fault.stream_id, fault.code))
+
+    def refuse(self, stream_id: int, refusal: Refusal) -> None:
+        """Answer a call with a status and no message; unread parts of its request are dropped."""
+        ending = trailers(refusal.status, refusal.message)
+        if refusal.identity_only:
+            ending = IDENTITY_ONLY + ending
+        self._sender.finish(stream_id, ending)
+
+    def consume(self, stream_id: int, size: int) -> None:
+        """Note that a method has taken a message of `size` bytes, and give its stream window for more."""
+        stream = self._open.get(stream_id)
+        if stream is not None:
+            stream.unread -= size
+            self._streams.hold(stream)
+            self._credit(stream)
+
+    def check_opened(self, stream_id: int, what: str) -> None:
+        """Refuse a frame on stream 0 or on one that nobody has opened.
+
+        Raises:
+            ConnectionFault: It is such a frame.
+        """
+        if stream_id == 0 or stream_id > self.last_stream_id:
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"{what} on stream {stream_id}, which is not open")
+
+    def credit_connection(self) -> None:
+        """Give the connection's window back once half of it is used."""
+        if self._uncredited >= self._limits.connection_window_bytes // 2:
+            self._sender.control(render_window_update(0, self._uncredited))
+            self._receive_window += self._uncredited
+            self._uncredited = 0
+
+    def _begin(self, stream_id: int, head: Head, *, ends: bool, now_s: float, events: list[Event]) -> None:
+        """Begin a request."""
+        stream = self._sender.open(stream_id, remote_closed=ends)
+        if head.refusal is not None:
+            self.idle.spend(now_s)
+            self.refuse(stream_id, head.refusal)
+        elif not head.is_grpc:
+            events.append(PageRequested(stream_id, head))
+        else:
+            stream.assembler = Assembler(self._limits.message_bytes_max)
+            events.append(CallStarted(stream_id, head))
+            if ends:
+                events.append(RequestEnded(stream_id))
+
+    def _take_trailers(self, stream_id: int, *, ends: bool, events: list[Event]) -> None:
+        """End a request by trailers; gRPC's clients send none, HTTP allows them."""
+        stream = self._sender.find(stream_id)
+        assert stream is not None, stream_id
+        if stream.remote_closed:
+            raise StreamFault(stream_id, ErrorCode.STREAM_CLOSED, "headers after the end of the request")
+        if not ends:
+            raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR, "a second header block that ends nothing")
+        self._end_request(stream, events)
+
+    def _take_messages(self, stream: Stream, payload: bytes, events: list[Event]) -> None:
+        """Cut messages out of a stream's bytes; the body of a plain HTTP request is dropped."""
+        if stream.assembler is None:
+            return
+        try:
+            messages = stream.assembler.feed(payload)
+        except RefusedMessageError as error:
+            self._refuse_begun(stream, error.refusal, events)
+            return
+        for message in messages:
+            stream.unread += len(message)
+            self._sender.progress += 1
+            events.append(MessageArrived(stream.stream_id, message))
+        self._streams.hold(stream)
+        if self._streams.held_bytes > self._limits.connection_unread_bytes_max:
+            sentence = f"this connection's requests hold over {self._limits.connection_unread_bytes_max} bytes"
+            self._refuse_begun(stream, Refusal(RESOURCE_EXHAUSTED, sentence), events)
+
+    def _end_request(self, stream: Stream, events: list[Event]) -> None:
+        """Note that no more messages come."""
+        stream.remote_closed = True
+        if stream.assembler is None:
+            return
+        if stream.assembler.unfinished_bytes:
+            self._refuse_begun(stream, Refusal(INTERNAL, "the request ends inside a message"), events)
+            return
+        events.append(RequestEnded(stream.stream_id))
+
+    def _refuse_begun(self, stream: Stream, refusal: Refusal, events: list[Event]) -> None:
+        """Refuse a call that the shell knows of."""
+        stream.assembler = None
+        self._streams.hold(stream)
+        self.refuse(stream.stream_id, refusal)
+        events.append(CallRefused(stream.stream_id, refusal.status))
+
+    def _credit(self, stream: Stream) -> None:
+        """Give a stream window, unless its request has ended or its method lags behind."""
+        if stream.remote_closed or stream.unread >= self._limits.stream_unread_bytes_max:
+            return
+        if stream.uncredited >= self._limits.stream_window_bytes // 2:
+            self._sender.control(render_window_update(stream.stream_id, stream.uncredited))
+            stream.receive_window += stream.uncredited
+            stream.uncredited = 0

@@ -1,0 +1,348 @@
+"""The edge between the wire and methods: a call from its request to its status.
+
+A plain method is answered before the next frame is looked at; a future is answered when it is done; everything else
+runs in a task. What a method raises becomes a status here and nowhere else: a Fault as it says, anything else as
+INTERNAL with an id that the log has too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from ultracloud.api.rpc import Peer
+from ultracloud.base.faults import (
+    CancelledError,
+    DeadlineExceededError,
+    Fault,
+    InternalError,
+    InvalidArgumentError,
+    ResourceExhaustedError,
+    UnavailableError,
+    UnimplementedError,
+)
+from ultracloud.wire.core.connection import Connection
+from ultracloud.wire.core.events import (
+    CallArrived,
+    CallRefused,
+    CallReset,
+    CallStarted,
+    MessageArrived,
+    RequestEnded,
+    StreamReady,
+)
+from ultracloud.wire.core.heads import Head
+from ultracloud.wire.core.status import OK, OK_BLOCK
+from ultracloud.wire.shell.calls import Inbox, ServerCall
+from ultracloud.wire.shell.clock import now_s
+from ultracloud.wire.shell.details import fault_trailers
+from ultracloud.wire.shell.options import AroundInterceptor, Interceptor
+from ultracloud.wire.shell.routes import Route
+
+FLUSH_BYTES = 64 * 1024
+"""Responses of a turn of the loop that are written at once instead of at its end."""
+ERROR_ID_BYTES = 6
+"""Enough that two errors in one log do not share an id."""
+_log = logging.getLogger("ultracloud.wire")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What all connections of a server share."""
+
+    routes: Mapping[str, Route]
+    admits: Sequence[Callable[[ServerCall], None]]
+    dones: Sequence[Callable[[ServerCall, int, float], None]]
+    arounds: Sequence[AroundInterceptor]
+
+    @classmethod
+    def make(cls, routes: Mapping[str, Route], interceptors: Sequence[Interceptor | AroundInterceptor]) -> Site:
+        """Sort out which interceptor does what."""
+        return cls(
+            routes=routes,
+            admits=[each.admit for each in interceptors if hasattr(each, "admit")],
+            dones=[each.done for each in reversed(interceptors) if hasattr(each, "done")],
+            arounds=[each for each in interceptors if isinstance(each, AroundInterceptor)],
+        )
+
+
+class Edge:
+    """The calls of one connection.
+
+    Args:
+        site: The server's.
+        connection: The machine.
+        peer: The client.
+        flush: Writes now what the machine has to send.
+        flush_soon: Writes it once this turn of the loop is over.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        connection: Connection,
+        peer: Peer,
+        flush: Callable[[], None],
+        flush_soon: Callable[[], None],
+    ) -> None:
+        self.peer = peer
+        self.is_paused = False
+        """The transport takes no more for now."""
+        self._site = site
+        self._routes = site.routes
+        self._admits = site.admits
+        self._connection = connection
+        self._sender = connection.sender
+        self._flush = flush
+        self._flush_soon = flush_soon
+        self._running: dict[int, ServerCall] = {}
+        self._waiting: dict[int, asyncio.Future[None]] = {}
+
+    # What the machine reports.
+
+    def arrive(self, event: CallArrived) -> None:
+        """Serve a call that arrived whole."""
+        route = self._routes.get(event.head.path)
+        if route is None or not route.is_unary:
+            self.start(event.stream_id, event.head)
+            self.put(event.stream_id, event.message)
+            self.end(event.stream_id)
+        else:
+            self._serve(ServerCall(self, event.stream_id, event.head, now_s()), route, event.message)
+
+    def take(self, event: CallStarted | MessageArrived | RequestEnded | CallReset | CallRefused | StreamReady) -> None:
+        """Take any other event of a call."""
+        match event:
+            case CallStarted(stream_id, head):
+                self.start(stream_id, head)
+            case MessageArrived(stream_id, message):
+                self.put(stream_id, message)
+            case RequestEnded(stream_id):
+                self.end(stream_id)
+            case StreamReady(stream_id):
+                self._wake(stream_id)
+            case CallReset(stream_id):
+                self._drop(stream_id, CancelledError.code)
+            case CallRefused(stream_id, status):
+                self._drop(stream_id, status)
+
+    def start(self, stream_id: int, head: Head) -> None:
+        """Begin a call whose messages follow."""
+        call = ServerCall(self, stream_id, head, now_s())
+        route = self._routes.get(head.path)
+        if route is None:
+            self._fail(call, UnimplementedError(f"this server has no method {head.path[:200]!a}"))
+            return
+        call.route = route
+        call.inbox = Inbox(route.parse, partial(self._consume, stream_id))
+        self._running[stream_id] = call
+        self._arm(call)
+        if route.client_streaming:
+            self._serve(call, route, None)
+
+    def put(self, stream_id: int, message: bytes) -> None:
+        """Take one message of a request."""
+        call = self._running.get(stream_id)
+        if call is not None and call.inbox is not None:
+            call.inbox.put(message)
+
+    def end(self, stream_id: int) -> None:
+        """Take the end of a request: what waited for it begins."""
+        call = self._running.get(stream_id)
+        if call is None or call.inbox is None or call.route is None:
+            return
+        call.inbox.end()
+        if call.route.client_streaming:
+            return
+        if len(call.inbox) != 1:
+            self._fail(call, InvalidArgumentError(f"{len(call.inbox)} request messages; this method takes one"))
+        else:
+            self._serve(call, call.route, call.inbox.take())
+
+    def resume(self) -> None:
+        """The transport takes more: let methods go on that waited for it."""
+        self.is_paused = False
+        for stream_id in list(self._waiting):
+            self._wake(stream_id)
+
+    def stop(self, fault: Fault | None) -> list[asyncio.Task[Any]]:
+        """End all calls, with an answer if one can still be sent; give the tasks that will now end."""
+        calls = list(self._running.values())
+        for call in calls:
+            if fault is not None:
+                self._fail(call, fault)
+            self._drop(call.stream_id, CancelledError.code)
+            call.cancel()
+        return [call.work for call in calls if isinstance(call.work, asyncio.Task)]
+
+    # A call's way.
+
+    def _serve(self, call: ServerCall, route: Route, message: bytes | None) -> None:
+        """Admit a call and run its method; a plain unary one is answered on the spot."""
+        try:
+            if self._connection.is_clogged:
+                raise ResourceExhaustedError("this connection does not read its responses")  # noqa: TRY301
+            for admit in self._admits:
+                admit(call)
+            if message is not None and route.is_unary and not self._site.arounds:
+                response = route.serve(route.parse(message), call)
+            else:
+                response = self._surround(call, route, message)
+            if type(response) is route.response_type:
+                self._sender.reply(call.stream_id, response.SerializeToString())
+                self._done(call, OK)
+            else:
+                self._defer(call, route, response)
+        except Exception as error:  # noqa: BLE001 - the one place: see above
+            self._fail(call, error)
+
+    def _defer(self, call: ServerCall, route: Route, response: object) -> None:
+        """Answer a call later, when a future or coroutine is done."""
+        if asyncio.iscoroutine(response):
+            work: asyncio.Future[Any] = asyncio.get_running_loop().create_task(response, name=route.path)
+        elif isinstance(response, asyncio.Future):
+            work = response
+        else:
+            raise TypeError(_wrong_response(route, response))
+        if call.route is None:
+            self._running[call.stream_id] = call
+            self._arm(call)
+        call.route = route
+        call.work = work
+        work.add_done_callback(call.settled)
+
+    def settle(self, call: ServerCall, work: asyncio.Future[Any]) -> None:
+        """Answer a call whose work is done, unless it was ended before."""
+        error = None if work.cancelled() else work.exception()
+        route = call.route
+        assert route is not None, call.path
+        if self._running.get(call.stream_id) is not call:
+            if error is not None and not isinstance(error, Fault):
+                _log.warning("%s failed after its end", call.path, exc_info=error)
+            return
+        if work.cancelled():
+            error = UnavailableError("the server gave this call up; send it again")
+        elif error is None and not route.server_streaming and type(work.result()) is not route.response_type:
+            error = TypeError(_wrong_response(route, work.result()))
+        if error is not None:
+            self._fail(call, error)
+        elif route.server_streaming:
+            self._sender.finish(call.stream_id, OK_BLOCK)
+            self._done(call, OK)
+        else:
+            self._sender.reply(call.stream_id, work.result().SerializeToString())
+            self._done(call, OK)
+        self._flush_soon()
+
+    async def _surround(self, call: ServerCall, route: Route, message: bytes | None) -> object:
+        """Run a method inside the interceptors that stand around it; its one response, None if it streams."""
+        result: object = None
+
+        async def innermost() -> None:
+            nonlocal result
+            result = await self._run(call, route, message)
+
+        proceed: Callable[[], Awaitable[None]] = innermost
+        for each in reversed(self._site.arounds):
+            proceed = partial(each.intercept, call, proceed)
+        await proceed()
+        return result
+
+    async def _run(self, call: ServerCall, route: Route, message: bytes | None) -> object:
+        """Run a method of any shape to its end; its one response, None if it streams."""
+        response = route.serve(call.inbox if message is None else route.parse(message), call)
+        if not route.server_streaming:
+            return await response if isinstance(response, Awaitable) else response
+        assert isinstance(response, AsyncGenerator), _wrong_response(route, response)
+        async with aclosing(response):
+            async for each in response:
+                await self._send(call, route, each)
+        return None
+
+    async def _send(self, call: ServerCall, route: Route, response: object) -> None:
+        """Send one message of a stream; wait while the client or the transport does not keep up."""
+        if type(response) is not route.response_type:
+            raise TypeError(_wrong_response(route, response))
+        self._sender.send(call.stream_id, response.SerializeToString())
+        if self._sender.out_bytes < FLUSH_BYTES:
+            self._flush_soon()
+        else:
+            self._flush()
+            # A method that never waits would keep the loop from everybody else.
+            await asyncio.sleep(0)
+        while self.is_paused or self._sender.is_backed_up(call.stream_id):
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting[call.stream_id] = turn
+            await turn
+
+    def _arm(self, call: ServerCall) -> None:
+        """Start the clock of a call with a deadline."""
+        if call.head.timeout_s is not None:
+            call.timer = asyncio.get_running_loop().call_later(call.head.timeout_s, self._expire, call)
+
+    def _expire(self, call: ServerCall) -> None:
+        """End a call whose time is over; its work is cancelled, what it has done stays done."""
+        self._fail(call, DeadlineExceededError(f"the deadline of {call.head.timeout_s:g} s has passed"))
+        call.cancel()
+        self._flush_soon()
+
+    def _fail(self, call: ServerCall, error: BaseException) -> None:
+        """End a call with a status."""
+        fault = _fault_of(error, call.path)
+        self._sender.finish(call.stream_id, fault_trailers(fault))
+        self._done(call, fault.code)
+
+    def _drop(self, stream_id: int, code: int) -> None:
+        """End a call that can no longer be answered."""
+        call = self._running.get(stream_id)
+        if call is not None:
+            self._done(call, code)
+            call.cancel()
+
+    def _done(self, call: ServerCall, code: int) -> None:
+        """Forget a call and tell the interceptors."""
+        if call.route is not None:
+            self._running.pop(call.stream_id, None)
+            self._waiting.pop(call.stream_id, None)
+            if call.timer is not None:
+                call.timer.cancel()
+        for done in self._site.dones:
+            done(call, code, now_s() - call.started_s)
+
+    def _wake(self, stream_id: int) -> None:
+        """Let a method go on that waits to send."""
+        turn = self._waiting.pop(stream_id, None)
+        if turn is not None and not turn.done():
+            turn.set_result(None)
+
+    def _consume(self, stream_id: int, size: int) -> None:
+        """Note that a method took a message."""
+        self._connection.consume(stream_id, size)
+        if self._sender.out_bytes:
+            self._flush_soon()
+
+
+def _fault_of(error: BaseException, path: str) -> Fault:
+    """What a client is told of an error; what nobody expected is logged under an id that the client gets."""
+    if isinstance(error, Fault):
+        if error.code == InternalError.code:
+            _log.error("%s: %s", path, error, exc_info=error)
+        return error
+    if isinstance(error, DecodeError):
+        return InvalidArgumentError("the request is not a message of this method's request type")
+    error_id = secrets.token_hex(ERROR_ID_BYTES)
+    _log.error("%s: internal error %s", path, error_id, exc_info=error)
+    return InternalError(f"internal error {error_id}", reason="INTERNAL", metadata={"error_id": error_id})
+
+
+def _wrong_response(route: Route, response: object) -> str:
+    """The sentence for a method that gave something else than its proto says."""
+    return f"{route.path} gave a {type(response).__name__}; expected {route.response_type.__name__}"

@@ -1,0 +1,186 @@
+"""One HTTP/2 connection on a transport."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, cast
+
+from ultracloud.api.rpc import Peer
+from ultracloud.base.faults import Fault
+from ultracloud.wire.core.connection import Connection
+from ultracloud.wire.core.events import CallArrived, Closed, Event, PageRequested
+from ultracloud.wire.core.limits import Limits
+from ultracloud.wire.errors import ErrorCode
+from ultracloud.wire.shell.clock import now_s
+from ultracloud.wire.shell.edge import Edge, Site
+from ultracloud.wire.shell.members import Members
+from ultracloud.wire.shell.options import HttpReply, HttpRoute
+
+LINGER_S = 1.0
+"""How long a drained connection stays for its client to close it: closing with bytes unread would reset it, and a reset
+can overtake answers."""
+_log = logging.getLogger("ultracloud.wire")
+
+
+class Http2Protocol(asyncio.Protocol):
+    """Between a transport, the machine and the calls.
+
+    Args:
+        limits: Bounds of the connection.
+        site: What the server's connections share.
+        pages: Plain HTTP pages by path.
+        peer: The client.
+        members: The server's connections; this one is in it from its first byte to its end.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        site: Site,
+        pages: Mapping[str, HttpRoute],
+        peer: Peer,
+        members: Members,
+    ) -> None:
+        self._limits = limits
+        self._pages = pages
+        self._members = members
+        self._connection = Connection(limits, now_s())
+        self._sender = self._connection.sender
+        self._edge = Edge(site, self._connection, peer, self._flush, self._flush_soon)
+        self._backlog: deque[Event] = deque()
+        self._flush_is_due = False
+        self._lingers = False
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet the client."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._members.add(self)
+        self._transport.set_write_buffer_limits(high=self._limits.output_bytes_max)
+        self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        """Serve all that a read brought and write all that it made."""
+        events = self._connection.receive(data, now_s())
+        if self._backlog:
+            self._backlog.extend(events)
+        else:
+            self._serve(events)
+        self._flush()
+
+    def pause_writing(self) -> None:
+        """The client reads slower than we write: read no more of its requests until it has caught up."""
+        self._edge.is_paused = True
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        self._edge.resume()
+        backlog = list(self._backlog)
+        self._backlog.clear()
+        self._serve(backlog)
+        self._flush()
+        if not self._edge.is_paused and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def eof_received(self) -> bool:
+        """The client sends no more; HTTP/2 has no half-closed connections."""
+        return False
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Cancel what still runs: nobody can be answered."""
+        self._connection.is_closed = True
+        self._backlog.clear()
+        self._edge.stop(None)
+        self._members.discard(self)
+
+    def tick(self, at_s: float) -> None:
+        """Look at the clock."""
+        self._serve(self._connection.tick(at_s))
+        self._flush()
+
+    def start_drain(self) -> None:
+        """Tell the client that the end is near."""
+        self._connection.start_drain()
+        self._flush()
+
+    def finish_drain(self) -> None:
+        """Take no more calls, whether the client has answered or not."""
+        self._connection.finish_drain()
+        self._flush()
+
+    def stop(self, fault: Fault) -> list[asyncio.Task[Any]]:
+        """Answer all open calls with `fault` and close; give the tasks that were cancelled."""
+        tasks = self._edge.stop(fault)
+        self._flush()
+        self._transport.close()
+        return tasks
+
+    def abort(self) -> None:
+        """Close without waiting for the client to read."""
+        self._transport.abort()
+
+    def _serve(self, events: list[Event]) -> None:
+        """Serve events in order; put off what is left once the transport is full."""
+        arrive = self._edge.arrive
+        for index, event in enumerate(events):
+            if isinstance(event, CallArrived):
+                arrive(event)
+            elif isinstance(event, PageRequested):
+                self._serve_page(event)
+            elif isinstance(event, Closed):
+                self._close(event)
+            else:
+                self._edge.take(event)
+            if self._sender.out_bytes > self._limits.output_bytes_max:
+                self._flush()
+                if self._edge.is_paused:
+                    self._backlog.extend(events[index + 1 :])
+                    return
+
+    def _serve_page(self, event: PageRequested) -> None:
+        """Answer a plain HTTP request."""
+        reply = page(self._pages, event.head.method, event.head.path)
+        fields = {"content-type": reply.content_type, "content-length": str(len(reply.body))}
+        body = b"" if event.head.method == "HEAD" else reply.body
+        self._sender.page(event.stream_id, reply.status, fields, body)
+
+    def _close(self, event: Closed) -> None:
+        """The machine is done with this client."""
+        if event.code is not ErrorCode.NO_ERROR:
+            _log.info("connection closed: %s: %s", event.code.name, event.reason)
+        self._edge.stop(None)
+        self._flush()
+        self._transport.close()
+
+    def _flush_soon(self) -> None:
+        """Write at the end of this turn of the loop, together with what else comes until then."""
+        if not self._flush_is_due:
+            self._flush_is_due = True
+            asyncio.get_running_loop().call_soon(self._flush_due)
+
+    def _flush_due(self) -> None:
+        """Write what was put off."""
+        self._flush_is_due = False
+        self._flush()
+
+    def _flush(self) -> None:
+        """Write now."""
+        if self._sender.out_bytes:
+            self._transport.write(self._sender.take())
+        if self._connection.is_drained and not self._lingers:
+            self._lingers = True
+            asyncio.get_running_loop().call_later(LINGER_S, self._transport.close)
+
+
+def page(pages: Mapping[str, HttpRoute], method: str, path: str) -> HttpReply:
+    """What a plain HTTP request is answered."""
+    route = pages.get(path)
+    if route is None:
+        return HttpReply(404, b"no such page; this port serves gRPC and " + ", ".join(sorted(pages)).encode() + b"\n")
+    if method not in ("GET", "HEAD"):
+        return HttpReply(405, b"only GET and HEAD are served here\n")
+    return route()

@@ -1,0 +1,82 @@
+"""What a server is made of, besides its services."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeAlias, runtime_checkable
+
+from ultracloud.api.rpc import Call
+from ultracloud.wire.core.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """Where a server's identity is, in PEM.
+
+    Attributes:
+        certificate: The server's certificate, and intermediates behind it.
+        key: Its private key.
+        client_ca: Authorities that sign client certificates; None asks for none.
+        require_client_cert: Refuse clients without a certificate. False still verifies one that is shown.
+    """
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+    require_client_cert: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """Settings of a server.
+
+    Attributes:
+        limits: Bounds of each connection.
+        tls: Serve TLS, on all listeners; None serves clear text.
+        reflection: Serve grpc.reflection.v1 and v1alpha.
+        health: Serve grpc.health.v1.
+        connections_max: Connections at once; more are closed as they come.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    tls: TlsFiles | None = None
+    reflection: bool = True
+    health: bool = True
+    connections_max: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """What a page answers."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = "text/plain; charset=utf-8"
+
+
+HttpRoute: TypeAlias = Callable[[], HttpReply]
+"""Makes a page; answered inline, so it must not block."""
+
+
+class Interceptor(Protocol):
+    """Sees every call before its method and after its end. Both run inline and must not block.
+
+    A class may derive from this and override one of the two.
+    """
+
+    def admit(self, call: Call, /) -> None:
+        """Let a call in, or raise a Fault. May leave things in `call.context`."""
+
+    def done(self, call: Call, code: int, seconds: float, /) -> None:
+        """Note how a call ended: its google.rpc.Code, and seconds from its first byte to its status."""
+
+
+@runtime_checkable
+class AroundInterceptor(Protocol):
+    """Stands around every method. Costs each call a task, so `Interceptor` is the better choice where it suffices."""
+
+    async def intercept(self, call: Call, proceed: Callable[[], Awaitable[None]], /) -> None:
+        """Await `proceed()` once to run the method; what it raises ends the call, as does what this raises."""
+        ...
