@@ -106,7 +106,7 @@ class Authenticator:
         self._verified: dict[str, Mapping[str, object]] = {}
         self._verified_keys: Mapping[str, bytes] = {}
 
-    def admit(self, call: Call) -> None:
+    def admit(self, call: Call, /) -> None:
         """Put the caller's principal into the call's context.
 
         Raises:
@@ -127,7 +127,7 @@ class Authenticator:
                 "the call has no identity", hint="send a bearer token or a client certificate", reason="NO_IDENTITY"
             )
 
-    def done(self, call: Call, code: int, _seconds: float) -> None:
+    def done(self, call: Call, code: int, _seconds: float, /) -> None:
         """Log a refused call: who was refused what is what an operator looks for."""
         if code in (UnauthenticatedError.code, PermissionDeniedError.code):
             principal = call.context.get(PRINCIPAL)

@@ -44,7 +44,7 @@ CLOSE_GRACE_S = 30.0
 """Calls on a connection with the old certificate get this long to finish."""
 
 IDEMPOTENT_METHODS = frozenset(
-    {"Get", "BatchGet", "List", "Scan", "Range", "Explain", "WhoAmI", "ReportHost", "Check", "Status", "LeaseKeepAlive"}
+    {"Get", "BatchGet", "List", "Scan", "Range", "Explain", "WhoAmI", "ReportHost", "Check", "Status"}
 )
 """RPC names that are harmless twice wherever they occur."""
 

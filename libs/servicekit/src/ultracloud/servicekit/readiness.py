@@ -15,19 +15,23 @@ class Gate:
 
     def open(self) -> None:
         """It is there."""
-        self.is_open = True
-        self._readiness.look()
+        if not self.is_open:
+            self.is_open = True
+            self._readiness.look()
 
     def close(self) -> None:
         """It is gone."""
-        self.is_open = False
-        self._readiness.look()
+        if self.is_open:
+            self.is_open = False
+            self._readiness.look()
 
 
 class Readiness:
     """All gates of a process."""
 
     def __init__(self) -> None:
+        self.changed = asyncio.Event()
+        """Set, and replaced, whenever a gate moves."""
         self._gates: list[Gate] = []
         self._first = asyncio.Event()
 
@@ -43,6 +47,8 @@ class Readiness:
 
     def look(self) -> None:
         """Notice a change of a gate."""
+        changed, self.changed = self.changed, asyncio.Event()
+        changed.set()
         if not self.waiting_for():
             self._first.set()
 

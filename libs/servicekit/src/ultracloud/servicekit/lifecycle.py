@@ -1,0 +1,269 @@
+"""A service's life: arguments, configuration, state folder, build, ready, signals, drain, end.
+
+`main` is all that a service's `__main__` calls. Whatever goes wrong before it serves is one sentence on stderr and an
+exit code; what goes wrong later is logged and ends the process, because a supervisor restarts the whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import resource
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from ultracloud.base.faults import Fault
+from ultracloud.servicekit import config as configuration
+from ultracloud.servicekit import logs, systemd
+from ultracloud.servicekit.errors import StartError
+from ultracloud.servicekit.runtime import Runtime, identity_of, parse_address
+from ultracloud.servicekit.settings import Settings
+from ultracloud.servicekit.state_dir import open_state_dir
+
+STOP_S = 10.0
+"""Seconds a service gets to put its state in order after the last call; a log is flushed in far less."""
+EXIT_FORCED = 1
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+class Service(Protocol):
+    """What `build` may give: something to stop when no more calls come."""
+
+    async def stop(self) -> None:
+        """Flush and close; must be done within STOP_S."""
+        ...
+
+
+Build = Callable[[SettingsT, Runtime], Awaitable[Service | None]]
+"""Builds a service: opens its state, starts its tasks in `runtime.tasks`, and awaits `runtime.serve(...)` last."""
+
+
+def main(name: str, config_cls: type[SettingsT], build: Build[SettingsT], argv: Sequence[str] | None = None) -> int:
+    """Run the service's command line and give the exit code: 0 well, 1 failed, 2 wrong usage or configuration.
+
+    Args:
+        name: The service's name: its program, its environment prefix, its SPIFFE id.
+        config_cls: Its configuration.
+        build: See `Build`.
+        argv: Arguments, if not the process's.
+    """
+    arguments = _arguments(name).parse_args(argv)
+    if arguments.command is None:
+        _arguments(name).print_usage(sys.stderr)
+        return 2
+    try:
+        settings = configuration.load(config_cls, arguments.config, os.environ, name)
+        if arguments.command == "check-config":
+            parse_address(settings.listen.address)
+            identity_of(settings)
+            sys.stdout.write(f"{arguments.config or 'environment'}: ok\n")
+            return 0
+        return _serve(name, settings, build)
+    except StartError as error:
+        text = str(error)
+        sys.stderr.write(f"{text if text.startswith(name + ':') else f'{name}: {text}'}\n")
+        return error.exit_code
+
+
+def _arguments(name: str) -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog=name, description=f"UltraCloud's {name}.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for command, about in (("serve", "run the service"), ("check-config", "check the configuration and exit")):
+        sub = commands.add_parser(command, help=about)
+        sub.add_argument("--config", type=Path, help=f"TOML file; {name.upper()}_* variables override it")
+    return parser
+
+
+class _Version(argparse.Action):
+    """Prints the distribution's version; looked up only then, because that is slow."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_rest: object) -> None:
+        from importlib import metadata
+
+        try:
+            version = metadata.version(f"ultracloud-{parser.prog}")
+        except metadata.PackageNotFoundError:
+            version = "unknown"
+        sys.stdout.write(f"{parser.prog} {version}\n")
+        parser.exit()
+
+
+def _serve(name: str, settings: SettingsT, build: Build[SettingsT]) -> int:
+    """Serve until a signal."""
+    import uvloop
+
+    log = logs.configure(name, settings.log.level, settings.log.file)
+    _raise_file_limit()
+    state = open_state_dir(name, settings.state_dir)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_live(name, settings, build, log))
+    except BaseExceptionGroup as group:
+        raise _first_reason(name, group, log) from group
+    finally:
+        state.close()
+
+
+class _StoppedError(Exception):
+    """Ends the task group once the service has stopped; never leaves this module."""
+
+
+async def _live(name: str, settings: SettingsT, build: Build[SettingsT], log: logging.Logger) -> int:
+    """Build, announce, wait for a signal, stop."""
+    signals = _Signals()
+    exit_code = 0
+    runtime: Runtime | None = None
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            runtime = Runtime(name, settings, tasks, log)
+            service = await signals.unless_first(build(settings, runtime))
+            if not signals.is_stopping:
+                _announce(runtime, tasks)
+                await signals.first.wait()
+            exit_code = await _stop(runtime, service, signals)
+            raise _StoppedError  # noqa: TRY301 - a task group has no other way to end its tasks
+    except* _StoppedError:
+        pass
+    finally:
+        if runtime is not None:
+            await runtime.close()
+    return exit_code
+
+
+class _Signals:
+    """SIGTERM and SIGINT: the first asks to stop, the second not to wait."""
+
+    def __init__(self) -> None:
+        self.first = asyncio.Event()
+        self.second = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._take)
+
+    def _take(self) -> None:
+        (self.second if self.first.is_set() else self.first).set()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether a signal has come."""
+        return self.first.is_set()
+
+    async def unless_first(self, work: Awaitable[Service | None]) -> Service | None:
+        """What `work` gives; None if a signal came first."""
+        task = asyncio.ensure_future(work)
+        asked = asyncio.ensure_future(self.first.wait())
+        await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            asked.cancel()
+            return task.result()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            return await task
+        return None
+
+
+def _announce(runtime: Runtime, tasks: asyncio.TaskGroup) -> None:
+    """Tell systemd that we serve, and everybody when we are ready."""
+    # What lives until now lives for ever: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    systemd.notify("READY=1")
+    tasks.create_task(_tell_ready(runtime), name="tell ready")
+    beat_s = systemd.watchdog_s()
+    if beat_s is not None:
+        tasks.create_task(_beat(beat_s), name="watchdog")
+    if runtime.settings.peers.chainfire and runtime.addresses:
+        tasks.create_task(_register(runtime), name="register")
+
+
+async def _tell_ready(runtime: Runtime) -> None:
+    """Print the ready line once nothing is waited for."""
+    waiting = runtime.readiness.waiting_for()
+    if waiting:
+        runtime.log.info("waiting for %s", ", ".join(waiting))
+        systemd.notify(f"STATUS=waiting for {', '.join(waiting)}")
+    await runtime.readiness.wait_ready()
+    runtime.log.info("ready", extra={"addresses": runtime.addresses})
+    systemd.notify("STATUS=ready")
+    with contextlib.suppress(OSError):  # nobody reads stdout: the log has it too
+        sys.stdout.write(" ".join(["ready", runtime.name, *runtime.addresses]) + "\n")
+        sys.stdout.flush()
+
+
+async def _beat(beat_s: float) -> None:
+    """Tell systemd that the loop turns."""
+    while True:
+        systemd.notify("WATCHDOG=1")
+        await asyncio.sleep(beat_s)
+
+
+async def _register(runtime: Runtime) -> None:
+    """Keep this instance in chainfire's list of services."""
+    from ultracloud.servicekit.coordination import Coordination, register
+
+    channel = runtime.peer("chainfire")
+    await register(Coordination(channel), runtime.name, runtime.addresses[0], runtime.clock)
+
+
+async def _stop(runtime: Runtime, service: Service | None, signals: _Signals) -> int:
+    """Drain, then stop the service; a second signal or too long a wait forces it."""
+    runtime.log.info("stopping")
+    systemd.notify("STOPPING=1")
+    drained = asyncio.ensure_future(_drain(runtime))
+    forced = asyncio.ensure_future(signals.second.wait())
+    await asyncio.wait({drained, forced}, return_when=asyncio.FIRST_COMPLETED)
+    exit_code = 0 if drained.done() else EXIT_FORCED
+    for task in (drained, forced):
+        task.cancel()
+    try:
+        async with asyncio.timeout(STOP_S):
+            if service is not None:
+                await service.stop()
+    except TimeoutError:
+        runtime.log.critical("not stopped within %g s", STOP_S)
+        exit_code = EXIT_FORCED
+    return exit_code
+
+
+async def _drain(runtime: Runtime) -> None:
+    """Let old calls finish and refuse new ones."""
+    await asyncio.gather(*(server.drain(runtime.settings.drain_s) for server in runtime.servers))
+    unix = runtime.settings.listen.unix
+    if unix is not None:
+        unix.unlink(missing_ok=True)
+
+
+def _first_reason(name: str, group: BaseExceptionGroup[BaseException], log: logging.Logger) -> StartError:
+    """The sentence for stderr about what ended the service; all of it goes to the log."""
+    for error in _leaves(group):
+        if isinstance(error, StartError):
+            return error
+    first = next(iter(_leaves(group)))
+    log.critical("a task failed", exc_info=first)
+    said = first.public if isinstance(first, Fault) else f"{type(first).__name__}: {first}"
+    return StartError(f"{name}: ended by {said}; the log has the details")
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    """The errors in a group of groups."""
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found.extend(_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    return found
+
+
+def _raise_file_limit() -> None:
+    """Use as many files as the machine allows: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

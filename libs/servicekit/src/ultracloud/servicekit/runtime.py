@@ -1,0 +1,295 @@
+"""What a service finds when it is built: its clock, tasks, peers, policy, and a server to serve with."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import logging
+import os
+import socket
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ultracloud.base.faults import Fault
+from ultracloud.servicekit import channels, pki
+from ultracloud.servicekit.clock import Clock, SystemClock
+from ultracloud.servicekit.errors import ConfigError, StartError
+from ultracloud.servicekit.metrics import CONTENT_TYPE, Metrics, RpcMetrics
+from ultracloud.servicekit.pki import TlsIdentity
+from ultracloud.servicekit.readiness import Gate, Readiness
+from ultracloud.servicekit.settings import Settings
+
+if TYPE_CHECKING:
+    from ultracloud.servicekit.policy import PolicyCopy
+    from ultracloud.servicekit.store import FlaredbStore
+    from ultracloud.wire import AroundInterceptor, HttpReply, HttpRoute, Interceptor, Limits, Server, Service
+
+UNIX_PATH_BYTES_MAX = 107
+"""unix(7): sun_path has 108 bytes, one of them the terminating zero."""
+CERTIFICATE_CHECK_S = 5.0
+"""How often our own certificate's files are looked at."""
+PEER_CHECK_S, PEER_RETRY_S = 5.0, 0.1
+"""How often a peer that answers, or one that does not, is asked whether it is there."""
+
+
+class Runtime:
+    """One service's surroundings.
+
+    Attributes:
+        name: The service's.
+        settings: Its configuration, as far as all services have it.
+        tasks: Group of all its background tasks; one that fails ends the service.
+        clock: Time and randomness.
+        metrics: Registry for its own metrics.
+        readiness: Gates it waits for; ``runtime.readiness.gate("disk recovery")``.
+        log: Its logger.
+        identity: Who it is to its peers; None in plaintext.
+        addresses: Where it listens, once it does.
+    """
+
+    def __init__(self, name: str, settings: Settings, tasks: asyncio.TaskGroup, log: logging.Logger) -> None:
+        self.name = name
+        self.settings = settings
+        self.tasks = tasks
+        self.log = log
+        self.clock: Clock = SystemClock()
+        self.metrics = Metrics(name)
+        self.readiness = Readiness()
+        self.identity = identity_of(settings)
+        self.addresses: tuple[str, ...] = ()
+        self.servers: list[Server] = []
+        self._peers: dict[str, channels.PeerChannel] = {}
+        self._authority: PolicyCopy | None = None
+
+    def peer(self, service: str) -> channels.PeerChannel:
+        """The channel to another service; it need not be up.
+
+        Raises:
+            ConfigError: ``peers.<service>`` is not set.
+        """
+        if service not in self._peers:
+            target = getattr(self.settings.peers, service, "")
+            if not target:
+                raise ConfigError(f"peers.{service} is empty; set it to where {service} listens")
+            expect = pki.service_identity(service) if self.identity else ""
+            try:
+                self._peers[service] = channels.connect(target, self.identity, expect)
+            except Fault as error:
+                raise ConfigError(f"peers.{service}: {error.public}") from error
+        return self._peers[service]
+
+    def authority(self) -> PolicyCopy:
+        """The policy copy, followed from iam in the background; the service is ready once there is one."""
+        from ultracloud.servicekit.policy import open_copy
+
+        if self._authority is None:
+            self._authority = open_copy(self.settings.state_dir)
+            gate = self.readiness.gate("a policy from iam")
+            follow = self._authority.run(self.peer("iam"), self.clock, gate)
+            self.tasks.create_task(follow, name="follow policy")
+        return self._authority
+
+    def store(self, namespace: str = "") -> FlaredbStore:
+        """The service's namespace in flaredb (its own name, unless another is given); ready once it answers."""
+        from ultracloud.servicekit.store import FlaredbStore
+
+        store = FlaredbStore(self.peer("flaredb"), namespace or self.name)
+        gate = self.readiness.gate("flaredb")
+        self.tasks.create_task(self._watch_store(store, gate), name="watch flaredb")
+        return store
+
+    async def serve(
+        self,
+        services: Sequence[Service],
+        interceptors: Sequence[Interceptor | AroundInterceptor] = (),
+        *,
+        limits: Limits | None = None,
+        require_client_certificate: bool = False,
+    ) -> tuple[str, ...]:
+        """Listen where the settings say, and give the addresses. Calls are served from now on.
+
+        Args:
+            services: Made by `ultracloud.wire.service`.
+            interceptors: Run in this order, after the one that counts calls.
+            limits: Bounds of each connection, if not the default.
+            require_client_certificate: Refuse whoever shows none. Without, a bearer token will do.
+
+        Raises:
+            StartError: An address is taken or is none.
+        """
+        from ultracloud.wire import Limits, Server, ServerOptions, TlsFiles
+
+        identity = self.identity
+        tls = None
+        if identity is not None:
+            tls = TlsFiles(identity.certificate, identity.key, identity.ca, require_client_certificate)
+        try:
+            server = Server(
+                services=list(services),
+                options=ServerOptions(limits=limits or Limits(), tls=tls),
+                interceptors=[RpcMetrics(self.metrics), *interceptors],
+                http_routes=self._pages(),
+            )
+        except OSError as error:
+            raise StartError(f"{self.name}: cannot read its certificate: {error}; see [tls]") from error
+        self.servers.append(server)
+        self.addresses = (*self.addresses, *await self._listen(server))
+        if identity is not None:
+            self.tasks.create_task(self._renew(server, identity), name="renew certificate")
+        self.tasks.create_task(self._tell_health(server), name="tell health")
+        return self.addresses
+
+    async def _listen(self, server: Server) -> list[str]:
+        """Listen on the address and the socket."""
+        listen = self.settings.listen
+        host, port = parse_address(listen.address)
+        if self.identity is None and not _is_loopback(host):
+            raise ConfigError(f"listen.address {listen.address} is not loopback, and there is no [tls]; set tls first")
+        if self.identity is None:
+            self.log.warning("no [tls]: plaintext on %s; only programs on this machine may be trusted", listen.address)
+        try:
+            bound_host, bound_port = await server.listen(host, port)
+        except OSError as error:
+            raise StartError(f"{self.name}: cannot listen on {listen.address}: {_why(error)}") from error
+        addresses = [f"{bound_host}:{bound_port}"]
+        if listen.unix is not None:
+            _clear_socket(self.name, listen.unix)
+            try:
+                await server.listen_unix(str(listen.unix))
+            except OSError as error:
+                raise StartError(f"{self.name}: cannot listen on {listen.unix}: {_why(error)}") from error
+            addresses.append(f"unix:{listen.unix}")
+        return addresses
+
+    def _pages(self) -> dict[str, HttpRoute]:
+        """The HTTP/1.1 pages every service has."""
+        from ultracloud.wire import HttpReply
+
+        def healthz() -> HttpReply:
+            return HttpReply(200, b"ok\n")
+
+        def readyz() -> HttpReply:
+            waiting = self.readiness.waiting_for()
+            if not waiting:
+                return HttpReply(200, b"ready\n")
+            return HttpReply(503, f"waiting for {', '.join(waiting)}\n".encode())
+
+        def metrics() -> HttpReply:
+            return HttpReply(200, self.metrics.render(), CONTENT_TYPE)
+
+        return {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics}
+
+    async def _watch_store(self, store: FlaredbStore, gate: Gate) -> None:
+        """Open the gate while flaredb answers."""
+        while True:
+            try:
+                await store.scan(b"", b"", limit=1, keys_only=True)
+            except Fault as error:
+                self.log.debug("flaredb does not answer yet", exc_info=error)
+                gate.close()
+                await self.clock.sleep(PEER_RETRY_S)
+            else:
+                gate.open()
+                await self.clock.sleep(PEER_CHECK_S)
+
+    async def _renew(self, server: Server, identity: TlsIdentity) -> None:
+        """Use a certificate that was replaced on disk; a bad one is told and the old one stays."""
+        stamp = pki.file_stamp(identity)
+        while True:
+            await self.clock.sleep(CERTIFICATE_CHECK_S)
+            now = pki.file_stamp(identity)
+            if now != stamp:
+                stamp = now
+                try:
+                    server.reload_tls()
+                except (OSError, ValueError, Fault) as error:
+                    self.log.warning("new certificate refused, the old one stays: %s", error)
+                else:
+                    self.log.info("certificate renewed")
+
+    async def _tell_health(self, server: Server) -> None:
+        """Keep gRPC health equal to readiness."""
+        while True:
+            changed = self.readiness.changed
+            server.health.set("", not self.readiness.waiting_for())
+            await changed.wait()
+
+    async def close(self) -> None:
+        """Close the channels to peers."""
+        for channel in self._peers.values():
+            await channel.close()
+
+
+def identity_of(settings: Settings) -> TlsIdentity | None:
+    """The identity the settings name; None without."""
+    tls = settings.tls
+    if tls.certificate is None or tls.key is None or tls.ca is None:
+        return None
+    for path in (tls.certificate, tls.key, tls.ca):
+        if not os.access(path, os.R_OK):
+            raise ConfigError(f"tls file {path} is missing or unreadable; `ultracloud.servicekit.pki` makes them")
+    return TlsIdentity(tls.certificate, tls.key, tls.ca)
+
+
+def parse_address(address: str) -> tuple[str, int]:
+    """Host and port of ``host:port`` or ``[v6]:port``.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    host, _, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isdigit() or int(port) > 65_535:  # noqa: PLR2004 - ports have 16 bits
+        raise ConfigError(f"listen.address '{address}' is no address; accepted: host:port, port 0 takes a free one")
+    return host, int(port)
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether only this machine can reach it."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _clear_socket(service: str, path: Path) -> None:
+    """Remove the socket that a killed run left; the folder must be there."""
+    if len(os.fsencode(path)) > UNIX_PATH_BYTES_MAX:
+        raise ConfigError(f"listen.unix {path} is over {UNIX_PATH_BYTES_MAX} bytes; choose a shorter path")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise StartError(f"{service}: cannot listen on {path}: a file of another kind is there; move it away")
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            path.unlink(missing_ok=True)
+            return
+        except BlockingIOError:
+            pass
+    raise StartError(
+        f"{service}: cannot listen on {path}: in use by another process; choose another listen.unix or stop it"
+    )
+
+
+def _why(error: OSError) -> str:
+    """The reason an address cannot be had, and what to do."""
+    if isinstance(error, socket.gaierror):
+        return "no such host; check listen.address"
+    match error.errno:
+        case errno.EADDRINUSE:
+            return "in use by another process; choose another listen.address or stop it (ss -ltnp names it)"
+        case errno.EADDRNOTAVAIL:
+            return "this machine has no such address (ip address lists them); change listen.address"
+        case errno.EACCES | errno.EPERM:
+            return "no permission; ports below 1024 need root or CAP_NET_BIND_SERVICE"
+        case _:
+            return str(error.strerror or error)
