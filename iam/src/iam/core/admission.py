@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import assert_never
 
 from iam.core.powers import require_no_less, require_powers
 from iam.core.references import resolve_principal, resolve_resource, resolve_role
@@ -11,11 +11,8 @@ from ultracloud.base.faults import FailedPreconditionError, InvalidArgumentError
 from ultracloud.base.permissions import PERMISSIONS_MAX, check_pattern, patterns
 from ultracloud.base.policy import (
     BUILT_IN_ROLES,
-    Binding,
-    Organisation,
     Policy,
     Principal,
-    Project,
     Role,
     ServiceAccount,
     describe_resource,
@@ -71,16 +68,16 @@ def admit_role(
     return tuple(dict.fromkeys(permissions))
 
 
-def admit_role_change(policy: Policy, caller: Principal, role: Role, permissions: tuple[str, ...]) -> tuple[str, ...]:
+def admit_role_change(policy: Policy, caller: Principal, before: Role, permissions: tuple[str, ...]) -> tuple[str, ...]:
     """As `admit_role`, for a role there is: what it loses must be held too, because a deny may be made of it.
 
     Raises:
         As `admit_role`.
     """
-    place = f"organisations/{role.organisation}"
-    lost = patterns(role.permissions) - patterns(permissions)
-    require_powers(policy, caller, lost, place, f"take powers from role '{role.name}'")
-    return admit_role(policy, caller, role.organisation, role.name, permissions)
+    lost = patterns(before.permissions) - patterns(permissions)
+    place = f"organisations/{before.organisation}"
+    require_powers(policy, caller, lost, place, f"take powers from role '{before.name}'")
+    return admit_role(policy, caller, before.organisation, before.name, permissions)
 
 
 def admit_binding(policy: Policy, caller: Principal, organisation: str, draft: BindingDraft) -> BindingDraft:
@@ -130,33 +127,35 @@ def require_binding_powers(policy: Policy, caller: Principal, organisation: str,
         require_no_less(policy, caller, principal, stored.resource, f"{deed} to somebody who holds more")
 
 
-def admit_deletion(
-    policy: Policy, caller: Principal, target: Organisation | Project | ServiceAccount | Role | Binding
-) -> None:
-    """Return if `target` may be deleted.
+def admit_binding_deletion(policy: Policy, caller: Principal, stored: BindingDraft) -> None:
+    """Return if the binding may be deleted.
 
     Raises:
-        FailedPreconditionError: Something still lives in it or hangs on it; the sentence says what.
-        PermissionDeniedError: It is a binding that gives or takes more than the caller holds.
+        PermissionDeniedError: It gives or takes more than the caller holds.
     """
-    match target:
-        case Organisation():
-            projects = [one.name for one in policy.projects if one.organisation == target.id]
-            _require_empty(f"organisation {target.name} still has project", projects, "ORGANISATION_NOT_EMPTY")
-        case Project():
-            accounts = [one.name for one in policy.service_accounts if one.project == target.id]
-            _require_empty(f"project {target.name} still has service account", accounts, "PROJECT_NOT_EMPTY")
-        case Role():
-            bound = [one.name for one in policy.bindings if one.role == target.id]
-            _require_empty(f"role {target.name} is still used by binding", bound, "ROLE_IN_USE")
-        case Binding():
-            organisation = organisation_of(target.resource)
-            draft = BindingDraft(target.role, target.principals, target.resource, target.deny)
-            require_binding_powers(policy, caller, organisation, draft)
-        case ServiceAccount():
-            pass  # its bindings name an id that never comes back
-        case _:
-            assert_never(target)
+    require_binding_powers(policy, caller, organisation_of(stored.resource), stored)
+
+
+def require_empty(subject: str, what: str, names: Sequence[str], reason: str) -> None:
+    """Return if nothing is left that keeps `subject` from being deleted.
+
+    Args:
+        subject: ``organisation acme``.
+        what: Completes "still has ...", in the singular: ``project``.
+        names: What is left.
+        reason: The fault's.
+
+    Raises:
+        FailedPreconditionError: Something is; the sentence names a few of them.
+    """
+    if names:
+        more = f" and {len(names) - NAMES_SHOWN_MAX} more" if len(names) > NAMES_SHOWN_MAX else ""
+        plural = "s" if len(names) > 1 else ""
+        raise FailedPreconditionError(
+            f"{subject} still has {what}{plural} {', '.join(sorted(names)[:NAMES_SHOWN_MAX])}{more}; delete first "
+            "what it has",
+            reason=reason,
+        )
 
 
 def organisation_of(resource: str) -> str:
@@ -186,13 +185,3 @@ def _resource_within(policy: Policy, caller: Principal, organisation: str, text:
 def _role_name(policy: Policy, role: str) -> str:
     custom = policy.role_of_id.get(role)
     return custom.name if custom else role
-
-
-def _require_empty(sentence: str, names: list[str], reason: str) -> None:
-    if names:
-        more = f" and {len(names) - NAMES_SHOWN_MAX} more" if len(names) > NAMES_SHOWN_MAX else ""
-        plural = "s" if len(names) > 1 else ""
-        raise FailedPreconditionError(
-            f"{sentence}{plural} {', '.join(sorted(names)[:NAMES_SHOWN_MAX])}{more}; delete first what it holds",
-            reason=reason,
-        )

@@ -54,6 +54,7 @@ __all__ = [
     "prefixes",
     "project_path",
     "require",
+    "revocation",
     "role_patterns",
 ]
 
@@ -67,10 +68,9 @@ def decide(policy: Policy, principal: Principal, permission: str, resource: str)
         permission: ``<service>.<kinds>.<verb>``.
         resource: Path with ids, ``organisations/<id>/projects/<id>/vpcs/<id>``; empty for the root.
     """
-    if principal.kind is PrincipalKind.SERVICE_ACCOUNT:
-        account = policy.account_of_principal.get(principal.id)
-        if account is None or account.disabled:
-            return _refused_account(policy, principal, account)
+    revoked = revocation(policy, principal)
+    if revoked is not None:
+        return revoked
     wanted = generalised(permission)
     allow = None
     held = grants_of(policy, principal.id)
@@ -85,6 +85,21 @@ def decide(policy: Policy, principal: Principal, permission: str, resource: str)
     if allow is None and principal.kind is not PrincipalKind.SERVICE_ACCOUNT:
         allow = _built_in_allow(principal, wanted, resource)
     return allow or _unbound(policy, principal, permission, resource)
+
+
+def revocation(policy: Policy, principal: Principal) -> Decision | None:
+    """The refusal that a deleted or disabled service account gets whatever it asks; None for everybody else."""
+    if principal.kind is not PrincipalKind.SERVICE_ACCOUNT:
+        return None
+    account = policy.account_of_principal.get(principal.id)
+    if account is not None and not account.disabled:
+        return None
+    name = describe_principal(policy, principal.id)
+    if account is not None:
+        reason = f"{name} is disabled; ask an admin of its project to enable it"
+    else:
+        reason = f"{name} does not exist (any more); ask an admin of its project for a token of another one"
+    return Decision(allowed=False, reason=reason, stale=principal.policy_version > policy.version)
 
 
 def require(decision: Decision) -> None:
@@ -159,15 +174,6 @@ def _built_in_allow(principal: Principal, wanted: tuple[str, ...], resource: str
                     binding=f"builtin:{grant.binding.name}",
                 )
     return None
-
-
-def _refused_account(policy: Policy, principal: Principal, account: ServiceAccount | None) -> Decision:
-    name = describe_principal(policy, principal.id)
-    if account is not None:
-        reason = f"{name} is disabled; ask an admin of its project to enable it"
-    else:
-        reason = f"{name} does not exist (any more); ask an admin of its project for a token of another one"
-    return Decision(allowed=False, reason=reason, stale=principal.policy_version > policy.version)
 
 
 def _denied(policy: Policy, principal: Principal, permission: str, resource: str, grant: Grant) -> Decision:

@@ -1,0 +1,18 @@
+"""``python -m iam serve --config iam.toml``."""
+
+from __future__ import annotations
+
+import sys
+
+from iam.config import IamSettings
+from iam.shell.server import build
+from ultracloud.servicekit import lifecycle
+
+
+def main() -> int:
+    """Run the command line and give its exit code."""
+    return lifecycle.main("iam", IamSettings, build)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

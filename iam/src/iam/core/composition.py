@@ -1,0 +1,83 @@
+"""Composition: the records of the store and the operators of the configuration -> the policy everybody decides from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar, assert_never
+
+from ultracloud.base.policy import Binding, Organisation, Policy, Project, Role, ServiceAccount
+
+Entity: TypeAlias = Organisation | Project | ServiceAccount | Role | Binding
+EntityT = TypeVar("EntityT")
+
+ADMINS_BINDING = "builtin:admins"
+"""Id of the binding that makes the configured operators owners of everything; it is in no store."""
+
+
+@dataclass(slots=True)
+class Register:
+    """All entities there are, by id, in the order they were first seen."""
+
+    organisations: dict[str, Organisation] = field(default_factory=dict)
+    projects: dict[str, Project] = field(default_factory=dict)
+    service_accounts: dict[str, ServiceAccount] = field(default_factory=dict)
+    roles: dict[str, Role] = field(default_factory=dict)
+    bindings: dict[str, Binding] = field(default_factory=dict)
+
+    def put(self, entity: Entity) -> bool:
+        """Remember `entity`, instead of the one with its id; whether that changes anything."""
+        match entity:
+            case Organisation():
+                return _put(self.organisations, entity.id, entity)
+            case Project():
+                return _put(self.projects, entity.id, entity)
+            case ServiceAccount():
+                return _put(self.service_accounts, entity.id, entity)
+            case Role():
+                return _put(self.roles, entity.id, entity)
+            case Binding():
+                return _put(self.bindings, entity.id, entity)
+            case _:
+                assert_never(entity)
+
+    def remove(self, identifier: str) -> bool:
+        """Forget what has this id; whether there was something."""
+        gone = (
+            self.organisations.pop(identifier, None),
+            self.projects.pop(identifier, None),
+            self.service_accounts.pop(identifier, None),
+            self.roles.pop(identifier, None),
+            self.bindings.pop(identifier, None),
+        )
+        return any(gone)
+
+    def policy(self, version: int, admins: Sequence[str]) -> Policy:
+        """The policy at `version`, with `admins` (SPIFFE ids) as owners of everything."""
+        return Policy(
+            version=version,
+            organisations=tuple(self.organisations.values()),
+            projects=tuple(self.projects.values()),
+            service_accounts=tuple(self.service_accounts.values()),
+            roles=tuple(self.roles.values()),
+            bindings=(*admin_bindings(admins), *self.bindings.values()),
+        )
+
+
+def admin_bindings(admins: Sequence[str]) -> tuple[Binding, ...]:
+    """The binding of the configured operators; none without operators."""
+    return (Binding(ADMINS_BINDING, "owner", tuple(admins), "", deny=False, name="admins"),) if admins else ()
+
+
+def with_admins(policy: Policy, admins: Sequence[str]) -> Policy:
+    """`policy` with `admins` instead of the operators it was kept with: the configuration has the last word."""
+    bindings = (*admin_bindings(admins), *(one for one in policy.bindings if one.id != ADMINS_BINDING))
+    return Policy(
+        policy.version, policy.organisations, policy.projects, policy.service_accounts, policy.roles, bindings
+    )
+
+
+def _put(table: dict[str, EntityT], identifier: str, entity: EntityT) -> bool:
+    changed = table.get(identifier) != entity
+    table[identifier] = entity
+    return changed

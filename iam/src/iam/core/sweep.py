@@ -1,0 +1,37 @@
+"""The sweep: what no longer means anything and may be removed.
+
+Ids never come back, so a binding on a deleted project, or for deleted accounts only, neither gives nor takes anything.
+It is removed because every service holds the whole policy.
+"""
+
+from __future__ import annotations
+
+from iam.core.admission import organisation_of
+from ultracloud.base.policy import Binding, Policy, Role
+from ultracloud.base.principals import SERVICE_ACCOUNT_PREFIX
+
+SWEEP_MAX = 100
+"""Removals of one round; each is a transaction, and requests go first."""
+
+
+def orphans(policy: Policy) -> tuple[Binding | Role, ...]:
+    """Bindings and custom roles that may go, bindings first, at most SWEEP_MAX."""
+    bindings: list[Binding | Role] = [binding for binding in policy.bindings if _is_orphan(policy, binding)]
+    roles = [role for role in policy.roles if role.organisation not in policy.organisation_of_id]
+    return tuple([*bindings, *roles][:SWEEP_MAX])
+
+
+def _is_orphan(policy: Policy, binding: Binding) -> bool:
+    organisation = organisation_of(binding.resource)
+    if organisation and organisation not in policy.organisation_of_id:
+        return True
+    match binding.resource.split("/"):
+        case ["organisations", _, "projects", project, *_] if project not in policy.project_of_id:
+            return True
+        case _:
+            return not any(_exists(policy, principal) for principal in binding.principals)
+
+
+def _exists(policy: Policy, principal: str) -> bool:
+    """Whether anybody can be it: certificates are issued elsewhere, so a SPIFFE id always may."""
+    return not principal.startswith(SERVICE_ACCOUNT_PREFIX) or principal in policy.account_of_principal

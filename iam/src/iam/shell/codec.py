@@ -1,0 +1,69 @@
+"""Between stored records, the policy, and the snapshot on the wire."""
+
+from __future__ import annotations
+
+from iam.core.composition import Entity
+from iam.shell.kinds import BINDING, ORGANISATION, PROJECT, ROLE, SERVICE_ACCOUNT
+from ultracloud.api.iam.v1 import iam_pb2 as pb
+from ultracloud.api.resource.v1 import resource_pb2
+from ultracloud.base.policy import Binding, Organisation, Policy, Project, Role, ServiceAccount
+from ultracloud.servicekit.policy import Snapshot
+from ultracloud.servicekit.resources import layout
+
+_PREFIXES = tuple(layout.record_prefix(kind.key) for kind in (ORGANISATION, PROJECT, SERVICE_ACCOUNT, ROLE, BINDING))
+
+
+def is_record_key(key: bytes) -> bool:
+    """Whether the key is that of a record that the policy is made of."""
+    return key.startswith(_PREFIXES)
+
+
+def entity_of(value: bytes) -> Entity:
+    """What a stored record says to the policy."""
+    record = resource_pb2.Record.FromString(value)
+    identifier, name, place = record.metadata.id, record.metadata.name, record.metadata.project
+    match record.kind:
+        case ORGANISATION.name:
+            return Organisation(identifier, name)
+        case PROJECT.name:
+            return Project(identifier, name, place)
+        case SERVICE_ACCOUNT.name:
+            account = pb.ServiceAccountSpec.FromString(record.spec)
+            return ServiceAccount(identifier, name, place, account.disabled)
+        case ROLE.name:
+            role = pb.RoleSpec.FromString(record.spec)
+            return Role(identifier, name, place, tuple(role.permissions))
+        case _:
+            assert record.kind == BINDING.name, record.kind
+            spec = pb.BindingSpec.FromString(record.spec)
+            return Binding(identifier, spec.role, tuple(spec.principals), spec.resource, spec.deny, name)
+
+
+def render_snapshot(snapshot: Snapshot) -> pb.PolicySnapshot:
+    """What the stream sends; `ultracloud.servicekit.policy.parse_snapshot` reads it."""
+    policy: Policy = snapshot.policy
+    return pb.PolicySnapshot(
+        version=policy.version,
+        keys=[pb.PublicKey(kid=kid, ed25519=raw) for kid, raw in snapshot.keys.items()],
+        organisations=[pb.PolicyOrganisation(id=one.id, name=one.name) for one in policy.organisations],
+        projects=[pb.PolicyProject(id=one.id, name=one.name, organisation=one.organisation) for one in policy.projects],
+        service_accounts=[
+            pb.PolicyServiceAccount(id=one.id, name=one.name, project=one.project, disabled=one.disabled)
+            for one in policy.service_accounts
+        ],
+        roles=[
+            pb.PolicyRole(id=one.id, name=one.name, organisation=one.organisation, permissions=one.permissions)
+            for one in policy.roles
+        ],
+        bindings=[
+            pb.PolicyBinding(
+                id=one.id,
+                role=one.role,
+                principals=one.principals,
+                resource=one.resource,
+                deny=one.deny,
+                name=one.name,
+            )
+            for one in policy.bindings
+        ],
+    )

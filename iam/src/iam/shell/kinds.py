@@ -1,0 +1,206 @@
+"""The five kinds of iam, as the resource kit wants them: who may exist where, and what must hold before a change.
+
+Guards serialise what must not happen at once: a project is not made in an organisation that is being deleted, a role is
+not deleted while somebody binds it. Hooks read emptiness from the store, which is exact, and powers from the policy.
+"""
+
+from __future__ import annotations
+
+from iam.core.admission import (
+    BindingDraft,
+    admit_binding,
+    admit_binding_deletion,
+    admit_role,
+    admit_role_change,
+    require_binding_powers,
+    require_empty,
+)
+from ultracloud.api.iam.v1 import iam_pb2 as pb
+from ultracloud.api.iam.v1.iam_rpc import BINDINGS, ORGANISATIONS, PROJECTS, ROLES, SERVICE_ACCOUNTS
+from ultracloud.base.faults import FailedPreconditionError, InvalidArgumentError
+from ultracloud.base.ids import is_id
+from ultracloud.base.policy import Policy, Role
+from ultracloud.servicekit.pki import service_identity
+from ultracloud.servicekit.resources import Context, Kind, Scope, layout
+from ultracloud.servicekit.resources.kinds import MessageT
+from ultracloud.servicekit.store import prefix_end
+
+SELF = service_identity("iam")
+"""Who sweeps: it removes what means nothing any more, whoever made it."""
+DESCRIPTION_LENGTH_MAX = 1000
+COUNTED_MAX = 1000
+"""Things that a refusal counts exactly."""
+
+
+def _policy(context: Context) -> Policy:
+    return context.resources.authority.snapshot.policy
+
+
+async def _names_in(context: Context, kind: str, place: str) -> list[str]:
+    """Names of what is in a place, at most COUNTED_MAX."""
+    prefix = layout.name_prefix(kind, place)
+    page = await context.resources.store.scan(prefix, prefix_end(prefix), limit=COUNTED_MAX, keys_only=True)
+    return [entry.key.rpartition(b"/")[2].decode() for entry in page.entries]
+
+
+async def _require_place(context: Context, kind: Kind[MessageT]) -> None:
+    """Refuse to put something into a place that has just been deleted: the policy may not know yet."""
+    if await context.read(kind, context.place.id) is None:
+        raise FailedPreconditionError(f"{context.place.shown} has been deleted", reason="PLACE_GONE")
+
+
+def _check_description(text: str) -> None:
+    if len(text) > DESCRIPTION_LENGTH_MAX:
+        raise InvalidArgumentError(
+            f"description has {len(text)} characters; at most {DESCRIPTION_LENGTH_MAX} are accepted",
+            reason="DESCRIPTION_TOO_LONG",
+        )
+
+
+# ---- organisations and projects ------------------------------------------------------------------------------------
+
+
+def _admit_organisation(_context: Context, new: pb.Organisation, _old: pb.Organisation | None) -> pb.Organisation:
+    _check_description(new.spec.description)
+    return new
+
+
+async def _organisation_deletable(context: Context, record: pb.Organisation) -> None:
+    projects = await _names_in(context, PROJECT.key, record.metadata.id)
+    require_empty(f"organisation {record.metadata.name}", "project", projects, "ORGANISATION_NOT_EMPTY")
+
+
+ORGANISATION = Kind(
+    name="Organisation",
+    prefix="org",
+    service=ORGANISATIONS,
+    message=pb.Organisation,
+    scope=Scope.ROOT,
+    admit=_admit_organisation,
+    deletable=_organisation_deletable,
+    guards=lambda message: (f"organisation/{message.metadata.id}",),
+)
+
+
+async def _admit_project(context: Context, new: pb.Project, old: pb.Project | None) -> pb.Project:
+    _check_description(new.spec.description)
+    if old is None:
+        await _require_place(context, ORGANISATION)
+    return new
+
+
+async def _project_deletable(context: Context, record: pb.Project) -> None:
+    accounts = await _names_in(context, SERVICE_ACCOUNT.key, record.metadata.id)
+    require_empty(f"project {record.metadata.name}", "service account", accounts, "PROJECT_NOT_EMPTY")
+
+
+PROJECT = Kind(
+    name="Project",
+    prefix="project",
+    service=PROJECTS,
+    message=pb.Project,
+    scope=Scope.ORGANISATION,
+    admit=_admit_project,
+    deletable=_project_deletable,
+    guards=lambda message: (f"organisation/{message.metadata.project}", f"project/{message.metadata.id}"),
+)
+
+
+# ---- service accounts ----------------------------------------------------------------------------------------------
+
+
+async def _admit_account(context: Context, new: pb.ServiceAccount, old: pb.ServiceAccount | None) -> pb.ServiceAccount:
+    _check_description(new.spec.description)
+    if old is None:
+        await _require_place(context, PROJECT)
+    return new
+
+
+SERVICE_ACCOUNT = Kind(
+    name="ServiceAccount",
+    prefix="sa",
+    service=SERVICE_ACCOUNTS,
+    message=pb.ServiceAccount,
+    scope=Scope.PROJECT,
+    admit=_admit_account,
+    guards=lambda message: (f"project/{message.metadata.project}",),
+)
+
+
+# ---- roles and bindings --------------------------------------------------------------------------------------------
+
+
+async def _admit_role(context: Context, new: pb.Role, old: pb.Role | None) -> pb.Role:
+    _check_description(new.spec.description)
+    asked = tuple(new.spec.permissions)
+    if old is None:
+        await _require_place(context, ORGANISATION)
+        stored = admit_role(_policy(context), context.principal, context.place.id, new.metadata.name, asked)
+    else:
+        before = Role(old.metadata.id, old.metadata.name, old.metadata.project, tuple(old.spec.permissions))
+        stored = admit_role_change(_policy(context), context.principal, before, asked)
+    new.spec.permissions[:] = stored
+    return new
+
+
+async def _role_deletable(context: Context, record: pb.Role) -> None:
+    if context.principal.id == SELF:
+        return
+    bindings = await context.resources.all(BINDING)
+    users = [one.metadata.name for one in bindings if one.message.spec.role == record.metadata.id]
+    require_empty(f"role {record.metadata.name}", "binding", users, "ROLE_IN_USE")
+
+
+ROLE = Kind(
+    name="Role",
+    prefix="role",
+    service=ROLES,
+    message=pb.Role,
+    scope=Scope.ORGANISATION,
+    admit=_admit_role,
+    deletable=_role_deletable,
+    guards=lambda message: (f"role/{message.metadata.id}",),
+)
+
+
+def _is_custom(role: str) -> bool:
+    return is_id(role, ROLE.prefix)
+
+
+def _draft(spec: pb.BindingSpec) -> BindingDraft:
+    return BindingDraft(spec.role, tuple(spec.principals), spec.resource, spec.deny)
+
+
+async def _admit_binding(context: Context, new: pb.Binding, old: pb.Binding | None) -> pb.Binding:
+    policy, caller, organisation = _policy(context), context.principal, context.place.id
+    if old is None and organisation:
+        await _require_place(context, ORGANISATION)
+    if old is not None:
+        require_binding_powers(policy, caller, organisation, _draft(old.spec))
+    stored = admit_binding(policy, caller, organisation, _draft(new.spec))
+    if _is_custom(stored.role) and await context.read(ROLE, stored.role) is None:
+        raise FailedPreconditionError(f"role {new.spec.role[:80]!a} has been deleted", reason="ROLE_NOT_FOUND")
+    new.spec.CopyFrom(
+        pb.BindingSpec(role=stored.role, principals=stored.principals, resource=stored.resource, deny=stored.deny)
+    )
+    return new
+
+
+def _binding_deletable(context: Context, record: pb.Binding) -> None:
+    if context.principal.id != SELF:
+        admit_binding_deletion(_policy(context), context.principal, _draft(record.spec))
+
+
+BINDING = Kind(
+    name="Binding",
+    prefix="binding",
+    service=BINDINGS,
+    message=pb.Binding,
+    scope=Scope.ORGANISATION,
+    root_too=True,
+    admit=_admit_binding,
+    deletable=_binding_deletable,
+    guards=lambda message: (f"role/{message.spec.role}",) if _is_custom(message.spec.role) else (),
+)
+
+KINDS = (ORGANISATION, PROJECT, SERVICE_ACCOUNT, ROLE, BINDING)

@@ -1,0 +1,58 @@
+"""The Policy service: the snapshot every service decides from, as a stream; and why a decision is what it is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from iam.core.references import resolve_principal, resolve_resource
+from iam.shell.source import Source
+from ultracloud.api.iam.v1 import iam_pb2 as pb
+from ultracloud.api.rpc import Call
+from ultracloud.base.permissions import check_permission
+from ultracloud.base.policy import Policy, Principal, decide
+from ultracloud.base.principals import SERVICE_ACCOUNT_PREFIX, service_account_principal, spiffe_principal
+from ultracloud.servicekit import deadlines
+from ultracloud.servicekit.authn import principal_of
+from ultracloud.servicekit.policy import authorise
+
+
+class PolicyServer:
+    """Serves ultracloud.iam.v1.Policy."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    async def watch(self, request: pb.WatchPolicyRequest, call: Call) -> AsyncIterator[pb.PolicySnapshot]:
+        """Send the newest snapshot whenever there is another; a slow reader skips those in between."""
+        caller, known = principal_of(call), request.known_version
+        await authorise(self._source, caller, "iam.policy.watch", "")
+        while True:
+            await self._source.wait_other(known)
+            message = self._source.message()
+            known = message.version
+            yield message
+
+    async def explain(self, request: pb.ExplainRequest, call: Call) -> pb.ExplainResponse:
+        """Say what a principal may, and which binding says so."""
+        with deadlines.inside(call):
+            caller, policy = principal_of(call), self._source.snapshot.policy
+            permission = check_permission(request.permission)
+            resource = resolve_resource(policy, caller, request.resource)
+            asked = resolve_principal(policy, caller, request.principal) if request.principal else caller.id
+            if asked != caller.id:
+                await authorise(self._source, caller, "iam.policy.explain", resource)
+            made = decide(policy, _principal(policy, asked), permission, resource)
+            return pb.ExplainResponse(allowed=made.allowed, reason=made.reason, binding=made.binding)
+
+
+def _principal(policy: Policy, identifier: str) -> Principal:
+    """The principal with this id, which exists or is a certificate's."""
+    if not identifier.startswith(SERVICE_ACCOUNT_PREFIX):
+        return spiffe_principal(identifier)
+    account = policy.account_of_principal.get(identifier)
+    project = policy.project_of_id.get(account.project) if account else None
+    return service_account_principal(
+        identifier.removeprefix(SERVICE_ACCOUNT_PREFIX),
+        project.organisation if project else "",
+        project.id if project else "",
+    )

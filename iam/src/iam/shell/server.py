@@ -1,0 +1,55 @@
+"""All of iam together: the store behind, the policy in the middle, the RPCs in front."""
+
+from __future__ import annotations
+
+from iam.config import IamSettings
+from iam.shell.chores import Chores
+from iam.shell.keys import Keys
+from iam.shell.kinds import KINDS
+from iam.shell.policy import PolicyServer
+from iam.shell.settled import SettledStore
+from iam.shell.source import Source
+from iam.shell.tokens import TokensServer
+from ultracloud.api.iam.v1.iam_rpc import POLICY, TOKENS
+from ultracloud.servicekit.authn import Authenticator
+from ultracloud.servicekit.resources import KindServer, Resources
+from ultracloud.servicekit.runtime import Runtime
+from ultracloud.servicekit.store import Store
+from ultracloud.wire import service
+
+
+async def build(settings: IamSettings, runtime: Runtime) -> None:
+    """Serve iam over its namespace in flaredb, which need not be up."""
+    await assemble(settings, runtime, runtime.store())
+
+
+async def assemble(settings: IamSettings, runtime: Runtime, store: Store) -> Source:
+    """Serve iam over `store`; gives the source of its policy.
+
+    Raises:
+        RootKeyError: The root key file is missing or unsafe.
+        StartError: An address cannot be had.
+    """
+    clock = runtime.clock
+    source = Source(store, clock, settings.admins, settings.state_dir)
+    keys = Keys(
+        store,
+        source,
+        clock,
+        settings.root_key_file,
+        create=settings.create_root_key,
+        lifetime_days=settings.signing_key_days,
+    )
+    resources = Resources(SettledStore(store, source), source, clock, KINDS)
+    chores = Chores(store, source, keys, resources, clock, settings.admins)
+    has_policy, has_key = runtime.readiness.gate("a policy"), runtime.readiness.gate("signing keys")
+    runtime.tasks.create_task(source.run(has_policy), name="follow the store")
+    runtime.tasks.create_task(source.keep(), name="keep the policy on disk")
+    runtime.tasks.create_task(chores.run(has_key), name="chores")
+    services = [
+        *(service(kind.service, KindServer(resources, kind)) for kind in KINDS),
+        service(TOKENS, TokensServer(source, keys, clock)),
+        service(POLICY, PolicyServer(source)),
+    ]
+    await runtime.serve(services, [Authenticator(source, clock)])
+    return source

@@ -1,0 +1,73 @@
+"""The Tokens service: short-lived signed tokens of service accounts, and who a caller is.
+
+Source: RFC 7515 (JWS compact serialisation), RFC 8037 (EdDSA).
+"""
+
+from __future__ import annotations
+
+import jwt
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from iam.core.admission import place_of
+from iam.core.issuing import PERMISSION, Wanted, issue
+from iam.core.references import find_account
+from iam.shell.keys import Keys
+from iam.shell.source import Source
+from ultracloud.api.iam.v1 import iam_pb2 as pb
+from ultracloud.api.rpc import Call
+from ultracloud.base.faults import NotFoundError
+from ultracloud.base.policy import Principal, PrincipalKind, Project, ServiceAccount, project_path, require, revocation
+from ultracloud.base.tokens import ALGORITHM, render_claims
+from ultracloud.servicekit import deadlines
+from ultracloud.servicekit.authn import principal_of
+from ultracloud.servicekit.clock import Clock, new_id
+from ultracloud.servicekit.policy import authorise, resolve_project
+
+
+class TokensServer:
+    """Serves ultracloud.iam.v1.Tokens."""
+
+    def __init__(self, source: Source, keys: Keys, clock: Clock) -> None:
+        self._source = source
+        self._keys = keys
+        self._clock = clock
+
+    async def issue(self, request: pb.IssueTokenRequest, call: Call) -> pb.IssueTokenResponse:
+        """Sign a token of a service account."""
+        with deadlines.inside(call):
+            caller = principal_of(call)
+            project = await resolve_project(self._source, caller, request.project, PERMISSION)
+            account = await self._account(caller, project, request.service_account)
+            policy = self._source.snapshot.policy
+            await authorise(self._source, caller, PERMISSION, place_of(policy, account))
+            kid, private = self._keys.signer()
+            wanted = Wanted(account, request.ttl_s, self._clock.now_ms() // 1000, new_id(self._clock, "token"))
+            claims = issue(self._source.snapshot.policy, caller, wanted)
+            token = jwt.encode(dict(render_claims(claims)), private, algorithm=ALGORITHM, headers={"kid": kid})
+            return pb.IssueTokenResponse(token=token, expires_at=Timestamp(seconds=claims.expires_at_s))
+
+    def who_am_i(self, _request: pb.WhoAmIRequest, call: Call) -> pb.WhoAmIResponse:
+        """Say who calls."""
+        caller = principal_of(call)
+        revoked = revocation(self._source.snapshot.policy, caller)
+        if revoked is not None:
+            require(revoked)
+        answer = pb.WhoAmIResponse(principal=caller.id, organisation=caller.organisation, project=caller.project)
+        if caller.kind is PrincipalKind.SERVICE_ACCOUNT:
+            answer.expires_at.seconds = _expiry(call)
+        return answer
+
+    async def _account(self, caller: Principal, project: Project, ref: str) -> ServiceAccount:
+        """The account; whoever may not issue for the whole project does not learn which accounts it lacks."""
+        try:
+            return find_account(self._source.snapshot.policy, project, ref)
+        except NotFoundError:
+            await authorise(self._source, caller, PERMISSION, project_path(project))
+            raise
+
+
+def _expiry(call: Call) -> int:
+    """When the caller's token ends; the interceptor has verified it."""
+    token = call.metadata["authorization"].partition(" ")[2].strip()
+    payload = jwt.decode(token, options={"verify_signature": False})
+    return int(payload["exp"])
