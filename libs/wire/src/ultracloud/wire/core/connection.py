@@ -32,7 +32,7 @@ from ultracloud.wire.core.frames import (
     without_priority,
 )
 from ultracloud.wire.core.limits import Limits
-from ultracloud.wire.core.requests import WHOLE_BYTES, Requests
+from ultracloud.wire.core.requests import Requests
 from ultracloud.wire.core.sending import Sender
 from ultracloud.wire.core.streams import Streams
 from ultracloud.wire.errors import ConnectionFault, ErrorCode, StreamFault
@@ -180,7 +180,7 @@ class Connection:
         """Take every whole frame of `buffer`; keep the rest."""
         at = self._read_preface(buffer) if self._preface_left else 0
         size = len(buffer)
-        short_way = self._requests.take_whole
+        begin_shortly, finish_shortly = self._requests.begin_shortly, self._requests.finish_shortly
         while size - at >= HEAD_BYTES:
             high, low, kind, flags, stream_id = HEAD.unpack_from(buffer, at)
             start = at + HEAD_BYTES
@@ -189,13 +189,17 @@ class Connection:
                 raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, f"a frame of {end - start} bytes")
             if end > size:
                 break
-            if kind == 1 and flags == END_HEADERS and end + WHOLE_BYTES <= size and self._block is None:
-                at = short_way(buffer, start, end, stream_id, events)
-                if at:
-                    continue
+            if self._block is None and (
+                (kind == 0 and flags == END_STREAM and finish_shortly(buffer, start, end, stream_id, events))
+                or (kind == 1 and flags == END_HEADERS and begin_shortly(buffer[start:end], stream_id))
+            ):
+                at = end
+                continue
             self._take(kind, flags, stream_id & STREAM_ID_MASK, buffer[start:end], events)
             at = end
         self._rest = buffer[at:]
+        if self._requests.fresh:
+            self._requests.settle_all(events)
 
     def _read_preface(self, buffer: bytes) -> int:
         """Take as much of the preface as there is; where it ends."""
@@ -211,6 +215,8 @@ class Connection:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a header block is interrupted")
         if not self._has_settings and (kind != Kind.SETTINGS or flags & ACK):
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "the first frame is not SETTINGS")
+        if stream_id in self._requests.fresh and kind != Kind.RST_STREAM:
+            self._requests.settle(stream_id, events)
         try:
             self._dispatch(kind, flags, stream_id, payload, events)
         except StreamFault as fault:

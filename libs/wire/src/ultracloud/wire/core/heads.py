@@ -46,6 +46,7 @@ class Head:
         timeout_s: What `grpc-timeout` grants, None without it.
         is_grpc: Whether this is a gRPC call and no plain HTTP request.
         refusal: Set if the call cannot be served whatever its method.
+        is_servable: It is a gRPC call, and there is no refusal.
     """
 
     method: str
@@ -54,6 +55,7 @@ class Head:
     timeout_s: float | None
     is_grpc: bool
     refusal: Refusal | None
+    is_servable: bool
 
 
 def parse_head(fields: Iterable[tuple[bytes, bytes]], bytes_max: int) -> Head:
@@ -78,15 +80,17 @@ def parse_head(fields: Iterable[tuple[bytes, bytes]], bytes_max: int) -> Head:
             _add_field(metadata, raw_name, name, value)
     if not {":method", ":scheme", ":path"} <= pseudo.keys() or not pseudo[":path"]:
         raise MalformedHeadError("a request needs :method, :scheme and :path")
-    is_grpc = _is_grpc(metadata.get("content-type", ""))
+    is_grpc = pseudo[":method"] == "POST" and _is_grpc(metadata.get("content-type", ""))
+    refusal = _refusal(metadata, size, bytes_max) if is_grpc else None
     timeout = metadata.get("grpc-timeout")
     return Head(
         method=pseudo[":method"],
         path=pseudo[":path"],
         metadata=MappingProxyType(metadata),
         timeout_s=None if timeout is None else parse_timeout(timeout),
-        is_grpc=is_grpc and pseudo[":method"] == "POST",
-        refusal=_refusal(metadata, size, bytes_max) if is_grpc else None,
+        is_grpc=is_grpc,
+        refusal=refusal,
+        is_servable=is_grpc and refusal is None,
     )
 
 

@@ -9,8 +9,6 @@ Source: RFC 9113 5.1, 5.2, 6.1, 6.2; CVE-2023-44487 and CVE-2025-8671 for why re
 
 from __future__ import annotations
 
-import struct
-
 from ultracloud.wire.core.events import (
     CallArrived,
     CallRefused,
@@ -24,9 +22,7 @@ from ultracloud.wire.core.events import (
 from ultracloud.wire.core.floods import Budget
 from ultracloud.wire.core.frames import (
     END_STREAM,
-    HEAD_BYTES,
     WINDOW_BYTES_DEFAULT,
-    Kind,
     render_reset,
     render_window_update,
     without_padding,
@@ -34,15 +30,11 @@ from ultracloud.wire.core.frames import (
 from ultracloud.wire.core.headers import HeaderReader
 from ultracloud.wire.core.heads import Head, MalformedHeadError, Refusal
 from ultracloud.wire.core.limits import Limits
-from ultracloud.wire.core.messages import PREFIX_BYTES, Assembler, RefusedMessageError
+from ultracloud.wire.core.messages import PREFIX, PREFIX_BYTES, Assembler, RefusedMessageError
 from ultracloud.wire.core.sending import Sender
 from ultracloud.wire.core.status import IDENTITY_ONLY, INTERNAL, RESOURCE_EXHAUSTED, trailers
 from ultracloud.wire.core.streams import Stream, Streams
 from ultracloud.wire.errors import ConnectionFault, ErrorCode, StreamFault
-
-_WHOLE = struct.Struct(">HBBBIBI")
-"""A DATA frame's header and the prefix of the message in it."""
-WHOLE_BYTES = _WHOLE.size
 
 
 class Requests:
@@ -69,51 +61,56 @@ class Requests:
         """Shared with the control frames."""
         self.last_stream_id = 0
         """Highest stream the client has opened."""
+        self.fresh: dict[int, Head] = {}
+        """Calls of these bytes of which only a known header block has come; empty between two calls of `receive`."""
         self.refuses_new = False
         """Set once the final GOAWAY is sent."""
 
-    def take_whole(self, buffer: bytes, start: int, end: int, stream_id: int, events: list[Event]) -> int:
-        """Try the short way on a HEADERS frame: a known block, and behind it the whole request in one DATA frame.
+    def begin_shortly(self, block: bytes, stream_id: int) -> bool:
+        """Try the short way on a HEADERS frame that does not end its stream: a new call with a block seen before.
 
-        Args:
-            buffer: Received bytes; at least WHOLE_BYTES follow `end`.
-            start: Where the header block begins.
-            end: Where it ends.
-            stream_id: The stream of the frame.
-            events: Gets a `CallArrived` on success.
-
-        Returns:
-            Where the DATA frame ends, or 0 if this is not such a call; then nothing has changed.
+        Nothing but the head is kept until the next frame of the stream, or until `settle`.
         """
-        head = self._cache.get(buffer[start:end])
-        high, low, kind, flags, same_id, flag, length = _WHOLE.unpack_from(buffer, end)
-        size = length + PREFIX_BYTES
-        stop = end + HEAD_BYTES + size
+        head = self._cache.get(block)
         if (
             head is None
-            or kind != Kind.DATA
-            or flags != END_STREAM
-            or same_id != stream_id
-            or flag
-            or (high << 8 | low) != size
-            or stop > len(buffer)
+            or not head.is_servable
             or stream_id <= self.last_stream_id
             or not stream_id & 1
-            or size > self._receive_window
-            or size > self._limits.frame_bytes_max
-            or length > self._limits.message_bytes_max
-            or len(self._open) >= self._limits.streams_max
+            or len(self._open) + len(self.fresh) >= self._limits.streams_max
             or self.refuses_new
-            or not head.is_grpc
-            or head.refusal is not None
         ):
-            return 0
+            return False
         self.last_stream_id = stream_id
+        self.fresh[stream_id] = head
+        return True
+
+    def finish_shortly(self, buffer: bytes, start: int, end: int, stream_id: int, events: list[Event]) -> bool:
+        """Try the short way on a DATA frame that ends its stream: the whole request of a fresh call in one message."""
+        head = self.fresh.get(stream_id)
+        size = end - start
+        if head is None or not PREFIX_BYTES <= size <= self._receive_window:
+            return False
+        flag, length = PREFIX.unpack_from(buffer, start)
+        if flag or length != size - PREFIX_BYTES or length > self._limits.message_bytes_max:
+            return False
+        del self.fresh[stream_id]
         self._open[stream_id] = None
         self._receive_window -= size
         self._uncredited += size
-        events.append(CallArrived(stream_id, head, buffer[stop - length : stop]))
-        return int(stop)
+        events.append(CallArrived(stream_id, head, buffer[start + PREFIX_BYTES : end]))
+        return True
+
+    def settle(self, stream_id: int, events: list[Event]) -> None:
+        """Begin a fresh call in full: its request is more than one short message."""
+        head = self.fresh.pop(stream_id, None)
+        if head is not None:
+            self._begin(stream_id, head, ends=False, now_s=0.0, events=events)
+
+    def settle_all(self, events: list[Event]) -> None:
+        """Begin all fresh calls: the bytes are at their end, and a method may have to speak first."""
+        for stream_id in list(self.fresh):
+            self.settle(stream_id, events)
 
     def take_block(self, stream_id: int, block: bytes, *, ends: bool, now_s: float, events: list[Event]) -> None:
         """Take a whole header block: a new request, or the trailers of one.
@@ -132,7 +129,7 @@ class Requests:
             self._headers.skip(block)
             raise StreamFault(stream_id, ErrorCode.STREAM_CLOSED, "headers on a closed stream")
         self.last_stream_id = stream_id
-        if self.refuses_new or len(self._open) >= self._limits.streams_max:
+        if self.refuses_new or len(self._open) + len(self.fresh) >= self._limits.streams_max:
             self._headers.skip(block)
             raise StreamFault(stream_id, ErrorCode.REFUSED_STREAM, "no room for another stream")
         try:
@@ -180,7 +177,7 @@ class Requests:
         """
         self.check_opened(stream_id, "RST_STREAM")
         self._resets.spend(now_s)
-        if stream_id in self._open:
+        if self.fresh.pop(stream_id, None) is None and stream_id in self._open:
             self._sender.forget(stream_id)
             known = code if code in ErrorCode._value2member_map_ else ErrorCode.INTERNAL_ERROR
             events.append(CallReset(stream_id, ErrorCode(known)))
