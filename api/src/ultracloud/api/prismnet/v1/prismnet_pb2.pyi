@@ -532,15 +532,27 @@ class PortReport(_message.Message):
     leased_at_ms: int
     def __init__(self, id: _Optional[str] = ..., generation: _Optional[int] = ..., ready: _Optional[bool] = ..., message: _Optional[str] = ..., leased_at_ms: _Optional[int] = ...) -> None: ...
 
+class VpcReport(_message.Message):
+    __slots__ = ("id", "egress", "message")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    EGRESS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    egress: bool
+    message: str
+    def __init__(self, id: _Optional[str] = ..., egress: _Optional[bool] = ..., message: _Optional[str] = ...) -> None: ...
+
 class ReportHostRequest(_message.Message):
-    __slots__ = ("host", "generation", "ports")
+    __slots__ = ("host", "generation", "ports", "vpcs")
     HOST_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     PORTS_FIELD_NUMBER: _ClassVar[int]
+    VPCS_FIELD_NUMBER: _ClassVar[int]
     host: str
     generation: int
     ports: _containers.RepeatedCompositeFieldContainer[PortReport]
-    def __init__(self, host: _Optional[str] = ..., generation: _Optional[int] = ..., ports: _Optional[_Iterable[_Union[PortReport, _Mapping]]] = ...) -> None: ...
+    vpcs: _containers.RepeatedCompositeFieldContainer[VpcReport]
+    def __init__(self, host: _Optional[str] = ..., generation: _Optional[int] = ..., ports: _Optional[_Iterable[_Union[PortReport, _Mapping]]] = ..., vpcs: _Optional[_Iterable[_Union[VpcReport, _Mapping]]] = ...) -> None: ...
 
 class ReportHostResponse(_message.Message):
     __slots__ = ()

@@ -1,0 +1,1 @@
+"""prismnet's part on every host: `core` plans and speaks protocols, `shell` changes the kernel and serves guests."""

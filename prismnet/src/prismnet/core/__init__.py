@@ -1,0 +1,4 @@
+"""What the server decides, without I/O.
+
+`ids` (names of things, in the API and in the kernel), `intent` (what one host must have).
+"""

@@ -1,0 +1,1 @@
+"""What the server does: RPCs, the store, and the feed of hosts."""
