@@ -18,7 +18,9 @@ def test_leases_die_as_the_golden_conversation_says() -> None:
             case "remove":
                 expiry.remove(LeaseId(int(rest[0])))
             case "lead":
-                expiry.lead([Lease(LeaseId(i), ttl, left) for i, ttl, left in (map(int, r.split(":")) for r in rest)], now)
+                expiry.lead(
+                    [Lease(LeaseId(i), ttl, left) for i, ttl, left in (map(int, r.split(":")) for r in rest)], now
+                )
             case "renew":
                 return f"renewed: {expiry.renew(LeaseId(int(rest[0])), now)}"
             case "left":

@@ -70,9 +70,7 @@ def pb_op(result: OperationResult) -> rpc_pb2.ResponseOp:
 def test_headers(cluster: int, member: int, revisions: list[int], term: int) -> None:
     headers = render.HeaderRenderer(cluster, member, term)
     for revision in revisions:
-        expected = rpc_pb2.ResponseHeader(
-            cluster_id=cluster, member_id=member, revision=revision, raft_term=term
-        )
+        expected = rpc_pb2.ResponseHeader(cluster_id=cluster, member_id=member, revision=revision, raft_term=term)
         assert rpc_pb2.PutResponse.FromString(headers.render(revision)).header == expected
 
 
@@ -103,9 +101,7 @@ def test_watched_changes(changes: list[Change], watch_id: int, fragment: bool) -
         )
         for change in changes
     ]
-    rendered = render.watch_changes(
-        RENDERED, watch_id, b"".join(map(render.watch_event, changes)), fragment=fragment
-    )
+    rendered = render.watch_changes(RENDERED, watch_id, b"".join(map(render.watch_event, changes)), fragment=fragment)
     expected = rpc_pb2.WatchResponse(header=HEADER, watch_id=watch_id, fragment=fragment, events=events)
     assert rendered == expected.SerializeToString()
 

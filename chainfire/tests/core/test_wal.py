@@ -85,7 +85,9 @@ def read(content: bytes) -> tuple[list[list[bytes]], wal.End]:
 
 
 @given(BODIES, st.data())
-def test_cutting_the_last_record_anywhere_loses_that_record_only(batches: list[list[bytes]], data: st.DataObject) -> None:
+def test_cutting_the_last_record_anywhere_loses_that_record_only(
+    batches: list[list[bytes]], data: st.DataObject
+) -> None:
     content, ends = written(batches)
     start = ends[-2] if len(ends) > 1 else wal.SEGMENT_HEADER_BYTES
     cut = data.draw(st.integers(start, ends[-1] - 1))

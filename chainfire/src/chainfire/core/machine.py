@@ -68,7 +68,7 @@ class Machine:
         assert index == self.applied_index + 1, (index, self.applied_index)
         self.applied_index = index
         if self.alarms:
-            self._refuse_under_alarm(command)
+            self.refuse_under_alarm(command)
         result: Result
         match command:
             case Put():
@@ -104,6 +104,19 @@ class Machine:
         branch = txn.decide(self.store, command)
         txn.check(self.store, self.leases, branch)
         return txn.run(self.store, _Change(self), branch)
+
+    def refuse_under_alarm(self, command: Command) -> None:
+        """Under NOSPACE refuse what adds, and let pass what frees; under CORRUPT refuse everything.
+
+        Raises:
+            CorruptError: CORRUPT is raised.
+            NoSpaceError: NOSPACE is raised, and the command adds.
+        """
+        raised = {alarm for _, alarm in self.alarms}
+        if Alarm.CORRUPT in raised and not isinstance(command, AlarmSet):
+            raise CorruptError
+        if Alarm.NOSPACE in raised and adds(command):
+            raise NoSpaceError
 
     def _put_alone(self, put: Put) -> PutResult:
         if put.lease != NO_LEASE or put.ignore_value or put.ignore_lease:
@@ -149,14 +162,6 @@ class Machine:
                 return AlarmsResult(self.revision, (pair,) if was_raised else ())
             case _:
                 assert_never(command.action)
-
-    def _refuse_under_alarm(self, command: Command) -> None:
-        """Under NOSPACE what adds is refused and what frees is not; under CORRUPT nothing is written."""
-        raised = {alarm for _, alarm in self.alarms}
-        if Alarm.CORRUPT in raised and not isinstance(command, AlarmSet):
-            raise CorruptError
-        if Alarm.NOSPACE in raised and adds(command):
-            raise NoSpaceError
 
 
 def adds(command: Command) -> bool:

@@ -185,12 +185,11 @@ class Mvcc:
 
         return self.history.sweep(target, is_dead)
 
-    def records(self, revision: int) -> Iterator[list[KeyValue]]:
-        """All records that a member with the same compaction keeps, up to `revision`, some at a time.
+    def records(self, revision: int, compacted: int) -> Iterator[list[KeyValue]]:
+        """All records up to `revision` that a store compacted at `compacted` keeps, some at a time.
 
         Records that wait to be swept are left out, so every member gives the same, whatever it has swept.
         """
-        compacted = self.compact_revision
         for chunk in self.history.walk(revision):
             yield [r for r in chunk if r.mod_revision > compacted or not self._is_superseded(r, compacted)]
 

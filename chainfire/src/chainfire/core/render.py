@@ -92,6 +92,11 @@ def range_response(header: bytes, result: RangeResult) -> bytes:
     return b"".join(parts)
 
 
+def single_response(header: bytes, record: KeyValue) -> bytes:
+    """A RangeResponse with one key."""
+    return header + _message(b"\x12", key_value(record)) + b"\x20\x01"
+
+
 def delete_response(header: bytes, result: DeleteResult) -> bytes:
     """A DeleteRangeResponse."""
     deleted = b"\x10" + varint(result.deleted) if result.deleted else b""

@@ -102,7 +102,7 @@ def frames_of(machine: Machine, head: SnapshotHead) -> Iterator[bytes]:
     ]
     yield b"".join(start)
     count = 0
-    for records in machine.store.records(head.revision):
+    for records in machine.store.records(head.revision, head.compact_revision):
         count += len(records)
         yield render(SnapshotRecords(tuple(records)))
     yield render(SnapshotEnd(count))

@@ -1,0 +1,90 @@
+"""The KV service."""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import Awaitable
+
+from chainfire.core import checks, render, txn
+from chainfire.core.commands import Compact
+from chainfire.core.results import DeleteResult, PutResult, RangeResult, Result, TxnResult
+from chainfire.shell import requests
+from chainfire.shell.committer import REQUEST_BYTES_MAX
+from chainfire.shell.encoded import Encoded
+from chainfire.shell.node import Node
+from ultracloud.api.etcd import rpc_pb2
+from ultracloud.api.rpc import Call
+
+REQUEST_MESSAGE_BYTES_MAX = REQUEST_BYTES_MAX + 512 * 1024
+"""etcd's: messages a little over the limit of requests are still read, to be refused in its own words."""
+
+
+class KvService:
+    """Serves etcdserverpb.KV. Writes are answered when they are durable, without a task each."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._store = node.machine.store
+        self._headers = node.headers
+
+    def range(self, request: rpc_pb2.RangeRequest, _call: Call, /) -> Encoded:
+        """Read keys, from memory."""
+        if len(request.ListFields()) == 1 and request.key:
+            return self._get(request.key)
+        query = requests.range_of(request)
+        checks.check_key(query.key)
+        return self._found(self._node.machine.range(query))
+
+    def put(self, request: rpc_pb2.PutRequest, _call: Call, /) -> Future[Encoded]:
+        """Write a key."""
+        put = requests.put_of(request)
+        checks.check_put(put)
+        return self._node.propose(put, self._was_put)
+
+    def delete_range(self, request: rpc_pb2.DeleteRangeRequest, _call: Call, /) -> Future[Encoded]:
+        """Delete keys."""
+        delete = requests.delete_of(request)
+        checks.check_key(delete.key)
+        return self._node.propose(delete, self._was_deleted)
+
+    def txn(self, request: rpc_pb2.TxnRequest, _call: Call, /) -> Future[Encoded] | Encoded:
+        """Do one of two lists of operations; without writes it is answered from memory."""
+        command = requests.txn_of(request)
+        checks.check_txn(command)
+        if txn.is_read_only(command):
+            return self._was_run(self._node.machine.read_txn(command))
+        return self._node.propose(command, self._was_run)
+
+    def compact(self, request: rpc_pb2.CompactionRequest, _call: Call, /) -> Awaitable[Encoded]:
+        """Forget the past; `physical` waits until its space is free."""
+        logged = self._node.propose(Compact(request.revision), self._is_done)
+        return self._when_swept(logged) if request.physical else logged
+
+    def _get(self, key: bytes) -> Encoded:
+        """Read one key, which is what is asked most."""
+        record = self._store.get(key)
+        header = self._headers.render(self._store.revision)
+        return Encoded(header if record is None else render.single_response(header, record))
+
+    async def _when_swept(self, logged: Future[Encoded]) -> Encoded:
+        answer = await logged
+        await self._node.wait_swept()
+        return answer
+
+    def _found(self, result: RangeResult) -> Encoded:
+        return Encoded(render.range_response(self._headers.render(result.revision), result))
+
+    def _was_put(self, result: Result) -> Encoded:
+        assert isinstance(result, PutResult), result
+        return Encoded(render.put_response(self._headers.render(result.revision), result))
+
+    def _was_deleted(self, result: Result) -> Encoded:
+        assert isinstance(result, DeleteResult), result
+        return Encoded(render.delete_response(self._headers.render(result.revision), result))
+
+    def _was_run(self, result: Result) -> Encoded:
+        assert isinstance(result, TxnResult), result
+        return Encoded(render.txn_response(self._headers.render(result.revision), result))
+
+    def _is_done(self, result: Result) -> Encoded:
+        return Encoded(self._headers.render(result.revision))

@@ -1,0 +1,84 @@
+"""The Lease service."""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+
+from chainfire.core import render
+from chainfire.core.commands import LeaseGrant, LeaseRevoke
+from chainfire.core.expiry import MS_PER_S
+from chainfire.core.keyvalue import LeaseId
+from chainfire.core.results import LeaseGranted, Result
+from chainfire.shell.encoded import Encoded
+from chainfire.shell.node import Node
+from ultracloud.api.etcd import rpc_pb2
+from ultracloud.api.rpc import Call
+
+ID_BYTES = 8
+_ID_MASK = (1 << 63) - 1
+
+
+class LeaseService:
+    """Serves etcdserverpb.Lease."""
+
+    def __init__(
+        self, node: Node, header: Callable[[int], rpc_pb2.ResponseHeader], entropy: Callable[[int], bytes]
+    ) -> None:
+        self._node = node
+        self._header = header
+        self._entropy = entropy
+
+    def lease_grant(self, request: rpc_pb2.LeaseGrantRequest, _call: Call, /) -> Future[rpc_pb2.LeaseGrantResponse]:
+        """Make a lease; without an id it gets a random one."""
+        lease = LeaseId(request.ID or self._free_id())
+        return self._node.propose(LeaseGrant(lease, request.TTL), self._was_granted)
+
+    def lease_revoke(self, request: rpc_pb2.LeaseRevokeRequest, _call: Call, /) -> Future[rpc_pb2.LeaseRevokeResponse]:
+        """End a lease and delete its keys."""
+        return self._node.propose(
+            LeaseRevoke(LeaseId(request.ID)),
+            lambda result: rpc_pb2.LeaseRevokeResponse(header=self._header(result.revision)),
+        )
+
+    async def lease_keep_alive(
+        self, requests: AsyncIterator[rpc_pb2.LeaseKeepAliveRequest], _call: Call, /
+    ) -> AsyncGenerator[Encoded, None]:
+        """Give leases their whole time again, as often as the client asks."""
+        node = self._node
+        async for request in requests:
+            ttl_s = node.renew(LeaseId(request.ID))
+            yield Encoded(render.keep_alive_response(node.headers.render(node.revision), request.ID, ttl_s))
+
+    def lease_time_to_live(
+        self, request: rpc_pb2.LeaseTimeToLiveRequest, _call: Call, /
+    ) -> rpc_pb2.LeaseTimeToLiveResponse:
+        """Say how long a lease still has; -1 says that there is none."""
+        node, header = self._node, self._header(self._node.revision)
+        lease = node.machine.leases.find(LeaseId(request.ID))
+        left_ms = node.expiry.remaining_ms(LeaseId(request.ID), node.now_ms)
+        if lease is None or left_ms is None:
+            return rpc_pb2.LeaseTimeToLiveResponse(header=header, ID=request.ID, TTL=-1)
+        return rpc_pb2.LeaseTimeToLiveResponse(
+            header=header,
+            ID=request.ID,
+            TTL=left_ms // MS_PER_S,
+            grantedTTL=lease.ttl_s,
+            keys=sorted(lease.keys) if request.keys else (),
+        )
+
+    def lease_leases(self, _request: rpc_pb2.LeaseLeasesRequest, _call: Call, /) -> rpc_pb2.LeaseLeasesResponse:
+        """List all leases, the one that dies first at the front."""
+        found = [rpc_pb2.LeaseStatus(ID=lease) for lease in self._node.expiry.by_deadline()]
+        return rpc_pb2.LeaseLeasesResponse(header=self._header(self._node.revision), leases=found)
+
+    def _was_granted(self, result: Result) -> rpc_pb2.LeaseGrantResponse:
+        assert isinstance(result, LeaseGranted), result
+        return rpc_pb2.LeaseGrantResponse(header=self._header(result.revision), ID=result.lease, TTL=result.ttl_s)
+
+    def _free_id(self) -> int:
+        """A random positive id that no lease has."""
+        while True:
+            drawn = int.from_bytes(self._entropy(ID_BYTES), "big") & _ID_MASK
+            if drawn and self._node.machine.leases.find(LeaseId(drawn)) is None:
+                return drawn

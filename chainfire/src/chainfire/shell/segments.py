@@ -1,0 +1,275 @@
+"""The log on disk: a folder of segments, one record and one sync a batch.
+
+Calls here block, so they run in the log's own thread. One spare segment is always made ahead: rolling over costs a
+rename, and when the disk is full there is still room to log what frees space again.
+
+A write that fails before its sync has promised nothing and may be tried again. A sync that fails leaves nobody who
+knows what is on disk (the kernel may drop the pages and report success next time), so the log is broken until a
+restart.
+
+Source: formats in core/wal.py; "Can Applications Recover from fsync Failures?" (USENIX ATC 2020).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from chainfire.core import wal
+from chainfire.errors import StorageError
+
+SEGMENT_SUFFIX = ".wal"
+SPARE_NAME = "spare"
+FILE_MODE = 0o600
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class LogFullError(Exception):
+    """The disk has no room for the record; nothing was promised, and it may be tried again."""
+
+
+class LogBrokenError(Exception):
+    """Nobody knows what of the last record is on disk; only a restart finds out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a new log is born with: who it belongs to, and from which index on."""
+
+    cluster_id: int
+    member_id: int
+    first_index: int = 1
+
+
+@dataclass(slots=True)
+class _File:
+    """A segment that is on disk."""
+
+    path: Path
+    header: wal.SegmentHeader
+
+
+class SegmentedLog:
+    """A log that is open for appending. `open_log` makes one.
+
+    Attributes:
+        bytes_appended: Record bytes since it was opened.
+        has_room: The next segment exists already, or nothing says that there is no room for it.
+    """
+
+    def __init__(self, folder: Path, segment_bytes: int, make_salt: Callable[[], int]) -> None:
+        self._folder = folder
+        self._segment_bytes = segment_bytes
+        self._make_salt = make_salt
+        self._files: list[_File] = []
+        self._descriptor = -1
+        self._offset = wal.SEGMENT_HEADER_BYTES
+        self._next_record = 1
+        self._is_broken = False
+        self.bytes_appended = 0
+        self.has_room = True
+        self._has_spare = _has_size(folder / SPARE_NAME, segment_bytes)
+
+    @property
+    def origin(self) -> Origin:
+        """Whose log this is, and the first index it holds."""
+        first = self._files[0].header
+        return Origin(first.cluster_id, first.member_id, first.first_index)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was ever written to it."""
+        return not self._files
+
+    def begin(self, origin: Origin) -> None:
+        """Make the first segment.
+
+        Raises:
+            LogFullError: There is no room for it.
+        """
+        assert self.is_new, self._folder
+        self._roll(wal.SegmentHeader(1, 1, origin.first_index, origin.cluster_id, origin.member_id, self._make_salt()))
+
+    def replay(self) -> Iterator[wal.Payload]:
+        """Give everything that is on disk, oldest first, and make the log ready for appending.
+
+        Raises:
+            StorageError: A record is damaged, or a segment is missing.
+        """
+        paths = sorted(self._folder.glob(f"*{SEGMENT_SUFFIX}"))
+        for number, path in enumerate(paths):
+            is_last = number == len(paths) - 1
+            content = path.read_bytes()
+            header = wal.parse_segment_header(content)
+            if isinstance(header, wal.Corruption):
+                raise _damaged(path, header)
+            self._check_follows(path, header)
+            segment = wal.Segment(content, header, is_last=is_last)
+            for _, payload in segment.records():
+                yield payload
+            if isinstance(segment.end, wal.Corruption):
+                raise _damaged(path, segment.end)
+            self._files.append(_File(path, header))
+            self._next_record = segment.next_record
+            if is_last:
+                self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+                self._offset = segment.end.offset
+                if isinstance(segment.end, wal.TornTail):
+                    self._cut_tail()
+
+    def append_batch(self, first_index: int, term: int, bodies: Sequence[bytes]) -> None:
+        """Make a batch of entries durable.
+
+        Raises:
+            LogFullError: There is no room; the log is as before.
+            LogBrokenError: The disk failed.
+        """
+        size = wal.RECORD_OVERHEAD_BYTES + sum(map(len, bodies)) + wal.ENTRY_OVERHEAD_BYTES * len(bodies)
+        self._make_room(size, first_index)
+        self._write(wal.render_batch(self._next_record, self._files[-1].header.salt, first_index, term, bodies))
+
+    def append_hard_state(self, state: wal.HardState, next_index: int) -> None:
+        """Make a hard state durable; raises as `append_batch`."""
+        self._make_room(wal.RECORD_OVERHEAD_BYTES + 16, next_index)
+        self._write(wal.render_hard_state(self._next_record, self._files[-1].header.salt, state))
+
+    def make_spare(self) -> bool:
+        """Make the next segment ahead if it is missing; False if there is no room for it."""
+        if not self._has_spare:
+            path = self._folder / SPARE_NAME
+            try:
+                _allocate(path, self._segment_bytes)
+            except OSError as error:
+                path.unlink(missing_ok=True)
+                if error.errno not in _FULL:
+                    raise LogBrokenError(f"{path}: {error.strerror}") from error
+                self.has_room = False
+                return False
+            self._has_spare = True
+        self.has_room = True
+        return True
+
+    def drop_before(self, index: int) -> int:
+        """Remove segments that hold nothing from `index` on; give how many."""
+        dropped = 0
+        while len(self._files) > 1 and self._files[1].header.first_index <= index:
+            self._files.pop(0).path.unlink()
+            dropped += 1
+        if dropped:
+            sync_folder(self._folder)
+        return dropped
+
+    def close(self) -> None:
+        """Let go of the files."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _check_follows(self, path: Path, header: wal.SegmentHeader) -> None:
+        if not self._files:
+            self._next_record = header.first_record
+            return
+        before = self._files[-1]
+        if header.sequence != before.header.sequence + 1 or header.first_record != self._next_record:
+            raise StorageError(
+                f"{path.name} does not follow {before.path.name} in {self._folder}: a segment of the log is missing; "
+                "restore the folder from a backup"
+            )
+
+    def _cut_tail(self) -> None:
+        """Remove what a crash left of a record, so that it cannot be taken for damage later."""
+        os.ftruncate(self._descriptor, self._offset)
+        os.ftruncate(self._descriptor, self._segment_bytes)
+        os.fsync(self._descriptor)
+
+    def _make_room(self, size: int, first_index: int) -> None:
+        """Go on to the next segment if a record of `size` bytes does not fit in this one."""
+        if self._is_broken:
+            raise LogBrokenError("an earlier sync failed")
+        assert wal.SEGMENT_HEADER_BYTES + size <= self._segment_bytes, size
+        if self._offset + size <= self._segment_bytes:
+            return
+        last = self._files[-1].header
+        self._roll(
+            wal.SegmentHeader(
+                last.sequence + 1, self._next_record, first_index, last.cluster_id, last.member_id, self._make_salt()
+            )
+        )
+
+    def _roll(self, header: wal.SegmentHeader) -> None:
+        """Make the spare the last segment."""
+        if not self.make_spare():
+            raise LogFullError(f"{self._folder} has no room for a segment of {self._segment_bytes} bytes")
+        spare, path = self._folder / SPARE_NAME, self._folder / f"{header.sequence:016x}{SEGMENT_SUFFIX}"
+        try:
+            descriptor = os.open(spare, os.O_RDWR | os.O_CLOEXEC)
+            os.pwrite(descriptor, wal.render_segment_header(header), 0)
+            os.fsync(descriptor)
+            spare.rename(path)
+            sync_folder(self._folder)
+        except OSError as error:
+            self._is_broken = True
+            raise LogBrokenError(f"{path}: {error.strerror}") from error
+        self.close()
+        self._descriptor, self._offset = descriptor, wal.SEGMENT_HEADER_BYTES
+        self._files.append(_File(path, header))
+        self._has_spare = False
+        self.make_spare()
+
+    def _write(self, record: bytes) -> None:
+        try:
+            write_all(self._descriptor, record, self._offset)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise LogFullError(f"{self._files[-1].path}: {error.strerror}") from error
+            self._is_broken = True
+            raise LogBrokenError(f"{self._files[-1].path}: {error.strerror}") from error
+        try:
+            os.fdatasync(self._descriptor)
+        except OSError as error:
+            self._is_broken = True
+            raise LogBrokenError(f"{self._files[-1].path}: {error.strerror}") from error
+        self._offset += len(record)
+        self._next_record += 1
+        self.bytes_appended += len(record)
+
+
+def write_all(descriptor: int, content: bytes, offset: int) -> None:
+    """Write all of `content` at `offset`; a single call may write less when the disk is nearly full."""
+    written = os.pwrite(descriptor, content, offset)
+    while written < len(content):
+        written += os.pwrite(descriptor, content[written:], offset + written)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _allocate(path: Path, size: int) -> None:
+    """Make a file of `size` bytes of zeros whose blocks are taken from the disk now."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _has_size(path: Path, size: int) -> bool:
+    """Whether a spare of an earlier run is whole, and as large as segments are now."""
+    return path.exists() and path.stat().st_size == size
+
+
+def _damaged(path: Path, corruption: wal.Corruption) -> StorageError:
+    return StorageError(
+        f"{path} is corrupt at offset {corruption.offset}: {corruption.reason}; nothing was changed, "
+        "restore the state folder from a backup or a snapshot"
+    )

@@ -1,0 +1,105 @@
+"""Snapshots on disk: written beside the running store, found again at start.
+
+A snapshot counts once it has its final name, which it gets after its last byte is synced. The one before is removed
+only then, so there is always one whole snapshot, or a log from the beginning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from chainfire.core import snapshot
+from chainfire.core.snapshot import MalformedSnapshotError, Restore
+from chainfire.errors import StorageError
+from chainfire.shell.segments import FILE_MODE, sync_folder
+
+SNAPSHOT_SUFFIX = ".snap"
+UNFINISHED_NAME = "unfinished"
+WRITE_BYTES = 1 << 20
+"""Bytes handed to the disk at once: few enough calls, and little memory besides the store's."""
+
+
+def newest(folder: Path) -> Path | None:
+    """The newest snapshot of a folder; names sort by the log index."""
+    return max(folder.glob(f"*{SNAPSHOT_SUFFIX}"), default=None)
+
+
+def load(path: Path) -> Restore:
+    """Read a snapshot.
+
+    Raises:
+        StorageError: It is damaged.
+    """
+    restore = Restore()
+    with path.open("rb") as file:
+        try:
+            _load_frames(file, restore)
+        except MalformedSnapshotError as error:
+            raise StorageError(
+                f"{path} is corrupt at or before offset {file.tell()}: {error}; restore the state folder from a backup"
+            ) from error
+    return restore
+
+
+def _load_frames(file: BinaryIO, restore: Restore) -> None:
+    if file.read(len(snapshot.SNAPSHOT_MAGIC)) != snapshot.SNAPSHOT_MAGIC:
+        raise MalformedSnapshotError("it does not begin like a snapshot of this version")
+    while not restore.is_whole:
+        kind, length, checksum = snapshot.parse_frame_head(file.read(snapshot.FRAME_HEAD_BYTES))
+        restore.add(snapshot.parse_body(kind, checksum, file.read(length)))
+
+
+async def write(folder: Path, index: int, frames: Iterator[bytes]) -> int:
+    """Write a snapshot as of log index `index` and remove older ones; give its size in bytes.
+
+    Frames are made on the loop, a step at a time; the disk is written in a thread.
+
+    Raises:
+        OSError: The disk is full or fails; older snapshots are untouched.
+    """
+    unfinished = folder / UNFINISHED_NAME
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+    try:
+        size = await _write_frames(descriptor, frames)
+    except BaseException:
+        unfinished.unlink()
+        raise
+    finally:
+        os.close(descriptor)
+    await asyncio.to_thread(_publish, folder, folder / f"{index:016x}{SNAPSHOT_SUFFIX}")
+    return size
+
+
+def _publish(folder: Path, final: Path) -> None:
+    """Give a whole snapshot its name, then remove those before it."""
+    (folder / UNFINISHED_NAME).rename(final)
+    sync_folder(folder)
+    for path in folder.glob(f"*{SNAPSHOT_SUFFIX}"):
+        if path.name < final.name:
+            path.unlink()
+
+
+async def _write_frames(descriptor: int, frames: Iterator[bytes]) -> int:
+    size, waiting, waiting_bytes = 0, list[bytes](), 0
+    for frame in frames:
+        waiting.append(frame)
+        waiting_bytes += len(frame)
+        if waiting_bytes >= WRITE_BYTES:
+            await asyncio.to_thread(_write_all, descriptor, b"".join(waiting))
+            size, waiting, waiting_bytes = size + waiting_bytes, [], 0
+        else:
+            # Requests go before: a snapshot is never urgent.
+            await asyncio.sleep(0)
+    await asyncio.to_thread(_write_all, descriptor, b"".join(waiting))
+    await asyncio.to_thread(os.fsync, descriptor)
+    return size + waiting_bytes
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
