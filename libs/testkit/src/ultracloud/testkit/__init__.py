@@ -1,1 +1,9 @@
-"""Golden conversations, a simulated world, hosts in namespaces, processes under test."""
+"""What tests are made of, shipped with the product: no mocks, no sleeps, real parts or a simulated world.
+
+- `golden`: texts and conversations that a person reads, kept in files
+- `seeds`: random tests whose failures can be run again
+- `sim`: a clock, a network and a disk that do what we say, from one seed
+- `namespaces`: hosts as network namespaces, joined by cables
+- `processes`: real processes under test, gone with the test
+- `pki`: certificates for tests
+"""
