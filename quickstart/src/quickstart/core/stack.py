@@ -18,6 +18,7 @@ class Program:
         namespace: Network namespace it runs in; empty runs it in the person's own.
         ready_socket: It is ready once this unix socket answers; empty if it prints a line that begins with ``ready ``.
         environment: Variables besides the supervisor's own.
+        waits: Whether it is started only when asked for.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Program:
     namespace: str = ""
     ready_socket: str = ""
     environment: dict[str, str] = field(default_factory=dict)
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,8 @@ class Stack:
         private: Folders replaced by empty ones in memory.
         binds: Made after `private`.
         namespaces: Network namespaces to make.
-        setup: Lines for ``ip -batch``, run after the namespaces are made.
+        setup: Arguments of `ip`, a line a command, run after the namespaces are made.
+        devices_of: Network namespace whose devices /sys shows; empty leaves /sys as it is.
     """
 
     control: str
@@ -57,6 +60,7 @@ class Stack:
     binds: tuple[Bind, ...] = ()
     namespaces: tuple[str, ...] = ()
     setup: tuple[str, ...] = ()
+    devices_of: str = ""
 
 
 def render(stack: Stack) -> str:

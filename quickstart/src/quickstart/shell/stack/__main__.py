@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -18,6 +19,8 @@ from quickstart.shell.stack.supervisor import Supervisor
 from ultracloud.servicekit import config
 from ultracloud.servicekit.errors import ConfigError
 
+STDERR = 2
+
 
 def main() -> int:
     """Run a stack to its end."""
@@ -27,6 +30,10 @@ def main() -> int:
     if os.getpid() != 1:
         sys.stderr.write("supervisor: must be the first process of its own namespaces; `quickstart` starts it so\n")
         return 2
+    for descriptor in map(int, (entry.name for entry in Path("/proc/self/fd").iterdir())):
+        # What we hold for as long as we live, such as the lock of the state folder, is not for our children.
+        with contextlib.suppress(OSError):
+            os.set_inheritable(descriptor, descriptor <= STDERR)
     try:
         stack = config.load(Stack, arguments.plan, {}, "stack")
         place.prepare(stack)

@@ -92,14 +92,8 @@ class StackClient:
 
     async def power_cut(self) -> None:
         """Kill the supervisor, and with it everything, as if the machine had lost power."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            try:
-                probe.connect(f"\0{self.control}")
-            except ConnectionError:
-                return
-            pid, _, _ = struct.unpack("3i", probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ConnectionError, ProcessLookupError):
+            os.kill(self.pid(), signal.SIGKILL)
         # Its socket is free once the kernel has ended all that was in its namespaces.
         async with asyncio.timeout(ANSWER_SECONDS):
             while self.is_running():  # noqa: ASYNC110 - the kernel tells nobody
@@ -133,6 +127,17 @@ class StackClient:
                 yield _statuses(json.loads(line))
         finally:
             writer.close()
+
+    def pid(self) -> int:
+        """The supervisor's process id as seen from here.
+
+        Raises:
+            ConnectionError: It does not run.
+        """
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.connect(f"\0{self.control}")
+            pid, _, _ = struct.unpack("3i", probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        return int(pid)
 
     def is_running(self) -> bool:
         """Whether a supervisor answers on this socket."""

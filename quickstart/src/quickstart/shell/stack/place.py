@@ -39,6 +39,9 @@ def prepare(stack: Stack) -> None:
     for bind in stack.binds:
         _bind(bind)
     _make_namespaces(stack.namespaces, stack.setup)
+    if stack.devices_of:
+        # sysfs shows the network devices of the namespace it was mounted from.
+        _run("nsenter", f"--net={namespace_path(stack.devices_of)}", "mount", "-t", "sysfs", "sysfs", "/sys")
 
 
 def namespace_path(name: str) -> Path:
@@ -96,16 +99,16 @@ def _make_namespaces(names: Sequence[str], setup: Sequence[str]) -> None:
         _run("ip", "netns", "add", name)
     for name in names:
         _run("ip", "-n", name, "link", "set", "lo", "up")
-    if setup:
-        _run("ip", "-batch", "-", fed="".join(f"{line}\n" for line in setup))
+    for line in setup:
+        _run("ip", *line.split())
 
 
-def _run(*arguments: str, fed: str | None = None, passed: Sequence[int] = ()) -> None:
+def _run(*arguments: str, passed: Sequence[int] = ()) -> None:
     """Run one command of the machine."""
     try:
         ended = subprocess.run(
             arguments,
-            input=fed,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,

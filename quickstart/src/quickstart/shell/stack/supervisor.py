@@ -46,12 +46,13 @@ class Supervisor:
         self._is_ending = False
 
     def start(self) -> None:
-        """Take over the signals and start every program."""
+        """Take over the signals and start every program that does not wait to be asked for."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
         loop.add_signal_handler(signal.SIGTERM, self.end, 0)
-        for name in self.programs:
-            self.take(supervision.StartAsked(name))
+        for name, program in self.programs.items():
+            if not program.waits:
+                self.take(supervision.StartAsked(name))
 
     def end(self, grace_ms: int) -> None:
         """Stop everything; `ended` is set when nothing runs any more."""

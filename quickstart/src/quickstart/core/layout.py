@@ -1,0 +1,81 @@
+"""Where the quickstart keeps what: one folder for all of a run's state, another for what later runs use again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Paths of one run.
+
+    Attributes:
+        state: Everything of this run; removed at its end but for the logs.
+        cache: What later runs use again: the guest image, libvirt's knowledge of QEMU.
+    """
+
+    state: Path
+    cache: Path
+
+    @property
+    def marker(self) -> Path:
+        """The file that says a folder is ours; without it nothing in the folder is ever removed."""
+        return self.state / "quickstart.json"
+
+    @property
+    def lock(self) -> Path:
+        """Locked as long as a stack lives on this state."""
+        return self.state / "lock"
+
+    @property
+    def cluster(self) -> Path:
+        """The one configuration all others are generated from."""
+        return self.state / "cluster.toml"
+
+    @property
+    def plan(self) -> Path:
+        """What the supervisor runs."""
+        return self.state / "stack.toml"
+
+    @property
+    def token(self) -> Path:
+        """The bearer token of the service account."""
+        return self.state / "token"
+
+    @property
+    def pki(self) -> Path:
+        """The authority and everybody's certificate."""
+        return self.state / "pki"
+
+    @property
+    def logs(self) -> Path:
+        """One log a process."""
+        return self.state / "logs"
+
+    @property
+    def libvirt(self) -> Path:
+        """What stands in for libvirt's folders of the system."""
+        return self.state / "libvirt"
+
+    @property
+    def guest(self) -> Path:
+        """The guest image."""
+        return self.cache / "guest"
+
+    @property
+    def capabilities(self) -> Path:
+        """What libvirt found out about QEMU, which takes most of a second."""
+        return self.cache / "libvirt"
+
+    def log(self, process: str) -> Path:
+        """The log of one process."""
+        return self.logs / f"{process}.log"
+
+    def configuration(self, process: str) -> Path:
+        """The configuration of one process."""
+        return self.state / "config" / f"{process}.toml"
+
+    def process_state(self, process: str) -> Path:
+        """The state of one process."""
+        return self.state / "services" / process
