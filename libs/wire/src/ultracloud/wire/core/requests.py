@@ -62,7 +62,7 @@ class Requests:
         self.last_stream_id = 0
         """Highest stream the client has opened."""
         self.fresh: dict[int, Head] = {}
-        """Calls of these bytes of which only a known header block has come; empty between two calls of `receive`."""
+        """Calls of these bytes of which only headers have come; empty between two calls of `receive`."""
         self.refuses_new = False
         """Set once the final GOAWAY is sent."""
 
@@ -105,7 +105,7 @@ class Requests:
         """Begin a fresh call in full: its request is more than one short message."""
         head = self.fresh.pop(stream_id, None)
         if head is not None:
-            self._begin(stream_id, head, ends=False, now_s=0.0, events=events)
+            self._begin(stream_id, head, ends=False, events=events)
 
     def settle_all(self, events: list[Event]) -> None:
         """Begin all fresh calls: the bytes are at their end, and a method may have to speak first."""
@@ -127,6 +127,8 @@ class Requests:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"a client opened stream {stream_id}; expected an odd one")
         if stream_id <= self.last_stream_id:
             self._headers.skip(block)
+            # RFC 9113 5.1.1 would end the connection; but a stream we ended early is forgotten here, and its client's
+            # trailers may have been on their way.
             raise StreamFault(stream_id, ErrorCode.STREAM_CLOSED, "headers on a closed stream")
         self.last_stream_id = stream_id
         if self.refuses_new or len(self._open) + len(self.fresh) >= self._limits.streams_max:
@@ -136,7 +138,14 @@ class Requests:
             head = self._headers.read(block)
         except MalformedHeadError as error:
             raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR, str(error)) from error
-        self._begin(stream_id, head, ends=ends, now_s=now_s, events=events)
+        if head.is_servable and not ends:
+            self.fresh[stream_id] = head
+        elif head.refusal is not None:
+            self.idle.spend(now_s)
+            self._sender.open(stream_id, remote_closed=ends)
+            self.refuse(stream_id, head.refusal)
+        else:
+            self._begin(stream_id, head, ends=ends, events=events)
 
     def take_payload(self, stream_id: int, payload: bytes, flags: int, now_s: float, events: list[Event]) -> None:
         """Take a DATA frame.
@@ -225,19 +234,16 @@ class Requests:
             self._receive_window += self._uncredited
             self._uncredited = 0
 
-    def _begin(self, stream_id: int, head: Head, *, ends: bool, now_s: float, events: list[Event]) -> None:
-        """Begin a request."""
+    def _begin(self, stream_id: int, head: Head, *, ends: bool, events: list[Event]) -> None:
+        """Begin a request in full."""
         stream = self._sender.open(stream_id, remote_closed=ends)
-        if head.refusal is not None:
-            self.idle.spend(now_s)
-            self.refuse(stream_id, head.refusal)
-        elif not head.is_grpc:
+        if not head.is_grpc:
             events.append(PageRequested(stream_id, head))
-        else:
-            stream.assembler = Assembler(self._limits.message_bytes_max)
-            events.append(CallStarted(stream_id, head))
-            if ends:
-                events.append(RequestEnded(stream_id))
+            return
+        stream.assembler = Assembler(self._limits.message_bytes_max)
+        events.append(CallStarted(stream_id, head))
+        if ends:
+            events.append(RequestEnded(stream_id))
 
     def _take_trailers(self, stream_id: int, *, ends: bool, events: list[Event]) -> None:
         """End a request by trailers; gRPC's clients send none, HTTP allows them."""
