@@ -1,0 +1,1 @@
+"""What the agent decides with: no clock, no socket, no libvirt."""

@@ -1,0 +1,1 @@
+"""What the agent does: libvirt, files, sockets, the control plane."""

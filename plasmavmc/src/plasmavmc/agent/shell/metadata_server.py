@@ -1,0 +1,112 @@
+"""Serves guests' metadata on a unix socket to prismnet's proxy, which says through which port the question came.
+
+It answers from the host's own copy of the intent, so a guest that boots while the control plane is away finds its
+metadata all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from plasmavmc.agent.core import http, metadata
+from plasmavmc.agent.core.desired import DesiredVm, Intent
+
+PORT_HEADER = "x-ultracloud-port"
+CONNECTIONS_MAX = 256
+"""At once, of the whole host; the proxy makes one a request."""
+IDLE_S = 30.0
+"""A connection on which nothing is asked for this long is closed."""
+
+
+class MetadataServer:
+    """Answers for all VMs of this host."""
+
+    def __init__(self, intent: Callable[[], Intent | None], zone: str) -> None:
+        """Make it; `intent` gives the newest intent, None while none was ever received."""
+        self._intent = intent
+        self._zone = zone
+        self._indexed: Intent | None = None
+        self._by_port: dict[str, DesiredVm] = {}
+        self.connections: set[_Connection] = set()
+
+    async def listen(self, path: Path) -> asyncio.Server:
+        """Listen on `path`, for root only; what a killed run left there is removed.
+
+        Raises:
+            OSError: The folder is missing or not ours.
+        """
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+        server = await asyncio.get_running_loop().create_unix_server(lambda: _Connection(self), str(path))
+        await asyncio.to_thread(path.chmod, 0o600)
+        return server
+
+    def answer(self, request: http.Request) -> tuple[int, bytes, str]:
+        """Status, body and content type for a request."""
+        if request.method not in ("GET", "HEAD"):
+            return 405, b"only GET and HEAD\n", "text/plain"
+        intent = self._intent()
+        if intent is None:
+            return 503, b"this host does not know its VMs yet\n", "text/plain"
+        if intent is not self._indexed:
+            self._indexed = intent
+            self._by_port = {nic.port: vm for vm in intent.vms for nic in vm.nics if nic.port}
+        vm = self._by_port.get(request.headers.get(PORT_HEADER, ""))
+        document = metadata.answer(vm, request.target, self._zone) if vm is not None else None
+        if document is None:
+            return 404, b"not found\n", "text/plain"
+        return 200, document.body, document.content_type
+
+
+class _Connection(asyncio.Protocol):
+    """One connection of the proxy's."""
+
+    def __init__(self, server: MetadataServer) -> None:
+        self._server = server
+        self._buffer = b""
+        self._transport: asyncio.Transport | None = None
+        self._idle: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
+        self._transport = transport  # type: ignore[assignment]
+        self._server.connections.add(self)
+        if len(self._server.connections) > CONNECTIONS_MAX:
+            transport.close()
+        self._rest()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server.connections.discard(self)
+        if self._idle is not None:
+            self._idle.cancel()
+        if exc is not None:
+            logging.getLogger(__name__).debug("metadata connection: %s", exc)
+
+    def data_received(self, data: bytes) -> None:
+        assert self._transport is not None
+        self._buffer += data
+        self._rest()
+        while not self._transport.is_closing():
+            request = http.parse(self._buffer)
+            if request is None:
+                return
+            if isinstance(request, http.BadRequest):
+                said = f"{request.says}\n".encode()
+                self._transport.write(http.render(request.status, said, "text/plain", closes=True))
+                self._transport.close()
+                return
+            self._buffer = self._buffer[request.length :]
+            status, body, content_type = self._server.answer(request)
+            closes, is_head = request.closes, request.method == "HEAD"
+            self._transport.write(http.render(status, body, content_type, closes=closes, without_body=is_head))
+            if closes:
+                self._transport.close()
+
+    def _rest(self) -> None:
+        """Close when nothing comes for a while."""
+        assert self._transport is not None
+        if self._idle is not None:
+            self._idle.cancel()
+        self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._transport.close)
