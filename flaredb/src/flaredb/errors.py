@@ -12,11 +12,12 @@ from ultracloud.base.faults import (
     ResourceExhaustedError,
     UnavailableError,
 )
+from ultracloud.servicekit.errors import StartError
 
 MIB = 1024 * 1024
 
 
-class StoreDirectoryError(Exception):
+class StoreDirectoryError(StartError):
     """The state directory cannot be used at start; the sentence says why and what to do."""
 
 

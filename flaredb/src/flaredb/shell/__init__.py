@@ -7,6 +7,7 @@
 - `committer`: many callers' writes in one batch with one sync, off the loop.
 - `watchers`: who waits for what.
 - `sweeper`: forgets old history, a little at a time.
+- `meters`: what an operator can measure.
 - `rpc`: messages to words of the core and back.
 - `server`: all of it together.
 """

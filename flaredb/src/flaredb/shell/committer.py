@@ -77,6 +77,11 @@ class Committer:
         self._is_closed = False
         self._wake: asyncio.Future[None] | None = None
 
+    @property
+    def waiting_count(self) -> int:
+        """Writes that no batch has yet."""
+        return len(self._waiting)
+
     def submit(self, txn: Txn, deliver: Callable[[Outcome], ResultT]) -> asyncio.Future[ResultT]:
         """Queue a transaction that `limits.check_txn` passed.
 

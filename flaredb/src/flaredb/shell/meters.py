@@ -1,0 +1,39 @@
+"""What an operator can read of flaredb's state under ``/metrics``; taken when it is asked for, so it costs no write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from prometheus_client import Gauge
+
+from flaredb.core.engine import Column
+from flaredb.shell.committer import Committer
+from flaredb.shell.rocks import RocksEngine
+from flaredb.shell.store import Store
+from flaredb.shell.watchers import Watchers
+from ultracloud.servicekit.metrics import Metrics
+
+
+def install(metrics: Metrics, store: Store, engine: RocksEngine, committer: Committer, watchers: Watchers) -> None:
+    """Add flaredb's gauges to the process's metrics."""
+
+    def gauge(name: str, about: str, read: Callable[[], float]) -> None:
+        Gauge(f"flaredb_{name}", about, registry=metrics.registry).set_function(read)
+
+    gauge("applied_version", "Version of the newest commit", lambda: store.applied.version)
+    gauge("floor_version", "Oldest version that can be read", lambda: store.floor)
+    gauge("swept_version", "Version up to which old history is deleted", lambda: store.swept)
+    gauge("written_bytes", "Keys and values written since the store was made", lambda: store.applied.bytes)
+    gauge("waiting_writes", "Writes that wait for their batch", lambda: committer.waiting_count)
+    gauge("watches", "Watches that are open", lambda: watchers.count)
+    figures = {
+        "records": ("Versions of keys on disk, about", "rocksdb.estimate-num-keys"),
+        "table_bytes": ("Bytes of SST files", "rocksdb.total-sst-files-size"),
+        "memtable_bytes": ("Bytes of memtables", "rocksdb.cur-size-all-mem-tables"),
+        "compaction_pending_bytes": ("Bytes that compaction is behind", "rocksdb.estimate-pending-compaction-bytes"),
+    }
+    for name, (about, figure) in figures.items():
+        family = Gauge(f"flaredb_{name}", about, ["column"], registry=metrics.registry)
+        for column in Column:
+            family.labels(column).set_function(partial(engine.figure, column, figure))

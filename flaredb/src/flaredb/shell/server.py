@@ -1,0 +1,67 @@
+"""All of it together: the store on its engine, the tasks beside it, and the RPCs in front."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+
+from flaredb.config import Config
+from flaredb.core.access import Access
+from flaredb.errors import MIB
+from flaredb.shell import disk, meters
+from flaredb.shell.committer import Committer
+from flaredb.shell.rocks import RocksEngine, open_rocks
+from flaredb.shell.rpc import KvService
+from flaredb.shell.store import Store
+from flaredb.shell.sweeper import Sweeper
+from flaredb.shell.watchers import Watchers
+from ultracloud.api.flaredb.v1.flaredb_rpc import KV
+from ultracloud.servicekit.runtime import Runtime
+from ultracloud.wire import service
+
+
+@dataclass(slots=True)
+class Flaredb:
+    """A running flaredb; `ultracloud.servicekit.lifecycle` stops it when no more calls come."""
+
+    engine: RocksEngine
+    committer: Committer
+    watchers: Watchers
+    committing: asyncio.Task[None]
+    sweeping: asyncio.Task[None]
+
+    async def stop(self) -> None:
+        """Finish the writes that wait, and close the store so that the next start has no log to replay."""
+        self.watchers.close()
+        self.committer.close()
+        await self.committing
+        self.sweeping.cancel()
+        self.engine.close()
+
+
+async def build(config: Config, runtime: Runtime) -> Flaredb:
+    """Open the store in the state directory and serve it.
+
+    Raises:
+        StoreDirectoryError: The state directory is in use, damaged or not writable.
+        StartError: An address is taken.
+    """
+    engine = open_rocks(config.state_dir, config.rocksdb.write_buffer_mib * MIB, config.rocksdb.block_cache_mib * MIB)
+    store = Store(engine, config.history.bounds())
+    watchers = Watchers()
+    committer = Committer(
+        store,
+        now_ms=runtime.clock.now_ms,
+        free_bytes=partial(disk.free_bytes, config.state_dir),
+        reserve_bytes=config.disk_reserve_mib * MIB,
+        committed=watchers.tell,
+    )
+    owners = {namespace: frozenset(identities) for namespace, identities in config.namespaces.items()}
+    access = Access(owners, is_open=runtime.identity is None)
+    meters.install(runtime.metrics, store, engine, committer, watchers)
+    committing = runtime.tasks.create_task(committer.run(), name="commit")
+    sweeping = runtime.tasks.create_task(Sweeper(store, runtime.clock).run(), name="sweep")
+    runtime.log.info("opened", extra={"version": store.applied.version, "floor": store.floor})
+    await runtime.serve([service(KV, KvService(store, committer, watchers, access))])
+    return Flaredb(engine, committer, watchers, committing, sweeping)
