@@ -1,9 +1,22 @@
-"""Small worlds for tests of iam and of what is built on it: two tenants, and bindings in one line."""
+"""For tests of iam and of what is built on it: small worlds of two tenants, and a whole iam in the test's process."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
 
+from iam.config import IamSettings
+from iam.shell.server import assemble
+from iam.shell.source import Source
+from ultracloud.api.iam.v1 import iam_pb2 as pb
+from ultracloud.api.iam.v1 import iam_rpc as rpc
+from ultracloud.base.faults import Fault
 from ultracloud.base.policy import (
     Binding,
     Organisation,
@@ -15,6 +28,12 @@ from ultracloud.base.policy import (
     project_path,
 )
 from ultracloud.base.principals import service_account_principal, spiffe_principal
+from ultracloud.servicekit import pki
+from ultracloud.servicekit.channels import PeerChannel, connect
+from ultracloud.servicekit.clock import Clock
+from ultracloud.servicekit.runtime import Runtime
+from ultracloud.servicekit.settings import Tls
+from ultracloud.servicekit.store import Store
 
 ULID_LENGTH = 26
 
@@ -64,3 +83,160 @@ def world(*bindings: Binding, version: int = 1) -> Policy:
         roles=(NETADMIN,),
         bindings=bindings,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RunningIam:
+    """An iam that serves, and what is needed to call it.
+
+    Attributes:
+        address: ``host:port``.
+        ca: Signs certificates for callers.
+        folder: Where certificates are written.
+        source: Its policy.
+    """
+
+    address: str
+    ca: pki.Ca
+    folder: Path
+    source: Source
+
+    async def until(self, is_true: Callable[[Policy], bool]) -> None:
+        """Wait until the policy is as `is_true` says."""
+        async with asyncio.timeout(5):
+            while not is_true(self.source.snapshot.policy):
+                await self.source.wait_moved()
+
+    @asynccontextmanager
+    async def clients(self, identity: str = ADA) -> AsyncIterator[Clients]:
+        """Clients with a certificate of `identity`."""
+        files = pki.issue(self.ca, identity, self.folder / "callers")
+        channel = connect(self.address, files, pki.service_identity("iam"))
+        try:
+            yield Clients(channel)
+        finally:
+            await channel.close()
+
+
+class Clients:
+    """All of iam's clients over one channel, and the usual requests in one line each."""
+
+    def __init__(self, channel: PeerChannel) -> None:
+        self.channel = channel
+        self.organisations = rpc.OrganisationsClient(channel)
+        self.projects = rpc.ProjectsClient(channel)
+        self.accounts = rpc.ServiceAccountsClient(channel)
+        self.roles = rpc.RolesClient(channel)
+        self.bindings = rpc.BindingsClient(channel)
+        self.tokens = rpc.TokensClient(channel)
+        self.policy = rpc.PolicyClient(channel)
+
+    def with_token(self, token: str) -> Clients:
+        """The same connection, speaking for the holder of a token."""
+        return Clients(self.channel.with_token(token))
+
+    async def make_organisation(self, name: str) -> pb.Organisation:
+        """Make an organisation."""
+        return await self.organisations.create(pb.CreateOrganisationRequest(name=name))
+
+    async def make_project(self, organisation: str, name: str) -> pb.Project:
+        """Make a project."""
+        return await self.projects.create(pb.CreateProjectRequest(project=organisation, name=name))
+
+    async def make_account(self, project: str, name: str) -> pb.ServiceAccount:
+        """Make a service account."""
+        return await self.accounts.create(pb.CreateServiceAccountRequest(project=project, name=name))
+
+    async def make_role(self, organisation: str, name: str, *permissions: str) -> pb.Role:
+        """Make a custom role."""
+        spec = pb.RoleSpec(permissions=permissions)
+        return await self.roles.create(pb.CreateRoleRequest(project=organisation, name=name, spec=spec))
+
+    async def make_binding(
+        self, organisation: str, name: str, role: str, principal: str, resource: str, *, deny: bool = False
+    ) -> pb.Binding:
+        """Bind a role."""
+        spec = pb.BindingSpec(role=role, principals=[principal], resource=resource, deny=deny)
+        return await self.bindings.create(pb.CreateBindingRequest(project=organisation, name=name, spec=spec))
+
+    async def make_token(self, project: str, account: str, ttl_s: int = 0) -> str:
+        """Issue a token."""
+        request = pb.IssueTokenRequest(project=project, service_account=account, ttl_s=ttl_s)
+        return (await self.tokens.issue(request)).token
+
+    async def who_am_i(self) -> pb.WhoAmIResponse:
+        """Ask who this is."""
+        return await self.tokens.who_am_i(pb.WhoAmIRequest())
+
+
+async def refusal_of(deed: Awaitable[object]) -> Fault:
+    """The fault that `deed` ends in. It brings no traceback: grpcio keeps a connection open that a frame refers to."""
+    try:
+        await deed
+    except Fault as fault:
+        return fault.with_traceback(None)
+    raise AssertionError("the deed was not refused")
+
+
+Scenario: TypeAlias = Callable[[RunningIam, Clients], Coroutine[None, None, None]]
+Live: TypeAlias = Callable[[Scenario], None]
+"""Plays a scenario against a running iam, as an operator who owns everything."""
+
+
+@asynccontextmanager
+async def running_iam(
+    folder: Path,
+    store: Store,
+    *,
+    clock: Clock | None = None,
+    admins: tuple[str, ...] = (ADA,),
+    signing_key_days: int = 30,
+) -> AsyncIterator[RunningIam]:
+    """A whole iam in this process over `store`, with mTLS on a free port; state and certificates are in `folder`."""
+    ca = pki.load_ca(folder) if (folder / "ca.key").exists() else pki.make_ca(folder)
+    files = pki.issue(ca, pki.service_identity("iam"), folder / "iam")
+    state_dir = folder / "state"
+    state_dir.mkdir(exist_ok=True)
+    settings = IamSettings(
+        state_dir=state_dir,
+        tls=Tls(certificate=files.certificate, key=files.key, ca=files.ca),
+        root_key_file=folder / "root.key",
+        create_root_key=True,
+        admins=admins,
+        signing_key_days=signing_key_days,
+        drain_s=0.5,
+    )
+    served: asyncio.Future[RunningIam] = asyncio.get_running_loop().create_future()
+    ended = asyncio.Event()
+
+    async def live() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            runtime = Runtime("iam", settings, tasks, logging.getLogger("iam"))
+            runtime.clock = clock or runtime.clock
+            source = await assemble(settings, runtime, store)
+            served.set_result(RunningIam(runtime.addresses[0], ca, folder, source))
+            await ended.wait()
+            for server in runtime.servers:
+                await server.drain(settings.drain_s)
+            await runtime.close()
+            raise _EndedError
+
+    # In a task of its own, so that what a test raises reaches pytest as it is and not inside a group.
+    living = asyncio.create_task(live(), name="iam")
+    served_or_failed: set[asyncio.Future[RunningIam] | asyncio.Task[None]] = {served, living}
+    await asyncio.wait(served_or_failed, return_when=asyncio.FIRST_COMPLETED)
+    try:
+        if served.done():
+            yield served.result()
+        else:
+            await living
+    finally:
+        ended.set()
+        try:
+            await living
+        except* _EndedError:
+            pass
+
+
+class _EndedError(Exception):
+    """Ends the task group; never leaves this module."""

@@ -6,6 +6,8 @@ not deleted while somebody binds it. Hooks read emptiness from the store, which 
 
 from __future__ import annotations
 
+from typing import Any
+
 from iam.core.admission import (
     BindingDraft,
     admit_binding,
@@ -203,4 +205,4 @@ BINDING = Kind(
     guards=lambda message: (f"role/{message.spec.role}",) if _is_custom(message.spec.role) else (),
 )
 
-KINDS = (ORGANISATION, PROJECT, SERVICE_ACCOUNT, ROLE, BINDING)
+KINDS: tuple[Kind[Any], ...] = (ORGANISATION, PROJECT, SERVICE_ACCOUNT, ROLE, BINDING)

@@ -24,23 +24,17 @@ def load_root_key(path: Path) -> bytes | None:
         RootKeyError: Others may read the file, or it is no root key.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # Not blocking: a named pipe would keep us waiting for its writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise RootKeyError(f"root_key_file {path} cannot be read: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise RootKeyError(f"root_key_file {path} is no file; name a file with 64 hexadecimal digits")
-        if status.st_mode & 0o077:
-            raise RootKeyError(
-                f"root_key_file {path} is open to others (mode {stat.S_IMODE(status.st_mode):04o}); "
-                f"run chmod 600 {path}"
-            )
-        if status.st_uid not in (0, os.geteuid()):
-            raise RootKeyError(f"root_key_file {path} belongs to user {status.st_uid}; run chown {os.geteuid()} {path}")
-        text = file.read(FILE_BYTES_MAX)
+    try:
+        _check_owner(path, os.fstat(descriptor))
+        text = os.read(descriptor, FILE_BYTES_MAX)
+    finally:
+        os.close(descriptor)
     return _parsed(path, text)
 
 
@@ -61,6 +55,18 @@ def create_root_key(path: Path) -> bytes:
     except OSError as error:
         raise RootKeyError(f"root_key_file {path} cannot be written: {error.strerror}") from error
     return key
+
+
+def _check_owner(path: Path, status: os.stat_result) -> None:
+    """Refuse what is no file, or one that others can read or replace."""
+    if not stat.S_ISREG(status.st_mode):
+        raise RootKeyError(f"root_key_file {path} is no file; name a file with 64 hexadecimal digits")
+    if status.st_mode & 0o077:
+        raise RootKeyError(
+            f"root_key_file {path} is open to others (mode {stat.S_IMODE(status.st_mode):04o}); run chmod 600 {path}"
+        )
+    if status.st_uid not in (0, os.geteuid()):
+        raise RootKeyError(f"root_key_file {path} belongs to user {status.st_uid}; run chown {os.geteuid()} {path}")
 
 
 def _parsed(path: Path, text: bytes) -> bytes:
