@@ -395,6 +395,96 @@ class VmEvent(_message.Message):
     version: int
     def __init__(self, type: _Optional[_Union[_resource_pb2.EventType, str]] = ..., object: _Optional[_Union[Vm, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
 
+class HostSpec(_message.Message):
+    __slots__ = ("cordoned",)
+    CORDONED_FIELD_NUMBER: _ClassVar[int]
+    cordoned: bool
+    def __init__(self, cordoned: _Optional[bool] = ...) -> None: ...
+
+class HostStatus(_message.Message):
+    __slots__ = ("conditions", "capacity", "console_address")
+    CONDITIONS_FIELD_NUMBER: _ClassVar[int]
+    CAPACITY_FIELD_NUMBER: _ClassVar[int]
+    CONSOLE_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    conditions: _containers.RepeatedCompositeFieldContainer[_resource_pb2.Condition]
+    capacity: HostCapacity
+    console_address: str
+    def __init__(self, conditions: _Optional[_Iterable[_Union[_resource_pb2.Condition, _Mapping]]] = ..., capacity: _Optional[_Union[HostCapacity, _Mapping]] = ..., console_address: _Optional[str] = ...) -> None: ...
+
+class Host(_message.Message):
+    __slots__ = ("metadata", "spec", "status")
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    metadata: _resource_pb2.Metadata
+    spec: HostSpec
+    status: HostStatus
+    def __init__(self, metadata: _Optional[_Union[_resource_pb2.Metadata, _Mapping]] = ..., spec: _Optional[_Union[HostSpec, _Mapping]] = ..., status: _Optional[_Union[HostStatus, _Mapping]] = ...) -> None: ...
+
+class CreateHostRequest(_message.Message):
+    __slots__ = ("project", "name", "labels", "spec", "idempotency_key")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    project: str
+    name: str
+    labels: _containers.ScalarMap[str, str]
+    spec: HostSpec
+    idempotency_key: str
+    def __init__(self, project: _Optional[str] = ..., name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., spec: _Optional[_Union[HostSpec, _Mapping]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class UpdateHostRequest(_message.Message):
+    __slots__ = ("project", "ref", "etag", "update_mask", "spec", "labels")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    REF_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    project: str
+    ref: str
+    etag: str
+    update_mask: _containers.RepeatedScalarFieldContainer[str]
+    spec: HostSpec
+    labels: _containers.ScalarMap[str, str]
+    def __init__(self, project: _Optional[str] = ..., ref: _Optional[str] = ..., etag: _Optional[str] = ..., update_mask: _Optional[_Iterable[str]] = ..., spec: _Optional[_Union[HostSpec, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class ListHostsResponse(_message.Message):
+    __slots__ = ("items", "next_page_token", "version")
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    items: _containers.RepeatedCompositeFieldContainer[Host]
+    next_page_token: str
+    version: int
+    def __init__(self, items: _Optional[_Iterable[_Union[Host, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
+
+class HostEvent(_message.Message):
+    __slots__ = ("type", "object", "version")
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    type: _resource_pb2.EventType
+    object: Host
+    version: int
+    def __init__(self, type: _Optional[_Union[_resource_pb2.EventType, str]] = ..., object: _Optional[_Union[Host, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
+
 class HostFile(_message.Message):
     __slots__ = ("url", "sha256")
     URL_FIELD_NUMBER: _ClassVar[int]
@@ -404,20 +494,16 @@ class HostFile(_message.Message):
     def __init__(self, url: _Optional[str] = ..., sha256: _Optional[str] = ...) -> None: ...
 
 class HostNic(_message.Message):
-    __slots__ = ("port", "address", "prefix_length", "gateway", "mac", "device_name")
+    __slots__ = ("port", "address", "mac", "device_name")
     PORT_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
-    PREFIX_LENGTH_FIELD_NUMBER: _ClassVar[int]
-    GATEWAY_FIELD_NUMBER: _ClassVar[int]
     MAC_FIELD_NUMBER: _ClassVar[int]
     DEVICE_NAME_FIELD_NUMBER: _ClassVar[int]
     port: str
     address: str
-    prefix_length: int
-    gateway: str
     mac: str
     device_name: str
-    def __init__(self, port: _Optional[str] = ..., address: _Optional[str] = ..., prefix_length: _Optional[int] = ..., gateway: _Optional[str] = ..., mac: _Optional[str] = ..., device_name: _Optional[str] = ...) -> None: ...
+    def __init__(self, port: _Optional[str] = ..., address: _Optional[str] = ..., mac: _Optional[str] = ..., device_name: _Optional[str] = ...) -> None: ...
 
 class HostVm(_message.Message):
     __slots__ = ("id", "name", "project", "generation", "vcpus", "memory_mib", "disk_gib", "image_format", "disk", "kernel", "initrd", "cmdline", "nics", "ssh_keys", "user_data", "power", "reboot_count", "force")

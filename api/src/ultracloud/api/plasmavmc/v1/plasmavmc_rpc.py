@@ -8,20 +8,25 @@ from typing import Protocol
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import ConsoleInput
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import ConsoleOutput
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import CreateFlavourRequest
+from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import CreateHostRequest
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import CreateImageRequest
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import CreateVmRequest
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import Flavour
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import FlavourEvent
+from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import Host
+from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import HostEvent
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import HostIntent
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import Image
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import ImageEvent
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import ListFlavoursResponse
+from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import ListHostsResponse
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import ListImagesResponse
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import ListVmsResponse
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import PowerRequest
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import ReportHostRequest
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import ReportHostResponse
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import UpdateFlavourRequest
+from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import UpdateHostRequest
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import UpdateImageRequest
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import UpdateVmRequest
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import Vm
@@ -248,6 +253,12 @@ HOSTS = ServiceDescriptor(
     name="ultracloud.plasmavmc.v1.Hosts",
     file="ultracloud/plasmavmc/v1/plasmavmc.proto",
     methods=(
+        Method("Create", "/ultracloud.plasmavmc.v1.Hosts/Create", "create", CreateHostRequest, Host, False, False),
+        Method("Get", "/ultracloud.plasmavmc.v1.Hosts/Get", "get", GetRequest, Host, False, False),
+        Method("List", "/ultracloud.plasmavmc.v1.Hosts/List", "list", ListRequest, ListHostsResponse, False, False),
+        Method("Update", "/ultracloud.plasmavmc.v1.Hosts/Update", "update", UpdateHostRequest, Host, False, False),
+        Method("Delete", "/ultracloud.plasmavmc.v1.Hosts/Delete", "delete", DeleteRequest, Host, False, False),
+        Method("Watch", "/ultracloud.plasmavmc.v1.Hosts/Watch", "watch", WatchRequest, HostEvent, False, True),
         Method("WatchHost", "/ultracloud.plasmavmc.v1.Hosts/WatchHost", "watch_host", WatchHostRequest, HostIntent, False, True),
         Method("ReportHost", "/ultracloud.plasmavmc.v1.Hosts/ReportHost", "report_host", ReportHostRequest, ReportHostResponse, False, False),
     ),
@@ -260,6 +271,30 @@ class HostsClient:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
 
+    async def create(self, request: CreateHostRequest, timeout_s: float | None = None) -> Host:
+        """Call /ultracloud.plasmavmc.v1.Hosts/Create."""
+        return await self._channel.unary("/ultracloud.plasmavmc.v1.Hosts/Create", request, Host, timeout_s)
+
+    async def get(self, request: GetRequest, timeout_s: float | None = None) -> Host:
+        """Call /ultracloud.plasmavmc.v1.Hosts/Get."""
+        return await self._channel.unary("/ultracloud.plasmavmc.v1.Hosts/Get", request, Host, timeout_s)
+
+    async def list(self, request: ListRequest, timeout_s: float | None = None) -> ListHostsResponse:
+        """Call /ultracloud.plasmavmc.v1.Hosts/List."""
+        return await self._channel.unary("/ultracloud.plasmavmc.v1.Hosts/List", request, ListHostsResponse, timeout_s)
+
+    async def update(self, request: UpdateHostRequest, timeout_s: float | None = None) -> Host:
+        """Call /ultracloud.plasmavmc.v1.Hosts/Update."""
+        return await self._channel.unary("/ultracloud.plasmavmc.v1.Hosts/Update", request, Host, timeout_s)
+
+    async def delete(self, request: DeleteRequest, timeout_s: float | None = None) -> Host:
+        """Call /ultracloud.plasmavmc.v1.Hosts/Delete."""
+        return await self._channel.unary("/ultracloud.plasmavmc.v1.Hosts/Delete", request, Host, timeout_s)
+
+    def watch(self, request: WatchRequest, timeout_s: float | None = None) -> AsyncIterator[HostEvent]:
+        """Call /ultracloud.plasmavmc.v1.Hosts/Watch; closing the iterator cancels it."""
+        return self._channel.stream("/ultracloud.plasmavmc.v1.Hosts/Watch", request, HostEvent, timeout_s)
+
     def watch_host(self, request: WatchHostRequest, timeout_s: float | None = None) -> AsyncIterator[HostIntent]:
         """Call /ultracloud.plasmavmc.v1.Hosts/WatchHost; closing the iterator cancels it."""
         return self._channel.stream("/ultracloud.plasmavmc.v1.Hosts/WatchHost", request, HostIntent, timeout_s)
@@ -271,6 +306,18 @@ class HostsClient:
 
 class HostsServer(Protocol):
     """Serves ultracloud.plasmavmc.v1.Hosts."""
+
+    def create(self, request: CreateHostRequest, call: Call, /) -> Host | Awaitable[Host]: ...
+
+    def get(self, request: GetRequest, call: Call, /) -> Host | Awaitable[Host]: ...
+
+    def list(self, request: ListRequest, call: Call, /) -> ListHostsResponse | Awaitable[ListHostsResponse]: ...
+
+    def update(self, request: UpdateHostRequest, call: Call, /) -> Host | Awaitable[Host]: ...
+
+    def delete(self, request: DeleteRequest, call: Call, /) -> Host | Awaitable[Host]: ...
+
+    def watch(self, request: WatchRequest, call: Call, /) -> AsyncIterator[HostEvent]: ...
 
     def watch_host(self, request: WatchHostRequest, call: Call, /) -> AsyncIterator[HostIntent]: ...
 
