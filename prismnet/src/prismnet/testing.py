@@ -18,6 +18,7 @@ from prismnet.agent.core.actions import (
     CreateNamespace,
     DeleteLink,
     DeleteNamespace,
+    ForgetConnections,
     LoadRuleset,
     RemoveAddress,
     RemoveRoute,
@@ -102,6 +103,8 @@ class FakeKernel:
             case LoadRuleset(_, name, ruleset):
                 digest = Ruleset(ruleset.digest) if ruleset else None
                 self.namespaces[name] = replace(self._at(name), ruleset=digest)
+            case ForgetConnections():
+                pass
             case _:
                 assert_never(action)
 

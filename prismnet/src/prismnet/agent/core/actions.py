@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prismnet.agent.core.state import Address, Link, LinkName, NamespaceName, Owner, Route, Ruleset
+from prismnet.agent.core.state import Address, Link, LinkName, NamespaceName, Owner, Route, Ruleset, Tracked
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,15 @@ class LoadRuleset:
     ruleset: Ruleset | None
 
 
+@dataclass(frozen=True, slots=True)
+class ForgetConnections:
+    """End the tracked connections of an address that nobody has any more."""
+
+    owner: Owner
+    namespace: NamespaceName
+    tracked: Tracked
+
+
 Action = (
     CreateNamespace
     | DeleteNamespace
@@ -118,4 +127,5 @@ Action = (
     | RemoveRoute
     | SetSysctl
     | LoadRuleset
+    | ForgetConnections
 )

@@ -28,6 +28,7 @@ from prismnet.agent.core.state import (
     Owner,
     Route,
     State,
+    Tracked,
 )
 from prismnet.core.ids import bridge_name, mac_of, router_port_name, tap_name, transit_name, veth_name
 from prismnet.core.intent import VNI_MAX, Attachment, HostIntent, Port, Subnet, Vpc
@@ -89,6 +90,7 @@ def desired_state(intent: HostIntent, settings: HostSettings) -> State:
         owner=HOST_OWNER,
         links=_by_name(links),
         addresses=frozenset(addresses),
+        tracked=frozenset(Tracked(vpc.vni, port.address, Owner(vpc.id)) for vpc in intent.vpcs for port in vpc.ports),
         # Replies come in there; per link, because the host's other interfaces are none of our business.
         sysctls={f"net.ipv4.conf.{settings.uplink}.forwarding": "1"} if settings.uplink and intent.vpcs else {},
         ruleset=host_ruleset(intent.vpcs, settings.uplink, settings.transit, settings.mtu) if intent.vpcs else None,

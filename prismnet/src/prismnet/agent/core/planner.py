@@ -18,6 +18,7 @@ from prismnet.agent.core.actions import (
     CreateNamespace,
     DeleteLink,
     DeleteNamespace,
+    ForgetConnections,
     LoadRuleset,
     RemoveAddress,
     RemoveRoute,
@@ -57,6 +58,9 @@ class _Difference:
         yield from self._links(kept)
         for name, namespace in self.desired.namespaces.items():
             yield from _addressing(name, namespace, kept.namespaces.get(name, EMPTY))
+            # Last: while the old rules stood, packets could have made these anew.
+            for tracked in sorted(self.observed.namespaces.get(name, EMPTY).tracked - namespace.tracked):
+                yield ForgetConnections(tracked.owner, name, tracked)
 
     def _doomed_links(self) -> frozenset[End]:
         """Links that go: nobody wants them, they are of another kind, or their pair has lost its other end."""

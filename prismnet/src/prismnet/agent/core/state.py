@@ -106,12 +106,27 @@ class Ruleset:
     text: str = ""
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Tracked:
+    """An address whose connections the host's conntrack may know.
+
+    Attributes:
+        zone: The VPC's number.
+    """
+
+    zone: int
+    address: IPv4Address
+    owner: Owner
+
+
 @dataclass(frozen=True, slots=True)
 class Namespace:
     """One network namespace.
 
     Attributes:
         sysctls: Dotted names to values; what is observed holds only the names that were asked for.
+        tracked: Whose connections may be known. Nobody reads them from the kernel: what was tracked before and is no
+            longer wanted must be forgotten, or the next port with the address would inherit its connections.
         exclusive: We own every address and route in it; otherwise a user may add some of their own.
     """
 
@@ -121,6 +136,7 @@ class Namespace:
     routes: frozenset[Route] = frozenset()
     sysctls: Mapping[str, str] = field(default_factory=dict)
     ruleset: Ruleset | None = None
+    tracked: frozenset[Tracked] = frozenset()
     exclusive: bool = True
 
 

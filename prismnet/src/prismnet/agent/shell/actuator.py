@@ -20,6 +20,7 @@ from prismnet.agent.core.actions import (
     CreateNamespace,
     DeleteLink,
     DeleteNamespace,
+    ForgetConnections,
     LoadRuleset,
     RemoveAddress,
     RemoveRoute,
@@ -28,7 +29,7 @@ from prismnet.agent.core.actions import (
 )
 from prismnet.agent.core.nft_text import removal
 from prismnet.agent.core.state import HOST_OWNER, Address, Link, LinkKind, NamespaceName, Owner, Route, Ruleset
-from prismnet.agent.shell import nft, sysctls
+from prismnet.agent.shell import conntrack, nft, sysctls
 from prismnet.agent.shell.netlink import LINK_GROUP, KernelError, Netlink
 
 LOOPBACK_INDEX = 1
@@ -63,7 +64,7 @@ class Actuator:
                 failed[action.owner] = f"{type(action).__name__} failed: {error}"
         return failed
 
-    def _do(self, action: Action) -> None:  # noqa: C901 - one case for each action there is
+    def _do(self, action: Action) -> None:  # noqa: C901, PLR0912 - one case for each action there is
         match action:
             case CreateNamespace(_, name):
                 self.netlink.namespaces.create(name)
@@ -91,6 +92,9 @@ class Actuator:
                     sysctls.write(key, value)
             case LoadRuleset(_, name, ruleset):
                 self._load(name, ruleset)
+            case ForgetConnections(_, name, tracked):
+                with self.netlink.namespaces.entered(name):
+                    conntrack.forget(tracked)
             case _:
                 assert_never(action)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from prismnet.agent.core.actions import Action, CreateLink, CreateNamespace
 from prismnet.agent.core.desired import HostSettings, desired_state
 from prismnet.agent.core.planner import difference
-from prismnet.agent.core.state import LinkName, NamespaceName, Owner, State
+from prismnet.agent.core.state import HOST, LinkName, NamespaceName, Owner, State, Tracked
 from prismnet.agent.shell.kernel import Kernel
 from prismnet.core.intent import HostIntent
 
@@ -46,6 +46,7 @@ class Converger:
         self._kernel = kernel
         self._configured = settings
         self._known: State | None = None
+        self._tracked: frozenset[Tracked] = frozenset()
 
     def converge(self, intent: HostIntent, *, look: bool) -> Outcome:
         """Do what `intent` asks; with `look`, read the kernel first.
@@ -53,13 +54,21 @@ class Converger:
         Raises:
             KernelError: The kernel cannot be read.
         """
-        observed = self._kernel.observe() if look or self._known is None else self._known
+        observed = self._observe() if look or self._known is None else self._known
         settings = self._settings(observed)
         desired = desired_state(intent, settings)
         steps = difference(desired, observed)
         failed = self._kernel.apply(steps)
         self._known = None if failed else replace(desired, foreign=observed.foreign)
+        tracked = desired.namespaces[HOST].tracked
+        self._tracked = self._tracked | tracked if failed else tracked
         return Outcome(intent, settings, failed, _rebuilt(steps), len(steps))
+
+    def _observe(self) -> State:
+        """The kernel's state, with what it does not tell: whose connections we had it track."""
+        seen = self._kernel.observe()
+        host = replace(seen.namespaces[HOST], tracked=self._tracked)
+        return replace(seen, namespaces={**seen.namespaces, HOST: host})
 
     def _settings(self, observed: State) -> HostSettings:
         """The operator's, with an uplink only if there is one."""
