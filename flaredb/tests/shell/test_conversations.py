@@ -10,7 +10,6 @@ A line after `>` is said, the lines below it are the answers. UPDATE_GOLDENS=1 w
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ from flaredb.shell.watchers import Watchers
 from flaredb.testing import MemoryEngine
 from ultracloud.api.flaredb.v1 import flaredb_pb2 as pb
 from ultracloud.base.faults import Fault
+from ultracloud.testkit import golden
 
 GOLDENS = sorted((Path(__file__).parent.parent / "golden").glob("*.txt"))
 TURNS = 50
@@ -158,23 +158,15 @@ async def talking(*, is_open: bool) -> AsyncIterator[Talk]:
         assert watchers.count == 0
 
 
-async def transcript(text: str) -> str:
-    lines = []
-    async with talking(is_open="> as " not in text) as talk:
-        for line in text.splitlines():
-            if line.startswith("> "):
-                lines += [line, await talk.answer(line[2:])]
-            elif not line or line.startswith("#"):
-                lines.append(line)
-    return "\n".join(lines) + "\n"
-
-
 @pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)
 def test_a_conversation_goes_as_written(path: Path):
-    said = asyncio.run(transcript(path.read_text()))
-    if os.environ.get("UPDATE_GOLDENS"):
-        path.write_text(said)
-    assert said == path.read_text()
+    is_open = "> as " not in path.read_text()
+
+    async def main() -> None:
+        async with talking(is_open=is_open) as talk:
+            await golden.check_conversation_async(path, talk.answer)
+
+    asyncio.run(main())
 
 
 def _entry(kv: pb.KeyValue) -> str:
