@@ -105,8 +105,10 @@ def configurations(cluster: Cluster) -> Mapping[str, Table]:
     }
     made["plasmavmc-agent"] = {
         **_agent(cluster, "plasmavmc"),
-        "accelerator": cluster.accelerator,
+        "runtime_dir": str(RUNTIME / "plasmavmc-agent"),
         "metadata_socket": str(RUNTIME / "metadata.sock"),
+        "accelerator": cluster.accelerator,
+        "libvirt": {"uri": f"qemu+unix:///system?socket={LIBVIRT_SOCKET}"},
     }
     return made
 

@@ -230,7 +230,7 @@ async def probe_kvm() -> tuple[str, str, float]:
     try:
         said = await run(sys.executable, "-m", "plasmavmc.agent", "kvm-probe", timeout_s=PROBE_SECONDS)
         verdict = json.loads(said)
-        accelerator, why = ("kvm" if verdict["usable"] else "tcg"), str(verdict["reason"])
+        accelerator, why = ("kvm" if verdict["usable"] else "tcg"), str(verdict["why"])
     except (CommandError, ValueError, KeyError) as error:
         accelerator, why = "tcg", f"the probe of KVM failed: {error}"
     return accelerator, why, time.monotonic() - begun

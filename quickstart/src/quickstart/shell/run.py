@@ -175,11 +175,13 @@ async def _wait_ready(journal: Journal, stack: StackClient, names: tuple[str, ..
 
     with suppress(TimeoutError):
         await stack.wait_until(is_decided, READY_SECONDS)
-    for name in names:
-        if last[name].phase is not ProcessPhase.READY:
-            log = journal.logs / f"{name}.log"
-            died = f"died {last[name].starts} times" if last[name].starts > 1 else "is not ready"
-            raise QuickstartError(f"{name} {died}; it last said: {stacks.tail(log)}", remedy=f"read {log}", log=log)
+    waiting = [last[name] for name in names if last[name].phase is not ProcessPhase.READY]
+    if waiting:
+        # The one that died most often is the cause; the others wait for it.
+        worst = max(waiting, key=lambda status: status.starts)
+        log = journal.logs / f"{worst.name}.log"
+        went = f"died {worst.starts} times" if worst.starts > 1 else "is not ready"
+        raise QuickstartError(f"{worst.name} {went}; it last said: {stacks.tail(log)}", remedy=f"read {log}", log=log)
 
 
 async def _memory(stack: StackClient) -> dict[str, float]:

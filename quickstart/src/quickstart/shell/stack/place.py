@@ -82,7 +82,8 @@ def _overlays() -> list[str]:
 def _show_again(folder: str, descriptor: int) -> None:
     """Mount a folder, known by an open descriptor, over whatever covers its path now."""
     Path(folder).mkdir(parents=True, exist_ok=True)
-    _run("mount", "--bind", f"/proc/self/fd/{descriptor}", folder, passed=(descriptor,))
+    # Not canonicalised: that would follow the descriptor to its path, which something else covers now.
+    _run("mount", "--no-canonicalize", "--bind", f"/proc/self/fd/{descriptor}", folder, passed=(descriptor,))
     os.close(descriptor)
 
 

@@ -25,7 +25,7 @@ from quickstart.core.stack import Program, Stack
 from quickstart.core.supervision import Effect, Event, ProcessName, Supervision
 from quickstart.shell.stack import place
 
-READY_LINE = b"ready "
+READY_WORD = b"ready"
 LINE_BYTES_MAX = 64 * 1024
 SOCKET_POLL_S = 0.02
 """How often a socket is tried until it answers: far below what a person or the 4 s aim notices."""
@@ -125,7 +125,7 @@ class Supervisor:
         try:
             while chunk := await _line_or_chunk(stream):
                 log.write(chunk)
-                if not program.ready_socket and chunk.startswith(READY_LINE):
+                if not program.ready_socket and chunk.split(maxsplit=1)[:1] == [READY_WORD]:
                     self.take(supervision.SaidReady(ProcessName(program.name)))
         finally:
             log.close()
