@@ -60,7 +60,7 @@ def main(name: str, config_cls: type[SettingsT], build: Build[SettingsT], argv: 
         _arguments(name).print_usage(sys.stderr)
         return 2
     try:
-        settings = configuration.load(config_cls, arguments.config, os.environ, name)
+        settings = configuration.load(config_cls, arguments.config, os.environ, _prefix(name))
         if arguments.command == "check-config":
             parse_address(settings.listen.address)
             identity_of(settings)
@@ -80,8 +80,13 @@ def _arguments(name: str) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for command, about in (("serve", "run the service"), ("check-config", "check the configuration and exit")):
         sub = commands.add_parser(command, help=about)
-        sub.add_argument("--config", type=Path, help=f"TOML file; {name.upper()}_* variables override it")
+        sub.add_argument("--config", type=Path, help=f"TOML file; {_prefix(name)}_* variables override it")
     return parser
+
+
+def _prefix(name: str) -> str:
+    """What the service's environment variables begin with: ``PRISMNET_AGENT`` of ``prismnet-agent``."""
+    return name.upper().replace("-", "_").replace(".", "_")
 
 
 class _Version(argparse.Action):

@@ -1,0 +1,270 @@
+"""Channels against a real server of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ultracloud.api.rpc import Call
+from ultracloud.api.wire.v1.echo_pb2 import EchoRequest, EchoResponse
+from ultracloud.api.wire.v1.echo_rpc import ECHO, EchoClient
+from ultracloud.base.faults import (
+    AbortedError,
+    DeadlineExceededError,
+    InvalidArgumentError,
+    UnavailableError,
+)
+from ultracloud.servicekit import channels, deadlines, pki
+from ultracloud.servicekit.pki import TlsIdentity
+from ultracloud.servicekit.testing import FakeCall
+from ultracloud.testkit.pki import TlsMaterial
+from ultracloud.wire import Server, ServerOptions, TlsFiles, service
+
+SELF = pki.service_identity("echo")
+
+
+class Echo:
+    """Remembers its calls; fails the first `failures` of them with Unavailable."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.calls: list[Call] = []
+        self.failures = failures
+        self.cancelled = asyncio.Event()
+
+    async def say(self, request: EchoRequest, call: Call) -> EchoResponse:
+        self.calls.append(call)
+        if len(self.calls) <= self.failures:
+            raise UnavailableError("not now", reason="BUSY", hint="come back", metadata={"queue": "full"})
+        if request.fail_code:
+            raise AbortedError("it changed", reason="ETAG_MISMATCH", hint="read it again", metadata={"etag": "7"})
+        await asyncio.sleep(request.delay_s)
+        return EchoResponse(payload=request.payload)
+
+    async def repeat(self, request: EchoRequest, _call: Call) -> AsyncGenerator[EchoResponse, None]:
+        try:
+            while True:
+                yield EchoResponse(payload=request.payload)
+                await asyncio.sleep(0.01)
+        finally:
+            self.cancelled.set()
+
+    async def chat(self, requests: AsyncIterator[EchoRequest], _call: Call) -> AsyncGenerator[EchoResponse, None]:
+        async for request in requests:
+            yield EchoResponse(payload=request.payload)
+
+
+@asynccontextmanager
+async def serving(
+    echo: Echo, identity: TlsIdentity | None = None, port: int = 0
+) -> AsyncGenerator[tuple[Server, str], None]:
+    tls = TlsFiles(identity.certificate, identity.key, identity.ca) if identity else None
+    server = Server([service(ECHO, echo)], ServerOptions(tls=tls))
+    host, bound = await server.listen("127.0.0.1", port)
+    try:
+        yield server, f"{host}:{bound}"
+    finally:
+        await server.drain(0)
+
+
+@asynccontextmanager
+async def connected(target: str, *given: Any, **named: Any) -> AsyncGenerator[channels.PeerChannel, None]:
+    channel = channels.connect(target, *given, **named)
+    try:
+        yield channel
+    finally:
+        await channel.close()
+
+
+Scenario = Callable[[], Coroutine[Any, Any, None]]
+
+
+def test_a_fault_arrives_as_it_was_raised() -> None:
+    async def scenario() -> None:
+        async with serving(Echo()) as (_, target), connected(target) as channel:
+            with pytest.raises(AbortedError) as caught:
+                await EchoClient(channel).say(EchoRequest(fail_code=10))
+        fault = caught.value
+        assert (fault.public, fault.reason, fault.hint) == ("it changed", "ETAG_MISMATCH", "read it again")
+        assert fault.metadata == {"etag": "7"}
+
+    asyncio.run(scenario())
+
+
+def test_unavailable_is_sent_again_only_where_that_is_harmless() -> None:
+    async def scenario() -> None:
+        echo = Echo(failures=2)
+        async with serving(echo) as (_, target):
+            async with connected(target) as channel:
+                with pytest.raises(UnavailableError, match="not now"):
+                    await EchoClient(channel).say(EchoRequest())
+            assert len(echo.calls) == 1
+            async with connected(target, idempotent=["Say"]) as channel:
+                assert (await EchoClient(channel).say(EchoRequest(payload=b"x"))).payload == b"x"
+            assert len(echo.calls) == 3
+
+    asyncio.run(scenario())
+
+
+def test_every_call_has_a_deadline() -> None:
+    async def scenario() -> None:
+        echo = Echo()
+        async with serving(echo) as (_, target), connected(target, deadline_s=0.1) as channel:
+            with pytest.raises(DeadlineExceededError):
+                await EchoClient(channel).say(EchoRequest(delay_s=5))
+            remaining = echo.calls[0].time_remaining()
+            assert remaining is not None
+            with deadlines.inside(FakeCall(time_left_s=0.05)), pytest.raises(DeadlineExceededError):
+                await EchoClient(channel).say(EchoRequest(delay_s=5), timeout_s=60)
+
+    asyncio.run(scenario())
+
+
+def test_a_peer_that_is_down_is_unavailable_and_named_without_its_address() -> None:
+    async def scenario() -> None:
+        async with connected("127.0.0.1:1", deadline_s=0.2) as channel:
+            with pytest.raises(UnavailableError) as caught:
+                await EchoClient(channel).say(EchoRequest())
+        assert caught.value.reason == "PEER_DOWN"
+        assert "127.0.0.1:1" in caught.value.detail
+
+    asyncio.run(scenario())
+
+
+def test_a_call_waits_for_a_server_that_restarts() -> None:
+    async def scenario() -> None:
+        echo = Echo()
+        async with serving(echo) as (_, target), connected(target) as channel:
+            await EchoClient(channel).say(EchoRequest())
+        port = int(target.rpartition(":")[2])
+        async with connected(target) as channel:
+            call = asyncio.create_task(EchoClient(channel).say(EchoRequest(payload=b"later")))
+            await asyncio.sleep(0.3)
+            assert not call.done()
+            began = time.monotonic()
+            async with serving(echo, port=port):
+                assert (await call).payload == b"later"
+            assert time.monotonic() - began < 1.5
+
+    asyncio.run(scenario())
+
+
+def test_a_token_and_a_trace_travel_with_the_call() -> None:
+    async def scenario() -> None:
+        echo = Echo()
+        async with serving(echo) as (_, target), connected(target) as channel:
+            call = FakeCall(metadata={"traceparent": f"00-{'ab' * 16}-00f067aa0ba902b7-01"})
+            with deadlines.inside(call):
+                await EchoClient(channel.with_token("secret")).say(EchoRequest())
+            await EchoClient(channel).say(EchoRequest())
+        first, second = echo.calls
+        assert first.metadata["authorization"] == "Bearer secret"
+        assert deadlines.trace_of(first.metadata) == "ab" * 16
+        assert "authorization" not in second.metadata
+        assert len(deadlines.trace_of(second.metadata)) == 32
+
+    asyncio.run(scenario())
+
+
+def test_closing_a_stream_cancels_it_at_the_server() -> None:
+    async def scenario() -> None:
+        echo = Echo()
+        async with serving(echo) as (_, target), connected(target) as channel:
+            stream = EchoClient(channel).repeat(EchoRequest(payload=b"x"))
+            assert (await anext(stream)).payload == b"x"
+            assert isinstance(stream, AsyncGenerator)
+            await stream.aclose()
+            async with asyncio.timeout(5):
+                await echo.cancelled.wait()
+
+    asyncio.run(scenario())
+
+
+def test_both_sides_of_a_stream_flow() -> None:
+    async def questions() -> AsyncGenerator[EchoRequest, None]:
+        for number in range(3):
+            yield EchoRequest(payload=bytes([number]))
+
+    async def scenario() -> None:
+        async with serving(Echo()) as (_, target), connected(target) as channel:
+            answers = [answer.payload async for answer in EchoClient(channel).chat(questions())]
+        assert answers == [b"\x00", b"\x01", b"\x02"]
+
+    asyncio.run(scenario())
+
+
+def test_both_sides_prove_who_they_are(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        material = TlsMaterial(tmp_path)
+        echo = Echo()
+        async with serving(echo, material.service("echo")) as (_, target):
+            async with connected(target, material.agent("prismnet", "node-1"), SELF) as channel:
+                await EchoClient(channel).say(EchoRequest())
+            assert echo.calls[0].peer.identity == pki.agent_identity("prismnet", "node-1")
+            async with connected(target, material.operator(), pki.service_identity("other"), deadline_s=0.3) as channel:
+                with pytest.raises(UnavailableError, match="other does not answer"):
+                    await EchoClient(channel).say(EchoRequest())
+
+    asyncio.run(scenario())
+
+
+def test_a_stranger_to_the_ca_is_not_served(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        ours, theirs = TlsMaterial(tmp_path / "ours"), TlsMaterial(tmp_path / "theirs")
+        liar = theirs.operator()
+        mixed = TlsIdentity(liar.certificate, liar.key, ours.service("echo").ca)
+        echo = Echo()
+        async with (
+            serving(echo, ours.service("echo")) as (_, target),
+            connected(target, mixed, SELF, deadline_s=0.5) as channel,
+        ):
+            with pytest.raises(UnavailableError):
+                await EchoClient(channel).say(EchoRequest())
+        assert not echo.calls
+
+    asyncio.run(scenario())
+
+
+def test_a_renewed_certificate_is_used_without_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channels, "STAMP_CHECK_S", 0.0)
+
+    async def scenario() -> None:
+        material = TlsMaterial(tmp_path)
+        echo, me = Echo(), material.operator("first")
+        async with serving(echo, material.service("echo")) as (_, target), connected(target, me, SELF) as channel:
+            await EchoClient(channel).say(EchoRequest())
+            other = material.operator("second")
+            other.certificate.replace(me.certificate)
+            other.key.replace(me.key)
+            await EchoClient(channel).say(EchoRequest())
+        assert [call.peer.identity for call in echo.calls] == [
+            pki.operator_identity("first"),
+            pki.operator_identity("second"),
+        ]
+
+    asyncio.run(scenario())
+
+
+def test_a_unix_socket_is_an_address_too(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        material = TlsMaterial(tmp_path)
+        identity = material.service("echo")
+        tls = TlsFiles(identity.certificate, identity.key, identity.ca)
+        server = Server([service(ECHO, Echo())], ServerOptions(tls=tls))
+        await server.listen_unix(str(tmp_path / "echo.sock"))
+        async with connected(f"unix:{tmp_path}/echo.sock", material.operator(), SELF) as channel:
+            assert (await EchoClient(channel).say(EchoRequest(payload=b"u"))).payload == b"u"
+        await server.drain(0)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("target", ["", "host", "host:", "unix:relative", "host:port"])
+def test_what_is_no_address_is_refused(target: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="is no address; accepted: host:port or unix:/path"):
+        channels.connect(target)
