@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -31,6 +32,7 @@ from ultracloud.base.principals import service_account_principal, spiffe_princip
 from ultracloud.servicekit import pki
 from ultracloud.servicekit.channels import PeerChannel, connect
 from ultracloud.servicekit.clock import Clock
+from ultracloud.servicekit.readiness import Readiness
 from ultracloud.servicekit.runtime import Runtime
 from ultracloud.servicekit.settings import Tls
 from ultracloud.servicekit.store import Store
@@ -94,12 +96,16 @@ class RunningIam:
         ca: Signs certificates for callers.
         folder: Where certificates are written.
         source: Its policy.
+        readiness: What it waits for.
+        living: Ends when it does.
     """
 
     address: str
     ca: pki.Ca
     folder: Path
     source: Source
+    readiness: Readiness
+    living: asyncio.Task[None]
 
     async def until(self, is_true: Callable[[Policy], bool]) -> None:
         """Wait until the policy is as `is_true` says."""
@@ -116,6 +122,7 @@ class RunningIam:
             yield Clients(channel)
         finally:
             await channel.close()
+            gc.collect()  # grpcio ends a connection when the last call over it is collected; a server waits for that
 
 
 class Clients:
@@ -170,7 +177,7 @@ class Clients:
 
 
 async def refusal_of(deed: Awaitable[object]) -> Fault:
-    """The fault that `deed` ends in. It brings no traceback: grpcio keeps a connection open that a frame refers to."""
+    """The fault that `deed` ends in, without the traceback: its frames would keep grpcio's call alive."""
     try:
         await deed
     except Fault as fault:
@@ -214,7 +221,8 @@ async def running_iam(
             runtime = Runtime("iam", settings, tasks, logging.getLogger("iam"))
             runtime.clock = clock or runtime.clock
             source = await assemble(settings, runtime, store)
-            served.set_result(RunningIam(runtime.addresses[0], ca, folder, source))
+            running = RunningIam(runtime.addresses[0], ca, folder, source, runtime.readiness, living)
+            served.set_result(running)
             await ended.wait()
             for server in runtime.servers:
                 await server.drain(settings.drain_s)

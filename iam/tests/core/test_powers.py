@@ -11,13 +11,14 @@ from ultracloud.base.policy import BUILT_IN_ROLES, Binding, decide, role_pattern
 
 def test_powers_are_what_bindings_here_and_above_give():
     policy = world(bind("viewer", WEB, ACME_PATH), bind(NETADMIN.id, WEB, BLUE_PATH), bind("owner", WEB, RED_PATH))
-    assert powers(policy, who(WEB).id, BLUE_PATH) == patterns(["*.get", "*.list", "*.watch", "prismnet.*"])
+    assert powers(policy, who(WEB).id, BLUE_PATH) == patterns([*BUILT_IN_ROLES["viewer"], "*.get", "prismnet.*"])
 
 
 def test_services_have_their_built_in_powers():
-    service = "spiffe://ultracloud.local/service/prismnet"
-    assert "flaredb.*.*" in powers(world(), service, "namespaces/prismnet")
-    assert "flaredb.*.*" not in powers(world(), service, "namespaces/iam")
+    agent = "spiffe://ultracloud.local/agent/prismnet/node-1"
+    assert "prismnet.hosts.reporthost" in powers(world(), agent, "hosts/node-1")
+    assert not powers(world(), agent, "hosts/node-2")
+    assert not powers(world(), agent, "")
 
 
 def test_an_owner_lacks_nothing_below_and_all_elsewhere():

@@ -140,15 +140,11 @@ def test_a_malformed_permission_is_denied_even_to_an_owner():
 def test_an_agent_serves_its_own_host_only():
     agent = who("agent/prismnet/node-1")
     assert decide(world(), agent, "prismnet.hosts.watchhost", "hosts/node-1").allowed
+    assert not decide(world(), agent, "prismnet.hosts.delete", "hosts/node-1").allowed
     assert not decide(world(), agent, "prismnet.hosts.watchhost", "hosts/node-10").allowed
     assert not decide(world(), agent, "prismnet.hosts.watchhost", "").allowed
     assert not decide(world(), agent, "plasmavmc.hosts.watchhost", "hosts/node-1").allowed
     assert not decide(world(), agent, "prismnet.vpcs.get", BLUE_PATH).allowed
-
-
-def test_a_service_reaches_its_own_namespace_only():
-    assert decide(world(), who("service/iam"), "flaredb.kv.txn", "namespaces/iam").allowed
-    assert not decide(world(), who("service/iam"), "flaredb.kv.txn", "namespaces/prismnet").allowed
 
 
 def test_only_plasmavmc_makes_ports_for_tenants():

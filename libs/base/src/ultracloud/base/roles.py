@@ -13,14 +13,18 @@ from functools import lru_cache
 from ultracloud.base.permissions import patterns
 from ultracloud.base.principals import SPIFFE_PREFIX, spiffe_parts
 
-TENANT_SERVICES = ("plasmavmc", "prismnet")
-"""Services whose resources live in projects; a developer works with them."""
-CLUSTER_SERVICES = ("chainfire", "flaredb")
-"""Services below them; an operator looks after them."""
+TENANT_KINDS = {
+    "plasmavmc": ("flavours", "images", "vms"),
+    "prismnet": ("ports", "securitygroups", "subnets", "vpcs"),
+}
+"""Service -> what tenants have of it; a developer works with these. The rest of a service, its hosts above all, is an
+operator's."""
+_READING = ("get", "list", "watch")
 
-_VIEWER = ("*.get", "*.list", "*.watch")
-_DEVELOPER = (*_VIEWER, *(f"{service}.*" for service in TENANT_SERVICES))
-_OPERATOR = (*_DEVELOPER, *(f"{service}.*" for service in CLUSTER_SERVICES))
+# chainfire and flaredb are not here: they stand below iam and decide by certificate alone.
+_VIEWER = tuple(f"{service}.*.{verb}" for service in ("iam", *TENANT_KINDS) for verb in _READING)
+_DEVELOPER = (*_VIEWER, *(f"{service}.{kind}.*" for service, kinds in TENANT_KINDS.items() for kind in kinds))
+_OPERATOR = (*_DEVELOPER, *(f"{service}.*" for service in TENANT_KINDS), "iam.policy.explain")
 _ADMIN = (
     *_OPERATOR,
     "iam.organisations.update",
@@ -73,20 +77,6 @@ BUILT_IN_BINDINGS: tuple[BuiltInBinding, ...] = (
         "every service decides from its own copy of the policy",
     ),
     BuiltInBinding(
-        "services-coordinate",
-        "service/{service}",
-        ("chainfire.*",),
-        "",
-        "every service registers itself and elects its leader in chainfire",
-    ),
-    BuiltInBinding(
-        "services-keep-state",
-        "service/{service}",
-        ("flaredb.*",),
-        "namespaces/{service}",
-        "a service keeps its state in the namespace of its own name",
-    ),
-    BuiltInBinding(
         "plasmavmc-wires-vms",
         "service/plasmavmc",
         ("prismnet.ports.*", "prismnet.vpcs.get", "prismnet.subnets.get", "prismnet.securitygroups.get"),
@@ -103,7 +93,7 @@ BUILT_IN_BINDINGS: tuple[BuiltInBinding, ...] = (
     BuiltInBinding(
         "agents-serve-their-host",
         "agent/{service}/{host}",
-        ("{service}.hosts.*",),
+        ("{service}.hosts.watchhost", "{service}.hosts.reporthost"),
         "hosts/{host}",
         "an agent reads the intent of its own host and reports on it",
     ),
