@@ -19,7 +19,7 @@ from ultracloud.wire.shell.edge import Edge, Site
 from ultracloud.wire.shell.members import Members
 from ultracloud.wire.shell.options import HttpReply, HttpRoute
 
-LINGER_S = 1.0
+LINGER_S = 0.5
 """How long a drained connection stays for its client to close it: closing with bytes unread would reset it, and a reset
 can overtake answers."""
 _log = logging.getLogger("ultracloud.wire")

@@ -46,11 +46,15 @@ class Catalogue:
         Raises:
             NotFoundError: No service needs such a file.
         """
+        parent, _, name = symbol.rpartition(".")
+        for file in self._files.values():
+            owner = file.services_by_name.get(parent.removeprefix(f"{file.package}."))
+            if owner is not None and name in owner.methods_by_name:
+                return file  # the pool finds everything but methods
         try:
-            found = self._pool.FindFileContainingSymbol(symbol)
+            return self.file(self._pool.FindFileContainingSymbol(symbol).name)
         except KeyError as error:
             raise NotFoundError(f"no symbol {symbol[:200]!a} here") from error
-        return self.file(found.name)
 
     def with_imports(self, file: FileDescriptor, sent: set[str]) -> list[bytes]:
         """A file and what it imports, serialised, but for what is in `sent`, which grows."""
