@@ -1,4 +1,5 @@
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,13 +10,17 @@ from quickstart.core import cpio
 NAMES = st.text("abcdefgh._-", min_size=1, max_size=12).filter(lambda name: name not in (".", ".."))
 
 
-def unpack(archive: bytes, folder):
+def unpack(archive: bytes, folder: Path):
     subprocess.run(["busybox", "cpio", "-i", "-d"], input=archive, cwd=folder, check=True, capture_output=True)
 
 
-def test_what_is_packed_unpacks_the_same(tmp_path):
+def test_what_is_packed_unpacks_the_same(tmp_path: Path):
     entries = cpio.with_folders(
-        [cpio.file("etc/odd", b"123", 0o640), cpio.link("bin/sh", "busybox"), cpio.file("bin/busybox", b"x" * 4097, 0o755)]
+        [
+            cpio.file("etc/odd", b"123", 0o640),
+            cpio.link("bin/sh", "busybox"),
+            cpio.file("bin/busybox", b"x" * 4097, 0o755),
+        ]
     )
     unpack(cpio.render(entries), tmp_path)
     assert (tmp_path / "etc/odd").read_bytes() == b"123"
@@ -36,7 +41,7 @@ def test_a_path_from_the_root_is_refused():
 
 
 @given(st.dictionaries(NAMES, st.binary(max_size=40), max_size=8))
-def test_every_record_starts_at_a_multiple_of_four(files):
+def test_every_record_starts_at_a_multiple_of_four(files: dict[str, bytes]):
     archive = cpio.render([cpio.file(name, body) for name, body in files.items()])
     assert len(archive) % 4 == 0
     at, found = 0, {}

@@ -30,7 +30,7 @@ def test_a_module_without_needs_needs_nothing():
 
 
 @pytest.mark.parametrize("junk", [b"", b"\x7fELF\x02\x01", b"#!/bin/sh\n", elf({b".text": b""})])
-def test_what_is_no_module_is_refused(junk):
+def test_what_is_no_module_is_refused(junk: bytes):
     with pytest.raises(InvalidArgumentError):
         modules.dependencies(junk)
 
@@ -41,8 +41,8 @@ def test_a_module_is_loaded_after_all_it_needs_and_once():
 
 
 @pytest.mark.parametrize("needs", [{"a": ["b"]}, {"a": ["b"], "b": ["a"]}])
-def test_a_missing_or_circular_need_is_named(needs):
-    with pytest.raises(InvalidArgumentError, match="'[ab]'"):
+def test_a_missing_or_circular_need_is_named(needs: dict[str, list[str]]):
+    with pytest.raises(InvalidArgumentError, match=r"'[ab]'"):
         modules.load_order(["a"], needs)
 
 

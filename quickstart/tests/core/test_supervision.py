@@ -12,15 +12,15 @@ GOLDEN = Path(__file__).parent.parent / "golden"
 
 
 class Told:
-    """A supervision one talks to in lines: `at MS what NAME`."""
+    """A supervision one talks to in lines: `MS what NAME`."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.core = Supervision(["a", "b"])
         self.pids = 100
 
     def say(self, line: str) -> str:
         at, what, *rest = line.split()
-        effects = self.core.step(self.event(what, rest), int(at))
+        effects = self.core.step(event_of(what, rest), int(at))
         said = []
         while effects:
             effect = effects.pop(0)
@@ -32,23 +32,7 @@ class Told:
         said += [f"next at {due}"] if due is not None else []
         return "\n".join(said) or "nothing"
 
-    def event(self, what, rest):
-        name = ProcessName(rest[0]) if rest else ProcessName("")
-        match what:
-            case "start":
-                return supervision.StartAsked(name)
-            case "stop":
-                return supervision.StopAsked(name, int(rest[1]))
-            case "kill":
-                return supervision.KillAsked(name)
-            case "ready":
-                return supervision.SaidReady(name)
-            case "exit":
-                return supervision.Exited(int(rest[0]), int(rest[1]))
-            case _:
-                return supervision.TimePassed()
-
-    def words(self, effect) -> str:
+    def words(self, effect: supervision.Effect) -> str:
         match effect:
             case supervision.Spawn(name):
                 return f"spawn {name}"
@@ -61,8 +45,19 @@ class Told:
                 return f"{name} is {process.phase} with pid {process.pid}"
 
 
+def event_of(what: str, rest: list[str]) -> supervision.Event:
+    if what == "time":
+        return supervision.TimePassed()
+    if what == "exit":
+        return supervision.Exited(int(rest[0]), int(rest[1]))
+    name = ProcessName(rest[0])
+    if what == "stop":
+        return supervision.StopAsked(name, int(rest[1]))
+    return {"start": supervision.StartAsked, "kill": supervision.KillAsked, "ready": supervision.SaidReady}[what](name)
+
+
 @pytest.mark.parametrize("name", ["restarts", "stopping", "orphans"])
-def test_conversation(name):
+def test_conversation(name: str):
     golden.check_conversation(GOLDEN / f"supervision_{name}.txt", Told().say)
 
 
@@ -81,25 +76,27 @@ def test_pauses_grow_and_end():
     assert pauses[-1] == supervision.PAUSE_MAX_MS
 
 
+NAME = st.just(ProcessName("a"))
 EVENTS = st.one_of(
-    st.builds(supervision.StartAsked, st.just(ProcessName("a"))),
-    st.builds(supervision.StopAsked, st.just(ProcessName("a")), st.integers(0, 500)),
-    st.builds(supervision.KillAsked, st.just(ProcessName("a"))),
-    st.builds(supervision.SaidReady, st.just(ProcessName("a"))),
+    st.builds(supervision.StartAsked, NAME),
+    st.builds(supervision.StopAsked, NAME, st.integers(0, 500)),
+    st.builds(supervision.KillAsked, NAME),
+    st.builds(supervision.SaidReady, NAME),
     st.builds(supervision.TimePassed),
-    st.just("its process ends"),
+    st.just(None),
 )
+"""None stands for the end of whatever process runs."""
 
 
 @given(st.lists(st.tuples(EVENTS, st.integers(0, 3000)), max_size=60))
-def test_at_most_one_process_runs_and_it_is_the_one_the_core_knows(events):
+def test_at_most_one_process_runs_and_it_is_the_one_the_core_knows(
+    events: list[tuple[supervision.Event | None, int]],
+):
     core, alive, now, pids = Supervision(["a"]), set(), 0, 0
     process = core.processes[ProcessName("a")]
     for event, passed in events:
         now += passed
-        if event == "its process ends":
-            event = supervision.Exited(alive.pop() if alive else -1, 1)
-        effects = core.step(event, now)
+        effects = core.step(event or supervision.Exited(alive.pop() if alive else -1, 1), now)
         while effects:
             effect = effects.pop(0)
             if isinstance(effect, supervision.Spawn):
@@ -107,5 +104,4 @@ def test_at_most_one_process_runs_and_it_is_the_one_the_core_knows(events):
                 alive.add(pids)
                 effects += core.step(supervision.Spawned(effect.name, pids), now)
         assert alive == ({process.pid} if process.pid else set())
-        assert len(alive) <= 1
         assert (process.phase in (Phase.STOPPED, Phase.PAUSED)) == (not alive)

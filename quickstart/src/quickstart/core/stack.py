@@ -16,7 +16,7 @@ class Program:
         arguments: Program and arguments.
         log: File its stdout and stderr are appended to.
         namespace: Network namespace it runs in; empty runs it in the person's own.
-        ready_socket: It is ready once this unix socket answers; empty if it prints a line whose first word is ``ready``.
+        ready_socket: It is ready once this unix socket answers; empty if it prints a line that begins with ``ready``.
         environment: Variables besides the supervisor's own.
         waits: Whether it is started only when asked for.
     """

@@ -41,10 +41,8 @@ class Terminal:
     def result(self, sentence: str, seconds: float, *, ok: bool) -> None:
         """Write how a step went."""
         mark = ("✓" if ok else "✗") if self._is_unicode else ("ok" if ok else "FAILED")
-        width = shutil.get_terminal_size((100, 24)).columns if self._is_live else 100
-        room = max(20, width - len(mark) - 14)
-        padded = sentence if len(sentence) > room else sentence.ljust(room)
-        self.line(f"  {self._styled(GREEN if ok else RED, mark)} {padded} {self._styled(DIM, f'{seconds:6.2f} s')}")
+        took = self._styled(DIM, f"{seconds:7.2f} s")
+        self.line(f"  {self._styled(GREEN if ok else RED, mark)} {took}  {sentence}")
 
     def begin(self, key: object, text: str) -> None:
         """Show that something is going on; told again under the same key, it replaces the text."""
