@@ -146,7 +146,7 @@ async def of_two_that_race_one_wins(store: Store) -> None:
 
 
 async def it_behaves_like_a_dictionary(store: Store) -> None:
-    random, model = Random(7), dict[bytes, tuple[bytes, int]]()
+    random, model = Random(7), dict[bytes, tuple[bytes, int]]()  # noqa: S311 - a test repeats itself
     for _ in range(150):
         keys = random.sample([b"a", b"b", b"c", b"d", b"e"], random.randint(1, 3))
         writes = {key: random.choice((None, random.randbytes(3))) for key in keys}

@@ -127,7 +127,7 @@ def test_a_token_speaks_louder_than_the_certificate_it_comes_over() -> None:
 
 @pytest.mark.parametrize("header", ["", "Basic dXNlcg==", "Bearer", "Bearer  "])
 def test_nobody_is_refused(header: str) -> None:
-    with pytest.raises(UnauthenticatedError, match="no bearer token|has no identity"):
+    with pytest.raises(UnauthenticatedError, match=r"no bearer token|has no identity"):
         Authenticator(authority(), CLOCK).admit(FakeCall(metadata={"authorization": header} if header else {}))
 
 

@@ -6,12 +6,13 @@ import asyncio
 import importlib.util
 import shutil
 import socket
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until
 
 from ultracloud.base.faults import Fault, NotFoundError, OutOfRangeError
 from ultracloud.servicekit import channels, pki
@@ -67,6 +68,18 @@ def connected(process: Process, channel: PeerChannel) -> PeerChannel:
 def connect(request: pytest.FixtureRequest) -> Connect:
     made: Connect = request.getfixturevalue(request.param)
     return made
+
+
+async def is_listed(kv: Coordination) -> bool:
+    try:
+        return bool(await services(kv, "demo"))
+    except Fault:
+        return False
+
+
+async def drained(watch: AsyncIterator[object]) -> None:
+    async for _ in watch:
+        pass
 
 
 def held(connect: Connect, scenario: Callable[[Coordination], Coroutine[Any, Any, None]]) -> None:
@@ -160,16 +173,16 @@ def test_a_lease_that_is_kept_lives(connect: Connect) -> None:
 def test_a_service_is_on_the_list_while_it_lives_and_comes_back_after_a_lost_lease(connect: Connect) -> None:
     async def scenario(kv: Coordination) -> None:
         run = asyncio.create_task(register(kv, "demo", "127.0.0.1:7", CLOCK, ttl_s=3))
-        while not (listed := await services(kv, "demo")):
-            await asyncio.sleep(0.02)
+        await until(lambda: is_listed(kv))
+        listed = await services(kv, "demo")
         assert list(listed.values()) == ["127.0.0.1:7"]
         (instance,) = listed
         pair = await kv.get(f"/ultracloud/services/demo/{instance}".encode())
         assert pair is not None
         await kv.revoke(pair.lease)
         assert await services(kv, "demo") == {}
-        while await services(kv, "demo") != listed:
-            await asyncio.sleep(0.05)
+        await until(lambda: is_listed(kv))
+        assert await services(kv, "demo") == listed
         run.cancel()
         await asyncio.gather(run, return_exceptions=True)
         assert await services(kv, "demo") == {}
@@ -187,10 +200,9 @@ def test_a_compacted_revision_is_out_of_range(connect: Connect) -> None:
         old = await kv.put(b"/t6/k", b"1")
         new = await kv.put(b"/t6/k", b"2")
         await KVClient(channel).compact(rpc_pb2.CompactionRequest(revision=new, physical=True))
-        with pytest.raises(OutOfRangeError, match="is compacted"):
-            async with aclosing(kv.watch(b"/t6/", old)) as watch, asyncio.timeout(10):
-                while True:
-                    await anext(watch)
+        async with aclosing(kv.watch(b"/t6/", old)) as watch, asyncio.timeout(10):
+            with pytest.raises(OutOfRangeError, match="is compacted"):
+                await drained(watch)
         await channel.close()
 
     asyncio.run(run())
@@ -202,24 +214,15 @@ def test_registration_outlives_the_server(tmp_path: Path) -> None:
     config = tmp_path / "chainfire.toml"
     config.write_text(f'state_dir = "state"\n[listen]\naddress = "127.0.0.1:{free_port()}"\n')
 
-    async def listed(kv: Coordination) -> dict[str, str]:
-        try:
-            return await services(kv, "demo")
-        except Fault:
-            return {}
-
     async def scenario() -> None:
         with serve("chainfire", config) as process:
             channel = channels.connect(process.addresses[0])
             kv = Coordination(channel)
             run = asyncio.create_task(register(kv, "demo", "127.0.0.1:7", CLOCK, ttl_s=2))
-            while not await listed(kv):
-                await asyncio.sleep(0.02)
+            await until(lambda: is_listed(kv))
             process.kill()
         with serve("chainfire", config):
-            async with asyncio.timeout(20):
-                while not await listed(kv):
-                    await asyncio.sleep(0.05)
+            await until(lambda: is_listed(kv))
             run.cancel()
             await asyncio.gather(run, return_exceptions=True)
             await channel.close()

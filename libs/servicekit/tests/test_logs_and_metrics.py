@@ -49,7 +49,7 @@ def test_a_fault_is_one_sentence_and_a_defect_has_its_traceback(tmp_path: Path) 
 
 
 def test_a_log_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(StartError, match="cannot write the log .*: No such file or directory; set log.file"):
+    with pytest.raises(StartError, match=r"cannot write the log .*: No such file or directory; set log.file"):
         logs.configure("demo", "info", tmp_path / "none" / "log")
 
 

@@ -156,7 +156,8 @@ class Resources:
                 f"a {kind.key} named '{new.name}' already exists in {context.place.shown}", reason="NAME_TAKEN"
             )
         message = _fresh(new, identifier, place, now_ms)
-        message = _with_metadata(await _hooked(kind.admit, message, context, message, None), message)
+        admitted = await _hooked(kind.admit, message, context, records.copy(message), None)
+        message = _with_metadata(admitted, message)
         writes: dict[bytes, bytes | None] = {name_key: identifier.encode()}
         comparisons = {name_key: 0}
         if memory_key:
@@ -224,7 +225,8 @@ class Resources:
         wanted = change(records.copy(old.message))
         labels = dict(check_labels(records.metadata_of(wanted).labels))
         wanted = _with_metadata(wanted, old.message)
-        wanted = _with_metadata(await _hooked(kind.admit, wanted, context, wanted, old.message), old.message)
+        before = records.copy(old.message)
+        wanted = _with_metadata(await _hooked(kind.admit, wanted, context, wanted, before), old.message)
         metadata = records.metadata_of(wanted)
         metadata.labels.clear()
         metadata.labels.update(labels)
@@ -253,7 +255,7 @@ class Resources:
         _check_etag(kind, old, etag)
         if old.metadata.HasField("deleted_at"):
             return old
-        await _hooked(kind.deletable, None, context, old.message)
+        await _hooked(kind.deletable, None, context, records.copy(old.message))
         message = records.copy(old.message)
         metadata = records.metadata_of(message)
         metadata.deleted_at.CopyFrom(records.timestamp(self.clock.now_ms()))
