@@ -14,7 +14,7 @@ from quickstart.core import cluster as clusters
 from quickstart.core.supervision import Phase
 from quickstart.errors import QuickstartError
 from quickstart.shell import http
-from quickstart.shell.cloud import Cloud, Resource
+from quickstart.shell.cloud import Cloud, Resource, Tenant
 from quickstart.shell.http import Poller
 from quickstart.shell.journal import Journal
 from quickstart.shell.stack import client as stacks
@@ -23,10 +23,12 @@ from quickstart.shell.steps.machine import BOOT_SECONDS, NAME, Machine
 from quickstart.shell.steps.network import Network
 from ultracloud.api.iam.v1.iam_pb2 import WhoAmIRequest
 from ultracloud.api.resource.v1.resource_pb2 import ListRequest
+from ultracloud.servicekit.coordination import Coordination
 
 RETURN_SECONDS = 20.0
 """A service is back in about a second; a loaded machine gets more."""
 STORES = ("chainfire", "flaredb")
+NOTE_KEY, NOTE_TTL_S = b"/quickstart/note", 600
 
 Inventory = Mapping[str, tuple[str, ...]]
 """What must survive: kind, project, name -> the parts of it that may not change."""
@@ -50,15 +52,32 @@ async def prove(scene: Scene) -> None:
     Raises:
         StepFailedError: Something did not come back, or came back changed.
     """
-    before = await inventory(scene.identity)
+    await _leave_note(scene.cloud)
+    before = await inventory(scene.cloud, scene.identity)
     for service in clusters.SERVICES:
         await _kill(scene, service, before)
     await _cut_power(scene, before)
 
 
-async def inventory(identity: Identity) -> Inventory:
+async def _leave_note(cloud: Cloud) -> None:
+    """Put a key under a lease into chainfire."""
+    chainfire = Coordination(cloud.channel("chainfire"))
+    lease = await chainfire.grant(NOTE_TTL_S)
+    await chainfire.put(NOTE_KEY, b"still here", lease)
+
+
+async def inventory(cloud: Cloud, identity: Identity) -> Inventory:
     """Read back all that was made, by the same token."""
-    tenant = identity.tenant
+    found = await _resources(identity.tenant)
+    known = await identity.tenant.iam.tokens.who_am_i(WhoAmIRequest())
+    found["token"] = (known.principal, known.organisation, known.project)
+    for pair in (await Coordination(cloud.channel("chainfire")).range(NOTE_KEY)).pairs:
+        found["key under a lease in chainfire"] = (str(pair),)
+    return found
+
+
+async def _resources(tenant: Tenant) -> dict[str, tuple[str, ...]]:
+    """Every resource of both projects."""
     found: dict[str, tuple[str, ...]] = {}
     for project in (PROJECT, OTHER_PROJECT):
         request = ListRequest(project=project, page_size=1000)
@@ -74,8 +93,6 @@ async def inventory(identity: Identity) -> Inventory:
             found[_key("image", image)] = (*_identity(image), str(image.spec), image.status.kernel_sha256)
         for vm in (await tenant.vms.list(request)).items:
             found[_key("vm", vm)] = (*_identity(vm), str(vm.spec), vm.status.host, str(list(vm.status.nics)))
-    known = await tenant.iam.tokens.who_am_i(WhoAmIRequest())
-    found["token"] = (known.principal, known.organisation, known.project)
     return found
 
 
@@ -110,7 +127,7 @@ async def _kill(scene: Scene, service: str, before: Inventory) -> None:
                 lambda statuses: statuses[service].starts > starts and statuses[service].phase is Phase.READY,
                 RETURN_SECONDS,
             )
-            _compare(before, await inventory(scene.identity), f"after {service} was killed")
+            _compare(before, await inventory(scene.cloud, scene.identity), f"after {service} was killed")
         finally:
             await poller.stop()
         if poller.lost:
@@ -141,8 +158,8 @@ async def _cut_power(scene: Scene, before: Inventory) -> None:
     async with scene.journal.step("everything back from disk", "starting chainfire and flaredb", "flaredb") as step:
         await scene.cloud.stack.start(STORES)
         await scene.cloud.stack.wait_until(_are_all_ready, RETURN_SECONDS)
-        _compare(before, await inventory(scene.identity), "after the power cut")
-        step.detail = f"chainfire and flaredb back; {len(before) - 1} resources and the token are as before"
+        _compare(before, await inventory(scene.cloud, scene.identity), "after the power cut")
+        step.detail = f"chainfire and flaredb back; {len(before)} things, from the token to the VMs, are as before"
 
 
 async def _launch_without_stores(scene: Scene) -> None:

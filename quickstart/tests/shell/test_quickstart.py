@@ -1,0 +1,140 @@
+"""The quickstart end to end, as a person runs it; slow, because it boots guests and kills everything."""
+
+import contextlib
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "quickstart"]
+WHOLE_SECONDS = 240
+STEPS = {
+    "preflight",
+    "services ready",
+    "token issued",
+    "refused without rights",
+    "network built",
+    "http answered",
+    "console",
+    "http refused without rule",
+    "http answered with rule",
+    "egress nat",
+    "tenants isolated",
+    "chainfire killed",
+    "flaredb killed",
+    "iam killed",
+    "prismnet killed",
+    "plasmavmc killed",
+    "guests back from local copies",
+    "everything back from disk",
+}
+
+
+def left_behind(state: Path) -> list[str]:
+    """Processes, mounts and networks that have to do with a state folder."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (folder / "cmdline").read_text().replace("\0", " ")
+            if str(state) in command and int(folder.name) != os.getpid():
+                found.append(command)
+    found += [
+        line for line in Path("/proc/mounts").read_text().splitlines() if str(state) in line.replace("\\040", " ")
+    ]
+    links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+    return found + [line for line in links.splitlines() if " uplink" in line or ": br-" in line]
+
+
+def wait_nothing_left(state: Path) -> None:
+    ends_at = time.monotonic() + 5
+    while left := left_behind(state):
+        assert time.monotonic() < ends_at, left
+        time.sleep(0.05)
+    assert {path.name for path in state.iterdir()} <= {"logs", "lock", "quickstart.json"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(WHOLE_SECONDS + 60)
+def test_a_cloud_is_proved_kept_used_and_removed(tmp_path: Path, is_root: None):
+    state = tmp_path / "a state with spaces"
+    run = [*COMMAND, "--state", str(state)]
+    told = subprocess.run(
+        [*run, "--keep", "--json"], capture_output=True, text=True, timeout=WHOLE_SECONDS, check=False
+    )
+    assert told.returncode == 0, told.stderr
+    report = json.loads(told.stdout)
+    assert report["ok"]
+    assert {step["name"] for step in report["steps"]} >= STEPS
+    assert report["memory_mb"]["total"] < 400
+    again = subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
+    assert (again.returncode, "--stop" in again.stderr) == (1, True)
+    assert "typed-by-a-person" in type_on_console([*run, "console", "web"], "echo typed-by-a-$(echo person)\n")
+    stopped = subprocess.run([*run, "--stop"], capture_output=True, text=True, timeout=60, check=False)
+    assert stopped.returncode == 0, stopped.stderr
+    wait_nothing_left(state)
+
+
+def type_on_console(command: list[str], keys: str) -> str:
+    """What a console shows after these keys, up to Ctrl-]."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as process:
+        os.close(theirs)
+        shown = read_for(ours, "http: port 80", 20)
+        os.write(ours, f"\n{keys}".encode())
+        shown += read_for(ours, "typed-by-a-person", 20)
+        os.write(ours, b"\x1d")
+        assert process.wait(20) == 0
+    os.close(ours)
+    return shown
+
+
+def read_for(descriptor: int, wanted: str, seconds: float) -> str:
+    """What can be read until `wanted` has been seen."""
+    shown, ends_at = "", time.monotonic() + seconds
+    while wanted not in shown and time.monotonic() < ends_at:
+        if select.select([descriptor], [], [], 0.1)[0]:
+            shown += os.read(descriptor, 65536).decode(errors="replace")
+    return shown
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(("number", "after"), [(signal.SIGINT, "services ready"), (signal.SIGTERM, "network built")])
+def test_an_interrupted_run_leaves_nothing(tmp_path: Path, is_root: None, number: signal.Signals, after: str):
+    state = tmp_path / "state"
+    with subprocess.Popen([*COMMAND, "--state", str(state)], stdout=subprocess.PIPE, text=True) as process:
+        wait_for_line(process, after)
+        process.send_signal(number)
+        process.stdout.read()
+        assert process.wait(30) == 128 + number
+    wait_nothing_left(state)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_run_after_a_killed_one_removes_what_it_left(tmp_path: Path, is_root: None):
+    state = tmp_path / "state"
+    with subprocess.Popen([*COMMAND, "--state", str(state)], stdout=subprocess.PIPE, text=True) as process:
+        wait_for_line(process, "services ready")
+        process.kill()
+    with subprocess.Popen([*COMMAND, "--state", str(state)], stdout=subprocess.PIPE, text=True) as process:
+        assert "what a killed run had left is removed" in process.stdout.readline() + process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+    wait_nothing_left(state)
+
+
+def wait_for_line(process: subprocess.Popen[str], step: str) -> None:
+    """Read until the line of a step has been printed."""
+    sentences = {"services ready": "are ready, with mutual TLS", "network built": "deny-by-default"}
+    for line in process.stdout:
+        if sentences[step] in line:
+            return
+    raise AssertionError(f"the run ended before '{step}'")
