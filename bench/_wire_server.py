@@ -33,7 +33,7 @@ async def main() -> None:
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {arguments.core})
     if arguments.kind == "grpc.aio":
-        peer, port = await serve_grpcio(arguments.tls)
+        _peer, port = await serve_grpcio(arguments.tls)
     else:
         tls = TlsFiles(arguments.tls / "server.crt", arguments.tls / "server.key") if arguments.tls else None
         server = Server([service(ECHO, KINDS[arguments.kind]())], ServerOptions(tls=tls))
@@ -58,7 +58,7 @@ async def serve_grpcio(tls: Path | None) -> tuple[grpc.aio.Server, int]:
 
 
 def generic_handler(descriptor: ServiceDescriptor) -> grpc.GenericRpcHandler:
-    """grpcio's view of Echo, written as its documentation does: coroutines, generated messages."""
+    """Echo as grpcio has it, written as its documentation does: coroutines, generated messages."""
 
     async def say(request: EchoRequest, _context: object) -> EchoResponse:
         return EchoResponse(payload=request.payload)
