@@ -61,7 +61,9 @@ class HostCopy(Generic[IntentT]):
             return None
         head = len(MAGIC) + _CHECKSUM_BYTES
         body = raw[head:]
-        if raw[: len(MAGIC)] == MAGIC and int.from_bytes(raw[len(MAGIC) : head], "big") == zlib.crc32(body):
+        # Nothing has the checksum 0, so a file cut off behind its beginning would pass.
+        is_whole = body and raw.startswith(MAGIC) and int.from_bytes(raw[len(MAGIC) : head], "big") == zlib.crc32(body)
+        if is_whole:
             try:
                 self.current = self._message.FromString(body)
             except DecodeError:
