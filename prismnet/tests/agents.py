@@ -10,21 +10,13 @@ from pathlib import Path
 
 from prismnet.agent.config import AgentConfig
 from prismnet.agent.shell.agent import Agent
-from prismnet.core.ids import tap_name, veth_name
-from prismnet.core.intent import Attachment, Direction, HostIntent, Port, Protocol, Rule
+from prismnet.core.intent import HostIntent
+from prismnet.shell.intents import render_intent
 from ultracloud.api.prismnet.v1 import prismnet_pb2 as pb
 from ultracloud.api.prismnet.v1.prismnet_rpc import HostsClient
 from ultracloud.servicekit.clock import SystemClock
 
 WAIT_S = 5.0
-_PROTOCOLS = {
-    Protocol.ANY: pb.Rule.PROTOCOL_UNSPECIFIED,
-    Protocol.TCP: pb.Rule.TCP,
-    Protocol.UDP: pb.Rule.UDP,
-    Protocol.ICMP: pb.Rule.ICMP,
-}
-
-
 class QueueOfIntents(HostsClient):
     """A server's side of Hosts: intents out, reports in."""
 
@@ -35,8 +27,13 @@ class QueueOfIntents(HostsClient):
 
     async def send(self, intent: HostIntent) -> None:
         async with self.changed:
-            self.newest = to_wire(intent)
+            self.newest = render_intent(intent)
             self.changed.notify_all()
+
+    async def apply(self, intent: HostIntent) -> pb.ReportHostRequest:
+        """Send an intent and wait until the agent says what came of it."""
+        await self.send(intent)
+        return await self.wait_report(intent.generation)
 
     async def watch_host(
         self,
@@ -101,55 +98,3 @@ async def inside(namespace: str, *command: str, timeout_s: float = WAIT_S) -> tu
         return 124, ""
     assert process.returncode is not None
     return process.returncode, output.decode(errors="replace")
-
-
-def to_wire(intent: HostIntent) -> pb.HostIntent:
-    """An intent as the server would send it."""
-    vpcs = [
-        pb.HostVpc(
-            id=vpc.id,
-            cidr=str(vpc.cidr),
-            vni=vpc.vni,
-            egress_nat=vpc.egress_nat,
-            subnets=[
-                pb.HostSubnet(
-                    id=subnet.id,
-                    cidr=str(subnet.cidr),
-                    gateway=str(subnet.gateway),
-                    dns_servers=[str(server) for server in subnet.dns_servers],
-                )
-                for subnet in vpc.subnets
-            ],
-            ports=[_port(port) for port in vpc.ports],
-        )
-        for vpc in intent.vpcs
-    ]
-    return pb.HostIntent(host=intent.host, generation=intent.generation, vpcs=vpcs)
-
-
-def _port(port: Port) -> pb.HostPort:
-    is_tap = port.attachment is Attachment.TAP
-    return pb.HostPort(
-        id=port.id,
-        name=port.name,
-        project=port.project,
-        subnet=port.subnet,
-        address=str(port.address),
-        mac=port.mac,
-        attachment=pb.PortSpec.TAP if is_tap else pb.PortSpec.NETNS,
-        device=port.device,
-        device_name=tap_name(port.id) if is_tap else veth_name(port.id),
-        hostname=port.hostname,
-        rules=[_rule(rule) for rule in port.rules],
-        generation=port.generation,
-    )
-
-
-def _rule(rule: Rule) -> pb.HostRule:
-    return pb.HostRule(
-        direction=pb.Rule.INGRESS if rule.direction is Direction.INGRESS else pb.Rule.EGRESS,
-        protocol=_PROTOCOLS[rule.protocol],
-        port_min=rule.port_min,
-        port_max=rule.port_max,
-        remote_cidrs=[str(remote) for remote in rule.remotes],
-    )

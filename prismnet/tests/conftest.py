@@ -13,7 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-CLONE_NEWNS, CLONE_NEWNET = 0x0002_0000, 0x4000_0000
+CLONE_FS, CLONE_NEWNS, CLONE_NEWNET = 0x0000_0200, 0x0002_0000, 0x4000_0000
 
 
 @pytest.fixture
@@ -32,6 +32,8 @@ def own_network() -> Iterator[None]:
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         yield
     finally:
+        # Threads that this one started share its root and folder, which a change of mount namespace forbids.
+        assert libc.unshare(CLONE_FS) == 0, os.strerror(ctypes.get_errno())
         for home in homes:
             assert libc.setns(home, 0) == 0, os.strerror(ctypes.get_errno())
             os.close(home)

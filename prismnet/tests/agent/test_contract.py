@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +15,7 @@ from prismnet.agent.core.actions import Action
 from prismnet.agent.core.planner import plan
 from prismnet.agent.core.state import HOST, LinkName, Owner, State
 from prismnet.agent.shell.kernel import Kernel
+from prismnet.core.intent import Attachment
 from prismnet.testing import FakeKernel
 
 
@@ -28,8 +31,6 @@ def kernel(request: pytest.FixtureRequest) -> Iterator[AnyKernel]:
         yield FakeKernel(foreign=frozenset({LinkName("lo"), LinkName("eth9")}))
         return
     request.getfixturevalue("own_network")
-    import subprocess
-
     subprocess.run(["ip", "link", "add", "eth9", "type", "bridge"], check=True)
     real = Kernel.here(Path("/run/netns"), LinkName("eth9"))
     yield real
@@ -67,3 +68,22 @@ def test_new_rules_touch_nothing_but_the_ruleset(kernel: AnyKernel) -> None:
     second = with_rules(first, first.vpcs[0].ports[2].id, HTTP_FROM_ANYONE)
     steps = plan(second, SETTINGS, kernel.observe())
     assert [type(step).__name__ for step in steps] == ["LoadRuleset"]
+
+
+@pytest.mark.parametrize("tenths", range(1, 10, 2))
+def test_a_plan_that_was_cut_short_is_made_good(kernel: AnyKernel, tenths: int) -> None:
+    wanted = two_tenants()
+    steps = plan(wanted, SETTINGS, kernel.observe())
+    kernel.apply(steps[: len(steps) * tenths // 10])
+    assert kernel.apply(plan(wanted, SETTINGS, kernel.observe())) == {}
+    assert plan(wanted, SETTINGS, kernel.observe()) == ()
+
+
+def test_ports_come_and_go_and_change_their_attachment(kernel: AnyKernel) -> None:
+    first = two_tenants()
+    web, client, *_ = first.vpcs[0].ports
+    ports = (replace(web, attachment=Attachment.NETNS), replace(client, attachment=Attachment.TAP))
+    second = replace(first, generation=2, vpcs=(replace(first.vpcs[0], ports=ports),))
+    for wanted in (first, second, first):
+        assert kernel.apply(plan(wanted, SETTINGS, kernel.observe())) == {}
+        assert plan(wanted, SETTINGS, kernel.observe()) == ()

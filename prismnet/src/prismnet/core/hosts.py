@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 
 from prismnet.core.groups import GroupRule
-from prismnet.core.ids import GroupId, SubnetId, VpcId
+from prismnet.core.ids import GroupId, VpcId
 from prismnet.core.intent import HostIntent, Port, Rule, Subnet, Vpc
 
 ANYBODY = (IPv4Network("0.0.0.0/0"),)
@@ -67,11 +67,6 @@ def plan_host(host: str, generation: int, records: Records) -> HostIntent:
         if ports:
             vpcs.append(_vpc(vpc, records, ports, members))
     return HostIntent(host, generation, tuple(vpcs))
-
-
-def count_addresses(ports: Iterable[PortRecord], subnet: SubnetId) -> int:
-    """How many addresses of a subnet are in use."""
-    return sum(one.port.subnet == subnet for one in ports)
 
 
 _Members = Mapping[tuple[VpcId, GroupId], tuple[IPv4Address, ...]]

@@ -108,7 +108,7 @@ class LoadRuleset:
 
 @dataclass(frozen=True, slots=True)
 class ForgetConnections:
-    """End the tracked connections of an address that nobody has any more."""
+    """End the tracked connections of an address whose port has gone."""
 
     owner: Owner
     namespace: NamespaceName

@@ -90,7 +90,7 @@ def desired_state(intent: HostIntent, settings: HostSettings) -> State:
         owner=HOST_OWNER,
         links=_by_name(links),
         addresses=frozenset(addresses),
-        tracked=frozenset(Tracked(vpc.vni, port.address, Owner(vpc.id)) for vpc in intent.vpcs for port in vpc.ports),
+        tracked=frozenset(Tracked(vpc.vni, port.address, Owner(port.id)) for vpc in intent.vpcs for port in vpc.ports),
         # Replies come in there; per link, because the host's other interfaces are none of our business.
         sysctls={f"net.ipv4.conf.{settings.uplink}.forwarding": "1"} if settings.uplink and intent.vpcs else {},
         ruleset=host_ruleset(intent.vpcs, settings.uplink, settings.transit, settings.mtu) if intent.vpcs else None,

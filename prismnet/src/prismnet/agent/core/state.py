@@ -112,6 +112,7 @@ class Tracked:
 
     Attributes:
         zone: The VPC's number.
+        owner: The port: when another gets the address, the connections are still this one's.
     """
 
     zone: int

@@ -76,6 +76,11 @@ class Agent:
         if copied is not None:
             await self._converge(copied, look=True)
 
+    @property
+    def steps_done(self) -> int:
+        """How many actions the last intent took; 0 when all of it stood already."""
+        return self._last[0].steps if self._last else 0
+
     async def run(self) -> None:
         """Work until cancelled. What was built stays and works on."""
         self._running = asyncio.current_task()
