@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+from plasmavmc.shell.network import NicWish, PortMade, PortWish
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.api.rpc import Call
+from ultracloud.base.faults import NotFoundError, UnavailableError
 from ultracloud.servicekit.resources.hosts import HostFeed
 
 
@@ -26,12 +28,12 @@ class FakeHosts:
         """Publish an intent."""
         self.feed.offer(intent)
 
-    async def watch_host(self, request: pb.WatchHostRequest, call: Call, /) -> AsyncIterator[pb.HostIntent]:
+    async def watch_host(self, request: pb.WatchHostRequest, _call: Call, /) -> AsyncIterator[pb.HostIntent]:
         """See `Hosts.WatchHost`."""
         async for intent in self.feed.watch(request.host, request.known_generation):
             yield intent
 
-    def report_host(self, request: pb.ReportHostRequest, call: Call, /) -> pb.ReportHostResponse:
+    def report_host(self, request: pb.ReportHostRequest, _call: Call, /) -> pb.ReportHostResponse:
         """See `Hosts.ReportHost`."""
         self.reports.append(request)
         reported, self._reported = self._reported, asyncio.Event()
@@ -58,3 +60,53 @@ class FakeHosts:
             if self.reports and self.reports[-1].generation >= generation and self.latest(vm) is None:
                 return
             await reported.wait()
+
+
+class MemoryNetwork:
+    """A `Network` that keeps ports in memory: subnets and groups are those that were added.
+
+    Attributes:
+        ports: By project and name.
+        is_away: Whether it answers Unavailable to everything.
+    """
+
+    def __init__(self, *known: str) -> None:
+        """Make it; `known` are the names of subnets and groups, in every project."""
+        self.known = set(known)
+        self.ports: dict[tuple[str, str], PortMade] = {}
+        self.is_away = False
+
+    async def resolve(self, _project: str, nic: NicWish) -> NicWish:
+        """See `Network`."""
+        self._check()
+        for name in (nic.subnet, *nic.groups):
+            if name not in self.known and name.removeprefix("id-of-") not in self.known:
+                raise NotFoundError(f"no subnet or security group {name!a} in the project")
+        return NicWish(_id(nic.subnet), tuple(_id(group) for group in nic.groups), nic.address)
+
+    async def make_port(self, wish: PortWish) -> PortMade:
+        """See `Network`."""
+        self._check()
+        key = (wish.project, wish.name)
+        if key not in self.ports:
+            number = len(self.ports) + 2
+            address = wish.nic.address or f"10.0.0.{number}"
+            port_id = f"port-01jd{number:022d}"
+            self.ports[key] = PortMade(port_id, address, f"52:54:00:00:00:{number:02x}", f"tap{number}")
+        return self.ports[key]
+
+    async def remove_port(self, project: str, ref: str) -> None:
+        """See `Network`."""
+        self._check()
+        for key, port in tuple(self.ports.items()):
+            if key[0] == project and ref in (key[1], port.id):
+                del self.ports[key]
+
+    def _check(self) -> None:
+        if self.is_away:
+            raise UnavailableError("prismnet does not answer")
+
+
+def _id(name: str) -> str:
+    """The id of a subnet or group by name or id."""
+    return name if name.startswith("id-of-") else f"id-of-{name}"

@@ -118,7 +118,23 @@ def _initrd(tree: Path) -> bytes:
     if busybox is None:
         raise NoGuestError("no busybox on this machine")
     archive = Cpio()
-    for folder in ["bin", "dev", "etc", "etc/acpi", "etc/acpi/PWRF", "lib", "proc", "root", "run", "sys", "tmp", "var", "var/log", "var/run", "www"]:
+    for folder in [
+        "bin",
+        "dev",
+        "etc",
+        "etc/acpi",
+        "etc/acpi/PWRF",
+        "lib",
+        "proc",
+        "root",
+        "run",
+        "sys",
+        "tmp",
+        "var",
+        "var/log",
+        "var/run",
+        "www",
+    ]:
         archive.add(folder, stat.S_IFDIR | 0o755)
     archive.add("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
     archive.add("bin/busybox", stat.S_IFREG | 0o755, Path(busybox).read_bytes())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from plasmavmc.agent.core.desired import Power, Sha256, SourceFile, VmId
-from plasmavmc.agent.core.reasons import Reason
+from plasmavmc.core.reasons import Reason
 
 
 class ActionFailedError(Exception):

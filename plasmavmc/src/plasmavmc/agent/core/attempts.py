@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-from plasmavmc.agent.core.reasons import Reason
+from plasmavmc.core.reasons import Reason
 
 PAUSE_MS_FIRST = 1_000
 """The first retry comes soon: most first failures are a device or a daemon that is about to be there."""
@@ -52,8 +51,3 @@ def failed(before: Attempts | None, now_ms: int, reason: Reason, message: str) -
     is_new = before is None or now_ms - before.last_ms > CALM_MS + pause_ms(before.count)
     count = 1 if is_new or before is None else before.count + 1
     return Attempts(count, now_ms, reason, " ".join(message.split())[:MESSAGE_LENGTH_MAX])
-
-
-def without_paths(message: str) -> str:
-    """`message` with every absolute path replaced: what a VM's owner may read of an error of the host's."""
-    return re.sub(r"(?<![\w/])/[^\s'\",;:)]+", "(path)", message)

@@ -36,7 +36,7 @@ from plasmavmc.agent.core.actions import (
 from plasmavmc.agent.core.desired import DesiredVm, DiskBoot, Intent, Power, Sha256, SourceFile, VmId
 from plasmavmc.agent.core.observed import CachedFile, Domain, DomainState, Observed, OffReason
 from plasmavmc.agent.core.place import Place
-from plasmavmc.agent.core.reasons import Reason
+from plasmavmc.core.reasons import Reason
 from ultracloud.base.faults import InvalidArgumentError
 
 SHUTDOWN_GRACE_MS = 30_000

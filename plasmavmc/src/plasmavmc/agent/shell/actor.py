@@ -21,14 +21,14 @@ from plasmavmc.agent.core.actions import (
     Undefine,
     VmAction,
 )
-from plasmavmc.agent.core.attempts import without_paths
 from plasmavmc.agent.core.desired import Sha256, VmId
-from plasmavmc.agent.core.images import ImageSize, judge
 from plasmavmc.agent.core.place import Place
-from plasmavmc.agent.core.reasons import Reason
-from plasmavmc.agent.shell import qemu_img
 from plasmavmc.agent.shell.hypervisor import Hypervisor
 from plasmavmc.agent.shell.image_cache import ImageCache
+from plasmavmc.core.disk_images import ImageSize, judge
+from plasmavmc.core.reasons import Reason
+from plasmavmc.core.sentences import without_paths
+from plasmavmc.shell import qemu_img
 
 GIB = 1024**3
 PREVIOUS_LOG = "console.previous.log"

@@ -31,10 +31,10 @@ from plasmavmc.agent.core.desired import Intent, Sha256, VmId
 from plasmavmc.agent.core.observed import DomainState, Observed
 from plasmavmc.agent.core.place import Place
 from plasmavmc.agent.core.plan import plan
-from plasmavmc.agent.core.reasons import Reason
 from plasmavmc.agent.shell.actor import Actor
 from plasmavmc.agent.shell.hypervisor import Hypervisor, HypervisorAwayError
 from plasmavmc.agent.shell.image_cache import ImageCache
+from plasmavmc.core.reasons import Reason
 from ultracloud.base.ids import is_id
 from ultracloud.servicekit.clock import Clock
 

@@ -20,10 +20,10 @@ import libvirt
 
 from plasmavmc.agent.core import definition
 from plasmavmc.agent.core.actions import ActionFailedError
-from plasmavmc.agent.core.attempts import without_paths
 from plasmavmc.agent.core.desired import VmId
 from plasmavmc.agent.core.observed import Domain, DomainState, Marks, OffReason
-from plasmavmc.agent.core.reasons import Reason
+from plasmavmc.core.reasons import Reason
+from plasmavmc.core.sentences import without_paths
 from ultracloud.base.ids import is_id
 
 CALLS_AT_ONCE_MAX = 4

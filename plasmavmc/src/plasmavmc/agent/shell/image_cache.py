@@ -14,12 +14,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from plasmavmc.agent.core.actions import ActionFailedError, FetchFile
-from plasmavmc.agent.core.attempts import without_paths
 from plasmavmc.agent.core.desired import Sha256
-from plasmavmc.agent.core.images import ImageRefused, judge
 from plasmavmc.agent.core.observed import CachedFile
-from plasmavmc.agent.core.reasons import Reason
-from plasmavmc.agent.shell import qemu_img
+from plasmavmc.core.disk_images import ImageRefused, judge
+from plasmavmc.core.reasons import Reason
+from plasmavmc.core.sentences import without_paths
+from plasmavmc.shell import qemu_img
 
 CHUNK_BYTES = 4 * 1024**2
 """Read, hash and write at once; larger gains nothing."""

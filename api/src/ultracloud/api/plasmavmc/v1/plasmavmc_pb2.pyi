@@ -236,14 +236,16 @@ class Nic(_message.Message):
     def __init__(self, subnet: _Optional[str] = ..., security_groups: _Optional[_Iterable[str]] = ..., address: _Optional[str] = ...) -> None: ...
 
 class NicStatus(_message.Message):
-    __slots__ = ("port", "address", "mac")
+    __slots__ = ("port", "address", "mac", "device_name")
     PORT_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     MAC_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_NAME_FIELD_NUMBER: _ClassVar[int]
     port: str
     address: str
     mac: str
-    def __init__(self, port: _Optional[str] = ..., address: _Optional[str] = ..., mac: _Optional[str] = ...) -> None: ...
+    device_name: str
+    def __init__(self, port: _Optional[str] = ..., address: _Optional[str] = ..., mac: _Optional[str] = ..., device_name: _Optional[str] = ...) -> None: ...
 
 class PowerRequest(_message.Message):
     __slots__ = ("project", "ref", "etag", "force")

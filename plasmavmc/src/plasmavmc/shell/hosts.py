@@ -1,0 +1,137 @@
+"""The Hosts RPCs: intents to agents, reports from them, and hosts for operators to see.
+
+An agent speaks for its own host and for no other: its certificate says which. What it says of VMs that are not placed
+there is not heard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+from plasmavmc.core.status import from_report
+from plasmavmc.shell.kinds import Kinds
+from plasmavmc.shell.planner import intent_key
+from plasmavmc.shell.presence import Presence
+from plasmavmc.shell.records import condition_of, is_news, put_conditions
+from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
+from ultracloud.api.rpc import Call
+from ultracloud.base.faults import AlreadyExistsError, InvalidArgumentError
+from ultracloud.base.names import check_name
+from ultracloud.base.principals import spiffe_principal
+from ultracloud.servicekit import pki
+from ultracloud.servicekit.authn import require_agent
+from ultracloud.servicekit.resources import ROOT, Context, HostFeed, Key, KindServer, NewResource, Resources, World
+from ultracloud.servicekit.streams import closing
+
+SERVICE = "plasmavmc"
+REPORTED_MAX = 10_000
+"""VMs in one report: more than a host can have."""
+
+
+class HostServer(KindServer[pb.Host]):
+    """Serves Hosts."""
+
+    def __init__(
+        self,
+        resources: Resources,
+        kinds: Kinds,
+        world: World,
+        touch: Callable[[Key], None],
+        feed: HostFeed[pb.HostIntent],
+        presence: Presence,
+    ) -> None:
+        super().__init__(resources, kinds.host)
+        self._kinds = kinds
+        self._world = world
+        self._touch = touch
+        self._feed = feed
+        self._presence = presence
+
+    async def watch_host(self, request: pb.WatchHostRequest, call: Call) -> AsyncIterator[pb.HostIntent]:
+        """Send the host's intent, and every newer one.
+
+        Raises:
+            PermissionDeniedError: The caller is not that host's agent.
+        """
+        require_agent(call, SERVICE, request.host)
+        # A host that lost its last VM while we were away is in no record any more; it still must hear so.
+        self._touch(intent_key(request.host))
+        self._presence.opened(request.host)
+        try:
+            async with closing(self._feed.watch(request.host, request.known_generation)) as intents:
+                async for intent in intents:
+                    yield intent
+        finally:
+            self._presence.closed(request.host)
+
+    async def report_host(self, request: pb.ReportHostRequest, call: Call) -> pb.ReportHostResponse:
+        """Take in how a host and its VMs are.
+
+        Raises:
+            PermissionDeniedError: The caller is not that host's agent.
+            InvalidArgumentError: The host's name is none, or the report is larger than any host.
+        """
+        require_agent(call, SERVICE, request.host)
+        check_name(request.host, "host")
+        if len(request.vms) > REPORTED_MAX:
+            raise InvalidArgumentError(f"a report has at most {REPORTED_MAX} VMs")
+        await self._take_host(request)
+        self._presence.reported(request.host, request.generation, (report.id for report in request.vms))
+        for report in request.vms:
+            await self._take_vm(request, report)
+        for vm in self._world.all(self._kinds.vm):
+            if vm.status.host == request.host and vm.metadata.HasField("deleted_at"):
+                self._touch(Key(self._kinds.vm.key, vm.metadata.id))
+        return pb.ReportHostResponse()
+
+    async def _take_host(self, request: pb.ReportHostRequest) -> None:
+        """Make the host's record at its first report, and keep its capacity."""
+        known = next((one for one in self._world.all(self._kinds.host) if one.metadata.name == request.host), None)
+        if known is None:
+            known = await self._made(request.host)
+        if known.status.capacity == request.capacity and known.status.console_address == request.console_address:
+            return
+
+        def change(host: pb.Host) -> None:
+            host.status.capacity.CopyFrom(request.capacity)
+            host.status.console_address = request.console_address
+
+        await self.resources.change_status(self._kinds.host, known.metadata.id, change)
+        self._touch(Key(self._kinds.host.key, known.metadata.id))
+
+    async def _made(self, name: str) -> pb.Host:
+        """The record of a host that was not known."""
+        principal = spiffe_principal(pki.service_identity(SERVICE))
+        context = Context(self.resources, principal, ROOT, self.resources.clock)
+        try:
+            new = NewResource(self._kinds.host, name, pb.HostSpec(), {})
+            return (await self.resources.create(context, new)).message
+        except AlreadyExistsError:
+            found = await self.resources.find(self._kinds.host, ROOT.id, name)
+            if found is None:
+                raise
+            return found.message
+
+    async def _take_vm(self, request: pb.ReportHostRequest, report: pb.VmReport) -> None:
+        """Write what is new of one VM; a host repeats itself."""
+        vm = self._world.get(self._kinds.vm, report.id)
+        if vm is None or vm.status.host != request.host or vm.metadata.HasField("deleted_at"):
+            return
+        has_network = bool(vm.spec.nics) and len(vm.status.nics) == len(vm.spec.nics)
+        findings = from_report(
+            ready=report.ready, reason=report.reason, message=report.message, has_network=has_network
+        )
+        conditions = [condition_of(finding, report.generation) for finding in findings]
+        news = [one for one in conditions if is_news(vm.status.conditions, one)]
+        accelerator = request.capacity.accelerator
+        wanted = (report.power, report.reboot_count, accelerator)
+        if not news and wanted == (vm.status.power, vm.status.reboot_count, vm.status.accelerator):
+            return
+
+        def change(message: pb.Vm) -> None:
+            message.status.power = report.power
+            message.status.reboot_count = report.reboot_count
+            message.status.accelerator = accelerator
+            put_conditions(message, self.resources.clock.now_ms(), news)
+
+        await self.resources.change_status(self._kinds.vm, report.id, change)

@@ -1,0 +1,137 @@
+"""Between stored messages and the core's records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from plasmavmc.core.placement import HostName, Offer
+from plasmavmc.core.plan import VmId, VmRecord
+from plasmavmc.core.sizes import Size
+from plasmavmc.core.status import Finding
+from plasmavmc.core.vms import Power, PowerSpec
+from plasmavmc.shell.network import NicWish
+from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
+from ultracloud.api.resource.v1 import resource_pb2
+from ultracloud.servicekit.resources import Condition, Truth
+from ultracloud.servicekit.resources.conditions import merge
+
+POWERS = {pb.RUNNING: Power.RUNNING, pb.STOPPED: Power.STOPPED}
+MESSAGES = {Power.RUNNING: pb.RUNNING, Power.STOPPED: pb.STOPPED}
+
+
+def vm_record(vm: pb.Vm) -> VmRecord:
+    """A VM as the planner wants it."""
+    return VmRecord(
+        id=VmId(vm.metadata.id),
+        project=vm.metadata.project,
+        host=HostName(vm.status.host) if vm.status.host else None,
+        nic_count=len(vm.spec.nics),
+        ports=tuple(nic.port for nic in vm.status.nics),
+        is_deleted=vm.metadata.HasField("deleted_at"),
+    )
+
+
+def size_of(spec: pb.VmSpec | pb.FlavourSpec) -> Size:
+    """The sizes in a spec."""
+    return Size(spec.vcpus, spec.memory_mib, spec.disk_gib)
+
+
+def set_size(spec: pb.VmSpec, size: Size) -> None:
+    """Write sizes into a spec."""
+    spec.vcpus, spec.memory_mib, spec.disk_gib = size.vcpus, size.memory_mib, size.disk_gib
+
+
+def power_of(spec: pb.VmSpec) -> PowerSpec:
+    """The power in a spec; unspecified means running."""
+    return PowerSpec(POWERS.get(spec.power, Power.RUNNING), spec.reboot_count)
+
+
+def set_power(spec: pb.VmSpec, power: PowerSpec) -> None:
+    """Write the power into a spec."""
+    spec.power, spec.reboot_count = MESSAGES[power.power], power.reboot_count
+
+
+def nic_wish(nic: pb.Nic) -> NicWish:
+    """An interface as it was asked for."""
+    return NicWish(nic.subnet, tuple(nic.security_groups), nic.address)
+
+
+def offer_of(host: pb.Host, used: Iterable[Size]) -> Offer:
+    """A host as the scheduler wants it."""
+    taken = list(used)
+    capacity = host.status.capacity
+    return Offer(
+        host=HostName(host.metadata.name),
+        total=Size(capacity.vcpus, capacity.memory_mib, capacity.disk_gib),
+        used=Size(
+            sum(size.vcpus for size in taken),
+            sum(size.memory_mib for size in taken),
+            sum(size.disk_gib for size in taken),
+        ),
+        is_cordoned=host.spec.cordoned,
+        is_lost=is_disconnected(host),
+    )
+
+
+def host_claim(host: str, vm: str, size: Size) -> str:
+    """What a VM on a host holds: its share, readable without reading the VM."""
+    return f"host/{host}/vm/{vm}/{size.vcpus}/{size.memory_mib}/{size.disk_gib}"
+
+
+def used_by_host(claims: Mapping[str, str], without: str) -> dict[str, list[Size]]:
+    """What is reserved on each host, read from `host_claim`s; VM `without` not counted."""
+    used: dict[str, list[Size]] = {}
+    for claim, vm in claims.items():
+        _, host, _, _, vcpus, memory_mib, disk_gib = claim.split("/")
+        if vm != without:
+            used.setdefault(host, []).append(Size(int(vcpus), int(memory_mib), int(disk_gib)))
+    return used
+
+
+def condition_of(finding: Finding, generation: int) -> Condition:
+    """A finding as the kit writes it."""
+    truth = Truth.TRUE if finding.holds else Truth.FALSE
+    return Condition(finding.type, truth, finding.reason, finding.message, generation)
+
+
+def set_conditions(message: pb.Vm | pb.Image | pb.Host | pb.Flavour, now_ms: int, *findings: Finding) -> None:
+    """Put what was found at the message's generation into its status."""
+    put_conditions(message, now_ms, [condition_of(one, message.metadata.generation) for one in findings])
+
+
+def put_conditions(
+    message: pb.Vm | pb.Image | pb.Host | pb.Flavour, now_ms: int, conditions: Iterable[Condition]
+) -> None:
+    """Put conditions into a status that is about to be written."""
+    target = message.status.conditions
+    merged = merge(target, conditions, now_ms)
+    del target[:]
+    target.extend(merged)
+
+
+def condition(conditions: Iterable[resource_pb2.Condition], kind: str) -> resource_pb2.Condition | None:
+    """The condition of one type."""
+    return next((one for one in conditions if one.type == kind), None)
+
+
+def holds(conditions: Iterable[resource_pb2.Condition], kind: str) -> bool:
+    """Whether a condition is true."""
+    found = condition(conditions, kind)
+    return found is not None and found.status == resource_pb2.Condition.TRUE
+
+
+def is_disconnected(host: pb.Host) -> bool:
+    """Whether a host's agent has been away for too long; one that has only just reported is not."""
+    found = condition(host.status.conditions, "Ready")
+    return found is not None and found.status == resource_pb2.Condition.FALSE
+
+
+def is_news(conditions: Iterable[resource_pb2.Condition], new: Condition) -> bool:
+    """Whether a condition says anything that is not said already."""
+    old = condition(conditions, new.type)
+    return old is None or (old.status, old.reason, old.message, old.observed_generation) != (
+        new.status.value,
+        new.reason,
+        new.message,
+        new.observed_generation,
+    )
