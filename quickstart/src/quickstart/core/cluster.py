@@ -98,6 +98,7 @@ def configurations(cluster: Cluster) -> Mapping[str, Table]:
         "root_key_file": str(cluster.layout.process_state("iam") / "root.key"),
         "create_root_key": True,
     }
+    made["plasmavmc"] = {**made["plasmavmc"], "image_dirs": [str(cluster.layout.guest), str(cluster.layout.images)]}
     made["prismnet-agent"] = {
         **_agent(cluster, "prismnet"),
         "uplink": UPLINK,

@@ -64,6 +64,11 @@ class Layout:
         return self.cache / "guest"
 
     @property
+    def images(self) -> Path:
+        """Where a person puts images of their own for a kept cloud."""
+        return self.state / "images"
+
+    @property
     def capabilities(self) -> Path:
         """What libvirt found out about QEMU, which takes most of a second."""
         return self.cache / "libvirt"

@@ -16,6 +16,8 @@ from quickstart.shell.netns import Namespace
 
 PORT = 80
 ANSWER_BYTES_MAX = 64 * 1024
+UNKNOWN = "none"
+"""What the guest's page shows for what it was not told."""
 ATTEMPT_EVERY_S = 0.05
 ATTEMPT_S = 1.0
 """A lost SYN is sent again after a second; a fresh attempt is quicker than that."""
@@ -35,6 +37,10 @@ class Page:
             if colon and key == name:
                 return value.strip()
         return ""
+
+    def has(self, name: str) -> bool:
+        """Whether the guest knows this fact by now."""
+        return self.field(name) not in ("", UNKNOWN)
 
 
 async def get(namespace: Namespace, address: str, path: str = "/", timeout_s: float = ATTEMPT_S) -> Page | None:

@@ -158,6 +158,7 @@ def make_cluster(layout: Layout, ports: list[int], accelerator: str, python: Pat
         path = layout.libvirt / "etc" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+    layout.images.mkdir()
     layout.cache.mkdir(parents=True, exist_ok=True)
     _issue_certificates(made)
     return made

@@ -73,9 +73,9 @@ class Terminal:
             now = time.monotonic()
             if self._is_live:
                 self._write(_CLEAR_LINE + self._progress(frame, now))
-            elif self._doing and now - reminded_at >= REMINDER_S:
+            elif now - reminded_at >= REMINDER_S and (text := self._progress_text(now)):
                 reminded_at = now
-                self._write("  ... " + self._progress_text(now) + "\n")
+                self._write(f"  ... {text}\n")
 
     def _progress(self, frame: int, now: float) -> str:
         """The line of progress; empty while nothing has taken long."""

@@ -27,6 +27,7 @@ def how_to_use(options: Options) -> str:
         ("token", f"{layout.token} (header: authorization: Bearer ...)"),
         *((f"{service} API", f"{cluster.endpoint(service)} (gRPC with mutual TLS)") for service in clusters.SERVICES),
         ("certificates", f"{layout.pki}: operator-{clusters.OPERATOR}.crt, its .key, and ca.crt"),
+        ("images", f"{layout.images}: files there can be registered as file:// URLs"),
         ("vm console", f"{command} console {NAME}"),
         ("stop it", f"{command} --stop"),
     ]

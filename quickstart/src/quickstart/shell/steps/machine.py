@@ -149,7 +149,10 @@ async def _create_and_wait(identity: Identity, network: Network) -> Machine:
     await http.wait_answered(
         network.probe, address, "/marker.txt", BOOT_SECONDS, lambda page: page.text.strip() == marker
     )
-    return Machine(vm.metadata.id, address, Page(answered.text, seconds))
+    # The fingerprint is worked out after HTTP begins to answer.
+    told = await http.wait_answered(network.probe, address, "/", BOOT_SECONDS, lambda page: page.has("ssh-key"))
+    assert told.field("boot-id") == answered.field("boot-id")
+    return Machine(vm.metadata.id, address, Page(told.text, seconds))
 
 
 def _has_address(vm: Vm) -> bool:
