@@ -5,6 +5,8 @@ Source: RFC 7515 (JWS compact serialisation), RFC 8037 (EdDSA).
 
 from __future__ import annotations
 
+import logging
+
 import jwt
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -22,6 +24,8 @@ from ultracloud.servicekit import deadlines
 from ultracloud.servicekit.authn import principal_of
 from ultracloud.servicekit.clock import Clock, new_id
 from ultracloud.servicekit.policy import authorise, resolve_project
+
+_audit = logging.getLogger("audit")
 
 
 class TokensServer:
@@ -44,6 +48,9 @@ class TokensServer:
             wanted = Wanted(account, request.ttl_s, self._clock.now_ms() // 1000, new_id(self._clock, "token"))
             claims = issue(self._source.snapshot.policy, caller, wanted)
             token = jwt.encode(dict(render_claims(claims)), private, algorithm=ALGORITHM, headers={"kid": kid})
+            place = place_of(policy, account)
+            extra = {"principal": caller.id, "permission": PERMISSION, "resource": place, "token": claims.token_id}
+            _audit.info("issue a token of %s", place, extra=extra)
             return pb.IssueTokenResponse(token=token, expires_at=Timestamp(seconds=claims.expires_at_s))
 
     def who_am_i(self, _request: pb.WhoAmIRequest, call: Call) -> pb.WhoAmIResponse:
