@@ -53,23 +53,25 @@ class StoreSpeaker:
         """Apply a command as the log would bring it."""
         return self.machine.apply(self.machine.applied_index + 1, entry.decode(entry.encode(command)))
 
-    def _do(self, words: list[str]) -> str:
+    def _do(self, words: list[str]) -> str:  # noqa: PLR0911 - one return a verb
         verb, *rest = words
         match verb:
             case "get":
-                return shown(self.machine.range(_range(rest)))
+                return shown(self.machine.range(parse_query(rest)))
             case "sweep":
                 steps = sum(1 for _ in self.machine.store.sweep())
                 return f"{steps} steps, {self.machine.store.stored_bytes} bytes stored"
             case "leases":
                 return "\n".join(
-                    f"lease {lease.lease}: {lease.ttl_s} s, {lease.remaining_s} s at checkpoint, keys {sorted(lease.keys)}"
+                    f"lease {lease.lease}: {lease.ttl_s} s, keys {sorted(lease.keys)}"
                     for lease in self.machine.leases.all()
                 )
             case "txn":
                 command = parse_txn(rest)
                 checks.check_txn(command)
                 return shown(self.apply(command))
+            case "checkpoints":
+                return f"{ {lease.lease: lease.remaining_s for lease in self.machine.leases.all()} }"
             case "bytes":
                 return f"{self.machine.store.stored_bytes} stored, {self.machine.store.live_bytes} live"
             case _:
@@ -132,7 +134,7 @@ def _operation(words: list[str]) -> Operation:
     if verb == "[":
         return parse_txn(rest[:-1])
     if verb == "get":
-        return _range(rest)
+        return parse_query(rest)
     plain, options = _split(rest[1:])
     key = rest[0].encode()
     if verb == "put":
@@ -148,7 +150,8 @@ def _operation(words: list[str]) -> Operation:
     return DeleteRange(key, _end(key, plain, options), prev_kv="prev" in options)
 
 
-def _range(words: list[str]) -> Range:
+def parse_query(words: list[str]) -> Range:
+    """A range from its words."""
     key = words[0].encode()
     plain, options = _split(words[1:])
     return Range(
@@ -199,7 +202,8 @@ def shown(result: Result, indent: str = "") -> str:
         case LeaseGranted():
             lines[0] += f", lease {result.lease} for {result.ttl_s} s"
         case AlarmsResult():
-            lines[0] += ", " + (", ".join(f"{alarm.name} of {member}" for member, alarm in result.alarms) or "no alarm")
+            # etcd's answers about alarms say no revision.
+            lines = [", ".join(f"{alarm.name} of {member}" for member, alarm in result.alarms) or "no alarm"]
     return "\n".join(indent + line for line in "\n".join(lines).splitlines())
 
 

@@ -9,8 +9,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from chainfire.core.commands import Compact, DeleteRange, LeaseGrant, LeaseRevoke, Put, Range, Txn
 from chainfire.core.keyvalue import NO_LEASE, KeyValue, LeaseId, covers
-from chainfire.core.snapshot import Restore, SnapshotHead, SnapshotLeases, SnapshotRecords, frames_of, head_of
-from chainfire.core.snapshot import SNAPSHOT_MAGIC, FRAME_HEAD_BYTES, parse_body, parse_frame_head
+from chainfire.core.snapshot import (
+    FRAME_HEAD_BYTES,
+    SNAPSHOT_MAGIC,
+    Restore,
+    frames_of,
+    head_of,
+    parse_body,
+    parse_frame_head,
+)
 
 KEYS = st.sampled_from([b"a", b"ab", b"b", b"ba", b"c"])
 ENDS = st.sampled_from([b"", b"\x00", b"b", b"c"])

@@ -91,8 +91,12 @@ def test_single_answers(put: PutResult, found: RangeResult, deleted: DeleteResul
     assert render.delete_response(RENDERED, deleted) == pb_delete(HEADER, deleted).SerializeToString()
 
 
-@given(st.lists(st.builds(Change, RECORDS, st.none() | RECORDS), max_size=4), INT64, st.booleans())
-def test_watched_changes(changes: list[Change], watch_id: int, fragment: bool) -> None:
+@given(
+    changes=st.lists(st.builds(Change, RECORDS, st.none() | RECORDS), max_size=4),
+    watch_id=INT64,
+    fragment=st.booleans(),
+)
+def test_watched_changes(changes: list[Change], *, watch_id: int, fragment: bool) -> None:
     events = [
         kv_pb2.Event(
             type=kv_pb2.Event.PUT if change.record.version else kv_pb2.Event.DELETE,
@@ -106,8 +110,8 @@ def test_watched_changes(changes: list[Change], watch_id: int, fragment: bool) -
     assert rendered == expected.SerializeToString()
 
 
-@given(INT64, st.text(max_size=9), st.booleans(), st.integers(0, 1 << 40))
-def test_watch_control(watch_id: int, reason: str, refused: bool, compacted: int) -> None:
+@given(watch_id=INT64, reason=st.text(max_size=9), refused=st.booleans(), compacted=st.integers(0, 1 << 40))
+def test_watch_control(watch_id: int, reason: str, compacted: int, *, refused: bool) -> None:
     canceled = rpc_pb2.WatchResponse(
         header=HEADER,
         watch_id=watch_id,

@@ -145,7 +145,7 @@ def change(revision: int, size: int) -> Change:
 
 
 @pytest.mark.parametrize("fragment", [True, False])
-def test_a_large_answer_is_sent_in_parts_that_split_a_revision_only_as_fragments(fragment: bool) -> None:
+def test_a_large_answer_is_sent_in_parts_that_split_a_revision_only_as_fragments(*, fragment: bool) -> None:
     changes = [change(2, 4), change(3, 4), change(3, 4), change(3, 4), change(4, 4)]
     answer = Changes(4, 0, fragment, changes)
     made = list(parts(answer, lambda c: len(c.record.value), 8))

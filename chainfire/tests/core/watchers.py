@@ -16,7 +16,7 @@ class WatchSpeaker:
         self.hub = WatchHub(self.store.machine.store)
         self.streams: dict[str, WatchStream] = {}
 
-    def say(self, words: list[str]) -> str:
+    def say(self, words: list[str]) -> str:  # noqa: PLR0911 - one return a verb
         """Do one line."""
         match words:
             case ["batch", *rest]:

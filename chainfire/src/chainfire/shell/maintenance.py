@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from asyncio import Future
 from collections.abc import AsyncGenerator, Callable
 from zlib import crc32
@@ -20,6 +21,9 @@ from ultracloud.base.faults import UnimplementedError
 
 ETCD_VERSION = "3.5.16"
 """The version of etcd whose API this is; clients choose by it what they may ask."""
+
+SNAPSHOT_PAGE_BYTES = 512
+"""etcdctl knows a snapshot with its checksum by its size: so many bytes times something, and 32."""
 
 Header = Callable[[int], rpc_pb2.ResponseHeader]
 
@@ -91,17 +95,19 @@ class MaintenanceService:
     async def snapshot(
         self, _request: rpc_pb2.SnapshotRequest, _call: Call, /
     ) -> AsyncGenerator[rpc_pb2.SnapshotResponse, None]:
-        """Stream the state in chainfire's own format."""
+        """Stream the state in chainfire's own format, ended as etcdctl wants it: whole pages, then their SHA-256."""
         node = self._node
         async with node.walking:
             head = head_of(node.machine, node.term, node.cluster_id, node.member_id)
             header = self._header(head.revision)
-            waiting = b""
+            checksum, size = hashlib.sha256(), 0
             for frame in frames_of(node.machine, head):
-                if waiting:
-                    yield rpc_pb2.SnapshotResponse(header=header, remaining_bytes=len(frame), blob=waiting)
-                waiting = frame
-            yield rpc_pb2.SnapshotResponse(header=header, blob=waiting, version=ETCD_VERSION)
+                checksum.update(frame)
+                size += len(frame)
+                yield rpc_pb2.SnapshotResponse(header=header, remaining_bytes=SNAPSHOT_PAGE_BYTES, blob=frame)
+            padding = bytes(-size % SNAPSHOT_PAGE_BYTES)
+            checksum.update(padding)
+            yield rpc_pb2.SnapshotResponse(header=header, blob=padding + checksum.digest(), version=ETCD_VERSION)
 
     def move_leader(self, _request: rpc_pb2.MoveLeaderRequest, _call: Call, /) -> rpc_pb2.MoveLeaderResponse:
         """There is nobody else to lead."""

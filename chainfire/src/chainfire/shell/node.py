@@ -92,11 +92,13 @@ class Node:
         )
         self._wakes: dict[WatchStream, asyncio.Event] = {}
         self._revoking: set[LeaseId] = set()
+        self._raising: set[Alarm] = set()
         # Sweeping, snapshots and hashes walk the history, and only one may at a time.
         self.walking = asyncio.Lock()
         self._swept_revision = self.machine.store.compact_revision
         self._snapshot_bytes = state.snapshot_bytes
-        self._logged_at_snapshot = 0
+        # What was replayed counts, or a node that restarts often would never get to its next snapshot.
+        self._logged_at_snapshot = -state.replayed_bytes
         self._progress_ms = now_ms()
         self.expiry.lead(self.machine.leases.all(), now_ms())
 
@@ -136,10 +138,12 @@ class Node:
         return self.committer.propose(command, answer)
 
     def raise_alarm(self, alarm: Alarm) -> None:
-        """Raise an alarm of this member, unless it is raised."""
-        if (self.member_id, alarm) not in self.machine.alarms:
+        """Raise an alarm of this member, unless it is raised or about to be."""
+        if (self.member_id, alarm) not in self.machine.alarms and alarm not in self._raising:
             _log.warning("alarm %s is raised; free space, then disarm it", alarm.name)
-            self._propose_quietly(AlarmSet(AlarmAction.ACTIVATE, self.member_id, alarm))
+            self._raising.add(alarm)
+            command = AlarmSet(AlarmAction.ACTIVATE, self.member_id, alarm)
+            self._propose_quietly(command, partial(self._raising.discard, alarm))
 
     def troubles(self) -> list[str]:
         """Why writes are refused now, one sentence each."""
@@ -170,15 +174,14 @@ class Node:
             self._report_progress(now)
             self._compact_history()
             if not self._log.has_room:
-                self.raise_alarm(Alarm.NOSPACE)
                 self._thread.submit(self._make_spare)
 
     async def run_housekeeping(self) -> None:
         """Free what was compacted and keep the log short, until cancelled."""
         while True:
-            await asyncio.sleep(TICK_S)
             await self._sweep()
             await self._snapshot_if_due()
+            await asyncio.sleep(TICK_S)
 
     async def stop(self) -> None:
         """Take no more commands, answer those that were taken, and close the log."""
@@ -202,6 +205,9 @@ class Node:
         """Give what a batch changed to the watches."""
         for stream in self.hub.publish(self.machine.store.take_changes()):
             self._wakes[stream].set()
+        if not self._log.has_room:
+            # There is one segment left. It is for what frees space.
+            self.raise_alarm(Alarm.NOSPACE)
 
     def _expire_leases(self, now: int) -> None:
         for lease in self.expiry.expired(now):

@@ -25,7 +25,13 @@ ID_BYTES = 8
 
 @dataclass(slots=True)
 class Recovered:
-    """A state that is ready to serve."""
+    """A state that is ready to serve.
+
+    Attributes:
+        snapshot_bytes: Size of the snapshot it came from, 0 without one.
+        replayed: Entries of the log that came after that.
+        replayed_bytes: What they take in the log.
+    """
 
     machine: Machine
     log: SegmentedLog
@@ -34,6 +40,7 @@ class Recovered:
     term: int
     snapshot_bytes: int
     replayed: int
+    replayed_bytes: int
 
 
 def recover(folder: Path, segment_bytes: int, entropy: Callable[[int], bytes]) -> Recovered:
@@ -51,7 +58,7 @@ def recover(folder: Path, segment_bytes: int, entropy: Callable[[int], bytes]) -
     machine = Machine() if restored is None else restored.machine
     log = SegmentedLog(folder / LOG_FOLDER, segment_bytes, lambda: int.from_bytes(entropy(4), "big"))
     from_snapshot = machine.applied_index
-    state = _replay(log, machine)
+    state, replayed_bytes = _replay(log, machine)
     if restored is not None and restored.head is not None:
         state = state or wal.HardState(restored.head.term, 0)
         origin = Origin(restored.head.cluster_id, restored.head.member_id, machine.applied_index + 1)
@@ -74,25 +81,27 @@ def recover(folder: Path, segment_bytes: int, entropy: Callable[[int], bytes]) -
         state.term,
         path.stat().st_size if path is not None else 0,
         machine.applied_index - from_snapshot,
+        replayed_bytes,
     )
 
 
-def _replay(log: SegmentedLog, machine: Machine) -> wal.HardState | None:
-    """Apply what the log has and the machine has not; give the last hard state."""
+def _replay(log: SegmentedLog, machine: Machine) -> tuple[wal.HardState | None, int]:
+    """Apply what the log has and the machine has not; give the last hard state, and the bytes of what was applied."""
     state: wal.HardState | None = None
+    replayed_bytes = 0
     for payload in log.replay():
         if isinstance(payload, wal.HardState):
             state = payload
         else:
             for each in payload.entries:
-                _apply(machine, each)
+                if each.index > machine.applied_index:
+                    _apply(machine, each)
+                    replayed_bytes += len(each.body) + wal.ENTRY_OVERHEAD_BYTES
     machine.store.take_changes()
-    return state
+    return state, replayed_bytes
 
 
 def _apply(machine: Machine, found: wal.Entry) -> None:
-    if found.index <= machine.applied_index:
-        return
     if found.index != machine.applied_index + 1:
         raise StorageError(
             f"the log goes on with entry {found.index}, but the state ends with {machine.applied_index}: "
