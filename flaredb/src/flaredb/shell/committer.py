@@ -1,7 +1,8 @@
 """Group commit: many callers' writes in one batch with one sync, off the loop.
 
-While one batch waits for the disk, writes gather for the next. So the more callers there are the larger the batches,
-and one caller alone waits for one sync. A caller gets a future and no task: the server answers when it is done.
+While one batch waits for the disk, writes gather for the next, and the last one is answered. So the more callers there
+are the larger the batches, and one caller alone waits for one sync. A caller gets a future and no task, and what
+happens between two batches is a callback and no task either: one caller's write is mostly such hand-overs.
 
 Source: group commit as in DeWitt et al., "Implementation Techniques for Main Memory Database Systems", 1984.
 """
@@ -9,10 +10,11 @@ Source: group commit as in DeWitt et al., "Implementation Techniques for Main Me
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 from flaredb.core.commands import Commit, Outcome, Txn
@@ -45,8 +47,16 @@ class _Waiting(Generic[ResultT]):
     deliver: Callable[[Outcome], ResultT]
 
 
+@dataclass(slots=True)
+class _Batch:
+    """Writes that the engine holds and the disk is waited for."""
+
+    waiting: list[_Waiting[object]]
+    staged: Staged
+
+
 class Committer:
-    """Runs transactions of many callers in batches; one at a time is under way, in the task that calls `run`."""
+    """Runs transactions of many callers in batches; one at a time is staged or synced."""
 
     def __init__(
         self,
@@ -74,8 +84,10 @@ class Committer:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Waiting[object]] = deque()
         self._waiting_bytes = 0
+        self._is_busy = False
         self._is_closed = False
-        self._wake: asyncio.Future[None] | None = None
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._to_sync: SimpleQueue[_Batch | None] = SimpleQueue()
 
     @property
     def waiting_count(self) -> int:
@@ -101,92 +113,133 @@ class Committer:
         waiting = _Waiting(txn, size_bytes, future, deliver)
         self._waiting.append(waiting)  # type: ignore[arg-type]  # a queue of many result types
         self._waiting_bytes += size_bytes
-        self._rouse()
+        if not self._is_busy:
+            self._is_busy = True
+            # In the loop's next turn: whatever else it has read from its sockets joins the batch.
+            self._loop.call_soon(self._guarded, self._begin)
         return future
 
     def close(self) -> None:
         """Refuse new writes; `run` ends when those that wait are done."""
         self._is_closed = True
-        self._rouse()
+        if not self._is_busy:
+            self._end(None)
 
     async def run(self) -> None:
-        """Commit what is submitted until `close`.
+        """Have a thread for the disk until `close`; without it nothing is committed.
 
         Raises:
             EngineWriteError: The disk did not confirm a batch. What it holds is unknown, so the process must end and
                 read the disk again.
         """
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="flaredb-sync") as thread:
-            while self._waiting or not self._is_closed:
-                if self._waiting:
-                    await self._commit(self._take(), thread)
-                else:
-                    self._wake = self._loop.create_future()
-                    await self._wake
+        thread = threading.Thread(target=self._sync_batches, name="flaredb-sync")
+        thread.start()
+        try:
+            await self._ended
+        finally:
+            self._to_sync.put(None)
+            thread.join()
 
-    def _rouse(self) -> None:
-        # The task runs in the loop's next turn, so whatever else the loop has read from its sockets joins the batch.
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
+    def _sync_batches(self) -> None:
+        """What the thread does: wait for the disk, batch by batch."""
+        while (batch := self._to_sync.get()) is not None:
+            failure: EngineWriteError | None = None
+            try:
+                self._store.sync(batch.staged)
+            except EngineWriteError as error:
+                failure = error
+            self._loop.call_soon_threadsafe(self._guarded, self._synced, batch, failure)
+
+    def _guarded(self, step: Callable[..., None], *arguments: object) -> None:
+        """Run a step; if it fails, so does `run`, and with it the process: nobody would be answered any more."""
+        try:
+            step(*arguments)
+        except BaseException as error:
+            self._end(error)
+            raise
+
+    def _begin(self) -> None:
+        """Stage the next batch and hand it to the thread; rest if there is none."""
+        waiting = self._take()
+        if waiting:
+            self._stage(waiting)
+            return
+        self._is_busy = False
+        if self._is_closed:
+            self._end(None)
 
     def _take(self) -> list[_Waiting[object]]:
         """The writes of the next batch, in the order they came."""
-        batch: list[_Waiting[object]] = []
+        taken: list[_Waiting[object]] = []
         size_bytes = 0
-        while self._waiting and len(batch) < BATCH_COUNT_MAX and size_bytes < BATCH_BYTES_MAX:
+        while self._waiting and len(taken) < BATCH_COUNT_MAX and size_bytes < BATCH_BYTES_MAX:
             one = self._waiting.popleft()
             self._waiting_bytes -= one.size_bytes
             if not one.future.done():
-                batch.append(one)
+                taken.append(one)
                 size_bytes += one.size_bytes
-        return batch
+        return taken
 
-    async def _commit(self, batch: list[_Waiting[object]], thread: ThreadPoolExecutor) -> None:
-        """Stage a batch, sync it, and show it to readers, watchers and its callers, in this order."""
+    def _stage(self, waiting: list[_Waiting[object]]) -> None:
+        """Evaluate a batch and write it; whatever comes of it, something follows that begins the next."""
         try:
-            staged = await self._stage(batch)
-        except Fault as fault:
-            _refuse(batch, fault)
-            return
-        if staged.evaluation.commits:
-            try:
-                await self._loop.run_in_executor(thread, self._store.sync, staged)
-            except EngineWriteError as error:
-                self._is_closed = True
-                _refuse(batch, write_unknown(str(error)))
-                while self._waiting:
-                    _refuse(self._take(), closing())
-                raise
-        self._store.publish(staged)
-        if staged.evaluation.commits:
-            self._committed(staged.evaluation.commits)
-        for one, outcome in zip(batch, staged.evaluation.outcomes, strict=True):
-            if not one.future.done():
-                one.future.set_result(one.deliver(outcome))
-
-    async def _stage(self, batch: list[_Waiting[object]]) -> Staged:
-        """The batch as the engine holds it.
-
-        Raises:
-            Fault: Nothing was done, for want of room or because of the disk.
-        """
-        txns = [one.txn for one in batch]
-        while True:
             free = self._free_bytes()
             if free < self._reserve_bytes:
                 raise disk_full(free, self._reserve_bytes)
-            try:
-                return self._store.stage(txns, self._now_ms())
-            except EngineStalledError:
-                await asyncio.sleep(STALL_RETRY_S)
-            except EngineFullError as error:
-                raise disk_full(free, self._reserve_bytes) from error
-            except EngineWriteError as error:
-                raise write_refused(str(error)) from error
+            batch = _Batch(waiting, self._store.stage([one.txn for one in waiting], self._now_ms()))
+        except EngineStalledError:
+            self._loop.call_later(STALL_RETRY_S, self._guarded, self._stage, waiting)
+        except EngineFullError:
+            self._refuse(waiting, disk_full(self._free_bytes(), self._reserve_bytes))
+        except EngineWriteError as error:
+            self._refuse(waiting, write_refused(str(error)))
+        except Fault as fault:
+            self._refuse(waiting, fault)
+        else:
+            if batch.staged.evaluation.commits:
+                self._to_sync.put(batch)
+            else:
+                # Nothing to wait for; but not at once, since the batch before is answered first.
+                self._loop.call_soon(self._guarded, self._synced, batch, None)
+
+    def _refuse(self, waiting: list[_Waiting[object]], fault: Fault) -> None:
+        """Tell a batch's callers why nothing was done, and go on."""
+        _tell(waiting, fault)
+        self._loop.call_soon(self._guarded, self._begin)
+
+    def _synced(self, batch: _Batch, failure: EngineWriteError | None) -> None:
+        """Begin the next batch, then answer this one while the disk works again."""
+        if failure is not None:
+            self._is_closed = True
+            _tell(batch.waiting, write_unknown(str(failure)))
+            _tell(self._waiting, closing())
+            raise failure
+        self._begin()
+        self._answer(batch)
+
+    def _answer(self, batch: _Batch) -> None:
+        """Show a batch to readers, watchers and its callers, in this order."""
+        staged = batch.staged
+        self._store.publish(staged)
+        if staged.evaluation.commits:
+            self._committed(staged.evaluation.commits)
+        for one, outcome in zip(batch.waiting, staged.evaluation.outcomes, strict=True):
+            if not one.future.done():
+                one.future.set_result(one.deliver(outcome))
+
+    def _end(self, error: BaseException | None) -> None:
+        """Let `run` end."""
+        self._is_closed = True
+        if self._ended.done():
+            return
+        if error is None:
+            self._ended.set_result(None)
+        else:
+            self._ended.set_exception(error)
 
 
-def _refuse(batch: list[_Waiting[object]], fault: Fault) -> None:
-    """Tell a batch's callers why."""
-    for one in batch:
+def _tell(waiting: Iterable[_Waiting[object]], fault: Fault) -> None:
+    """Answer callers with a fault."""
+    for one in waiting:
         if not one.future.done():
             one.future.set_exception(fault)

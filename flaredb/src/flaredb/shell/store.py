@@ -1,8 +1,8 @@
 """The store: reads at a version, and batches of transactions, on any engine.
 
-All of it runs on one thread and none of it waits, but for `Engine.sync`, which the committer calls elsewhere. A batch
-is staged (evaluated and written), then synced, then published; readers see published versions only, so nobody is shown
-what a crash could take back. One batch is under way at a time, so what the engine holds beyond `applied` is that batch.
+All of it runs on one thread and none of it waits, but for `sync`, which the committer calls elsewhere. A batch is
+staged (evaluated and written), then synced, then published; readers see published versions only, so nobody is shown
+what a crash could take back. The next batch may be staged before the last is published, but not before it is synced.
 """
 
 from __future__ import annotations
@@ -74,6 +74,8 @@ class Store:
         self.floor = self._number(FLOOR_KEY)
         self.swept = self._number(SWEPT_KEY)
         self._marks = self._stored_marks()
+        self._last_mark = self._marks[-1] if self._marks else START
+        self._staged = self.applied
         self._recent = Recent(self.applied.version)
 
     def read_version(self, at_version: int) -> int:
@@ -147,12 +149,14 @@ class Store:
             EngineStalledError: Nothing happened; try again in a moment.
             EngineWriteError: Nothing happened.
         """
-        evaluation = evaluate(txns, self._newest, self.applied, now_ms)
-        last = self._marks[-1] if self._marks else START
-        is_due = bool(evaluation.commits) and is_mark_due(last, evaluation.applied, self._history)
+        evaluation = evaluate(txns, self._newest, self._staged, now_ms)
+        if not evaluation.commits:
+            return Staged(evaluation, None)
+        is_due = is_mark_due(self._last_mark, evaluation.applied, self._history)
         staged = Staged(evaluation, evaluation.applied if is_due else None)
-        if evaluation.commits:
-            self._engine.write(_staged_rows(staged))
+        self._engine.write(_staged_rows(staged))
+        self._staged = evaluation.applied
+        self._last_mark = staged.mark or self._last_mark
         return staged
 
     def sync(self, staged: Staged) -> None:
