@@ -7,9 +7,9 @@ from hpack import Encoder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ultracloud.wire.core.headers import CACHED_HEADS_MAX, HeaderReader
+from ultracloud.wire.core.headers import CACHED_MAX, HeaderReader
 from ultracloud.wire.core.limits import Limits
-from ultracloud.wire.errors import ConnectionFault
+from ultracloud.wire.errors import ConnectionFault, ErrorCode
 
 BASE = [(":method", "POST"), (":scheme", "http"), ("content-type", "application/grpc")]
 
@@ -47,9 +47,9 @@ def test_trailers_that_change_the_table_empty_the_cache() -> None:
 
 def test_the_cache_stays_bounded() -> None:
     encoder, reader = Encoder(), HeaderReader(Limits())
-    for number in range(2 * CACHED_HEADS_MAX):
+    for number in range(2 * CACHED_MAX):
         reader.read(encoder.encode([(":path", f"/{number}", True), *[(k, v, True) for k, v in BASE]]))
-    assert 0 < len(reader.cache) <= CACHED_HEADS_MAX
+    assert 0 < len(reader.cache) <= CACHED_MAX
 
 
 @given(st.binary(min_size=1, max_size=60))
@@ -61,3 +61,25 @@ def test_no_bytes_break_the_reader(block: bytes) -> None:
 def test_a_table_larger_than_announced_is_refused() -> None:
     with pytest.raises(ConnectionFault):
         HeaderReader(Limits()).skip(bytes([0x3F, 0xE2, 0x1F]))
+
+
+def test_a_table_that_is_emptied_takes_the_cached_blocks_with_it() -> None:
+    encoder, reader = Encoder(), HeaderReader(Limits())
+    first, second = [encoder.encode([(":path", "/a"), *BASE]) for _ in range(2)]
+    assert reader.read(first).path == reader.read(second).path == "/a"
+    reader.skip(b"\x20")
+    with pytest.raises(ConnectionFault):
+        reader.read(second)
+
+
+def test_a_size_update_behind_a_field_is_refused() -> None:
+    with pytest.raises(ConnectionFault):
+        HeaderReader(Limits()).skip(b"\x82\x20")
+
+
+def test_many_references_to_one_long_field_are_a_flood() -> None:
+    encoder, reader = Encoder(), HeaderReader(Limits(header_list_bytes_max=1000))
+    reader.skip(encoder.encode([("long", "v" * 3000)]))
+    with pytest.raises(ConnectionFault) as caught:
+        reader.read(b"\xbe" * 100)
+    assert caught.value.code is ErrorCode.ENHANCE_YOUR_CALM

@@ -4,14 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ultracloud.wire.core.heads import Head, MalformedHeadError, parse_head
+from ultracloud.wire.core.heads import FIELD_OVERHEAD_BYTES, Head, MalformedHeadError, check_field, parse_head
 
 GRPC = {":method": "POST", ":scheme": "http", ":path": "/p.S/M", "te": "trailers", "content-type": "application/grpc"}
 
 
+def parsed(fields: list[tuple[bytes, bytes]], bytes_max: int = 1000) -> Head:
+    size = sum(len(name) + len(value) + FIELD_OVERHEAD_BYTES for name, value in fields)
+    return parse_head([check_field(*field) for field in fields], size, bytes_max)
+
+
 def head_of(bytes_max: int = 1000, **changed: str | None) -> Head:
     fields = GRPC | {name.replace("_", "-"): value for name, value in changed.items()}
-    return parse_head([(k.encode(), v.encode()) for k, v in fields.items() if v is not None], bytes_max)
+    return parsed([(k.encode(), v.encode()) for k, v in fields.items() if v is not None], bytes_max)
 
 
 def test_metadata_has_all_fields_but_the_pseudo_ones() -> None:
@@ -24,7 +29,7 @@ def test_metadata_has_all_fields_but_the_pseudo_ones() -> None:
 
 def test_repeated_fields_are_joined() -> None:
     fields = [(k.encode(), v.encode()) for k, v in GRPC.items()] + [(b"x", b"1"), (b"x", b"2")]
-    assert parse_head(fields, 1000).metadata["x"] == "1,2"
+    assert parsed(fields).metadata["x"] == "1,2"
 
 
 @pytest.mark.parametrize("content_type", ["application/grpc", "application/grpc+proto", "application/grpc;charset=x"])
@@ -39,7 +44,7 @@ def test_these_are_plain_http(content_type: str | None) -> None:
 
 def test_a_get_is_plain_http_whatever_it_says() -> None:
     fields = [(k.encode(), v.encode()) for k, v in (GRPC | {":method": "GET"}).items()]
-    assert not parse_head(fields, 1000).is_grpc
+    assert not parsed(fields).is_grpc
 
 
 @pytest.mark.parametrize(
@@ -62,14 +67,14 @@ def test_a_get_is_plain_http_whatever_it_says() -> None:
 )
 def test_malformed_fields_are_refused(fields: dict[str, str | None]) -> None:
     with pytest.raises(MalformedHeadError):
-        parse_head([(k.encode(), v.encode()) for k, v in (GRPC | fields).items() if v is not None], 1000)
+        parsed([(k.encode(), v.encode()) for k, v in (GRPC | fields).items() if v is not None])
 
 
 def test_a_late_or_repeated_pseudo_header_is_refused() -> None:
     fields = [(k.encode(), v.encode()) for k, v in GRPC.items()]
     for extra in ([*fields, (b":authority", b"late")], [(b":method", b"POST"), *fields]):
         with pytest.raises(MalformedHeadError):
-            parse_head(extra, 1000)
+            parsed(extra)
 
 
 def test_headers_over_the_limit_make_a_refusal_that_names_both_sizes() -> None:
@@ -85,6 +90,6 @@ def test_identity_encoding_is_no_compression() -> None:
 @given(st.lists(st.tuples(st.binary(max_size=8), st.binary(max_size=8))))
 def test_no_fields_break_the_parser(fields: list[tuple[bytes, bytes]]) -> None:
     try:
-        parse_head(fields, 1000)
+        parsed(fields)
     except MalformedHeadError:
         return

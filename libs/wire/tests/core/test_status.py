@@ -3,11 +3,20 @@ from __future__ import annotations
 import base64
 from urllib.parse import unquote
 
+import pytest
 from hpack import Decoder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ultracloud.wire.core.status import OK, TABLE_EMPTY, literal, percent_encoded, status_field, trailers
+from ultracloud.wire.core.status import (
+    OK,
+    TABLE_EMPTY,
+    TRAILERS_BYTES_MAX,
+    literal,
+    percent_encoded,
+    status_field,
+    trailers,
+)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
@@ -44,3 +53,18 @@ def test_trailers_carry_code_message_and_details() -> None:
     fields = dict(Decoder().decode(trailers(5, "100 %", b"\1\2\3\4")))
     assert (fields["grpc-status"], fields["grpc-message"]) == ("5", "100 %25")
     assert base64.b64decode(fields["grpc-status-details-bin"] + "==") == b"\1\2\3\4"
+
+
+@given(st.text(max_size=4000), st.binary(max_size=9000))
+def test_trailers_always_fit_what_clients_take(message: str, details: bytes) -> None:
+    block = trailers(13, message, details)
+    fields = dict(Decoder().decode(block))
+    assert len(block) <= TRAILERS_BYTES_MAX + 100
+    assert unquote(fields["grpc-message"], errors="strict") is not None
+    assert percent_encoded(message).startswith(fields["grpc-message"])
+
+
+@pytest.mark.parametrize("size", range(3580, 3590))
+def test_a_long_message_is_not_cut_inside_an_escape(size: int) -> None:
+    message = dict(Decoder().decode(trailers(13, "x" * size + "%%%%")))["grpc-message"]
+    assert set(message.replace("%25", "x")) == {"x"}

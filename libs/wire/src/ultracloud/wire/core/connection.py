@@ -175,17 +175,19 @@ class Connection:
             self.sender.progress = 0
             self._pings.earn(progress)
             self._requests.idle.earn(progress)
+            self._requests.resets.earn(progress)
 
     def _read(self, buffer: bytes, events: list[Event]) -> None:
         """Take every whole frame of `buffer`; keep the rest."""
         at = self._read_preface(buffer) if self._preface_left else 0
         size = len(buffer)
+        frame_bytes_max, unpack = self._limits.frame_bytes_max, HEAD.unpack_from
         begin_shortly, finish_shortly = self._requests.begin_shortly, self._requests.finish_shortly
         while size - at >= HEAD_BYTES:
-            high, low, kind, flags, stream_id = HEAD.unpack_from(buffer, at)
+            high, low, kind, flags, stream_id = unpack(buffer, at)
             start = at + HEAD_BYTES
             end = start + (high << 8 | low)
-            if end - start > self._limits.frame_bytes_max:
+            if end - start > frame_bytes_max:
                 raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, f"a frame of {end - start} bytes")
             if end > size:
                 break

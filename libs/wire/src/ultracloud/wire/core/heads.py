@@ -58,58 +58,52 @@ class Head:
     is_servable: bool
 
 
-def parse_head(fields: Iterable[tuple[bytes, bytes]], bytes_max: int) -> Head:
-    """Make a head of decoded header fields.
+def check_field(name: bytes, value: bytes) -> tuple[str, str]:
+    """A field as text, if HTTP/2 allows it by itself.
+
+    Raises:
+        MalformedHeadError: Name or value break HTTP.
+    """
+    text, said = name.decode("latin-1"), value.decode("latin-1")
+    if text in _PSEUDO:
+        return text, said
+    if not name or not _NAME_OCTETS.issuperset(name):
+        raise MalformedHeadError(f"{text!a} is no field name of HTTP/2")
+    if "\n" in said or "\r" in said or "\0" in said:
+        raise MalformedHeadError(f"the value of {text} has a line break or a zero")
+    if text in _CONNECTION_FIELDS or (text == "te" and said != "trailers"):
+        raise MalformedHeadError(f"{text} has no place in HTTP/2")
+    return text, said
+
+
+def parse_head(fields: Iterable[tuple[str, str]], size: int, bytes_max: int) -> Head:
+    """Make a head of fields that `check_field` gave.
 
     Args:
         fields: Names and values in their order.
-        bytes_max: Most that names, values and overhead may count for; more makes a refusal.
+        size: What names, values and overhead count for.
+        bytes_max: Most that they may; more makes a refusal.
 
     Raises:
-        MalformedHeadError: The fields break HTTP.
+        MalformedHeadError: The fields together break HTTP.
     """
     pseudo: dict[str, str] = {}
     metadata: dict[str, str] = {}
-    size = 0
-    for raw_name, raw_value in fields:
-        size += len(raw_name) + len(raw_value) + FIELD_OVERHEAD_BYTES
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        if name[:1] == ":":
-            _add_pseudo(pseudo, metadata, name, value)
+    for name, value in fields:
+        if name[0] != ":":
+            metadata[name] = f"{metadata[name]},{value}" if name in metadata else value
+        elif name in pseudo or metadata:
+            raise MalformedHeadError(f"pseudo-header {name} is repeated or late")
         else:
-            _add_field(metadata, raw_name, name, value)
-    if not {":method", ":scheme", ":path"} <= pseudo.keys() or not pseudo[":path"]:
+            pseudo[name] = value
+    path, method = pseudo.get(":path"), pseudo.get(":method")
+    if not path or not method or ":scheme" not in pseudo:
         raise MalformedHeadError("a request needs :method, :scheme and :path")
-    is_grpc = pseudo[":method"] == "POST" and _is_grpc(metadata.get("content-type", ""))
-    refusal = _refusal(metadata, size, bytes_max) if is_grpc else None
     timeout = metadata.get("grpc-timeout")
-    return Head(
-        method=pseudo[":method"],
-        path=pseudo[":path"],
-        metadata=MappingProxyType(metadata),
-        timeout_s=None if timeout is None else parse_timeout(timeout),
-        is_grpc=is_grpc,
-        refusal=refusal,
-        is_servable=is_grpc and refusal is None,
-    )
-
-
-def _add_pseudo(pseudo: dict[str, str], metadata: dict[str, str], name: str, value: str) -> None:
-    """Take one pseudo-header."""
-    if name not in _PSEUDO or name in pseudo or metadata:
-        raise MalformedHeadError(f"pseudo-header {name!a} is unknown, repeated or late")
-    pseudo[name] = value
-
-
-def _add_field(metadata: dict[str, str], raw_name: bytes, name: str, value: str) -> None:
-    """Take one header field."""
-    if not raw_name or not _NAME_OCTETS.issuperset(raw_name):
-        raise MalformedHeadError(f"{name!a} is no field name of HTTP/2")
-    if "\n" in value or "\r" in value or "\0" in value:
-        raise MalformedHeadError(f"the value of {name} has a line break or a zero")
-    if name in _CONNECTION_FIELDS or (name == "te" and value != "trailers"):
-        raise MalformedHeadError(f"{name} has no place in HTTP/2")
-    metadata[name] = f"{metadata[name]},{value}" if name in metadata else value
+    timeout_s = None if timeout is None else parse_timeout(timeout)
+    is_grpc = method == "POST" and _is_grpc(metadata.get("content-type", ""))
+    refusal = _refusal(metadata, size, bytes_max) if is_grpc else None
+    return Head(method, path, MappingProxyType(metadata), timeout_s, is_grpc, refusal, is_grpc and refusal is None)
 
 
 def _is_grpc(content_type: str) -> bool:

@@ -52,13 +52,15 @@ class Requests:
         self._open = streams.open
         self._sender = sender
         self._limits = limits
+        self._streams_max = limits.streams_max
+        self._message_bytes_max = limits.message_bytes_max
         self._headers = HeaderReader(limits)
         self._cache = self._headers.cache
-        self._resets = Budget("resets", limits.resets_max, limits.resets_per_second, now_s)
+        self.resets = Budget("resets", limits.resets_max, limits.resets_per_second, now_s)
         self._receive_window = WINDOW_BYTES_DEFAULT
         self._uncredited = limits.connection_window_bytes - WINDOW_BYTES_DEFAULT
         self.idle = Budget("frames that move nothing", limits.idle_frames_max, limits.idle_frames_per_second, now_s)
-        """Shared with the control frames."""
+        """Shared with the control frames. This and `resets` earn from what is answered."""
         self.last_stream_id = 0
         """Highest stream the client has opened."""
         self.fresh: dict[int, Head] = {}
@@ -77,7 +79,7 @@ class Requests:
             or not head.is_servable
             or stream_id <= self.last_stream_id
             or not stream_id & 1
-            or len(self._open) + len(self.fresh) >= self._limits.streams_max
+            or len(self._open) + len(self.fresh) >= self._streams_max
             or self.refuses_new
         ):
             return False
@@ -92,7 +94,7 @@ class Requests:
         if head is None or not PREFIX_BYTES <= size <= self._receive_window:
             return False
         flag, length = PREFIX.unpack_from(buffer, start)
-        if flag or length != size - PREFIX_BYTES or length > self._limits.message_bytes_max:
+        if flag or length != size - PREFIX_BYTES or length > self._message_bytes_max:
             return False
         del self.fresh[stream_id]
         self._open[stream_id] = None
@@ -131,7 +133,7 @@ class Requests:
             # trailers may have been on their way.
             raise StreamFault(stream_id, ErrorCode.STREAM_CLOSED, "headers on a closed stream")
         self.last_stream_id = stream_id
-        if self.refuses_new or len(self._open) + len(self.fresh) >= self._limits.streams_max:
+        if self.refuses_new or len(self._open) + len(self.fresh) >= self._streams_max:
             self._headers.skip(block)
             raise StreamFault(stream_id, ErrorCode.REFUSED_STREAM, "no room for another stream")
         try:
@@ -185,7 +187,7 @@ class Requests:
             ConnectionFault: The stream is idle or 0, or the budget of resets is spent.
         """
         self.check_opened(stream_id, "RST_STREAM")
-        self._resets.spend(now_s)
+        self.resets.spend(now_s)
         if self.fresh.pop(stream_id, None) is None and stream_id in self._open:
             self._sender.forget(stream_id)
             known = code if code in ErrorCode._value2member_map_ else ErrorCode.INTERNAL_ERROR
@@ -197,7 +199,7 @@ class Requests:
         Raises:
             ConnectionFault: The budget of resets is spent: making us reset costs a client as little as resetting.
         """
-        self._resets.spend(now_s)
+        self.resets.spend(now_s)
         self._sender.control(render_reset(fault.stream_id, fault.code))
         if fault.stream_id in self._open:
             self._sender.forget(fault.stream_id)

@@ -29,10 +29,13 @@ from ultracloud.wire.core.streams import Stream, Streams
 from ultracloud.wire.errors import ConnectionFault, ErrorCode, StreamFault
 
 _FINAL = END_HEADERS | END_STREAM
-_BEGIN = struct.Struct(f">HBBBI{len(RESPONSE_BLOCK)}sHBBBIBI")
-"""HEADERS frame with the constant block, then the header of a DATA frame and the prefix of a message."""
-_END = struct.Struct(f">HBBBI{len(OK_BLOCK)}s")
-"""HEADERS frame with the constant trailers of a call that went well."""
+_BEGIN = struct.Struct(f">5sI{len(RESPONSE_BLOCK)}sHBHIBI")
+"""A HEADERS frame with the constant block, then the header of a DATA frame and the prefix of a message."""
+_BEGIN_HEAD = render_frame(Kind.HEADERS, END_HEADERS, 0, RESPONSE_BLOCK)[:5]
+_END = struct.Struct(f">5sI{len(OK_BLOCK)}s")
+"""A HEADERS frame with the constant trailers of a call that went well."""
+_END_HEAD = render_frame(Kind.HEADERS, _FINAL, 0, OK_BLOCK)[:5]
+_FRAMING_BYTES = _BEGIN.size + _END.size
 
 
 class Sender:
@@ -90,15 +93,14 @@ class Sender:
         del self._open[stream_id]
         self._window -= size
         self.progress += 1
-        self.out_bytes += size + _BEGIN.size + _END.size
+        self.out_bytes += size + _FRAMING_BYTES
         self._out.append(
             _BEGIN.pack(
-                0, len(RESPONSE_BLOCK), Kind.HEADERS, END_HEADERS, stream_id, RESPONSE_BLOCK,
-                size >> 8, size & 0xFF, Kind.DATA, 0, stream_id, 0, size - PREFIX_BYTES,
+                _BEGIN_HEAD, stream_id, RESPONSE_BLOCK, size >> 8, size & 0xFF, 0, stream_id, 0, size - PREFIX_BYTES
             )
             + message
-            + _END.pack(0, len(OK_BLOCK), Kind.HEADERS, _FINAL, stream_id, OK_BLOCK)
-        )  # fmt: skip
+            + _END.pack(_END_HEAD, stream_id, OK_BLOCK)
+        )
 
     def send(self, stream_id: int, message: bytes) -> None:
         """Send one message of a response, after the response's headers if they are still owed."""

@@ -24,6 +24,8 @@ UNAVAILABLE = 14
 
 TABLE_EMPTY = b"\x20"
 """Dynamic table size update to 0: whatever SETTINGS_HEADER_TABLE_SIZE the peer sends later, we keep to it."""
+TRAILERS_BYTES_MAX = 7 * 1024
+"""One trailers block: grpcio drops calls whose trailers pass 8 KiB, and it must fit a frame of 16 KiB."""
 _UNRESERVED = frozenset(range(0x20, 0x7F)) - {ord("%")}
 _STATUS_INDEX = {200: b"\x88", 204: b"\x89", 400: b"\x8c", 404: b"\x8d", 500: b"\x8e"}
 """Static table entries of `:status`."""
@@ -57,15 +59,21 @@ def trailers(status: int, message: str = "", details: bytes = b"") -> bytes:
 
     Args:
         status: google.rpc.Code.
-        message: For people; any text.
-        details: Serialised google.rpc.Status, empty for none.
+        message: For people; any text, cut where it is longer than a header may be.
+        details: Serialised google.rpc.Status, empty for none; left out where there is no room.
     """
     if status == OK:
         return OK_BLOCK
-    block = literal("grpc-status", str(status)) + literal("grpc-message", percent_encoded(message))
-    if details:
-        block += literal("grpc-status-details-bin", base64.b64encode(details).rstrip(b"=").decode())
-    return block
+    block = literal("grpc-status", str(status)) + literal("grpc-message", _cut(percent_encoded(message)))
+    packed = literal("grpc-status-details-bin", base64.b64encode(details).rstrip(b"=").decode()) if details else b""
+    return block + packed if len(block) + len(packed) <= TRAILERS_BYTES_MAX else block
+
+
+def _cut(encoded: str) -> str:
+    """At most half of what trailers may hold, not ending inside a ``%XX``."""
+    part = encoded[: TRAILERS_BYTES_MAX // 2]
+    last = part[-2:].find("%")
+    return part if len(part) == len(encoded) or last < 0 else part[: last - 2]
 
 
 @lru_cache(maxsize=256)

@@ -99,6 +99,8 @@ class Edge:
         self._site = site
         self._routes = site.routes
         self._admits = site.admits
+        self._dones = site.dones
+        self._is_direct = not site.arounds
         self._connection = connection
         self._sender = connection.sender
         self._flush = flush
@@ -177,9 +179,10 @@ class Edge:
         """End all calls, with an answer if one can still be sent; give the tasks that will now end."""
         calls = list(self._running.values())
         for call in calls:
-            if fault is not None:
+            if fault is None:
+                self._done(call, CancelledError.code)
+            else:
                 self._fail(call, fault)
-            self._drop(call.stream_id, CancelledError.code)
             call.cancel()
         return [call.work for call in calls if isinstance(call.work, asyncio.Task)]
 
@@ -192,7 +195,7 @@ class Edge:
                 raise ResourceExhaustedError("this connection does not read its responses")  # noqa: TRY301
             for admit in self._admits:
                 admit(call)
-            if message is not None and route.is_unary and not self._site.arounds:
+            if self._is_direct and route.is_unary and message is not None:
                 response = route.serve(route.parse(message), call)
             else:
                 response = self._surround(call, route, message)
@@ -314,7 +317,7 @@ class Edge:
             self._waiting.pop(call.stream_id, None)
             if call.timer is not None:
                 call.timer.cancel()
-        for done in self._site.dones:
+        for done in self._dones:
             done(call, code, now_s() - call.started_s)
 
     def _wake(self, stream_id: int) -> None:

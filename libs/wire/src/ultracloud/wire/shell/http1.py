@@ -75,7 +75,7 @@ class Http1Protocol(asyncio.Protocol):
     def tick(self, at_s: float) -> None:
         """Close what has been silent for long."""
         if at_s - self._heard_s > IDLE_S:
-            self._transport.close()
+            self._transport.abort()
 
     def start_drain(self) -> None:
         """Keep no connection alive from now on."""

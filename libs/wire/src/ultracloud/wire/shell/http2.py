@@ -65,7 +65,7 @@ class Http2Protocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Serve all that a read brought and write all that it made."""
         events = self._connection.receive(data, now_s())
-        if self._backlog:
+        if self._edge.is_paused or self._backlog:
             self._backlog.extend(events)
         else:
             self._serve(events)
@@ -74,7 +74,8 @@ class Http2Protocol(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The client reads slower than we write: read no more of its requests until it has caught up."""
         self._edge.is_paused = True
-        self._transport.pause_reading()
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         """The client has caught up."""
@@ -155,6 +156,7 @@ class Http2Protocol(asyncio.Protocol):
         self._edge.stop(None)
         self._flush()
         self._transport.close()
+        asyncio.get_running_loop().call_later(LINGER_S, self._transport.abort)
 
     def _flush_soon(self) -> None:
         """Write at the end of this turn of the loop, together with what else comes until then."""
@@ -170,7 +172,9 @@ class Http2Protocol(asyncio.Protocol):
     def _flush(self) -> None:
         """Write now."""
         if self._sender.out_bytes:
-            self._transport.write(self._sender.take())
+            out = self._sender.take()
+            if not self._transport.is_closing():
+                self._transport.write(out)
         if self._connection.is_drained and not self._lingers:
             self._lingers = True
             asyncio.get_running_loop().call_later(LINGER_S, self._transport.close)

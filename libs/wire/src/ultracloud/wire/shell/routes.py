@@ -18,6 +18,7 @@ class Route:
         serve: ``serve(request, call)`` of whichever shape the method has.
         parse: Makes the request message of bytes.
         response_type: What `serve` has to give.
+        is_unary: One message in, one out.
     """
 
     path: str
@@ -26,11 +27,7 @@ class Route:
     response_type: type[Message]
     client_streaming: bool
     server_streaming: bool
-
-    @property
-    def is_unary(self) -> bool:
-        """One message in, one out."""
-        return not (self.client_streaming or self.server_streaming)
+    is_unary: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,4 +62,5 @@ def _route(method: Method, serve: Callable[..., object]) -> Route:
         response_type=method.response_type,
         client_streaming=method.client_streaming,
         server_streaming=method.server_streaming,
+        is_unary=not (method.client_streaming or method.server_streaming),
     )

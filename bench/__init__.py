@@ -1,0 +1,1 @@
+"""Workloads against peers, and their results; `./dev bench NAME` runs them."""
