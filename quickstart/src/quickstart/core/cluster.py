@@ -167,6 +167,8 @@ def stack(cluster: Cluster) -> Stack:
         namespaces=(HOST_NAMESPACE, OUTSIDE_NAMESPACE),
         setup=_uplink_setup(),
         devices_of=HOST_NAMESPACE,
+        # libvirt looks this user up before it reads that it is to use root.
+        accounts=("libvirt-qemu",),
     )
 
 

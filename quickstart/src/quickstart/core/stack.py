@@ -51,6 +51,7 @@ class Stack:
         namespaces: Network namespaces to make.
         setup: Arguments of `ip`, a line a command, run after the namespaces are made.
         devices_of: Network namespace whose devices /sys shows; empty leaves /sys as it is.
+        accounts: System users that must have a name and a group of that name; made up where the machine lacks them.
     """
 
     control: str
@@ -61,6 +62,7 @@ class Stack:
     namespaces: tuple[str, ...] = ()
     setup: tuple[str, ...] = ()
     devices_of: str = ""
+    accounts: tuple[str, ...] = ()
 
 
 def render(stack: Stack) -> str:

@@ -20,6 +20,8 @@ NAMESPACES = Path("/run/netns")
 """Where `ip netns` and pyroute2 look for namespaces."""
 SCRATCH = Path("/run/quickstart")
 COMMAND_SECONDS = 20.0
+ACCOUNT_ID = 64055
+"""The number Debian keeps for libvirt-qemu."""
 
 
 def prepare(stack: Stack) -> None:
@@ -38,6 +40,8 @@ def prepare(stack: Stack) -> None:
         _show_again(folder, descriptor)
     for bind in stack.binds:
         _bind(bind)
+    for account in stack.accounts:
+        _name_account(account)
     _make_namespaces(stack.namespaces, stack.setup)
     if stack.devices_of:
         # sysfs shows the network devices of the namespace it was mounted from.
@@ -90,6 +94,19 @@ def _show_again(folder: str, descriptor: int) -> None:
 def _bind(bind: Bind) -> None:
     Path(bind.source).mkdir(parents=True, exist_ok=True)
     _run("mount", "--bind", bind.source, bind.target)
+
+
+def _name_account(name: str) -> None:
+    """Give a system user and its group a line in this namespace's /etc/passwd and /etc/group if they have none."""
+    for file, line in (
+        (Path("/etc/passwd"), f"{name}:x:{ACCOUNT_ID}:{ACCOUNT_ID}::/nonexistent:/usr/sbin/nologin\n"),
+        (Path("/etc/group"), f"{name}:x:{ACCOUNT_ID}:\n"),
+    ):
+        text = file.read_text()
+        if not any(known.startswith(f"{name}:") for known in text.splitlines()):
+            named = SCRATCH / file.name
+            named.write_text(f"{text.rstrip()}\n{line}")
+            _run("mount", "--bind", str(named), str(file))
 
 
 def _make_namespaces(names: Sequence[str], setup: Sequence[str]) -> None:
