@@ -19,7 +19,7 @@ from chainfire.core import entry
 from chainfire.core.commands import Command
 from chainfire.core.results import Result
 from chainfire.errors import LogFailedError, NoSpaceError, RequestTooLargeError, StoppedError, TooManyRequestsError
-from chainfire.shell.segments import LogBrokenError, LogFullError, SegmentedLog
+from chainfire.shell.segments import Log, LogBrokenError, LogFullError
 from ultracloud.base.faults import Fault
 
 REQUEST_BYTES_MAX = 1536 * 1024
@@ -80,7 +80,7 @@ class Committer:
 
     def __init__(
         self,
-        log: SegmentedLog,
+        log: Log,
         thread: LogThread,
         next_index: int,
         term: int,

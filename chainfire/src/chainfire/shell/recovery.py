@@ -14,7 +14,7 @@ from chainfire.core import entry, wal
 from chainfire.core.machine import Machine
 from chainfire.errors import StorageError
 from chainfire.shell import snapshots
-from chainfire.shell.segments import LogBrokenError, LogFullError, Origin, SegmentedLog, sync_folder
+from chainfire.shell.segments import Log, LogBrokenError, LogFullError, Origin, SegmentedLog, sync_folder
 from ultracloud.base.faults import Fault
 
 LOG_FOLDER = "log"
@@ -34,7 +34,7 @@ class Recovered:
     """
 
     machine: Machine
-    log: SegmentedLog
+    log: Log
     cluster_id: int
     member_id: int
     term: int
@@ -85,7 +85,7 @@ def recover(folder: Path, segment_bytes: int, entropy: Callable[[int], bytes]) -
     )
 
 
-def _replay(log: SegmentedLog, machine: Machine) -> tuple[wal.HardState | None, int]:
+def _replay(log: Log, machine: Machine) -> tuple[wal.HardState | None, int]:
     """Apply what the log has and the machine has not; give the last hard state, and the bytes of what was applied."""
     state: wal.HardState | None = None
     replayed_bytes = 0

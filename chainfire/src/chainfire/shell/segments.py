@@ -17,6 +17,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from chainfire.core import wal
 from chainfire.errors import StorageError
@@ -44,6 +45,44 @@ class Origin:
     first_index: int = 1
 
 
+class Log(Protocol):
+    """What the node needs of a log; `chainfire.testing.MemoryLog` is one too. Errors are those of `SegmentedLog`."""
+
+    @property
+    def bytes_appended(self) -> int:
+        """Record bytes since it was opened."""
+        ...
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the next segment exists already, or nothing says that there is no room for it."""
+        ...
+
+    def append_batch(self, first_index: int, term: int, bodies: Sequence[bytes]) -> None:
+        """Make a batch of entries durable."""
+        ...
+
+    def append_hard_state(self, state: wal.HardState, next_index: int) -> None:
+        """Make a hard state durable."""
+        ...
+
+    def replay(self) -> Iterator[wal.Payload]:
+        """Give everything there is, oldest first."""
+        ...
+
+    def make_spare(self) -> bool:
+        """Make the next segment ahead if it is missing; False if there is no room for it."""
+        ...
+
+    def drop_before(self, index: int) -> int:
+        """Remove segments that hold nothing from `index` on; give how many."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the files."""
+        ...
+
+
 @dataclass(slots=True)
 class _File:
     """A segment that is on disk."""
@@ -53,7 +92,12 @@ class _File:
 
 
 class SegmentedLog:
-    """A log that is open for appending. `open_log` makes one.
+    """A log in a folder, for one thread. `replay` must be read to its end before anything is appended.
+
+    Args:
+        folder: Where the segments are.
+        segment_bytes: Size of each new one.
+        make_salt: Gives 32 random bits.
 
     Attributes:
         bytes_appended: Record bytes since it was opened.

@@ -1,0 +1,74 @@
+"""A log without a disk, for tests of what stands on one. It passes the same contract test as the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from chainfire.core import wal
+from chainfire.shell.segments import LogBrokenError, LogFullError
+
+SEGMENT_ENTRIES = 4
+"""Batches that one "segment" of memory holds; small, so that tests meet its end."""
+
+
+class MemoryLog:
+    """Keeps batches in lists, and fails when told to.
+
+    Args:
+        kept: What an earlier log kept, to open that one again.
+
+    Attributes:
+        is_full: The next append finds no room.
+        is_broken: The next append, and all after it, fail.
+    """
+
+    def __init__(self, kept: list[list[wal.Payload]] | None = None) -> None:
+        self.kept: list[list[wal.Payload]] = [[]] if kept is None else kept
+        self.is_full = False
+        self.is_broken = False
+        self.bytes_appended = 0
+        self.has_room = True
+
+    def append_batch(self, first_index: int, term: int, bodies: Sequence[bytes]) -> None:
+        """Keep a batch; raises as `SegmentedLog`."""
+        entries = tuple(wal.Entry(first_index + number, term, body) for number, body in enumerate(bodies))
+        self._append(wal.Batch(entries), sum(map(len, bodies)))
+
+    def append_hard_state(self, state: wal.HardState, next_index: int) -> None:  # noqa: ARG002 - it has no file to name
+        """Keep a hard state; raises as `SegmentedLog`."""
+        self._append(state, 0)
+
+    def replay(self) -> Iterator[wal.Payload]:
+        """Give everything that is kept."""
+        for segment in self.kept:
+            yield from segment
+
+    def make_spare(self) -> bool:
+        """There is room unless the log is full."""
+        self.has_room = not self.is_full
+        return self.has_room
+
+    def drop_before(self, index: int) -> int:
+        """Remove segments that hold nothing from `index` on."""
+        dropped = 0
+        while len(self.kept) > 1 and _first_index(self.kept[1]) <= index:
+            del self.kept[0]
+            dropped += 1
+        return dropped
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+    def _append(self, payload: wal.Payload, size: int) -> None:
+        if self.is_broken:
+            raise LogBrokenError("told to be broken")
+        if self.is_full:
+            raise LogFullError("told to be full")
+        if len(self.kept[-1]) >= SEGMENT_ENTRIES:
+            self.kept.append([])
+        self.kept[-1].append(payload)
+        self.bytes_appended += size
+
+
+def _first_index(segment: list[wal.Payload]) -> int:
+    return next(payload.entries[0].index for payload in segment if isinstance(payload, wal.Batch))

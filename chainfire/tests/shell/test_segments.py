@@ -1,0 +1,105 @@
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from chainfire.errors import StorageError
+from chainfire.shell.segments import SPARE_NAME, LogBrokenError, LogFullError, Origin, SegmentedLog
+
+SEGMENT_BYTES = 1 << 20
+
+
+def opened(folder: Path) -> SegmentedLog:
+    """A log in `folder`, ready for appending."""
+    log = SegmentedLog(folder, SEGMENT_BYTES, lambda: 5)
+    for _ in log.replay():
+        pass
+    if log.is_new:
+        log.begin(Origin(1, 2))
+    return log
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """No file may grow over `size`: the kernel refuses as if the disk were full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_the_next_segment_is_made_ahead(tmp_path: Path) -> None:
+    log = opened(tmp_path)
+    assert (tmp_path / SPARE_NAME).stat().st_size == SEGMENT_BYTES
+    assert (tmp_path / SPARE_NAME).stat().st_blocks * 512 >= SEGMENT_BYTES
+    log.close()
+
+
+def test_without_room_for_a_spare_the_log_says_so_and_goes_on_until_its_last_segment_is_full(tmp_path: Path) -> None:
+    log = opened(tmp_path)
+    body = bytes(400_000)
+    with files_of_at_most(SEGMENT_BYTES - 1):
+        # Two in each of the two segments that exist.
+        for index in range(1, 5):
+            log.append_batch(index, 1, [body])
+        assert not log.has_room
+        with pytest.raises(LogFullError):
+            log.append_batch(5, 1, [body])
+        assert not log.make_spare()
+    assert log.make_spare()
+    assert log.has_room
+    log.append_batch(5, 1, [body])
+    log.close()
+    found = [entry.index for batch in opened(tmp_path).replay() for entry in getattr(batch, "entries", ())]
+    assert sorted(set(found)) == [1, 2, 3, 4, 5]
+
+
+def test_a_write_that_found_no_room_is_overwritten_by_the_next(tmp_path: Path) -> None:
+    log = opened(tmp_path)
+    log.append_batch(1, 1, [b"one"])
+    with files_of_at_most(500), pytest.raises(LogFullError):
+        log.append_batch(2, 1, [bytes(5000)])
+    log.append_batch(2, 1, [b"two"])
+    log.close()
+    again = SegmentedLog(tmp_path, SEGMENT_BYTES, lambda: 5)
+    assert [entry.body for batch in again.replay() for entry in getattr(batch, "entries", ())] == [b"one", b"two"]
+    again.close()
+
+
+def test_after_a_failed_disk_nothing_is_written_any_more(tmp_path: Path) -> None:
+    log = opened(tmp_path)
+    log.append_batch(1, 1, [b"one"])
+    reader, writer = os.pipe()
+    # A pipe takes no positioned write: the kernel's error is no lack of room.
+    os.dup2(writer, log._descriptor)
+    for _ in range(2):
+        with pytest.raises(LogBrokenError):
+            log.append_batch(2, 1, [b"two"])
+    for descriptor in (reader, writer):
+        os.close(descriptor)
+    log.close()
+    again = SegmentedLog(tmp_path, SEGMENT_BYTES, lambda: 5)
+    assert [entry.body for batch in again.replay() for entry in getattr(batch, "entries", ())] == [b"one"]
+    again.close()
+
+
+def test_a_half_made_spare_of_a_crash_is_made_again(tmp_path: Path) -> None:
+    opened(tmp_path).close()
+    (tmp_path / SPARE_NAME).write_bytes(b"half")
+    log = opened(tmp_path)
+    assert log.make_spare()
+    assert (tmp_path / SPARE_NAME).stat().st_size == SEGMENT_BYTES
+    log.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"another file", bytes(64)])
+def test_a_file_that_is_no_segment_is_refused(content: bytes, tmp_path: Path) -> None:
+    opened(tmp_path).close()
+    (tmp_path / f"{1:016x}.wal").write_bytes(content)
+    with pytest.raises(StorageError, match="is corrupt at offset 0"):
+        opened(tmp_path)
