@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from prismnet.agent.config import AgentConfig
@@ -17,6 +17,8 @@ from ultracloud.api.prismnet.v1.prismnet_rpc import HostsClient
 from ultracloud.servicekit.clock import SystemClock
 
 WAIT_S = 5.0
+
+
 class QueueOfIntents(HostsClient):
     """A server's side of Hosts: intents out, reports in."""
 
@@ -60,8 +62,12 @@ class QueueOfIntents(HostsClient):
         return pb.ReportHostResponse()
 
     async def wait_report(self, generation: int) -> pb.ReportHostRequest:
+        return await self.wait(lambda report: report.generation >= generation)
+
+    async def wait(self, holds: Callable[[pb.ReportHostRequest], bool]) -> pb.ReportHostRequest:
+        """The newest report, once it holds."""
         async with asyncio.timeout(WAIT_S), self.changed:
-            await self.changed.wait_for(lambda: bool(self.reports) and self.reports[-1].generation >= generation)
+            await self.changed.wait_for(lambda: bool(self.reports) and holds(self.reports[-1]))
             return self.reports[-1]
 
 

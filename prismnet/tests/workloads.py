@@ -140,3 +140,15 @@ async def heard(listener: socket.socket, marker: bytes, timeout_s: float = SILEN
     except TimeoutError:
         return False
     return True
+
+
+async def all_heard(listener: socket.socket, marker: bytes) -> list[bytes]:
+    """Frames with `marker` in them, until it is silent."""
+    loop, frames = asyncio.get_running_loop(), []
+    with contextlib.suppress(TimeoutError):
+        while True:
+            async with asyncio.timeout(SILENCE_S):
+                frame = await loop.sock_recv(listener, 4096)
+            if marker in frame:
+                frames.append(frame)
+    return frames

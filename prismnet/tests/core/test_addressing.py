@@ -84,7 +84,7 @@ def test_addresses_are_given_lowest_first_and_never_the_gateway_or_the_ends() ->
         taken.append(choose_address(SMALL, taken))
     assert [str(address) for address in taken] == [f"10.0.0.{last}" for last in (2, 3, 4, 5, 6)]
     assert gateway_of(SMALL) not in taken
-    with pytest.raises(ResourceExhaustedError, match="all 5 addresses of 10.0.0.0/29 are taken"):
+    with pytest.raises(ResourceExhaustedError, match=r"all 5 addresses of 10\.0\.0\.0/29 are taken"):
         choose_address(SMALL, taken)
 
 

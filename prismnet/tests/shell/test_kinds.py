@@ -157,9 +157,7 @@ def test_what_is_in_use_is_not_deleted_and_its_users_are_named() -> None:
 def test_a_vpc_is_not_deleted_under_a_subnet_that_is_being_made() -> None:
     async def scenario(cloud: Cloud) -> None:
         await cloud.vpc("v")
-        outcomes = await asyncio.gather(
-            cloud.subnet("s"), cloud.delete(cloud.vpcs, "v"), return_exceptions=True
-        )
+        outcomes = await asyncio.gather(cloud.subnet("s"), cloud.delete(cloud.vpcs, "v"), return_exceptions=True)
         assert sum(not isinstance(one, BaseException) for one in outcomes) == 1
 
     run(scenario)

@@ -79,11 +79,20 @@ options = st.dictionaries(
 )
 
 
-@given(st.integers(0, 2**32 - 1), macs, st.booleans(), addresses, addresses, options)
-def test_a_rendered_message_is_read_back(
-    xid: int, mac: str, broadcast: bool, ciaddr: IPv4Address, yiaddr: IPv4Address, chosen: dict[int, bytes]
-) -> None:
-    message = Message(Op.REPLY, xid, mac, broadcast, ciaddr, yiaddr, options=chosen)
+messages = st.builds(
+    Message,
+    op=st.sampled_from(Op),
+    xid=st.integers(0, 2**32 - 1),
+    mac=macs,
+    broadcast=st.booleans(),
+    ciaddr=addresses,
+    yiaddr=addresses,
+    options=options,
+)
+
+
+@given(messages)
+def test_a_rendered_message_is_read_back(message: Message) -> None:
     rendered = render(message)
     assert len(rendered) >= 300
     if len(rendered) <= MESSAGE_BYTES_MAX:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from intents import ANYONE, SETTINGS, TRANSIT, intent, port, subnet, two_tenants, vpc, with_rules
@@ -30,10 +29,9 @@ def test_one_empty_vpc_without_uplink() -> None:
     golden.check(GOLDEN / "host_empty_vpc.nft", host_ruleset(only.vpcs, None, TRANSIT, 1450).text)
 
 
-@pytest.mark.parametrize("egress", [True, False])
-def test_a_router_with_and_without_a_way_out(egress: bool) -> None:
-    name = "router_egress.nft" if egress else "router_closed.nft"
-    golden.check(GOLDEN / name, router_ruleset(egress).text)
+def test_a_router_with_and_without_a_way_out() -> None:
+    golden.check(GOLDEN / "router_egress.nft", router_ruleset(egress=True).text)
+    golden.check(GOLDEN / "router_closed.nft", router_ruleset(egress=False).text)
 
 
 def test_every_kind_of_rule() -> None:

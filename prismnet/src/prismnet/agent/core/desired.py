@@ -176,7 +176,7 @@ def _router(vpc: Vpc, settings: HostSettings) -> Namespace:
         # No way out, no route: a guest learns at once, by the router's own ICMP.
         routes=frozenset({default}) if has_egress(vpc, settings) else frozenset(),
         sysctls=ROUTER_SYSCTLS,
-        ruleset=router_ruleset(has_egress(vpc, settings)),
+        ruleset=router_ruleset(egress=has_egress(vpc, settings)),
     )
 
 

@@ -65,6 +65,9 @@ def _bridge_table(vpcs: Sequence[Vpc]) -> tuple[str, list[str]]:
             block(
                 "chain sent",
                 [
+                    # Also stops VLAN tags: the kernel looks past a tag when it matches IP, not when it decides which
+                    # frames meet the inet hooks, so a tagged packet would meet no security group.
+                    "ether type != { ip, arp } counter drop",
                     "iifname . ether saddr != @macs counter drop",
                     "ether type arp iifname . arp saddr ether . arp saddr ip @bindings accept",
                     # RFC 5227 2.1.1: a probe for a duplicate has no sender address yet.
@@ -74,7 +77,6 @@ def _bridge_table(vpcs: Sequence[Vpc]) -> tuple[str, list[str]]:
                     "ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept",
                     "udp sport 67 counter drop",
                     "iifname . ether saddr . ip saddr @bindings accept",
-                    # IPv6, VLAN tags, everything else: a VPC is IPv4.
                     "counter drop",
                 ],
             ),

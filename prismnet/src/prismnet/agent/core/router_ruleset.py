@@ -8,7 +8,7 @@ from prismnet.agent.core.state import Ruleset
 FAMILIES = ("ip",)
 
 
-def router_ruleset(egress: bool) -> Ruleset:  # noqa: FBT001 - the one thing in which routers differ
+def router_ruleset(*, egress: bool) -> Ruleset:
     """The router's whole ruleset; with `egress` it masquerades behind its transit address."""
     leaving = ['iifname "lan" oifname "wan" accept'] if egress else []
     nat = [_postrouting()] if egress else []

@@ -31,9 +31,13 @@ REQUEST_S = 10.0
 """From the first byte to the last of one exchange: user-data of 32 KiB takes milliseconds."""
 CONNECTIONS_PER_PORT_MAX = 8
 """Cloud-init asks one thing after another; more at once is somebody who wants all there are."""
+CONNECTIONS_MAX = 256
+"""Of one VPC, those included that are being refused; who floods it harms the tenant's own ports only."""
 RESPONSE_BYTES_MAX = 1_048_576
 """User-data has at most 32 KiB; nothing in metadata is near a megabyte."""
 CHUNK_BYTES = 65_536
+LINGER_S, LINGER_BYTES = 1.0, 1_048_576
+"""How long, and how much, a refused guest may go on sending before the connection is cut."""
 
 
 class MetadataProxy:
@@ -64,18 +68,23 @@ class MetadataProxy:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection: one request."""
-        task = asyncio.current_task()
-        assert task is not None
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Begin to serve a connection, in a task that `close` can end."""
+        if len(self._tasks) >= CONNECTIONS_MAX:
+            writer.close()
+            return
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer), name="metadata connection")
         self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection: one request."""
         try:
             async with asyncio.timeout(REQUEST_S):
                 await self._answer(reader, writer)
         except (TimeoutError, OSError, asyncio.IncompleteReadError) as error:
             self._log.debug("metadata connection: %s", error)
         finally:
-            self._tasks.discard(task)
             writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -88,6 +97,7 @@ class MetadataProxy:
                 await self._forward(request, body, port, writer)
         except RefusedError as error:
             writer.write(render_refusal(error.status, error.sentence))
+            await _linger(reader, writer)
         await writer.drain()
 
     def _port_of(self, writer: asyncio.StreamWriter) -> PortId:
@@ -143,6 +153,16 @@ async def _read_head(reader: asyncio.StreamReader, status: int, broken: str) -> 
     except asyncio.LimitOverrunError:
         too_large = f"the head is over {HEAD_BYTES_MAX} bytes"
         raise RefusedError(431 if status == 400 else status, too_large) from None  # noqa: PLR2004 - Bad Request
+
+
+async def _linger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Let the guest read the refusal: closing while it still sends would reset the connection and lose the answer."""
+    writer.write_eof()
+    left_bytes = LINGER_BYTES
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_S):
+            while left_bytes > 0 and (piece := await reader.read(CHUNK_BYTES)):
+                left_bytes -= len(piece)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, left_bytes: int) -> None:
