@@ -24,7 +24,8 @@ WRITERS = 32
 class Writers:
     """Many puts in flight, each key's value counting up; knows what was acknowledged."""
 
-    def __init__(self, caller: Client, start: int) -> None:
+    def __init__(self, caller: Client, start: int, size: int = 4000) -> None:
+        self._filling = bytes(size)
         put = METHODS["KV.Put"]
         self._put = caller.channel.unary_unary(
             put.path, rpc_pb2.PutRequest.SerializeToString, put.response_type.FromString
@@ -37,7 +38,7 @@ class Writers:
         """Start `count` puts, waiting for old ones so that WRITERS are in flight."""
         for _ in range(count):
             key, value = b"key%d" % (self._next % 200), self._next
-            call = self._put.future(rpc_pb2.PutRequest(key=key, value=b"%d " % value + bytes(400)), timeout=10)
+            call = self._put.future(rpc_pb2.PutRequest(key=key, value=b"%d " % value + self._filling), timeout=10)
             self._flying.append((key, value, call))
             self._next += 1
             if len(self._flying) >= WRITERS:
@@ -73,7 +74,7 @@ def test_no_acknowledged_write_is_lost_when_the_process_is_killed(tmp_path: Path
         with chainfire(tmp_path, SMALL) as server, client(server.addresses[0]) as caller:
             assert lost(acknowledged, stored(caller)) == {}
             writers = Writers(caller, start)
-            writers.write(1500 + 300 * number)
+            writers.write(700 + 100 * number)
             server.kill()
             writers.settle()
             acknowledged |= writers.acknowledged
@@ -87,12 +88,12 @@ def test_no_acknowledged_write_is_lost_when_the_process_is_killed(tmp_path: Path
 def test_a_start_replays_only_what_no_snapshot_has(tmp_path: Path) -> None:
     with chainfire(tmp_path, SMALL) as server, client(server.addresses[0]) as caller:
         writers = Writers(caller, 0)
-        writers.write(30_000)
+        writers.write(5000)
         writers.settle()
         before = stored(caller), caller("Maintenance.HashKV", rpc_pb2.HashKVRequest())
         assert server.terminate() == 0
     segments = sorted((tmp_path / "state" / "log").glob("*.wal"))
-    assert len(segments) < 30_000 * 450 // (4 << 20)
+    assert len(segments) < 5000 * 4000 // (4 << 20)
     with chainfire(tmp_path, SMALL) as server, client(server.addresses[0]) as caller:
         after = stored(caller), caller("Maintenance.HashKV", rpc_pb2.HashKVRequest())
         assert after[0] == before[0]
@@ -156,7 +157,7 @@ def record_before(content: bytes, offset: int) -> int:
 def test_a_missing_segment_stops_the_node(tmp_path: Path) -> None:
     with chainfire(tmp_path, "[storage]\nsegment_mib = 4\n") as server, client(server.addresses[0]) as caller:
         writers = Writers(caller, 0)
-        writers.write(30_000)
+        writers.write(2500)
         writers.settle()
         server.kill()
     first, second, *_ = sorted((tmp_path / "state" / "log").glob("*.wal"))
@@ -171,7 +172,7 @@ def test_a_missing_segment_stops_the_node(tmp_path: Path) -> None:
 def test_a_damaged_snapshot_stops_the_node(tmp_path: Path) -> None:
     with chainfire(tmp_path, SMALL) as server, client(server.addresses[0]) as caller:
         writers = Writers(caller, 0)
-        writers.write(10_000)
+        writers.write(1000)
         writers.settle()
         server.terminate()
     (snapshot,) = (tmp_path / "state" / "snapshots").glob("*.snap")
@@ -211,7 +212,7 @@ def test_a_full_disk_stops_writes_loses_nothing_and_has_a_way_out(tmp_path: Path
         run(prefix, "fallocate", "-l", "14m", filler)
         with chainfire(tmp_path, settings, prefix=prefix) as server, client(server.addresses[0]) as caller:
             writers = Writers(caller, 0)
-            writers.write(14_000)
+            writers.write(1600)
             writers.settle()
             acknowledged = writers.acknowledged
             assert refused_put(caller) == "RESOURCE_EXHAUSTED: etcdserver: mvcc: database space exceeded"

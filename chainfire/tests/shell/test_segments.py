@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from chainfire.core.wal import Batch
 from chainfire.errors import StorageError
 from chainfire.shell.segments import SPARE_NAME, LogBrokenError, LogFullError, Origin, SegmentedLog
 
@@ -20,6 +21,14 @@ def opened(folder: Path) -> SegmentedLog:
     if log.is_new:
         log.begin(Origin(1, 2))
     return log
+
+
+def bodies(folder: Path) -> list[bytes]:
+    """What a log in `folder` has."""
+    log = SegmentedLog(folder, SEGMENT_BYTES, lambda: 5)
+    batches = [payload for payload in log.replay() if isinstance(payload, Batch)]
+    log.close()
+    return [entry.body for batch in batches for entry in batch.entries]
 
 
 @contextmanager
@@ -55,8 +64,7 @@ def test_without_room_for_a_spare_the_log_says_so_and_goes_on_until_its_last_seg
     assert log.has_room
     log.append_batch(5, 1, [body])
     log.close()
-    found = [entry.index for batch in opened(tmp_path).replay() for entry in getattr(batch, "entries", ())]
-    assert sorted(set(found)) == [1, 2, 3, 4, 5]
+    assert len(bodies(tmp_path)) == 5
 
 
 def test_a_write_that_found_no_room_is_overwritten_by_the_next(tmp_path: Path) -> None:
@@ -66,9 +74,7 @@ def test_a_write_that_found_no_room_is_overwritten_by_the_next(tmp_path: Path) -
         log.append_batch(2, 1, [bytes(5000)])
     log.append_batch(2, 1, [b"two"])
     log.close()
-    again = SegmentedLog(tmp_path, SEGMENT_BYTES, lambda: 5)
-    assert [entry.body for batch in again.replay() for entry in getattr(batch, "entries", ())] == [b"one", b"two"]
-    again.close()
+    assert bodies(tmp_path) == [b"one", b"two"]
 
 
 def test_after_a_failed_disk_nothing_is_written_any_more(tmp_path: Path) -> None:
@@ -83,9 +89,7 @@ def test_after_a_failed_disk_nothing_is_written_any_more(tmp_path: Path) -> None
     for descriptor in (reader, writer):
         os.close(descriptor)
     log.close()
-    again = SegmentedLog(tmp_path, SEGMENT_BYTES, lambda: 5)
-    assert [entry.body for batch in again.replay() for entry in getattr(batch, "entries", ())] == [b"one"]
-    again.close()
+    assert bodies(tmp_path) == [b"one"]
 
 
 def test_a_half_made_spare_of_a_crash_is_made_again(tmp_path: Path) -> None:
