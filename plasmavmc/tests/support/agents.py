@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import os
 import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
 from guest import Guest
-from libvirt_host import LibvirtHost, children_of, wait_until
+from libvirt_host import LibvirtHost, children_of
 
 from plasmavmc.testing import FakeHosts
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.api.plasmavmc.v1.plasmavmc_rpc import HOSTS, HostConsoleClient
 from ultracloud.servicekit import channels
+from ultracloud.servicekit.resources import HostFeed
 from ultracloud.wire import Server, service
 
 ResultT = TypeVar("ResultT")
-ZERO = "0" * 20
 
 
 class Loop:
@@ -77,6 +74,16 @@ class ControlPlane:
             self.loop.run(self._server.drain(0))
             self.socket.unlink(missing_ok=True)
             self._server = None
+
+    def forget(self) -> None:
+        """As after a restore from an old backup: generations begin anew."""
+
+        async def renew() -> None:
+            self.hosts.feed = HostFeed()
+
+        self._generation = 0
+        self.loop.run(renew())
+        self.want()
 
     def want(self, *vms: pb.HostVm) -> int:
         """Publish all of what the host must run; the generation."""
@@ -138,6 +145,32 @@ class AgentProcess:
     def vm_folder(self, vm: str) -> Path:
         return self.folder / "state" / "vms" / vm
 
+    async def watching(self, vm: str) -> tuple[asyncio.Task[None], list[bytes]]:
+        """A viewer of what is printed from now on."""
+        seen: list[bytes] = []
+        begun = asyncio.Event()
+        task = asyncio.get_running_loop().create_task(self._watch(vm, seen, begun))
+        await begun.wait()
+        return task, seen
+
+    async def unwatched(self, task: asyncio.Task[None]) -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    async def _watch(self, vm: str, seen: list[bytes], begun: asyncio.Event) -> None:
+        channel = channels.connect(f"unix:{self.console_socket}")
+
+        async def requests() -> AsyncIterator[pb.ConsoleInput]:
+            yield pb.ConsoleInput(ref=vm, read_only=True, backlog_bytes=1)
+            await asyncio.Event().wait()
+
+        try:
+            async for output in HostConsoleClient(channel).attach(requests()):
+                seen.append(output.text)
+                begun.set()
+        finally:
+            await channel.close()
+
     def _signal(self, number: int) -> None:
         if self.process is None:
             return
@@ -180,7 +213,7 @@ def console_text(loop: Loop, agent: AgentProcess, vm: str, until: str, keys: byt
         channel = channels.connect(f"unix:{agent.console_socket}")
         typed = asyncio.Event()
 
-        async def requests() -> Any:
+        async def requests() -> AsyncIterator[pb.ConsoleInput]:
             yield pb.ConsoleInput(ref=vm, backlog_bytes=-1, keys=keys)
             await typed.wait()
 
@@ -196,19 +229,3 @@ def console_text(loop: Loop, agent: AgentProcess, vm: str, until: str, keys: byt
         return shown
 
     return loop.run(read(), within_s)
-
-
-@contextmanager
-def stopwatch() -> Iterator[list[float]]:
-    """Seconds the block took, in the list's one place."""
-    took = [0.0]
-    started = time.monotonic()
-    yield took
-    took[0] = time.monotonic() - started
-
-
-def dump(value: object) -> str:
-    return json.dumps(value, indent=2, sort_keys=True) + "\n"
-
-
-__all__ = ["AgentProcess", "ControlPlane", "Loop", "console_text", "direct_vm", "dump", "stopwatch", "wait_until"]

@@ -98,6 +98,33 @@ class LibvirtHost:
             os.kill(child, signal.SIGKILL)
         self.libvirtd.wait()
 
+    def clear(self) -> None:
+        """Destroy and forget every VM, whoever made it."""
+        for name in self.virsh("list", "--all", "--name").split():
+            if name in self.virsh("list", "--name").split():
+                self.virsh("destroy", name)
+            self.virsh("undefine", name)
+
+    def virsh(self, *arguments: str) -> str:
+        """What virsh says."""
+        done = subprocess.run(
+            ["virsh", "-q", "-c", self.uri, *arguments], capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def add_tap(self, name: str) -> None:
+        """A tap on the bridge that has 10.9.0.1/24."""
+        self.run(
+            "sh",
+            "-ec",
+            "ip link show br0 >/dev/null 2>&1 || { ip link add br0 type bridge; ip address add 10.9.0.1/24 dev br0;"
+            f" ip link set br0 up; }}; ip tuntap add {name} mode tap; ip link set {name} master br0 up",
+        )
+
+    def remove_tap(self, name: str) -> None:
+        self.run("ip", "link", "delete", name)
+
     def emulators(self) -> list[str]:
         """Command lines of the QEMUs that run."""
         listed = self.run(
