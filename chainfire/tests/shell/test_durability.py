@@ -174,6 +174,7 @@ def test_a_damaged_snapshot_stops_the_node(tmp_path: Path) -> None:
         writers = Writers(caller, 0)
         writers.write(1000)
         writers.settle()
+        wait_until(lambda: list((tmp_path / "state" / "snapshots").glob("*.snap")) != [])
         server.terminate()
     (snapshot,) = (tmp_path / "state" / "snapshots").glob("*.snap")
     overwrite(snapshot, snapshot.stat().st_size // 2, b"\xff" * 8)
