@@ -48,6 +48,8 @@ class Tap:
     async def ask(self, payload: bytes, source: str = NOWHERE, destination: str = LIMITED) -> tuple[Datagram, Message]:
         """Send a DHCP message; gives the next one that comes to a client, and the datagram it came in."""
         ends = IPv4Address(source), IPv4Address(destination)
+        while not self._arrived.empty():
+            self._arrived.get_nowait()
         for _ in range(TRIES):
             # A bridge hears of a tap's carrier up to a second after it was opened, and drops frames until then.
             os.write(self._descriptor, render_frame(Datagram(GUEST.mac, BROADCAST, *ends, 68, 67, payload)))
