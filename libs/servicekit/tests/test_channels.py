@@ -268,3 +268,26 @@ def test_a_unix_socket_is_an_address_too(tmp_path: Path) -> None:
 def test_what_is_no_address_is_refused(target: str) -> None:
     with pytest.raises(InvalidArgumentError, match="is no address; accepted: host:port or unix:/path"):
         channels.connect(target)
+
+
+async def reason(target: str, identity: TlsIdentity | None = None, expect: str = "") -> str:
+    async with connected(target, identity, expect, deadline_s=0.2) as channel:
+        with pytest.raises(UnavailableError) as caught:
+            await EchoClient(channel).say(EchoRequest())
+    assert target not in caught.value.public
+    return caught.value.detail
+
+
+def test_the_log_is_told_why_there_is_no_connection(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        ours, theirs = TlsMaterial(tmp_path / "ours"), TlsMaterial(tmp_path / "theirs")
+        async with serving(Echo(), ours.service("echo")) as (_, target):
+            assert "Connect call failed" in await reason("127.0.0.1:1")
+            assert "No such file" in await reason(f"unix:{tmp_path}/none")
+            wrong = await reason(target, ours.operator(), pki.service_identity("other"))
+            assert "its certificate is not that of spiffe://ultracloud.local/service/other: Hostname mismatch" in wrong
+            assert "self-signed certificate in certificate chain" in await reason(target, theirs.operator(), SELF)
+            expired = pki.issue(ours.ca, pki.operator_identity("late"), tmp_path, days=-1)
+            assert "has expired" in await reason(target, expired, SELF)
+
+    asyncio.run(scenario())

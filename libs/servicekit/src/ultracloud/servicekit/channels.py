@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import os
 import random
 import secrets
 import time
@@ -23,6 +25,7 @@ from google.protobuf.message import Message
 from ultracloud.api.rpc import Channel
 from ultracloud.base.faults import FAULT_OF_CODE, Fault, InvalidArgumentError, UnavailableError, UnknownError
 from ultracloud.servicekit import deadlines, pki
+from ultracloud.servicekit.diagnosis import diagnose
 from ultracloud.servicekit.pki import TlsIdentity
 
 if TYPE_CHECKING:
@@ -40,8 +43,13 @@ MESSAGE_BYTES_MAX = 64 * 1024 * 1024
 """A policy snapshot of a large cloud fits; a defect does not fill the memory."""
 STAMP_CHECK_S = 5.0
 """How often the identity's files are looked at."""
+DIAGNOSIS_S = 30.0
+"""How often a peer that cannot be reached is looked into."""
 CLOSE_GRACE_S = 30.0
 """Calls on a connection with the old certificate get this long to finish."""
+
+# grpcio writes lines of its own to stderr, where our log is; what goes wrong we say ourselves. It reads this at import.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 IDEMPOTENT_METHODS = frozenset(
     {"Get", "BatchGet", "List", "Scan", "Range", "Explain", "WhoAmI", "ReportHost", "Check", "Status"}
@@ -176,7 +184,7 @@ class PeerChannel(Channel):
 
     def _metadata(self) -> tuple[tuple[str, str], ...]:
         """Headers: the token if there is one, and the trace."""
-        trace = deadlines.TRACE.get() or secrets.token_hex(16)
+        trace = deadlines.TRACE.get() or deadlines.new_trace()
         headers = (("traceparent", f"00-{trace}-{secrets.token_hex(8)}-01"),)
         return (*headers, ("authorization", f"Bearer {self._token}")) if self._token else headers
 
@@ -186,12 +194,14 @@ class _Connection:
 
     def __init__(self, target: str, identity: TlsIdentity | None, expect: str) -> None:
         self.target = target
-        self.name = expect.rpartition("/")[2] if expect else target
+        self.name = expect.rpartition("/")[2] if expect else "the peer"
         self._identity = identity
         self._expect = expect
         self._channel: grpc.aio.Channel | None = None
         self._stamp: tuple[int, ...] = ()
         self._checked_at = 0.0
+        self._diagnosed_at = -DIAGNOSIS_S
+        self._diagnosis = ""
         self._closing: set[asyncio.Task[None]] = set()
 
     async def ready(self, until: float) -> grpc.aio.Channel:
@@ -210,10 +220,21 @@ class _Connection:
                     await channel.wait_for_state_change(state)
             except TimeoutError:
                 raise UnavailableError(
-                    f"{self.name} does not answer", detail=f"no connection to {self.target}", reason="PEER_DOWN"
+                    f"{self.name} does not answer",
+                    detail=f"no connection to {self.target}: {await self._why()}",
+                    reason="PEER_DOWN",
                 ) from None
             state = channel.get_state(try_to_connect=True)
         return channel
+
+    async def _why(self) -> str:
+        """Why there is no connection; looked into, and logged, at most every DIAGNOSIS_S."""
+        now = time.monotonic()
+        if now >= self._diagnosed_at + DIAGNOSIS_S:
+            self._diagnosed_at = now
+            self._diagnosis = await diagnose(self.target, self._identity, self._expect)
+            logging.getLogger(__name__).warning("no connection to %s: %s", self.name, self._diagnosis)
+        return self._diagnosis
 
     def _current(self) -> grpc.aio.Channel:
         """The newest channel; opens one if there is none or the identity changed."""

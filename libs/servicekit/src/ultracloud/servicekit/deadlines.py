@@ -9,6 +9,7 @@ Source: W3C Trace Context level 1 (traceparent).
 from __future__ import annotations
 
 import re
+import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +29,11 @@ def trace_of(metadata: Mapping[str, str]) -> str:
     return found.group(1) if found and found.group(1) != "0" * 32 else ""
 
 
+def new_trace() -> str:
+    """A trace id nobody has."""
+    return secrets.token_hex(16)
+
+
 def time_left_s() -> float | None:
     """Seconds until the deadline of the call we are in; None if it has none or there is no call; never below 0."""
     ends_at = _ENDS_AT.get()
@@ -36,9 +42,9 @@ def time_left_s() -> float | None:
 
 @contextmanager
 def inside(call: Call) -> Iterator[None]:
-    """Let what happens within belong to `call`: its trace and its deadline."""
+    """Let what happens within belong to `call`: its trace (a new one if it brings none) and its deadline."""
     left = call.time_remaining()
-    trace = TRACE.set(trace_of(call.metadata) or TRACE.get())
+    trace = TRACE.set(trace_of(call.metadata) or TRACE.get() or new_trace())
     ends = _ENDS_AT.set(None if left is None else time.monotonic() + left)
     try:
         yield

@@ -10,6 +10,7 @@ import json
 import logging
 import sys
 import time
+from logging.handlers import WatchedFileHandler
 from pathlib import Path
 
 from ultracloud.base.faults import Fault
@@ -24,11 +25,13 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 def configure(service: str, level: str, file: Path | None) -> logging.Logger:
     """Send all logging of this process to `file`, or stderr; gives the service's logger.
 
+    A file that is moved away (logrotate) is opened anew.
+
     Raises:
         StartError: The file cannot be opened.
     """
     try:
-        sink = logging.FileHandler(file) if file else logging.StreamHandler(sys.stderr)
+        sink = WatchedFileHandler(file) if file else logging.StreamHandler(sys.stderr)
     except OSError as error:
         raise StartError(f"{service}: cannot write the log {file}: {error.strerror}; set log.file") from error
     sink.setFormatter(JsonLines(service))

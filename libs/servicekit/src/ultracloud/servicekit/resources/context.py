@@ -10,7 +10,6 @@ from ultracloud.base.policy import Principal
 from ultracloud.servicekit.clock import Clock
 from ultracloud.servicekit.resources.kinds import Kind, MessageT
 from ultracloud.servicekit.resources.places import Place
-from ultracloud.servicekit.resources.records import metadata_of
 
 if TYPE_CHECKING:
     from ultracloud.servicekit.resources.engine import Resources
@@ -63,9 +62,8 @@ class Context:
         return found.message if found else None
 
     async def list(self, kind: Kind[MessageT]) -> tuple[MessageT, ...]:
-        """All resources of `kind` in this place."""
-        everything = await self.resources.all(kind)
-        return tuple(one.message for one in everything if metadata_of(one.message).project == self.place.id)
+        """All resources of `kind` in this place, by name."""
+        return tuple(one.message for one in await self.resources.all_in(kind, self.place.id))
 
     async def claimed(self, prefix: str) -> dict[str, str]:
         """Claims that begin with `prefix` -> the id that holds each."""

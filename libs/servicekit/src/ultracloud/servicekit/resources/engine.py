@@ -17,7 +17,13 @@ from google.protobuf.message import Message
 
 from ultracloud.api.resource.v1 import resource_pb2 as pb
 from ultracloud.base import ids
-from ultracloud.base.faults import AbortedError, AlreadyExistsError, FailedPreconditionError, NotFoundError
+from ultracloud.base.faults import (
+    AbortedError,
+    AlreadyExistsError,
+    FailedPreconditionError,
+    NotFoundError,
+    UnavailableError,
+)
 from ultracloud.base.names import check_labels, check_name
 from ultracloud.servicekit.clock import Clock, new_id
 from ultracloud.servicekit.policy import Authority
@@ -104,6 +110,12 @@ class Resources:
         prefix = layout.record_prefix(kind.key)
         loaded = await read_all(self.store, prefix, prefix_end(prefix))
         return tuple(records.parse_entry(kind, entry) for entry in loaded.entries)
+
+    async def all_in(self, kind: Kind[MessageT], place: str) -> tuple[Stored[MessageT], ...]:
+        """All resources of a kind in a place, by name, as of one version."""
+        prefix = layout.name_prefix(kind.key, place)
+        names = await read_all(self.store, prefix, prefix_end(prefix))
+        return await self.read_many(kind, [entry.value.decode() for entry in names.entries], names.version)
 
     async def read_many(
         self, kind: Kind[MessageT], identifiers: Sequence[str], at_version: int = 0
@@ -396,7 +408,7 @@ class Resources:
         writes |= _public_writes(kind, old, message)
         value = records.render(kind, message, claims)
         writes[layout.record_key(kind.key, metadata.id)] = value
-        match await self.store.txn(comparisons, writes):
+        match await self._commit(comparisons, writes, layout.record_key(kind.key, metadata.id)):
             case Committed(version):
                 return records.parse(kind, value, version)
             case Conflict(failed):
@@ -426,10 +438,30 @@ class Resources:
         lost |= held
         return not held
 
+    async def _commit(
+        self, comparisons: Mapping[bytes, int], writes: Mapping[bytes, bytes | None], key: bytes
+    ) -> Committed | Conflict:
+        """Write, through a store that restarts.
+
+        When the answer is lost nobody knows whether it happened. `comparisons` pin the version of `key`, so it cannot
+        happen twice: sending it again either does it, or conflicts; and if `key` then is as we wanted it, it was us.
+        """
+        assert key in comparisons, key
+        try:
+            return await self.store.txn(comparisons, writes)
+        except UnavailableError:
+            done = await self.store.txn(comparisons, writes)
+        if isinstance(done, Conflict):
+            reading = await self.store.get_many([key])
+            value = reading.entries[0].value if reading.entries else None
+            if value == writes[key]:
+                return Committed(reading.entries[0].version if reading.entries else reading.read_version)
+        return done
+
     async def _replace(self, kind: Kind[MessageT], old: Stored[MessageT], message: MessageT) -> int | None:
         """Write over `old`, claims and all else as they were; the version, or None if `old` is not the newest."""
         key = layout.record_key(kind.key, old.metadata.id)
-        done = await self.store.txn({key: old.version}, {key: records.render(kind, message, old.claims)})
+        done = await self._commit({key: old.version}, {key: records.render(kind, message, old.claims)}, key)
         return done.version if isinstance(done, Committed) else None
 
     async def _remove(
@@ -446,7 +478,7 @@ class Resources:
         }
         if kind.readable_by_all(old.message):
             writes[layout.public_key(kind.key, metadata.name, metadata.id)] = None
-        done = await self.store.txn({key: old.version, **guards}, writes)
+        done = await self._commit({key: old.version, **guards}, writes, key)
         return Stored(last, done.version) if isinstance(done, Committed) else None
 
 
