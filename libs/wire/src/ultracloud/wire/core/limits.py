@@ -50,7 +50,7 @@ class Limits:
     connection_window_bytes: int = 4 * MIB
     stream_unread_bytes_max: int = 256 * KIB
     connection_unread_bytes_max: int = 64 * MIB
-    stream_unsent_bytes_max: int = 256 * KIB
+    stream_unsent_bytes_max: int = 64 * KIB
     connection_unsent_bytes_max: int = 64 * MIB
     output_bytes_max: int = 1 * MIB
     resets_max: int = 1000

@@ -25,14 +25,18 @@ class RefusedMessageError(Exception):
 class Assembler:
     """Makes messages of one stream's DATA, however it was cut."""
 
-    __slots__ = ("_bytes_max", "_needed", "_parts", "unfinished_bytes")
+    __slots__ = ("_bytes_max", "_held", "_needed")
 
     def __init__(self, bytes_max: int) -> None:
         self._bytes_max = bytes_max
-        self._parts: list[bytes] = []
+        # One buffer and no list of parts: a client that sends byte by byte would make us hold an object for each.
+        self._held = bytearray()
         self._needed = PREFIX_BYTES
-        self.unfinished_bytes = 0
+
+    @property
+    def unfinished_bytes(self) -> int:
         """Bytes held that do not make a message yet."""
+        return len(self._held)
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Take bytes; give the messages they complete.
@@ -40,30 +44,33 @@ class Assembler:
         Raises:
             RefusedMessageError: A prefix announces a message over the limit, or a compressed one.
         """
-        self._parts.append(chunk)
-        self.unfinished_bytes += len(chunk)
-        if self.unfinished_bytes < self._needed:
+        if not self._held:
+            messages, taken = self._cut(chunk)
+            self._held += chunk[taken:]
+            return messages
+        self._held += chunk
+        if len(self._held) < self._needed:
             return []
-        return self._cut(chunk if len(self._parts) == 1 else b"".join(self._parts))
+        messages, taken = self._cut(self._held)
+        del self._held[:taken]
+        return messages
 
-    def _cut(self, held: bytes) -> list[bytes]:
-        """Cut all whole messages off the front of `held` and keep the rest."""
+    def _cut(self, held: bytes | bytearray) -> tuple[list[bytes], int]:
+        """All whole messages at the front of `held`, and how many bytes they take."""
         messages: list[bytes] = []
         at, size = 0, len(held)
         self._needed = PREFIX_BYTES
-        while size - at >= PREFIX_BYTES:
-            flag, length = PREFIX.unpack_from(held, at)
-            self._check(flag, length)
-            end = at + PREFIX_BYTES + length
-            if end > size:
-                self._needed = PREFIX_BYTES + length
-                break
-            messages.append(held[at + PREFIX_BYTES : end])
-            at = end
-        rest = held[at:]
-        self._parts = [rest] if rest else []
-        self.unfinished_bytes = len(rest)
-        return messages
+        with memoryview(held) as view:
+            while size - at >= PREFIX_BYTES:
+                flag, length = PREFIX.unpack_from(view, at)
+                self._check(flag, length)
+                end = at + PREFIX_BYTES + length
+                if end > size:
+                    self._needed = PREFIX_BYTES + length
+                    break
+                messages.append(bytes(view[at + PREFIX_BYTES : end]))
+                at = end
+        return messages, at
 
     def _check(self, flag: int, length: int) -> None:
         """Refuse what a prefix announces before its bytes have come."""

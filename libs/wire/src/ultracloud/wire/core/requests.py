@@ -33,7 +33,7 @@ from ultracloud.wire.core.limits import Limits
 from ultracloud.wire.core.messages import PREFIX, PREFIX_BYTES, Assembler, RefusedMessageError
 from ultracloud.wire.core.sending import Sender
 from ultracloud.wire.core.status import IDENTITY_ONLY, INTERNAL, RESOURCE_EXHAUSTED, trailers
-from ultracloud.wire.core.streams import Stream, Streams
+from ultracloud.wire.core.streams import MESSAGE_OVERHEAD_BYTES, Stream, Streams
 from ultracloud.wire.errors import ConnectionFault, ErrorCode, StreamFault
 
 
@@ -216,7 +216,7 @@ class Requests:
         """Note that a method has taken a message of `size` bytes, and give its stream window for more."""
         stream = self._open.get(stream_id)
         if stream is not None:
-            stream.unread -= size
+            stream.unread -= size + MESSAGE_OVERHEAD_BYTES
             self._streams.hold(stream)
             self._credit(stream)
 
@@ -267,7 +267,7 @@ class Requests:
             self._refuse_begun(stream, error.refusal, events)
             return
         for message in messages:
-            stream.unread += len(message)
+            stream.unread += len(message) + MESSAGE_OVERHEAD_BYTES
             self._sender.progress += 1
             events.append(MessageArrived(stream.stream_id, message))
         self._streams.hold(stream)

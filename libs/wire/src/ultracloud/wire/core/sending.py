@@ -25,7 +25,7 @@ from ultracloud.wire.core.frames import (
 from ultracloud.wire.core.limits import Limits
 from ultracloud.wire.core.messages import PREFIX, PREFIX_BYTES
 from ultracloud.wire.core.status import OK_BLOCK, RESPONSE_BLOCK, TABLE_EMPTY, literal, status_field
-from ultracloud.wire.core.streams import Stream, Streams
+from ultracloud.wire.core.streams import MESSAGE_OVERHEAD_BYTES, Stream, Streams
 from ultracloud.wire.errors import ConnectionFault, ErrorCode, StreamFault
 
 _FINAL = END_HEADERS | END_STREAM
@@ -108,7 +108,7 @@ class Sender:
         if stream is None:
             return
         self._begin(stream, RESPONSE_BLOCK)
-        self._push(stream, PREFIX.pack(0, len(message)) + message)
+        self._push(stream, PREFIX.pack(0, len(message)), message)
 
     def finish(self, stream_id: int, ending: bytes) -> None:
         """End a call that has begun or not: with no message before it, this is a trailers-only answer."""
@@ -134,7 +134,7 @@ class Sender:
     def is_backed_up(self, stream_id: int) -> bool:
         """Whether a method should wait for `StreamReady` before it sends more."""
         stream = self._open.get(stream_id)
-        if stream is None or stream.unsent_bytes < self._limits.stream_unsent_bytes_max:
+        if stream is None or _weight(stream) < self._limits.stream_unsent_bytes_max:
             return False
         stream.is_backed_up = True
         return True
@@ -216,7 +216,7 @@ class Sender:
             progress = False
             for stream in list(self._waiting.values()):
                 progress = self._send_frame(stream) or progress
-                if stream.is_backed_up and stream.unsent_bytes < self._limits.stream_unsent_bytes_max:
+                if stream.is_backed_up and _weight(stream) < self._limits.stream_unsent_bytes_max:
                     stream.is_backed_up = False
                     ready.append(StreamReady(stream.stream_id))
                 self._settle(stream)
@@ -235,12 +235,13 @@ class Sender:
             block = TABLE_EMPTY + block
         self.control(render_frame(Kind.HEADERS, flags, stream_id, block))
 
-    def _push(self, stream: Stream, body: bytes) -> None:
+    def _push(self, stream: Stream, *parts: bytes) -> None:
         """Queue response bytes and send what the windows let through."""
-        if body:
-            stream.unsent.append(memoryview(body))
-            stream.unsent_bytes += len(body)
-            self._streams.unsent_bytes += len(body)
+        for part in parts:
+            if part:
+                stream.unsent.append(part)
+                stream.unsent_bytes += len(part)
+                self._streams.unsent_bytes += len(part)
         self._pump(stream)
 
     def _pump(self, stream: Stream) -> None:
@@ -254,18 +255,21 @@ class Sender:
         size = min(stream.unsent_bytes, stream.send_window, self._window, self._frame_bytes_max)
         if size <= 0:
             return False
-        first = stream.unsent.popleft()
-        chunk = first[:size]
-        if len(first) > size:
-            stream.unsent.appendleft(first[size:])
-        size = len(chunk)
+        self._out.append(HEAD.pack(size >> 8, size & 0xFF, Kind.DATA, 0, stream.stream_id))
+        unsent, left = stream.unsent, size
+        while left:
+            part = unsent.popleft()
+            if len(part) > left:
+                view = memoryview(part)
+                unsent.appendleft(view[left:])
+                part = view[:left]
+            self._out.append(part)
+            left -= len(part)
         stream.unsent_bytes -= size
         stream.send_window -= size
         self._streams.unsent_bytes -= size
         self._window -= size
         self.progress += 1
-        self._out.append(HEAD.pack(size >> 8, size & 0xFF, Kind.DATA, 0, stream.stream_id))
-        self._out.append(chunk)
         self.out_bytes += size + HEAD.size
         return True
 
@@ -288,6 +292,11 @@ class Sender:
         if not stream.remote_closed:
             # RFC 9113 8.1: asks a client that is still sending to stop, without an error.
             self.control(render_reset(stream.stream_id, ErrorCode.NO_ERROR))
+
+
+def _weight(stream: Stream) -> int:
+    """What a stream's waiting responses count for."""
+    return stream.unsent_bytes + MESSAGE_OVERHEAD_BYTES * len(stream.unsent)
 
 
 def _window_error(increment: int) -> ErrorCode:

@@ -13,6 +13,9 @@ from collections import deque
 
 from ultracloud.wire.core.messages import Assembler
 
+MESSAGE_OVERHEAD_BYTES = 64
+"""What a waiting message counts for besides its own bytes: an empty one costs an object and a place in a queue too."""
+
 
 class Stream:
     """An open stream."""
@@ -42,14 +45,14 @@ class Stream:
         self.assembler: Assembler | None = None
         """Set while the request is a gRPC call whose messages are still coming."""
         self.unread = 0
-        """Bytes of messages that the method has not taken."""
+        """What messages count for that the method has not taken: their bytes, and MESSAGE_OVERHEAD_BYTES each."""
         self.held = 0
         """What this stream counts for in `Streams.held_bytes`."""
         self.uncredited = 0
         """Bytes received for which the client has not been given new window."""
         self.has_begun = False
         """Response headers have been sent."""
-        self.unsent: deque[memoryview] = deque()
+        self.unsent: deque[bytes | memoryview] = deque()
         """Response bytes that wait for window."""
         self.unsent_bytes = 0
         self.ending: bytes | None = None
