@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import h2.settings
 import pytest
 from h2_client import CALL, Dialogue, framed
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from ultracloud.wire.core.events import CallArrived, CallReset, CallStarted, MessageArrived, RequestEnded
 from ultracloud.wire.core.limits import Limits
+from ultracloud.wire.core.messages import Assembler
 from ultracloud.wire.core.status import OK_BLOCK, trailers
 from ultracloud.wire.errors import ErrorCode
 
@@ -161,3 +164,32 @@ def test_a_flood_ends_with_enhance_your_calm(flood: str) -> None:
     dialogue.run()
     assert dialogue.ended_by == ErrorCode.ENHANCE_YOUR_CALM
     assert dialogue.machine.is_closed
+
+
+def test_empty_messages_nobody_reads_run_out_of_window() -> None:
+    dialogue = Dialogue(Limits(stream_window_bytes=65_535, stream_unread_bytes_max=1000))
+    stream_id = dialogue.call(end=False)
+    with pytest.raises(AssertionError, match="gives no window"):
+        dialogue.send(stream_id, framed(b"") * 100_000)
+    assert sum(isinstance(event, MessageArrived) for event in dialogue.events) <= 65_535 // 5
+
+
+def test_a_message_that_comes_byte_by_byte_is_held_in_one_buffer() -> None:
+    assembler = Assembler(1_000_000)
+    tracemalloc.start()
+    assembler.feed(b"\0\0\x0f\0\0")
+    for _ in range(200_000):
+        assembler.feed(b"x")
+    held, _peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 2 * 200_000
+
+
+def test_a_client_that_resets_what_it_does_not_wait_for_is_no_flood() -> None:
+    dialogue = Dialogue(Limits(resets_max=10, resets_per_second=1))
+    for _ in range(100):
+        answered, given_up = dialogue.call(b"a"), dialogue.call(b"b")
+        dialogue.machine.sender.reply(answered, b"c")
+        dialogue.client.reset_stream(given_up, ErrorCode.CANCEL)
+        dialogue.run()
+    assert dialogue.ended_by is None
