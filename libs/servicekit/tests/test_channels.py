@@ -287,7 +287,7 @@ def test_the_log_is_told_why_there_is_no_connection(tmp_path: Path) -> None:
             wrong = await reason(target, ours.operator(), pki.service_identity("other"))
             assert "its certificate is not that of spiffe://ultracloud.local/service/other: Hostname mismatch" in wrong
             assert "self-signed certificate in certificate chain" in await reason(target, theirs.operator(), SELF)
-            expired = pki.issue(ours.ca, pki.operator_identity("late"), tmp_path, days=-1)
+            expired = pki.issue(ours.ca, pki.operator_identity("late"), tmp_path, days=0)
             assert "has expired" in await reason(target, expired, SELF)
 
     asyncio.run(scenario())
