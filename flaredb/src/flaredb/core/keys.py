@@ -29,23 +29,16 @@ def encode(namespace: str, key: bytes) -> EncodedKey:
     return EncodedKey(b"%b\x00%b\x00\x01" % (namespace.encode(), key))
 
 
-def decode(encoded: EncodedKey) -> tuple[str, bytes]:
-    """The namespace and the key of an encoded key."""
-    namespace, _, rest = encoded.partition(_ZERO)
-    assert rest.endswith(_TERMINATOR), encoded
-    return namespace.decode(), rest[: -len(_TERMINATOR)].replace(_ESCAPED_ZERO, _ZERO)
-
-
 def versioned(encoded: bytes, version: int) -> bytes:
     """The key on disk of one version; seeking to it finds the newest version that is not after `version`."""
     return encoded + (_VERSION_MASK - version).to_bytes(VERSION_BYTES, "big")
 
 
-def split(stored: bytes) -> tuple[EncodedKey, int]:
-    """The encoded key and the version of a key on disk."""
-    encoded = stored[:-VERSION_BYTES]
-    assert encoded.endswith(_TERMINATOR), stored
-    return EncodedKey(encoded), _VERSION_MASK - int.from_bytes(stored[-VERSION_BYTES:], "big")
+def key_of(encoded: bytes, namespace: str) -> bytes:
+    """The key of an encoded key that is known to be of `namespace`."""
+    assert encoded.endswith(_TERMINATOR), encoded
+    key = encoded[len(namespace) + 1 : -len(_TERMINATOR)]
+    return key.replace(_ESCAPED_ZERO, _ZERO) if _ZERO in key else key
 
 
 def version_of(stored: bytes) -> int:

@@ -57,10 +57,10 @@ def value_record(value: bytes | None) -> bytes:
 
 def parse_value(record: bytes) -> bytes | None:
     """The value, None for a deletion."""
-    if record == TOMBSTONE:
-        return None
-    assert record[:1] == _VALUE, record[:1]
-    return record[1:]
+    if record.startswith(_VALUE):
+        return record[1:]
+    assert record == TOMBSTONE, record[:1]
+    return None
 
 
 def is_tombstone(record: bytes) -> bool:

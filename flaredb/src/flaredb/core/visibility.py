@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from flaredb.core.commands import EncodedKey
 from flaredb.core.engine import Cursor
-from flaredb.core.keys import NEWEST, VERSION_BYTES, bounds, decode, split, version_of, versioned
+from flaredb.core.keys import NEWEST, VERSION_BYTES, bounds, key_of, version_of, versioned
 from flaredb.core.limits import PAGE_BYTES_MAX
 from flaredb.core.records import is_tombstone, parse_value
 
@@ -85,10 +85,12 @@ class Scan:
     _size_bytes: int = 0
     _lower: bytes = b""
     _upper: bytes = b""
+    _at: bytes = b""
 
     def __post_init__(self) -> None:
         query = self.query
         self._lower, self._upper = bounds(query.namespace, query.start, query.end)
+        self._at = versioned(b"", query.at_version)
         if self._lower >= self._upper:
             self.done = True
         elif query.reverse:
@@ -99,66 +101,72 @@ class Scan:
 
     def run(self, steps: int) -> bool:
         """Look at up to `steps` keys; True when the page is complete."""
-        step = self._step_back if self.query.reverse else self._step
-        for _ in range(steps):
-            if self.done:
-                break
-            if not self.cursor.valid():
-                self.done = True
-                break
-            step()
+        if not self.done:
+            (self._run_back if self.query.reverse else self._run)(steps)
         return self.done
 
-    def _step(self) -> None:
-        """Take the key under the cursor, leave the cursor at the next one."""
-        cursor = self.cursor
-        stored = cursor.key()
-        if stored >= self._upper:
-            self.done = True
-            return
-        encoded, version = split(stored)
-        if version > self.query.at_version:
-            cursor.seek(versioned(encoded, self.query.at_version))
-            if not cursor.valid() or not (stored := cursor.key()).startswith(encoded):
+    def _run(self, steps: int) -> None:
+        """Forward. The cursor stands at the newest version of a key whenever a step begins."""
+        upper, at = self._upper, self._at
+        stored = self._here(upper)
+        for _ in range(steps):
+            if stored >= upper:
+                self.done = True
                 return
-            version = version_of(stored)
-        self._take(encoded, version, cursor.value())
-        if not self.done:
-            self._leave(encoded)
+            encoded = EncodedKey(stored[:-VERSION_BYTES])
+            if stored[-VERSION_BYTES:] < at:  # newer than asked for: a version stands with its bits turned
+                self.cursor.seek(encoded + at)
+                stored = self._here(upper)
+                if not stored.startswith(encoded):
+                    continue
+            self._take(encoded, stored)
+            if self.done:
+                return
+            stored = self._leave(encoded)
 
-    def _leave(self, encoded: EncodedKey) -> None:
-        """Step over the older versions of a key."""
-        cursor = self.cursor
+    def _leave(self, encoded: EncodedKey) -> bytes:
+        """Step over the older versions of a key, and give the key after."""
+        cursor, upper = self.cursor, self._upper
         for _ in range(NEXT_STEPS_MAX):
             cursor.next()
-            if not cursor.valid() or not cursor.key().startswith(encoded):
-                return
+            stored = cursor.key() if cursor.valid() else upper
+            if not stored.startswith(encoded):
+                return stored
         cursor.seek(versioned(encoded, 0) + b"\x00")
+        return self._here(upper)
 
-    def _step_back(self) -> None:
-        """Take the key under the cursor, which stands at its oldest version; leave the cursor at the key before."""
-        cursor = self.cursor
-        stored = cursor.key()
-        if stored < self._lower:
-            self.done = True
-            return
-        encoded = EncodedKey(stored[:-VERSION_BYTES])
-        cursor.seek(versioned(encoded, self.query.at_version))
-        if cursor.valid() and (stored := cursor.key()).startswith(encoded):
-            self._take(encoded, version_of(stored), cursor.value())
-        if not self.done:
+    def _run_back(self, steps: int) -> None:
+        """Backward. The cursor stands at the oldest version of a key whenever a step begins."""
+        cursor, lower, at = self.cursor, self._lower, self._at
+        for _ in range(steps):
+            stored = self._here(b"")
+            if stored < lower:
+                self.done = True
+                return
+            encoded = EncodedKey(stored[:-VERSION_BYTES])
+            cursor.seek(encoded + at)
+            stored = self._here(b"")
+            if stored.startswith(encoded):
+                self._take(encoded, stored)
+                if self.done:
+                    return
             cursor.seek_for_prev(encoded)
 
-    def _take(self, encoded: EncodedKey, version: int, record: bytes) -> None:
-        """Add a key to the page unless it was deleted; end the page at its limits."""
-        value = parse_value(record)
+    def _here(self, beyond: bytes) -> bytes:
+        """The key under the cursor; `beyond`, which is out of the range, where there is none."""
+        return self.cursor.key() if self.cursor.valid() else beyond
+
+    def _take(self, encoded: EncodedKey, stored: bytes) -> None:
+        """Add the key under the cursor to the page unless it was deleted; end the page at its limits."""
+        value = parse_value(self.cursor.value())
         if value is None:
             return
-        if len(self.found) == self.query.limit or self._size_bytes >= PAGE_BYTES_MAX:
+        query, found = self.query, self.found
+        if len(found) == query.limit or self._size_bytes >= PAGE_BYTES_MAX:
             self.more = self.done = True
             return
-        key = decode(encoded)[1]
-        if self.query.keys_only:
+        key = key_of(encoded, query.namespace)
+        if query.keys_only:
             value = b""
-        self.found.append(Found(key, value, version))
+        found.append(Found(key, value, version_of(stored)))
         self._size_bytes += len(key) + len(value)

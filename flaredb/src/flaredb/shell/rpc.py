@@ -154,7 +154,12 @@ class KvService:
 
     def _scanned(self, scan: Scan) -> ScanResponse:
         self._store.check_scan(scan)
-        return ScanResponse(kvs=map(_key_value, scan.found), read_version=scan.query.at_version, more=scan.more)
+        response = ScanResponse(read_version=scan.query.at_version, more=scan.more)
+        # In place: a list of messages handed to the constructor would be copied, which is a third of the work.
+        add = response.kvs.add
+        for found in scan.found:
+            add(key=found.key, value=found.value, version=found.version)
+        return response
 
     def _allowed(self, call: Call, namespace: str, *, writes: bool) -> limits.Namespace:
         """The namespace, if the caller may use it."""

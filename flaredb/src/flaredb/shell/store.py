@@ -15,7 +15,7 @@ from flaredb.core.commands import Change, Commit, EncodedKey, Txn
 from flaredb.core.engine import Column, Engine, Row
 from flaredb.core.evaluate import Evaluation, evaluate, rows
 from flaredb.core.feed import FEED_COMMITS_MAX, Interest, Page, Recent, page_of
-from flaredb.core.keys import bounds, decode, encode, versioned
+from flaredb.core.keys import bounds, encode, key_of, versioned
 from flaredb.core.limits import check_batch_response
 from flaredb.core.records import (
     APPLIED_KEY,
@@ -236,7 +236,7 @@ class Store:
         for version, encoded_keys in self._stored_changes(position, self.applied.version):
             wanted = [encoded for encoded in encoded_keys if lower <= encoded < upper]
             records = self._engine.get_many(Column.DATA, [versioned(encoded, version) for encoded in wanted])
-            changes = (_change(encoded, record) for encoded, record in zip(wanted, records, strict=True))
+            changes = (_change(interest.namespace, *found) for found in zip(wanted, records, strict=True))
             yield Commit(version, interest.namespace, tuple(changes))
 
     def _counters(self) -> Mark:
@@ -290,8 +290,8 @@ def _staged_rows(staged: Staged) -> Iterator[Row]:
         yield Column.META, mark_key(staged.mark), mark_record(staged.mark)
 
 
-def _change(encoded: EncodedKey, record: bytes | None) -> Change:
+def _change(namespace: str, encoded: EncodedKey, record: bytes | None) -> Change:
     """A change as its data record tells it, which is kept for as long as the change is."""
     if record is None:
         raise damaged(f"a change of {encoded!r} has no data")
-    return Change(encoded, decode(encoded)[1], parse_value(record))
+    return Change(encoded, key_of(encoded, namespace), parse_value(record))
