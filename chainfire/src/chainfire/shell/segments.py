@@ -264,28 +264,20 @@ class SegmentedLog:
         self.make_spare()
 
     def _write(self, record: bytes) -> None:
+        """Write a record and sync it, in one call: between two calls the loop could keep the interpreter to itself."""
         try:
-            write_all(self._descriptor, record, self._offset)
+            written = os.pwritev(self._descriptor, (record,), self._offset, os.RWF_DSYNC)
+            while written < len(record):
+                # Less than asked is written when the disk is nearly full; the next call then says why.
+                written += os.pwritev(self._descriptor, (record[written:],), self._offset + written, os.RWF_DSYNC)
         except OSError as error:
             if error.errno in _FULL:
                 raise LogFullError(f"{self._files[-1].path}: {error.strerror}") from error
             self._is_broken = True
             raise LogBrokenError(f"{self._files[-1].path}: {error.strerror}") from error
-        try:
-            os.fdatasync(self._descriptor)
-        except OSError as error:
-            self._is_broken = True
-            raise LogBrokenError(f"{self._files[-1].path}: {error.strerror}") from error
         self._offset += len(record)
         self._next_record += 1
         self.bytes_appended += len(record)
-
-
-def write_all(descriptor: int, content: bytes, offset: int) -> None:
-    """Write all of `content` at `offset`; a single call may write less when the disk is nearly full."""
-    written = os.pwrite(descriptor, content, offset)
-    while written < len(content):
-        written += os.pwrite(descriptor, content[written:], offset + written)
 
 
 def sync_folder(folder: Path) -> None:
