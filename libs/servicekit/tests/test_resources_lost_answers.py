@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import pytest
 
@@ -19,6 +19,10 @@ VPC = Kind(name="Vpc", prefix="vpc", service=VPCS, message=net.Vpc)
 DEV = account_principal(DEVELOPER)
 
 
+async def nothing() -> None:
+    """What happens between a lost answer and the next attempt, unless a test says otherwise."""
+
+
 class Forgetful(MemoryStore):
     """Loses the answers of the next `losses` transactions, after doing them (or before, if not `does`)."""
 
@@ -26,6 +30,7 @@ class Forgetful(MemoryStore):
         super().__init__()
         self.losses = 0
         self.does = True
+        self.meanwhile: Callable[[], Awaitable[None]] = nothing
 
     async def txn(self, comparisons: Mapping[bytes, int], writes: Mapping[bytes, bytes | None]) -> Committed | Conflict:
         if not self.losses:
@@ -33,6 +38,7 @@ class Forgetful(MemoryStore):
         self.losses -= 1
         if self.does:
             await super().txn(comparisons, writes)
+            await self.meanwhile()
         raise UnavailableError("the connection is gone")
 
 
@@ -100,5 +106,20 @@ def test_a_store_that_stays_away_is_unavailable() -> None:
         world.store.losses, world.store.does = 5, False
         with pytest.raises(UnavailableError):
             await world.make()
+
+    asyncio.run(scenario())
+
+
+def test_a_create_is_ours_although_somebody_wrote_its_status_meanwhile() -> None:
+    async def scenario() -> None:
+        world = World()
+
+        async def reconcile() -> None:
+            for stored in await world.resources.all(VPC):
+                await world.resources.write_status(VPC, stored.metadata.id, net.VpcStatus(vni=7))
+
+        world.store.losses, world.store.meanwhile = 1, reconcile
+        made = await world.make()
+        assert (made.metadata.name, made.status.vni) == ("web", 7)
 
     asyncio.run(scenario())

@@ -413,7 +413,8 @@ class Resources:
                 return records.parse(kind, value, version)
             case Conflict(failed):
                 lost.update(layout.claim_of_key(key) for key in failed if key.startswith(b"c/"))
-                return None
+                # Nobody else has this id: if it is there, an answer was lost, and somebody wrote its status since.
+                return await self.read(kind, metadata.id) if old is None else None
 
     async def _guards(self, kind: Kind[MessageT], message: MessageT, read_version: int) -> dict[bytes, int] | None:
         """Guard keys and the versions they must still have; None when one was bumped since admission began."""
