@@ -38,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(error)
         return EXIT_FAILED
     except asyncio.CancelledError:
+        for number in SIGNALS:
+            # Whoever presses Ctrl-C twice shall still read that everything is removed.
+            signal.signal(number, signal.SIG_IGN)
         sys.stderr.write(f"\nInterrupted by {signal.Signals(received[0]).name}; everything made is removed.\n")
         return EXIT_SIGNAL + received[0]
 

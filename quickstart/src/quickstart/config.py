@@ -69,7 +69,7 @@ def parse(arguments: Sequence[str]) -> Options:
         )
     if given.stop and (given.keep or given.command):
         raise UsageError("--stop ends a kept cloud and goes with nothing but --state", remedy="give it alone")
-    layout = Layout(state=Path(given.state).absolute(), cache=default_cache())
+    layout = Layout(state=Path(given.state).resolve(), cache=default_cache())
     if given.command == "console":
         return Options(Action.CONSOLE, layout, vm=given.vm, project=given.project)
     action = Action.STOP if given.stop else Action.RUN

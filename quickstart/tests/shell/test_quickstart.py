@@ -1,4 +1,4 @@
-"""The quickstart end to end, as a person runs it; slow, because it boots guests and kills everything."""
+"""The quickstart end to end, as a person runs it: kept and used, interrupted, killed."""
 
 import contextlib
 import json
@@ -60,11 +60,20 @@ def wait_nothing_left(state: Path) -> None:
     assert {path.name for path in state.iterdir()} <= {"logs", "lock", "quickstart.json"}
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(WHOLE_SECONDS + 60)
 def test_a_cloud_is_proved_kept_used_and_removed(tmp_path: Path, is_root: None):
     state = tmp_path / "a state with spaces"
     run = [*COMMAND, "--state", str(state)]
+    try:
+        prove_keep_use(run)
+    finally:
+        stopped = subprocess.run([*run, "--stop"], capture_output=True, text=True, timeout=60, check=False)
+    assert stopped.returncode == 0, stopped.stderr
+    wait_nothing_left(state)
+
+
+def prove_keep_use(run: list[str]) -> None:
+    """Everything a person does with a cloud that is kept."""
     told = subprocess.run(
         [*run, "--keep", "--json"], capture_output=True, text=True, timeout=WHOLE_SECONDS, check=False
     )
@@ -76,9 +85,6 @@ def test_a_cloud_is_proved_kept_used_and_removed(tmp_path: Path, is_root: None):
     again = subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
     assert (again.returncode, "--stop" in again.stderr) == (1, True)
     assert "typed-by-a-person" in type_on_console([*run, "console", "web"], "echo typed-by-a-$(echo person)\n")
-    stopped = subprocess.run([*run, "--stop"], capture_output=True, text=True, timeout=60, check=False)
-    assert stopped.returncode == 0, stopped.stderr
-    wait_nothing_left(state)
 
 
 def type_on_console(command: list[str], keys: str) -> str:
@@ -86,11 +92,14 @@ def type_on_console(command: list[str], keys: str) -> str:
     ours, theirs = pty.openpty()
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as process:
         os.close(theirs)
-        shown = read_for(ours, "http: port 80", 20)
-        os.write(ours, f"\n{keys}".encode())
-        shown += read_for(ours, "typed-by-a-person", 20)
-        os.write(ours, b"\x1d")
-        assert process.wait(20) == 0
+        try:
+            shown = read_for(ours, "http: port 80", 20)
+            os.write(ours, f"\n{keys}".encode())
+            shown += read_for(ours, "typed-by-a-person", 20)
+            os.write(ours, b"\x1d")
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
     os.close(ours)
     return shown
 
@@ -104,7 +113,6 @@ def read_for(descriptor: int, wanted: str, seconds: float) -> str:
     return shown
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(("number", "after"), [(signal.SIGINT, "services ready"), (signal.SIGTERM, "network built")])
 def test_an_interrupted_run_leaves_nothing(tmp_path: Path, is_root: None, number: signal.Signals, after: str):
@@ -117,7 +125,6 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path, is_root: None, number
     wait_nothing_left(state)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_run_after_a_killed_one_removes_what_it_left(tmp_path: Path, is_root: None):
     state = tmp_path / "state"

@@ -84,32 +84,52 @@ async def attach(vms: VmsClient, project: str, ref: str) -> None:
     Raises:
         Fault: There is no such VM, or no right to its console.
     """
-    keys: asyncio.Queue[bytes | None] = asyncio.Queue()
-    loop = asyncio.get_running_loop()
-
-    def typed() -> None:
-        chunk = os.read(sys.stdin.fileno(), KEYS_BYTES_MAX)
-        head, leave, _ = chunk.partition(LEAVE)
-        if head:
-            keys.put_nowait(head)
-        if leave or not chunk:
-            loop.remove_reader(sys.stdin.fileno())
-            keys.put_nowait(None)
-
-    async def inputs() -> AsyncIterator[ConsoleInput]:
-        yield ConsoleInput(project=project, ref=ref, backlog_bytes=ALL)
-        while (chunk := await keys.get()) is not None:
-            yield ConsoleInput(keys=chunk)
-
+    keyboard = Keyboard()
     saved = _raw_terminal()
-    loop.add_reader(sys.stdin.fileno(), typed)
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), keyboard.read)
+    first = ConsoleInput(project=project, ref=ref, backlog_bytes=ALL)
+    show = asyncio.create_task(_show(vms.console(keyboard.inputs(first))), name="show console")
+    leave = asyncio.create_task(keyboard.left.wait(), name="wait for Ctrl-]")
     try:
-        await _show(vms.console(inputs()))
+        await asyncio.wait([show, leave], return_when=asyncio.FIRST_COMPLETED)
+        if show.done():
+            show.result()
     finally:
-        loop.remove_reader(sys.stdin.fileno())
+        for task in (show, leave):
+            task.cancel()
+        await asyncio.gather(show, leave, return_exceptions=True)
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
         if saved is not None:
             termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, saved)
         sys.stdout.write("\n")
+
+
+class Keyboard:
+    """What a person types, until Ctrl-] or the end of stdin.
+
+    Attributes:
+        left: Set when the person has left.
+    """
+
+    def __init__(self) -> None:
+        self.left = asyncio.Event()
+        self._keys: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def read(self) -> None:
+        """Take what has been typed; called when there is something."""
+        typed = os.read(sys.stdin.fileno(), KEYS_BYTES_MAX)
+        before, leave, _ = typed.partition(LEAVE)
+        if before:
+            self._keys.put_nowait(before)
+        if leave or not typed:
+            asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+            self.left.set()
+
+    async def inputs(self, first: ConsoleInput) -> AsyncIterator[ConsoleInput]:
+        """The requests of a console call."""
+        yield first
+        while True:
+            yield ConsoleInput(keys=await self._keys.get())
 
 
 async def _show(outputs: AsyncIterator[ConsoleOutput]) -> None:

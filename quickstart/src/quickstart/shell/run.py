@@ -107,7 +107,7 @@ async def _steps(options: Options, outcome: Outcome, claimed: Session) -> None:
     cloud: Cloud | None = None
     outside = OutsideServer()
     try:
-        journal.terminal.heading("2. Control plane")
+        journal.terminal.heading("2. Control plane, and the guest image meanwhile")
         cluster = session.make_cluster(layout, preflight.ports(options), outcome.accelerator, Path(sys.executable))
         cloud = await _start(journal, cluster, claimed)
         journal.terminal.heading("3. Identity")

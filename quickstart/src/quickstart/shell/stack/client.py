@@ -81,11 +81,16 @@ class StackClient:
         await self._ask(do="detach")
 
     async def end(self, grace_s: float) -> Statuses:
-        """Stop everything politely and give how each process ended; the supervisor is gone afterwards."""
-        await self._ask(do="end", grace_s=grace_s)
+        """Stop everything politely and give how each process ended; the supervisor is gone afterwards.
+
+        Raises:
+            ConnectionError: It does not run.
+            TimeoutError: It does not end.
+        """
         last: Statuses = {}
-        with contextlib.suppress(TimeoutError, ConnectionError):
-            async with asyncio.timeout(grace_s + ANSWER_SECONDS):
+        async with self._ends(grace_s + ANSWER_SECONDS):
+            await self._ask(do="end", grace_s=grace_s)
+            with contextlib.suppress(ConnectionError):
                 async for statuses in self.watch():
                     last = statuses
         return last
@@ -93,11 +98,23 @@ class StackClient:
     async def power_cut(self) -> None:
         """Kill the supervisor, and with it everything, as if the machine had lost power."""
         with contextlib.suppress(ConnectionError, ProcessLookupError):
-            os.kill(self.pid(), signal.SIGKILL)
-        # Its socket is free once the kernel has ended all that was in its namespaces.
-        async with asyncio.timeout(ANSWER_SECONDS):
-            while self.is_running():  # noqa: ASYNC110 - the kernel tells nobody
-                await asyncio.sleep(CONNECT_POLL_S)
+            async with self._ends(ANSWER_SECONDS):
+                os.kill(self.pid(), signal.SIGKILL)
+
+    @contextlib.asynccontextmanager
+    async def _ends(self, timeout_s: float) -> AsyncIterator[None]:
+        """What is done inside ends the supervisor; afterwards the kernel has ended all that was in its namespaces."""
+        loop = asyncio.get_running_loop()
+        supervisor = os.pidfd_open(self.pid())
+        ended = asyncio.Event()
+        loop.add_reader(supervisor, ended.set)
+        try:
+            async with asyncio.timeout(timeout_s):
+                yield
+                await ended.wait()
+        finally:
+            loop.remove_reader(supervisor)
+            os.close(supervisor)
 
     async def statuses(self) -> Statuses:
         """How all processes are now."""
