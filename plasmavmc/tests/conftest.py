@@ -56,7 +56,7 @@ def control_plane(loop: Loop, short_path: Path) -> Iterator[ControlPlane]:
 @pytest.fixture
 def agent(libvirt: LibvirtHost, control_plane: ControlPlane, short_path: Path) -> Iterator[AgentProcess]:
     """A running agent without VMs."""
-    made = AgentProcess(libvirt, control_plane, short_path)
+    made = AgentProcess(libvirt, control_plane.socket, short_path)
     made.start()
     yield made
     made.kill()

@@ -109,7 +109,8 @@ class ControlPlane:
 class AgentProcess:
     """`python -m plasmavmc.agent serve` in the host's namespaces."""
 
-    def __init__(self, host: LibvirtHost, control_plane: ControlPlane, folder: Path) -> None:
+    def __init__(self, host: LibvirtHost, server: Path, folder: Path, tls: str = "") -> None:
+        """Make it; `server` is the socket of plasmavmc, `tls` the configuration's table of that name."""
         self.host = host
         self.folder = folder
         self.console_socket = folder / "a.sock"
@@ -118,8 +119,8 @@ class AgentProcess:
         self.config.write_text(
             f'host = "node1"\nstate_dir = "{folder}/state"\nruntime_dir = "{folder}/run"\naccelerator = "tcg"\n'
             f'[listen]\nunix = "{self.console_socket}"\n'
-            f'[peers]\nplasmavmc = "unix:{control_plane.socket}"\n'
-            f'[libvirt]\nuri = "{host.uri}"\n[log]\nfile = "{folder}/agent.log"\n'
+            f'[peers]\nplasmavmc = "unix:{server}"\n'
+            f'[libvirt]\nuri = "{host.uri}"\n[log]\nfile = "{folder}/agent.log"\n{tls}'
         )
         self.process: subprocess.Popen[bytes] | None = None
 

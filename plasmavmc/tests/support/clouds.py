@@ -23,6 +23,7 @@ from plasmavmc.shell.vms import HostChannels, VmServer
 from plasmavmc.testing import MemoryNetwork
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.api.resource.v1 import resource_pb2
+from ultracloud.base.faults import FailedPreconditionError
 from ultracloud.base.policy import Principal
 from ultracloud.base.principals import spiffe_principal
 from ultracloud.servicekit import channels, pki
@@ -69,13 +70,18 @@ class Cloud:
             if host.metadata.name == name:
                 self.reconciler.touch(Key(self.kinds.host.key, host.metadata.id))
 
-    async def image(self, name: str = "guest", caller: Principal = DEV, **spec: Any) -> pb.Image:
+    def call(self, caller: Principal = DEV) -> FakeCall:
+        return FakeCall(principal=caller)
+
+    async def image(
+        self, name: str = "guest", caller: Principal = DEV, project: str = "blue", **spec: Any
+    ) -> pb.Image:
         """An image; a DIRECT one of small files if nothing is said."""
         if not spec:
             kernel = self.folder / "vmlinuz"
             kernel.write_bytes(bzimage())
             spec = {"format": pb.ImageSpec.DIRECT, "kernel_url": kernel.as_uri()}
-        request = pb.CreateImageRequest(project="blue", name=name, spec=pb.ImageSpec(**spec))
+        request = pb.CreateImageRequest(project=project, name=name, spec=pb.ImageSpec(**spec))
         return await self.images.create(request, FakeCall(principal=caller))
 
     async def flavour(self, name: str = "small", **spec: Any) -> pb.Flavour:
@@ -83,13 +89,40 @@ class Cloud:
         request = pb.CreateFlavourRequest(project="blue", name=name, spec=wanted)
         return await self.flavours.create(request, FakeCall(principal=DEV))
 
-    async def vm(self, name: str = "web", **spec: Any) -> pb.Vm:
+    async def vm(self, name: str = "web", key: str = "", caller: Principal = DEV, **spec: Any) -> pb.Vm:
         """A VM of image ``guest``; of free sizes if no flavour is said."""
         wanted: dict[str, Any] = {"image": "guest"} | spec
         if "flavour" not in wanted:
             wanted = {"vcpus": 1, "memory_mib": 256} | wanted
-        request = pb.CreateVmRequest(project="blue", name=name, spec=pb.VmSpec(**wanted))
-        return await self.vms.create(request, FakeCall(principal=DEV))
+        request = pb.CreateVmRequest(project="blue", name=name, spec=pb.VmSpec(**wanted), idempotency_key=key)
+        return await self.vms.create(request, FakeCall(principal=caller))
+
+    async def vm_or_none(self, **spec: Any) -> pb.Vm | None:
+        """The same, None if the state forbids it."""
+        try:
+            return await self.vm(**spec)
+        except FailedPreconditionError:
+            return None
+
+    async def cordon(self, host: str) -> None:
+        request = pb.UpdateHostRequest(ref=host, spec=pb.HostSpec(cordoned=True))
+        await self.hosts.update(request, FakeCall(principal=OPERATOR))
+
+    async def console(self, ref: str) -> bytes:
+        async def requests() -> AsyncIterator[pb.ConsoleInput]:
+            yield pb.ConsoleInput(project="blue", ref=ref)
+
+        return b"".join([chunk.text async for chunk in self.vms.console(requests(), FakeCall(principal=DEV))])
+
+    def generation(self, host: str = "node1") -> int:
+        """Of the intent the host has been given."""
+        intent = self.feed.get(host)
+        return intent.generation if intent is not None else 0
+
+    async def settle(self) -> None:
+        """Let everything that can happen now happen."""
+        for _ in range(20):
+            await asyncio.sleep(0.002)
 
     async def change_vm(self, ref: str, mask: list[str], **spec: Any) -> pb.Vm:
         request = pb.UpdateVmRequest(project="blue", ref=ref, spec=pb.VmSpec(**spec), update_mask=mask)
@@ -139,13 +172,20 @@ class Cloud:
                 await asyncio.sleep(0.002)
 
 
-def in_cloud(folder: Path, story: Callable[[Cloud], Awaitable[ResultT]]) -> ResultT:
-    """Tell a story in a fresh cloud with one roomy host."""
+def in_cloud(
+    folder: Path,
+    story: Callable[[Cloud], Awaitable[ResultT]],
+    *,
+    hosts: bool = True,
+    network: MemoryNetwork | None = None,
+) -> ResultT:
+    """Tell a story in a fresh cloud with one roomy host, or none."""
 
     async def tell() -> ResultT:
-        cloud = Cloud(folder)
+        cloud = Cloud(folder, network)
         async with reconciling(cloud):
-            await cloud.report()
+            if hosts:
+                await cloud.report()
             return await story(cloud)
 
     return asyncio.run(tell())
@@ -227,6 +267,11 @@ class WiredCloud:
             await asyncio.gather(self._task, return_exceptions=True)
 
         self.loop.run(end())
+
+    def agent_tls(self) -> str:
+        """The agent's identity, as its configuration has it."""
+        identity = pki.issue(self.ca, AGENT.id, self.folder / "pki")
+        return f'[tls]\ncertificate = "{identity.certificate}"\nkey = "{identity.key}"\nca = "{identity.ca}"\n'
 
     def operator(self) -> channels.PeerChannel:
         """A channel of somebody who may do anything; made and used on the loop."""

@@ -81,12 +81,14 @@ class ImageFiles:
             raise InvalidArgumentError(
                 f"{shown} cannot be read", detail=str(error), hint="check its permissions", reason="IMAGE_FILE"
             ) from error
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise InvalidArgumentError(f"{shown} is no regular file", reason="IMAGE_FILE")
-            check_role(file.read(HEAD_BYTES), status.st_size, role)
+            check_role(os.pread(descriptor, HEAD_BYTES, 0), status.st_size, role)
             return FileFacts(real, status.st_size, _stamp(status))
+        finally:
+            os.close(descriptor)
 
 
 def _outside(shown: str) -> InvalidArgumentError:
