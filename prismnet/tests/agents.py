@@ -16,13 +16,15 @@ from ultracloud.api.prismnet.v1 import prismnet_pb2 as pb
 from ultracloud.api.prismnet.v1.prismnet_rpc import HostsClient
 from ultracloud.servicekit.clock import SystemClock
 
-WAIT_S = 5.0
+WAIT_S = 10.0
+"""For an answer that takes a tenth of a second on an idle machine."""
 
 
 class QueueOfIntents(HostsClient):
     """A server's side of Hosts: intents out, reports in."""
 
-    def __init__(self) -> None:
+    def __init__(self, wait_s: float = WAIT_S) -> None:
+        self.wait_s = wait_s
         self.newest: pb.HostIntent | None = None
         self.changed = asyncio.Condition()
         self.reports: list[pb.ReportHostRequest] = []
@@ -66,7 +68,7 @@ class QueueOfIntents(HostsClient):
 
     async def wait(self, holds: Callable[[pb.ReportHostRequest], bool]) -> pb.ReportHostRequest:
         """The newest report, once it holds."""
-        async with asyncio.timeout(WAIT_S), self.changed:
+        async with asyncio.timeout(self.wait_s), self.changed:
             await self.changed.wait_for(lambda: bool(self.reports) and holds(self.reports[-1]))
             return self.reports[-1]
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Network, collapse_addresses
 
 from prismnet.agent.core.nft_text import block, collection, ruleset, table
@@ -28,6 +29,8 @@ DHCP_RATE = "20/second burst 40 packets"
 """Of one port: a client sends four packets to get an address, and a few more while it waits."""
 DHCP_RATES_MAX = 65_535
 """Ports whose rate is remembered at one time: more than a host has."""
+RULE_LISTS_MAX = 1024
+"""Distinct lists of rules remembered as text: a host's ports share a few dozen, and most intents change one."""
 CHAIN_HASH_LENGTH = 12
 ANYONE = IPv4Network("0.0.0.0/0")
 
@@ -205,20 +208,21 @@ def _postrouting(uplink: LinkName, transit: IPv4Network) -> list[str]:
 
 def _rule_chains(ports: Iterable[Port]) -> list[list[str]]:
     """One chain for each distinct list of rules: a thousand ports of one group share it."""
-    chains: dict[str, list[str]] = {}
+    chains: dict[str, tuple[str, ...]] = {}
     for port in ports:
-        chains[_chain_name(port, Direction.INGRESS)] = _rendered(port, Direction.INGRESS, "accept")
+        chains[_chain_name(port, Direction.INGRESS)] = _rendered(port.rules, Direction.INGRESS)
         if _restricted(port):
-            # `return` goes on to the receiver's own rules.
-            chains[_chain_name(port, Direction.EGRESS)] = _rendered(port, Direction.EGRESS, "return")
+            chains[_chain_name(port, Direction.EGRESS)] = _rendered(port.rules, Direction.EGRESS)
     return [block(f"chain {name}", lines) for name, lines in sorted(chains.items())]
 
 
-def _rendered(port: Port, direction: Direction, verdict: str) -> list[str]:
-    """The port's rules of one direction, then the denial."""
-    side = "saddr" if direction is Direction.INGRESS else "daddr"
-    lines = [_rule_line(rule, side, verdict) for rule in port.rules if rule.direction is direction and rule.remotes]
-    return [*sorted(set(lines)), "counter drop"]
+@lru_cache(RULE_LISTS_MAX)
+def _rendered(rules: tuple[Rule, ...], direction: Direction) -> tuple[str, ...]:
+    """Those of a port's rules that have this direction, then the denial."""
+    # What may be sent goes on to the receiver's own rules.
+    side, verdict = ("saddr", "accept") if direction is Direction.INGRESS else ("daddr", "return")
+    lines = {_rule_line(rule, side, verdict) for rule in rules if rule.direction is direction and rule.remotes}
+    return (*sorted(lines), "counter drop")
 
 
 def _rule_line(rule: Rule, side: str, verdict: str) -> str:
@@ -247,8 +251,7 @@ def _restricted(port: Port) -> bool:
 
 def _chain_name(port: Port, direction: Direction) -> str:
     """Named after what it holds, so ports with the same rules share it."""
-    verdict = "accept" if direction is Direction.INGRESS else "return"
-    content = "\n".join(_rendered(port, direction, verdict))
+    content = "\n".join(_rendered(port.rules, direction))
     return f"{direction.value}-{hashlib.sha256(content.encode()).hexdigest()[:CHAIN_HASH_LENGTH]}"
 
 

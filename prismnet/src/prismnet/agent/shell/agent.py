@@ -71,6 +71,10 @@ class Agent:
             StartError: This kernel cannot keep tenants apart.
         """
         self._kernel = await self._in_thread(functools.partial(_open_kernel, self._config))
+        try:
+            await self._in_thread(self._kernel.observe)
+        except KernelError as error:
+            raise StartError(str(error)) from error
         self._converger = Converger(self._kernel, self._config.host_settings())
         copied = self._copy.load()
         if copied is not None:

@@ -21,6 +21,8 @@ from prismnet.agent.shell.namespaces import Namespaces
 
 LINK_GROUP = 0x756C
 """Interface group that marks a link as ours: "ul" in ASCII. `ip link show group 30060` lists them."""
+DOOMED_GROUP = 0x756D
+"""Group of our links that are about to be removed together: the kernel takes 20 ms to remove a link, or a hundred."""
 INNER_NAMES = frozenset({LAN, WAN, ETH0})
 """Links we make inside namespaces, which are ours as a whole or the user's but for these."""
 
@@ -84,4 +86,6 @@ def is_ours(link: Link, group: int) -> bool:
     """Our pattern and our group; or a tap that lost us between being made and being marked."""
     if not _OUR_NAME.fullmatch(link.name):
         return False
-    return group == LINK_GROUP or (link.kind is LinkKind.TAP and group == 0 and not link.up and link.master is None)
+    return group in (LINK_GROUP, DOOMED_GROUP) or (
+        link.kind is LinkKind.TAP and group == 0 and not link.up and link.master is None
+    )

@@ -24,7 +24,7 @@ from prismnet.agent.core.state import (
     State,
 )
 from prismnet.agent.shell import nft, sysctls
-from prismnet.agent.shell.netlink import INNER_NAMES, Netlink, is_ours
+from prismnet.agent.shell.netlink import DOOMED_GROUP, INNER_NAMES, Netlink, is_ours
 from prismnet.core.ids import PORT_PREFIX, VPC_PREFIX
 from ultracloud.base.ids import is_id
 
@@ -102,7 +102,7 @@ class Reader:
         names = {message["index"]: LinkName(message.get("ifname")) for message in messages}
         with self.netlink.namespaces.entered(name):
             return [
-                _SeenLink(index, names[index], message.get("group") or 0, _link(message, names))
+                _SeenLink(index, names[index], group := message.get("group") or 0, _link(message, names, group))
                 for message in messages
                 if (index := message["index"])
             ]
@@ -130,7 +130,7 @@ class Reader:
         )
 
 
-def _link(message: Any, names: Mapping[int, LinkName]) -> Link | None:
+def _link(message: Any, names: Mapping[int, LinkName], group: int) -> Link | None:
     """One RTM_NEWLINK message as a Link; read in its namespace, for the sysctls."""
     name = names[message["index"]]
     linkinfo = message.get("linkinfo")
@@ -145,7 +145,9 @@ def _link(message: Any, names: Mapping[int, LinkName]) -> Link | None:
         mtu=message.get("mtu"),
         mac=message.get("address"),
         master=names.get(master) if master else None,
-        up=bool(message["flags"] & IFF_UP),
+        # One that was to be removed when we were killed goes with the next that are, unless it is made ours again:
+        # telling it as down does that.
+        up=bool(message["flags"] & IFF_UP) and group != DOOMED_GROUP,
         filtered=bool(options and options.get("br_nf_call_iptables")),
         forwarding=sysctls.read(f"net.ipv4.conf.{name}.forwarding") == "1",
         ipv6=sysctls.read(f"net.ipv6.conf.{name}.disable_ipv6") == "0",
