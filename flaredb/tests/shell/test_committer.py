@@ -138,6 +138,20 @@ def test_a_failing_disk_refuses_the_batch(history: History):
     run(body, history)
 
 
+def test_the_log_hears_once_that_writes_are_refused_and_once_that_they_are_taken(
+    history: History, caplog: pytest.LogCaptureFixture
+):
+    async def body(bench: Bench) -> None:
+        for free_bytes in (0, 0, MIB, MIB):
+            bench.free_bytes = free_bytes
+            await asyncio.gather(bench.put(b"a"), return_exceptions=True)
+
+    with caplog.at_level("INFO", logger="flaredb.commit"):
+        run(body, history)
+    assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
+    assert "0 MiB free" in caplog.records[0].getMessage()
+
+
 def test_an_engine_that_wants_a_pause_gets_it(history: History):
     async def body(bench: Bench) -> None:
         bench.engine.write_error = EngineStalledError("Write stall")
@@ -159,6 +173,17 @@ def test_a_sync_that_fails_ends_the_committer_and_says_that_the_outcome_is_unkno
     with pytest.raises(ExceptionGroup) as ended:
         run(body, history)
     assert ended.group_contains(EngineWriteError)
+
+
+def test_a_defect_ends_the_committer_instead_of_leaving_callers_waiting(history: History):
+    async def body(bench: Bench) -> None:
+        bench.engine.write_error = AssertionError("broken invariant")
+        bench.put(b"a")
+        await asyncio.Event().wait()
+
+    with pytest.raises(ExceptionGroup) as ended:
+        run(body, history)
+    assert ended.group_contains(AssertionError, match="broken invariant")
 
 
 def test_a_write_whose_caller_went_is_not_done(history: History):

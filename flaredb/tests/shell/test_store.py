@@ -242,3 +242,11 @@ def test_a_store_that_lost_acknowledged_writes_is_not_opened(history: History):
         StoreDirectoryError, match="holds versions up to 2 and had confirmed 3: acknowledged writes are lost"
     ):
         Store(engine, history)
+
+
+def test_an_emptied_store_is_refused_again_and_again(history: History):
+    engine = MemoryEngine()
+    engine.remembered = 3
+    for _ in range(2):
+        with pytest.raises(StoreDirectoryError, match="acknowledged writes are lost"):
+            Store(engine, history)

@@ -10,6 +10,7 @@ Source: group commit as in DeWitt et al., "Implementation Techniques for Main Me
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -33,6 +34,8 @@ BATCH_COUNT_MAX = 2000
 """Transactions of one batch: about 20 ms of evaluating, during which nobody is read to."""
 STALL_RETRY_S = 0.005
 """RocksDB asks for a pause while it flushes a memtable, which takes a few times this."""
+
+_log = logging.getLogger("flaredb.commit")
 
 ResultT = TypeVar("ResultT")
 
@@ -86,6 +89,7 @@ class Committer:
         self._waiting_bytes = 0
         self._is_busy = False
         self._is_closed = False
+        self._is_refusing = False
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._to_sync: SimpleQueue[_Batch | None] = SimpleQueue()
 
@@ -196,6 +200,9 @@ class Committer:
         except Fault as fault:
             self._refuse(waiting, fault)
         else:
+            if self._is_refusing:
+                self._is_refusing = False
+                _log.info("the disk takes writes again")
             if batch.staged.evaluation.commits:
                 self._to_sync.put(batch)
             else:
@@ -203,7 +210,10 @@ class Committer:
                 self._loop.call_soon(self._guarded, self._synced, batch, None)
 
     def _refuse(self, waiting: list[_Waiting[object]], fault: Fault) -> None:
-        """Tell a batch's callers why nothing was done, and go on."""
+        """Tell a batch's callers why nothing was done, and go on. The log hears of the first of a row."""
+        if not self._is_refusing:
+            self._is_refusing = True
+            _log.error("writes are refused: %s", fault)
         _tell(waiting, fault)
         self._loop.call_soon(self._guarded, self._begin)
 
@@ -213,6 +223,7 @@ class Committer:
             self._is_closed = True
             _tell(batch.waiting, write_unknown(str(failure)))
             _tell(self._waiting, closing())
+            _log.critical("the disk did not confirm a batch: %s", failure)
             raise failure
         self._begin()
         self._answer(batch)

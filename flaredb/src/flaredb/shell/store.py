@@ -68,9 +68,9 @@ class Store:
         """
         self._engine = engine
         self._history = history
-        _check_format(engine)
         self.applied = self._counters()
         _check_complete(engine, self.applied)
+        _check_format(engine)
         self.floor = self._number(FLOOR_KEY)
         self.swept = self._number(SWEPT_KEY)
         self._marks = self._stored_marks()
