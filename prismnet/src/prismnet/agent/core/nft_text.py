@@ -57,3 +57,8 @@ def ruleset(tables: Iterable[tuple[str, list[str]]]) -> Ruleset:
 def removal(families: Iterable[str]) -> str:
     """The transaction that leaves none of our tables."""
     return "".join(f"table {family} {TABLE}\ndelete table {family} {TABLE}\n" for family in families)
+
+
+def quoted(name: str) -> str:
+    """A link's name as nft wants it."""
+    return f'"{name}"'
