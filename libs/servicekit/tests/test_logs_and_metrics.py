@@ -67,6 +67,23 @@ def test_a_calls_deadline_holds_inside_it_only() -> None:
     assert deadlines.time_left_s() is None
 
 
+def test_open_streams_are_known_and_can_be_ended() -> None:
+    metrics = Metrics("demo")
+    rpc = RpcMetrics(metrics, ["/a.B/Watch"])
+    ended: list[str] = []
+
+    class Stream(FakeCall):
+        def cancel(self) -> None:
+            ended.append(self.path)
+
+    streams = [Stream("/a.B/Watch"), Stream("/a.B/Watch"), Stream("/a.B/Get")]
+    for stream in streams:
+        rpc.admit(stream)
+    rpc.done(streams[0], 0, 1.0)
+    assert 'ultracloud_rpc_streams_open{path="/a.B/Watch"} 1.0' in metrics.render().decode()
+    assert (rpc.end_streams(), ended) == (1, ["/a.B/Watch"])
+
+
 def test_calls_are_counted_and_timed() -> None:
     metrics = Metrics("demo")
     rpc = RpcMetrics(metrics)

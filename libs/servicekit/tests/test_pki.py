@@ -55,6 +55,8 @@ def test_a_replaced_file_changes_the_stamp(tmp_path: Path) -> None:
     files = pki.issue(ca, pki.service_identity("iam"), tmp_path)
     before = pki.file_stamp(files)
     assert pki.file_stamp(files) == before
+    pki.issue(ca, pki.service_identity("other"), tmp_path)
+    assert pki.file_stamp(files) == before
     pki.issue(ca, pki.service_identity("iam"), tmp_path)
     assert pki.file_stamp(files) != before
 

@@ -224,7 +224,7 @@ async def _stop(runtime: Runtime, service: Service | None, signals: _Signals) ->
     """Drain, then stop the service; a second signal or too long a wait forces it."""
     runtime.log.info("stopping")
     systemd.notify("STOPPING=1")
-    drained = asyncio.ensure_future(_drain(runtime))
+    drained = asyncio.ensure_future(runtime.drain())
     forced = asyncio.ensure_future(signals.second.wait())
     await asyncio.wait({drained, forced}, return_when=asyncio.FIRST_COMPLETED)
     exit_code = 0 if drained.done() else EXIT_FORCED
@@ -238,14 +238,6 @@ async def _stop(runtime: Runtime, service: Service | None, signals: _Signals) ->
         runtime.log.critical("not stopped within %g s", STOP_S)
         exit_code = EXIT_FORCED
     return exit_code
-
-
-async def _drain(runtime: Runtime) -> None:
-    """Let old calls finish and refuse new ones."""
-    await asyncio.gather(*(server.drain(runtime.settings.drain_s) for server in runtime.servers))
-    unix = runtime.settings.listen.unix
-    if unix is not None:
-        unix.unlink(missing_ok=True)
 
 
 def _first_reason(name: str, group: BaseExceptionGroup[BaseException], log: logging.Logger) -> StartError:

@@ -9,11 +9,12 @@ Source: the Prometheus naming guide (base units, `_total`, `_seconds`).
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
+from typing import Protocol, cast
 
 from prometheus_client import CollectorRegistry, Gauge, GCCollector, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from ultracloud.api.rpc import Call
@@ -57,10 +58,27 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-class RpcMetrics(Collector):
-    """A server interceptor: counts calls and times them. Only paths the server knows become label values."""
+class _Endable(Protocol):
+    """What `ultracloud.wire`'s calls can do besides."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def cancel(self) -> None:
+        """End the call; its client is told Unavailable, and to send it again."""
+        ...
+
+
+class RpcMetrics(Collector):
+    """A server interceptor: counts calls, times them, and knows which streams are open.
+
+    Only paths the server knows become label values.
+
+    Args:
+        metrics: Where it is scraped.
+        streams: Paths of methods that answer with a stream.
+    """
+
+    def __init__(self, metrics: Metrics, streams: Iterable[str] = ()) -> None:
+        self._streams = frozenset(streams)
+        self._open: set[Call] = set()
         self._calls: dict[tuple[str, int], int] = {}
         self._seconds: dict[str, list[float]] = {}
         self._buckets: dict[str, list[int]] = {}
@@ -68,9 +86,12 @@ class RpcMetrics(Collector):
 
     def admit(self, call: Call, /) -> None:
         """Let every call in."""
+        if call.path in self._streams:
+            self._open.add(call)
 
     def done(self, call: Call, code: int, seconds: float, /) -> None:
         """Count a call that ended."""
+        self._open.discard(call)
         # A caller can invent paths without end; unknown ones share one label.
         path = call.path if code != UnimplementedError.code else "unimplemented"
         self._calls[path, code] = self._calls.get((path, code), 0) + 1
@@ -80,6 +101,13 @@ class RpcMetrics(Collector):
             self._seconds[path] = [0.0]
         buckets[bisect_left(LATENCY_BUCKETS_S, seconds)] += 1
         self._seconds[path][0] += seconds
+
+    def end_streams(self) -> int:
+        """End all open streams; gives how many. A watch would last for ever, and its client knows how to go on."""
+        ended = list(self._open)
+        for call in ended:
+            cast("_Endable", call).cancel()
+        return len(ended)
 
     def collect(self) -> Iterator[Metric]:
         """What prometheus-client asks when it is scraped."""
@@ -96,3 +124,7 @@ class RpcMetrics(Collector):
         for path, buckets in self._buckets.items():
             times.add_metric([path], list(zip(bounds, accumulate(buckets), strict=True)), self._seconds[path][0])
         yield times
+        streams = GaugeMetricFamily("ultracloud_rpc_streams_open", "Streams that are being answered", labels=["path"])
+        for path in sorted(self._streams):
+            streams.add_metric([path], sum(call.path == path for call in self._open))
+        yield streams

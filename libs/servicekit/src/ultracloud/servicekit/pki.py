@@ -184,7 +184,9 @@ def _begun(subject: x509.Name, issuer: x509.Name, key: EllipticCurvePrivateKey, 
 
 def _write(path: Path, content: bytes) -> None:
     """Write with mode 0600: a certificate is public, but nobody else has business in the folder."""
-    write_atomically(path, content, mode=0o600)
+    # A file that stays as it was must not look replaced: services in the same folder would renew for nothing.
+    if not path.exists() or path.read_bytes() != content:
+        write_atomically(path, content, mode=0o600)
 
 
 def _certificate_pem(certificate: x509.Certificate) -> bytes:

@@ -60,9 +60,14 @@ class Runtime:
         self.readiness = Readiness()
         self.identity = identity_of(settings)
         self.addresses: tuple[str, ...] = ()
-        self.servers: list[Server] = []
+        self._served: list[tuple[Server, RpcMetrics]] = []
         self._peers: dict[str, channels.PeerChannel] = {}
         self._authority: PolicyCopy | None = None
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        """The servers that `serve` has started."""
+        return tuple(server for server, _ in self._served)
 
     def peer(self, service: str) -> channels.PeerChannel:
         """The channel to another service; it need not be up.
@@ -126,16 +131,18 @@ class Runtime:
         tls = None
         if identity is not None:
             tls = TlsFiles(identity.certificate, identity.key, identity.ca, require_client_certificate)
+        streams = [one.path for each in services for one in each.descriptor.methods if one.server_streaming]
+        rpc = RpcMetrics(self.metrics, streams)
         try:
             server = Server(
                 services=list(services),
                 options=ServerOptions(limits=limits or Limits(), tls=tls),
-                interceptors=[RpcMetrics(self.metrics), *interceptors],
+                interceptors=[rpc, *interceptors],
                 http_routes=self._pages(),
             )
         except OSError as error:
             raise StartError(f"{self.name}: cannot read its certificate: {error}; see [tls]") from error
-        self.servers.append(server)
+        self._served.append((server, rpc))
         self.addresses = (*self.addresses, *await self._listen(server))
         if identity is not None:
             self.tasks.create_task(self._renew(server, identity), name="renew certificate")
@@ -216,6 +223,15 @@ class Runtime:
             changed = self.readiness.changed
             server.health.set("", not self.readiness.waiting_for())
             await changed.wait()
+
+    async def drain(self) -> None:
+        """Take no more calls, end streams, and let the other calls finish."""
+        drains = [asyncio.ensure_future(server.drain(self.settings.drain_s)) for server, _ in self._served]
+        # Clients hear that this server goes before their streams end, or they would open them here again.
+        await asyncio.sleep(0)
+        for _, rpc in self._served:
+            rpc.end_streams()
+        await asyncio.gather(*drains)
 
     async def close(self) -> None:
         """Close the channels to peers."""
