@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from chainfire.core.commands import Compact, DeleteRange, LeaseGrant, LeaseRevoke, Put, Range, Txn
-from chainfire.core.keyvalue import NO_LEASE, KeyValue, LeaseId, covers
+from chainfire.core.keyvalue import NO_LEASE, KeyValue, LeaseId, covers, unpack
 from chainfire.core.snapshot import (
     FRAME_HEAD_BYTES,
     SNAPSHOT_MAGIC,
@@ -121,7 +121,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
     @rule(data=st.data())
     def read_history(self, data: st.DataObject) -> None:
         start = data.draw(st.integers(max(self.model.compacted, 2), self.model.revision + 1))
-        records, _ = self.store.history.read(start, 1_000)
+        records = [unpack(record) for record in self.store.history.read(start, 1_000)[0]]
         for revision in range(max(start, self.model.compacted + 1), self.model.revision + 1):
             before, after = self.model.states[revision - 1], self.model.states[revision]
             changed = {record.key: record.version for record in records if record.mod_revision == revision}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chainfire.core.commands import Command, Compact, DeleteRange, Put, Txn
-from chainfire.core.keyvalue import NO_LEASE, KeyValue, covers
+from chainfire.core.keyvalue import NO_LEASE, KeyValue, covers, unpack
 from chainfire.core.watch import (
     BACKLOG_CHANGES_MAX,
     Change,
@@ -109,7 +109,7 @@ class Watched:
 
     def publish(self) -> None:
         changes = self.speaker.machine.store.take_changes()
-        self.written += changes
+        self.written += map(unpack, changes)
         self.hub.publish(changes)
 
     def take(self) -> None:

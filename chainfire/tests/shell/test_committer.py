@@ -150,3 +150,14 @@ def test_stopping_answers_what_was_taken_and_takes_no_more() -> None:
             commits.put()
 
     play(scene)
+
+
+def test_a_broken_invariant_ends_the_process_instead_of_the_callback() -> None:
+    async def scene(commits: Commits) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+        commits.machine.applied_index = 99
+        commits.put()
+        with pytest.raises(AssertionError):
+            await commits.committer.wait_crash()
+
+    play(scene)

@@ -9,73 +9,70 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
-from operator import itemgetter
 
-from chainfire.core.keyvalue import KeyValue
+from chainfire.core.keyvalue import Record, revision_of
 
 CHUNK_RECORDS = 512
 """Records of one chunk: a step over one takes about 0.1 ms, and a million records make only 2,000 chunks."""
-
-_revision_of: Callable[[KeyValue], int] = itemgetter(KeyValue._fields.index("mod_revision"))
 
 
 class History:
     """Records ordered by revision and, within one revision, by the order of its operations."""
 
     def __init__(self) -> None:
-        self._chunks: list[list[KeyValue]] = [[]]
+        self._chunks: list[list[Record]] = [[]]
         # A lower bound of the revisions in each chunk; exact until compaction removes records.
         self._firsts: list[int] = [0]
 
-    def append(self, record: KeyValue) -> None:
+    def append(self, record: Record) -> None:
         """Add the newest record; its revision is not lower than any before."""
         tail = self._chunks[-1]
         if len(tail) >= CHUNK_RECORDS:
             tail = []
             self._chunks.append(tail)
-            self._firsts.append(record.mod_revision)
+            self._firsts.append(revision_of(record))
         tail.append(record)
 
-    def read(self, start_revision: int, records_max: int) -> tuple[list[KeyValue], bool]:
+    def read(self, start_revision: int, records_max: int) -> tuple[list[Record], bool]:
         """Give records from `start_revision` on, and whether there are more.
 
         Whole revisions only: a watch may not see half a txn. So there may be more than `records_max` by one revision.
         """
         assert records_max > 0, records_max
-        found: list[KeyValue] = []
+        found: list[Record] = []
         for chunk in self._chunks_from(start_revision):
             room = records_max - len(found)
             if len(chunk) <= room:
                 found += chunk
                 continue
             last = chunk[room - 1] if room > 0 else found[-1]
-            cut = bisect_right(chunk, last.mod_revision, key=_revision_of)
+            cut = bisect_right(chunk, revision_of(last), key=revision_of)
             found += chunk[:cut]
             if cut < len(chunk):
                 return found, True
         return found, False
 
-    def walk(self, end_revision: int) -> Iterator[list[KeyValue]]:
+    def walk(self, end_revision: int) -> Iterator[list[Record]]:
         """Give all records up to and including `end_revision`, a chunk at a time. Appending meanwhile is fine."""
         at = 0
         while at < len(self._chunks) and self._firsts[at] <= end_revision:
             chunk = self._chunks[at]
-            if chunk and chunk[-1].mod_revision > end_revision:
-                chunk = chunk[: bisect_right(chunk, end_revision, key=_revision_of)]
+            if chunk and revision_of(chunk[-1]) > end_revision:
+                chunk = chunk[: bisect_right(chunk, end_revision, key=revision_of)]
             if chunk:
                 yield chunk
             at += 1
 
-    def sweep(self, end_revision: int, is_dead: Callable[[KeyValue], bool]) -> Iterator[None]:
+    def sweep(self, end_revision: int, is_dead: Callable[[Record], bool]) -> Iterator[None]:
         """Drop records up to and including `end_revision` that are dead, one chunk a step."""
         at = 0
         while at < len(self._chunks) and self._firsts[at] <= end_revision:
             chunk = self._chunks[at]
-            kept = [record for record in chunk if record.mod_revision > end_revision or not is_dead(record)]
+            kept = [record for record in chunk if revision_of(record) > end_revision or not is_dead(record)]
             at = self._replace(at, chunk, kept)
             yield
 
-    def _replace(self, at: int, chunk: list[KeyValue], kept: list[KeyValue]) -> int:
+    def _replace(self, at: int, chunk: list[Record], kept: list[Record]) -> int:
         """Put `kept` where `chunk` was, joined to its neighbour if both fit in one; give where the next chunk is."""
         if chunk is self._chunks[-1]:
             # The tail stays its own chunk, since it is still written to.
@@ -88,10 +85,10 @@ class History:
         chunk[:] = kept
         return at + 1
 
-    def _chunks_from(self, start_revision: int) -> Iterator[list[KeyValue]]:
+    def _chunks_from(self, start_revision: int) -> Iterator[list[Record]]:
         """Chunks with the records from `start_revision` on; the first is cut to begin there."""
         # One chunk further back than bisected: a revision's records may begin at the end of a chunk.
         at = max(bisect_left(self._firsts, start_revision) - 1, 0)
         first = self._chunks[at]
-        yield first[bisect_left(first, start_revision, key=_revision_of) :]
+        yield first[bisect_left(first, start_revision, key=revision_of) :]
         yield from self._chunks[at + 1 :]

@@ -23,7 +23,7 @@ from chainfire.core.commands import (
     Range,
     Txn,
 )
-from chainfire.core.keyvalue import NO_LEASE, KeyValue
+from chainfire.core.keyvalue import NO_LEASE, Record, head_of, unpack
 from chainfire.core.leases import LeaseTable
 from chainfire.core.mvcc import Mvcc
 from chainfire.core.query import read_range
@@ -206,18 +206,21 @@ class _Change:
             lease = kept.lease if put.ignore_lease else lease
         previous = self._store.put(put.key, value, lease, self.at)
         self._written = True
-        self._leases.move(put.key, NO_LEASE if previous is None else previous.lease, lease)
-        return PutResult(self.at, previous if put.prev_kv else None)
+        old = NO_LEASE if previous is None else head_of(previous).lease
+        if old != lease:
+            self._leases.move(put.key, old, lease)
+        return PutResult(self.at, unpack(previous) if put.prev_kv and previous is not None else None)
 
     def delete(self, delete: DeleteRange) -> DeleteResult:
         """Delete what the range holds now."""
-        previous: list[KeyValue] = []
+        previous: list[Record] = []
         for key in self._store.keys_live(delete.key, delete.end):
             record = self._store.delete(key, self.at)
-            self._leases.move(key, record.lease, NO_LEASE)
+            self._leases.move(key, head_of(record).lease, NO_LEASE)
             previous.append(record)
         self._written = self._written or bool(previous)
-        return DeleteResult(self.now, len(previous), tuple(previous) if delete.prev_kv else ())
+        kept = tuple(map(unpack, previous)) if delete.prev_kv else ()
+        return DeleteResult(self.now, len(previous), kept)
 
     def end(self) -> None:
         """Make the writes the present, if there were any."""

@@ -9,23 +9,32 @@ Source: the etcd data model (etcd documentation, "Data model" and "API guarantee
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
-from operator import itemgetter
 
 from sortedcontainers import SortedList
 
 from chainfire.core.history import History
-from chainfire.core.keyvalue import FIRST_REVISION, FROM_KEY, NO_LEASE, KeyValue, LeaseId
+from chainfire.core.keyvalue import (
+    FIRST_REVISION,
+    FROM_KEY,
+    NO_LEASE,
+    KeyValue,
+    LeaseId,
+    Record,
+    head_of,
+    is_tombstone,
+    key_of,
+    pack,
+    revision_of,
+    unpack,
+)
 from chainfire.errors import CompactedError, FutureRevisionError
 
-RECORD_OVERHEAD_BYTES = 200
-"""What a record takes besides its key and value: tuple, numbers, two list entries. Measured; quotas count with it."""
-
+RECORD_OVERHEAD_BYTES = 165
+"""What a record takes besides its bytes: its share of dictionary, lists and objects. Measured; quotas count with it."""
 UNCOMPACTED = -1
 """Compaction revision of a store that was never compacted, as etcd reports it."""
-
-_revision_of: Callable[[KeyValue], int] = itemgetter(KeyValue._fields.index("mod_revision"))
 
 
 class Mvcc:
@@ -45,61 +54,50 @@ class Mvcc:
         self.stored_bytes = 0
         self.live_bytes = 0
         self.history = History()
-        self._versions: dict[bytes, list[KeyValue]] = {}
+        # A key with one version has it here itself: most keys do, and the collector would walk a list for each of them.
+        self._versions: dict[bytes, Record | list[Record]] = {}
         # Keys that exist now, and keys that only the past has: the newest reads then never step over tombstones, and
         # a count is the difference of two positions.
         self._live = SortedList()
         self._dead = SortedList()
-        self._changes: list[KeyValue] = []
+        self._changes: list[Record] = []
 
     def get(self, key: bytes) -> KeyValue | None:
         """The record of a key as of now, writes of the current command included."""
-        versions = self._versions.get(key)
-        if versions is None or not versions[-1].version:
-            return None
-        return versions[-1]
+        newest = self._newest(key)
+        return None if newest is None or is_tombstone(newest) else unpack(newest)
 
-    def put(self, key: bytes, value: bytes, lease: LeaseId, at: int) -> KeyValue | None:
+    def put(self, key: bytes, value: bytes, lease: LeaseId, at: int) -> Record | None:
         """Write a key at revision `at` and give the record this replaces."""
-        versions = self._versions.get(key)
-        if versions is None:
-            previous = None
-            self._versions[key] = versions = []
-            self._live.add(key)
-        else:
-            # One object for a key however often it is written: records are what memory goes to.
-            previous = versions[-1]
-            key = previous.key
-            if not previous.version:
-                previous = None
+        newest = self._newest(key)
+        head = None if newest is None else head_of(newest)
+        if head is None or not head.version:
+            if head is not None:
                 self._dead.remove(key)
-                self._live.add(key)
-        if previous is None:
-            record = KeyValue(key, at, at, 1, value, lease)
-        else:
-            record = KeyValue(key, previous.create_revision, at, previous.version + 1, value, lease)
-            self.live_bytes -= _size(previous)
-        self.live_bytes += _size(record)
-        self._write(versions, record)
-        return previous
+            self._live.add(key)
+            self._write(key, pack(key, at, at, 1, value, lease))
+            return None
+        self._write(key, pack(key, head.create_revision, at, head.version + 1, value, lease))
+        self.live_bytes -= _size(newest)
+        return newest
 
-    def delete(self, key: bytes, at: int) -> KeyValue:
+    def delete(self, key: bytes, at: int) -> Record:
         """Delete a key that exists, at revision `at`, and give its last record."""
-        versions = self._versions[key]
-        previous = versions[-1]
-        assert previous.version, key
+        newest = self._newest(key)
+        assert newest is not None, key
+        assert not is_tombstone(newest), key
         self._live.remove(key)
         self._dead.add(key)
-        self.live_bytes -= _size(previous)
-        self._write(versions, KeyValue(previous.key, 0, at, 0, b"", NO_LEASE))
-        return previous
+        self._write(key, pack(key, 0, at, 0, b"", NO_LEASE))
+        self.live_bytes -= _size(newest)
+        return newest
 
     def advance(self, revision: int) -> None:
         """Make what was written at `revision` the present."""
         assert revision == self.revision + 1, (revision, self.revision)
         self.revision = revision
 
-    def take_changes(self) -> list[KeyValue]:
+    def take_changes(self) -> list[Record]:
         """Give the records written since the last call, in order."""
         changes, self._changes = self._changes, []
         return changes
@@ -134,8 +132,12 @@ class Mvcc:
         if not end:
             record = self.get(start)
             return [] if record is None else [record]
-        versions = self._versions
-        return [versions[key][-1] for key in islice(_between(self._live, start, end), limit or None)]
+        found: list[KeyValue] = []
+        for key in islice(_between(self._live, start, end), limit or None):
+            newest = self._newest(key)
+            assert newest is not None, key
+            found.append(unpack(newest))
+        return found
 
     def read_past(self, start: bytes, end: bytes, revision: int) -> list[KeyValue]:
         """Records of the range as of `revision`, in key order."""
@@ -145,12 +147,12 @@ class Mvcc:
             # sorted() merges two sorted runs in linear time.
             keys = sorted([*_between(self._live, start, end), *_between(self._dead, start, end)])
         found = (self._as_of(key, revision) for key in keys)
-        return [record for record in found if record is not None and record.version]
+        return [unpack(record) for record in found if record is not None and not is_tombstone(record)]
 
-    def versions_from(self, key: bytes, start_revision: int, records_max: int) -> tuple[list[KeyValue], bool]:
+    def versions_from(self, key: bytes, start_revision: int, records_max: int) -> tuple[list[Record], bool]:
         """Kept records of one key from `start_revision` on, tombstones included, and whether there are more."""
-        versions = self._versions.get(key, [])
-        at = bisect_right(versions, start_revision - 1, key=_revision_of)
+        versions = self._versions_of(key)
+        at = bisect_right(versions, start_revision - 1, key=revision_of)
         return versions[at : at + records_max], at + records_max < len(versions)
 
     def before(self, record: KeyValue) -> KeyValue | None:
@@ -158,7 +160,7 @@ class Mvcc:
         if record.mod_revision - 1 < self.compact_revision:
             return None
         previous = self._as_of(record.key, record.mod_revision - 1)
-        return previous if previous is not None and previous.version else None
+        return None if previous is None or is_tombstone(previous) else unpack(previous)
 
     def compact(self, revision: int) -> None:
         """Refuse reads below `revision` from now on. The space is freed by the steps of `sweep`.
@@ -177,7 +179,7 @@ class Mvcc:
         """Free what compaction up to now made unreadable, one small step at a time."""
         target = self.compact_revision
 
-        def is_dead(record: KeyValue) -> bool:
+        def is_dead(record: Record) -> bool:
             dead = self._trim(record, target)
             if dead:
                 self.stored_bytes -= _size(record)
@@ -185,78 +187,107 @@ class Mvcc:
 
         return self.history.sweep(target, is_dead)
 
-    def records(self, revision: int, compacted: int) -> Iterator[list[KeyValue]]:
+    def records(self, revision: int, compacted: int) -> Iterator[list[Record]]:
         """All records up to `revision` that a store compacted at `compacted` keeps, some at a time.
 
         Records that wait to be swept are left out, so every member gives the same, whatever it has swept.
         """
         for chunk in self.history.walk(revision):
-            yield [r for r in chunk if r.mod_revision > compacted or not self._is_superseded(r, compacted)]
+            if revision_of(chunk[0]) > compacted:
+                yield chunk
+                continue
+            yield [r for r in chunk if revision_of(r) > compacted or not self._is_superseded(r, compacted)]
 
-    def restore(self, record: KeyValue) -> None:
+    def restore(self, record: Record) -> None:
         """Take over a record of a snapshot. Records come in order; `adopt` ends it."""
-        versions = self._versions.get(record.key)
-        if versions is None:
-            self._versions[record.key] = [record]
-        else:
-            versions.append(record)
+        self._append_version(key_of(record), record)
         self.history.append(record)
         self.stored_bytes += _size(record)
 
-    def leased(self) -> Iterator[tuple[bytes, LeaseId]]:
-        """Keys that exist now and die with a lease."""
-        for key, versions in self._versions.items():
-            if versions[-1].lease != NO_LEASE:
-                yield key, versions[-1].lease
-
-    def adopt(self, revision: int, compact_revision: int) -> None:
-        """End a restore: the store is as of `revision`."""
+    def adopt(self, revision: int, compact_revision: int) -> list[KeyValue]:
+        """End a restore: the store is as of `revision`. Gives the records of the present that have a lease."""
         self.revision = revision
         self.compact_revision = compact_revision
-        self._live = SortedList(key for key, versions in self._versions.items() if versions[-1].version)
-        self._dead = SortedList(key for key, versions in self._versions.items() if not versions[-1].version)
-        self.live_bytes = sum(_size(versions[-1]) for versions in self._versions.values() if versions[-1].version)
+        live: list[bytes] = []
+        dead: list[bytes] = []
+        leased: list[KeyValue] = []
+        for key, versions in self._versions.items():
+            newest = versions[-1] if isinstance(versions, list) else versions
+            head = head_of(newest)
+            (live if head.version else dead).append(key)
+            self.live_bytes += _size(newest) if head.version else 0
+            if head.lease != NO_LEASE:
+                leased.append(unpack(newest))
+        self._live, self._dead = SortedList(live), SortedList(dead)
+        return leased
 
-    def _write(self, versions: list[KeyValue], record: KeyValue) -> None:
-        versions.append(record)
+    def _newest(self, key: bytes) -> Record | None:
+        """The last record of a key, a tombstone perhaps."""
+        versions = self._versions.get(key)
+        return versions[-1] if isinstance(versions, list) else versions
+
+    def _versions_of(self, key: bytes) -> list[Record]:
+        versions = self._versions.get(key)
+        if versions is None:
+            return []
+        return versions if isinstance(versions, list) else [versions]
+
+    def _write(self, key: bytes, record: Record) -> None:
+        self._append_version(key, record)
         self.history.append(record)
         self._changes.append(record)
-        self.stored_bytes += _size(record)
+        size = _size(record)
+        self.stored_bytes += size
+        if not is_tombstone(record):
+            self.live_bytes += size
 
-    def _as_of(self, key: bytes, revision: int) -> KeyValue | None:
+    def _append_version(self, key: bytes, record: Record) -> None:
+        versions = self._versions.get(key)
+        if versions is None:
+            self._versions[key] = record
+        elif isinstance(versions, list):
+            versions.append(record)
+        else:
+            self._versions[key] = [versions, record]
+
+    def _as_of(self, key: bytes, revision: int) -> Record | None:
         """The newest record of `key` that is not after `revision`, a tombstone perhaps."""
-        versions = self._versions.get(key, [])
-        at = bisect_right(versions, revision, key=_revision_of)
+        versions = self._versions_of(key)
+        at = bisect_right(versions, revision, key=revision_of)
         return versions[at - 1] if at else None
 
-    def _is_superseded(self, record: KeyValue, compacted: int) -> bool:
+    def _is_superseded(self, record: Record, compacted: int) -> bool:
         """Whether no read or watch from `compacted` on can see a record that is not after it."""
-        if not record.version:
+        if is_tombstone(record):
             # A watch may still start at the compaction revision itself, and must see a deletion made there.
-            return record.mod_revision < compacted
-        newest = self._as_of(record.key, compacted)
-        return newest is None or newest.mod_revision > record.mod_revision
+            return revision_of(record) < compacted
+        newest = self._as_of(key_of(record), compacted)
+        return newest is None or revision_of(newest) > revision_of(record)
 
-    def _trim(self, record: KeyValue, target: int) -> bool:
+    def _trim(self, record: Record, target: int) -> bool:
         """Drop the versions of a record's key that `target` supersedes; tell whether the record is one of them.
 
         All versions of a key go at the first of its records: one by one, a key with a million would take minutes.
         """
-        versions = self._versions.get(record.key)
-        if versions is None or versions[0].mod_revision > record.mod_revision:
+        key = key_of(record)
+        versions = self._versions_of(key)
+        if not versions or revision_of(versions[0]) > revision_of(record):
             return True
-        kept = bisect_right(versions, target, key=_revision_of) - 1
-        if not versions[kept].version and versions[kept].mod_revision < target:
+        kept = bisect_right(versions, target, key=revision_of) - 1
+        if is_tombstone(versions[kept]) and revision_of(versions[kept]) < target:
             kept += 1
-        del versions[:kept]
-        if not versions:
-            del self._versions[record.key]
-            self._dead.remove(record.key)
+        if kept == len(versions):
+            del self._versions[key]
+            self._dead.remove(key)
+        elif kept == len(versions) - 1:
+            self._versions[key] = versions[-1]
+        else:
+            del versions[:kept]
         return kept > 0
 
 
-def _size(record: KeyValue) -> int:
-    return len(record.key) + len(record.value) + RECORD_OVERHEAD_BYTES
+def _size(record: Record | None) -> int:
+    return 0 if record is None else len(record) + RECORD_OVERHEAD_BYTES
 
 
 def _between(keys: SortedList, start: bytes, end: bytes) -> Iterator[bytes]:

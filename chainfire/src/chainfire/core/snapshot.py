@@ -14,7 +14,7 @@ from typing import TypeAlias
 from zlib import crc32
 
 from chainfire.core.commands import Alarm
-from chainfire.core.keyvalue import KeyValue, LeaseId
+from chainfire.core.keyvalue import NO_LEASE, LeaseId, Record
 from chainfire.core.machine import Machine
 
 SNAPSHOT_MAGIC = b"CHNFSNP1"
@@ -26,7 +26,7 @@ _FRAME = struct.Struct("<BII")
 _HEAD = struct.Struct("<QQqqQQ")
 _ALARM = struct.Struct("<QB")
 _LEASE = struct.Struct("<qqq")
-_RECORD = struct.Struct("<IIqqqq")
+_LENGTH = struct.Struct("<I")
 _END = struct.Struct("<Q")
 _HEAD_FRAME, _LEASES_FRAME, _RECORDS_FRAME, _END_FRAME = range(1, 5)
 LEASES_PER_FRAME = 4096
@@ -62,7 +62,7 @@ class SnapshotLeases:
 class SnapshotRecords:
     """Records in revision order."""
 
-    records: tuple[KeyValue, ...]
+    records: tuple[Record, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +183,8 @@ class Restore:
         machine, head = self.machine, self.head
         machine.applied_index = head.index
         machine.alarms = set(head.alarms)
-        machine.store.adopt(head.revision, head.compact_revision)
-        for key, lease in machine.store.leased():
-            machine.leases.move(key, LeaseId(0), lease)
+        for record in machine.store.adopt(head.revision, head.compact_revision):
+            machine.leases.move(record.key, NO_LEASE, record.lease)
         self.is_whole = True
 
 
@@ -204,19 +203,15 @@ def _render_body(frame: Frame) -> tuple[int, bytes]:
             return _END_FRAME, _END.pack(frame.count)
 
 
-def _render_records(records: Iterable[KeyValue]) -> Iterator[bytes]:
+def _render_records(records: Iterable[Record]) -> Iterator[bytes]:
     for record in records:
-        key, create, mod, version, value, lease = record
-        yield _RECORD.pack(len(key), len(value), create, mod, version, lease)
-        yield key
-        yield value
+        yield _LENGTH.pack(len(record))
+        yield record
 
 
-def _parse_records(body: bytes) -> Iterator[KeyValue]:
+def _parse_records(body: bytes) -> Iterator[Record]:
     at = 0
     while at < len(body):
-        key_length, value_length, create, mod, version, lease = _RECORD.unpack_from(body, at)
-        key_at = at + _RECORD.size
-        value_at = key_at + key_length
-        at = value_at + value_length
-        yield KeyValue(body[key_at:value_at], create, mod, version, body[value_at:at], LeaseId(lease))
+        (length,) = _LENGTH.unpack_from(body, at)
+        start, at = at + _LENGTH.size, at + _LENGTH.size + length
+        yield Record(body[start:at])

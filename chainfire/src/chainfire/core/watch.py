@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from chainfire.core.intervals import Intervals
-from chainfire.core.keyvalue import FROM_KEY, KeyValue, covers
+from chainfire.core.keyvalue import FROM_KEY, KeyValue, Record, covers, key_of, revision_of, unpack
 from chainfire.core.mvcc import Mvcc
 from chainfire.errors import CompactedError
 
@@ -140,7 +140,7 @@ class WatchHub:
         self.synced: Intervals[Watch] = Intervals()
         self._published = store.revision
 
-    def publish(self, records: Iterable[KeyValue]) -> set[WatchStream]:
+    def publish(self, records: Iterable[Record]) -> set[WatchStream]:
         """Give records that were just applied, whole revisions, to the watches that want them.
 
         Returns:
@@ -148,8 +148,12 @@ class WatchHub:
         """
         ready: set[WatchStream] = set()
         full: set[WatchStream] = set()
-        for record in records if self.synced else ():
-            for group in self.synced.covering(record.key):
+        for packed in records if self.synced else ():
+            groups = self.synced.covering(key_of(packed))
+            if not groups:
+                continue
+            record = unpack(packed)
+            for group in groups:
                 for watch in group:
                     stream = watch.stream
                     if record.mod_revision < watch.next_revision or stream in full:
@@ -288,13 +292,13 @@ class WatchStream:
             records, more = store.history.read(watch.next_revision, CATCH_UP_RECORDS)
         else:
             records, more = store.versions_from(wanted.key, watch.next_revision, CATCH_UP_RECORDS)
-        seen = (watch.change(store, r) for r in records if covers(wanted.key, wanted.end, r.key))
+        seen = (watch.change(store, unpack(r)) for r in records if covers(wanted.key, wanted.end, key_of(r)))
         changes = [change for change in seen if change is not None]
         if changes:
             self._pending_of(watch).changes.extend(changes)
         del self._lagging[watch]
         if more:
-            watch.next_revision = records[-1].mod_revision + 1
+            watch.next_revision = revision_of(records[-1]) + 1
             # At the end of the queue: watches that lag take turns.
             self._lagging[watch] = None
         else:

@@ -108,6 +108,7 @@ class Committer:
         self._gathered = 0
         self._gather_until_s = 0.0
         self._is_stopping = False
+        self._crash: asyncio.Future[None] = self._loop.create_future()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -141,6 +142,10 @@ class Committer:
             # At the end of this turn of the loop: all that this turn reads goes into one batch.
             self._loop.call_soon(self._gather)
         return answer
+
+    async def wait_crash(self) -> None:
+        """Wait for ever; raises what applying a command raised, which no command may."""
+        await self._crash
 
     async def stop(self) -> None:
         """Take no more commands and wait until those that were taken are answered."""
@@ -193,7 +198,12 @@ class Committer:
         else:
             self._is_syncing = False
         if refusal is None:
-            self._apply_all(first_index, batch)
+            try:
+                self._apply_all(first_index, batch)
+            except BaseException as error:
+                # A callback's error would only be logged, and a state that is half changed would go on serving.
+                self._crash.set_exception(error)
+                raise
         if not self._is_syncing:
             self._idle.set()
 

@@ -8,7 +8,6 @@ from asyncio import Future
 from collections.abc import AsyncGenerator, Callable
 from zlib import crc32
 
-from chainfire.core import render
 from chainfire.core.commands import AlarmAction
 from chainfire.core.results import AlarmsResult, Result
 from chainfire.core.snapshot import frames_of, head_of
@@ -86,7 +85,7 @@ class MaintenanceService:
             now, checksum = store.revision, 0
             for records in store.records(revision, compacted):
                 for record in records:
-                    checksum = crc32(render.key_value(record), checksum)
+                    checksum = crc32(record, checksum)
                 await asyncio.sleep(0)
         return rpc_pb2.HashKVResponse(
             header=self._header(now), hash=checksum, compact_revision=compacted, hash_revision=revision

@@ -58,6 +58,7 @@ async def build(config: Config, runtime: Runtime) -> Chainfire:
             "milliseconds": runtime.clock.monotonic_ms() - started_ms,
         },
     )
+    runtime.tasks.create_task(node.committer.wait_crash(), name="crash")
     runtime.tasks.create_task(node.run_ticks(), name="ticks")
     runtime.tasks.create_task(node.run_housekeeping(), name="housekeeping")
     meters.install(runtime.metrics, node)
