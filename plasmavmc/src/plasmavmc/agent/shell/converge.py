@@ -7,8 +7,10 @@ acted on side by side, each by at most one task.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import socket
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +42,8 @@ from ultracloud.servicekit.clock import Clock
 
 CRASH_MESSAGE = "the VM's emulator ended unexpectedly; it is started again"
 NO_DEVICES: frozenset[str] = frozenset()
+_SIOCGIFFLAGS, _IFF_UP = 0x8913, 1
+"""Source: netdevice(7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,12 +245,17 @@ def _scan(folders: Path) -> tuple[frozenset[VmId], frozenset[VmId]]:
 
 
 def _is_device(name: str) -> bool:
-    """Whether a network device of this name is in our network namespace (/sys may show another one's)."""
-    try:
-        socket.if_nametoindex(name)
-    except OSError:
-        return False
-    return True
+    """Whether a network device of this name is up in our network namespace (/sys may show another one's).
+
+    prismnet's agent sets a device up when all else about it holds; until then it may still have it open, and QEMU
+    would be told that it is busy.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as asked:
+        try:
+            answer = fcntl.ioctl(asked, _SIOCGIFFLAGS, struct.pack("16s24x", name.encode()))
+        except OSError:
+            return False
+    return bool(struct.unpack_from("16xH", answer)[0] & _IFF_UP)
 
 
 def by_port(intent: Intent | None) -> Mapping[str, VmId]:
