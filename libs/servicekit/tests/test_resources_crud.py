@@ -188,3 +188,22 @@ def test_a_watch_sends_what_is_a_bookmark_then_changes() -> None:
         assert events == [(pb.PUT, "a"), (pb.BOOKMARK, ""), (pb.PUT, "b"), (pb.DELETED, "a")]
 
     asyncio.run(scenario())
+
+
+def test_a_create_is_remembered_for_a_day() -> None:
+    async def scenario() -> None:
+        vpcs = server()
+        clock = vpcs.resources.clock
+        assert isinstance(clock, SetClock)
+        first = await vpcs.create(wanted(idempotency_key="k1"), FakeCall(principal=DEV))
+        assert await vpcs.resources.forget_idempotency() == 0
+        await vpcs.delete(pb.DeleteRequest(project="blue", ref="web"), FakeCall(principal=DEV))
+        with pytest.raises(FailedPreconditionError, match="the vpc this idempotency_key made has been deleted"):
+            await vpcs.create(wanted(idempotency_key="k1"), FakeCall(principal=DEV))
+        clock.time_ms += 25 * 3600 * 1000
+        second = await vpcs.create(wanted(idempotency_key="k1"), FakeCall(principal=DEV))
+        assert second.metadata.id != first.metadata.id
+        clock.time_ms += 25 * 3600 * 1000
+        assert await vpcs.resources.forget_idempotency() == 1
+
+    asyncio.run(scenario())

@@ -2,7 +2,7 @@
 
 - `kinds`: what a service says of a kind
 - `server`: the RPCs, authorised; custom verbs derive from `KindServer`
-- `engine`: every change as one transaction; what a service's own loops call
+- `engine`: every change, admitted; what a service's own loops call; `reading` and `writing` are its hands
 - `context`: what hooks read
 - `conditions`, `records`, `places`, `listing`, `watching`: parts of these
 - `layout`, `pages`: storage keys and page tokens, pure

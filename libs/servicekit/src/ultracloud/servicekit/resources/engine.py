@@ -1,8 +1,8 @@
 """The kit's engine: every change of a resource is one transaction, admitted on a state that nobody changed meanwhile.
 
-It knows no callers: `server` authorises, then asks here. A service's own loops ask here directly. Concurrency is
-optimistic: read, admit, write if nothing that was relied on has changed; else again. Guards make relied-on ranges (all
-subnets of a VPC) into one version that can be compared.
+It knows no callers: `server` authorises, then asks here; a service's own loops ask here directly. Concurrency is
+optimistic: read (`reading`), admit, write (`writing`) if nothing that was relied on has changed; else again. Guards
+make relied-on ranges (all subnets of a VPC) into one version that can be compared.
 """
 
 from __future__ import annotations
@@ -16,13 +16,11 @@ from typing import Any, Generic, TypeVar
 from google.protobuf.message import Message
 
 from ultracloud.api.resource.v1 import resource_pb2 as pb
-from ultracloud.base import ids
 from ultracloud.base.faults import (
     AbortedError,
     AlreadyExistsError,
     FailedPreconditionError,
     NotFoundError,
-    UnavailableError,
 )
 from ultracloud.base.names import check_labels, check_name
 from ultracloud.servicekit.clock import Clock, new_id
@@ -31,8 +29,10 @@ from ultracloud.servicekit.resources import layout, records
 from ultracloud.servicekit.resources.conditions import Condition, merge
 from ultracloud.servicekit.resources.context import Context
 from ultracloud.servicekit.resources.kinds import Kind, MessageT
+from ultracloud.servicekit.resources.reading import Reader
 from ultracloud.servicekit.resources.records import Stored
-from ultracloud.servicekit.store import Committed, Conflict, Store, prefix_end
+from ultracloud.servicekit.resources.writing import Writer
+from ultracloud.servicekit.store import Committed, Store, prefix_end
 from ultracloud.servicekit.store.following import read_all
 
 ATTEMPTS_MAX = 50
@@ -41,8 +41,6 @@ ATTEMPTS_FREE = 3
 """Attempts before changes of this process queue up behind each other instead of racing."""
 IDEMPOTENCY_MS = 24 * 3600 * 1000
 """How long a create is remembered: longer than any client retries."""
-BATCH_KEYS = 500
-"""Keys of one multi-get."""
 
 ResultT = TypeVar("ResultT")
 
@@ -60,79 +58,16 @@ class NewResource(Generic[MessageT]):
     owners: Sequence[pb.OwnerReference] = ()
 
 
-class Resources:
-    """All resources of a service."""
+class Resources(Reader):
+    """All resources of a service: what `Reader` finds, and every change."""
 
     def __init__(self, store: Store, authority: Authority, clock: Clock, kinds: Iterable[Kind[Any]]) -> None:
-        self.store = store
+        super().__init__(store)
         self.authority = authority
         self.clock = clock
         self.kinds = {kind.key: kind for kind in kinds}
+        self._writer = Writer(store)
         self._crowd = asyncio.Lock()
-
-    async def read(self, kind: Kind[MessageT], identifier: str) -> Stored[MessageT] | None:
-        """The resource with this id, wherever it is; None if there is none."""
-        if not ids.is_id(identifier, kind.prefix):
-            return None
-        entry = await self.store.get(layout.record_key(kind.key, identifier))
-        return records.parse_entry(kind, entry) if entry else None
-
-    async def find(self, kind: Kind[MessageT], place: str, ref: str) -> Stored[MessageT] | None:
-        """The resource `ref` (name or id) means in a place; None if there is none."""
-        if ids.is_id(ref, kind.prefix):
-            found = await self.read(kind, ref)
-            return found if found and found.metadata.project == place else None
-        if "/" in ref:
-            return None
-        entry = await self.store.get(layout.name_key(kind.key, place, ref))
-        return await self.read(kind, entry.value.decode()) if entry else None
-
-    async def find_public(self, kind: Kind[MessageT], ref: str) -> Stored[MessageT] | None:
-        """The oldest resource of this name (or the one with this id) that everybody may read."""
-        identifier = ref
-        if not ids.is_id(ref, kind.prefix):
-            if "/" in ref:
-                return None
-            prefix = layout.public_prefix(kind.key, ref)
-            page = await self.store.scan(prefix, prefix_end(prefix), limit=1)
-            if not page.entries:
-                return None
-            identifier = page.entries[0].value.decode()
-        found = await self.read(kind, identifier)
-        return found if found and kind.readable_by_all(found.message) else None
-
-    async def find_or_public(self, kind: Kind[MessageT], place: str, ref: str) -> Stored[MessageT] | None:
-        """`find`, and if that finds nothing `find_public`."""
-        return await self.find(kind, place, ref) or await self.find_public(kind, ref)
-
-    async def all(self, kind: Kind[MessageT]) -> tuple[Stored[MessageT], ...]:
-        """All resources of a kind, in the order they were made."""
-        prefix = layout.record_prefix(kind.key)
-        loaded = await read_all(self.store, prefix, prefix_end(prefix))
-        return tuple(records.parse_entry(kind, entry) for entry in loaded.entries)
-
-    async def all_in(self, kind: Kind[MessageT], place: str) -> tuple[Stored[MessageT], ...]:
-        """All resources of a kind in a place, by name, as of one version."""
-        prefix = layout.name_prefix(kind.key, place)
-        names = await read_all(self.store, prefix, prefix_end(prefix))
-        return await self.read_many(kind, [entry.value.decode() for entry in names.entries], names.version)
-
-    async def read_many(
-        self, kind: Kind[MessageT], identifiers: Sequence[str], at_version: int = 0
-    ) -> tuple[Stored[MessageT], ...]:
-        """Those that exist, in the order asked."""
-        found: list[Stored[MessageT]] = []
-        for first in range(0, len(identifiers), BATCH_KEYS):
-            keys = [layout.record_key(kind.key, one) for one in identifiers[first : first + BATCH_KEYS]]
-            reading = await self.store.get_many(keys, at_version)
-            found.extend(records.parse_entry(kind, entry) for entry in reading.entries)
-        return tuple(found)
-
-    async def claimed(self, prefix: str) -> dict[str, str]:
-        """Claims that begin with `prefix` -> the id that holds each."""
-        start = layout.claim_key(prefix)
-        loaded = await read_all(self.store, start, prefix_end(start))
-        return {layout.claim_of_key(entry.key): entry.value.decode() for entry in loaded.entries}
 
     async def create(self, context: Context, new: NewResource[MessageT]) -> Stored[MessageT]:
         """Make a resource in the context's place, or give the one that the same request made before.
@@ -178,7 +113,7 @@ class Resources:
             )
             writes[memory_key] = memory.SerializeToString()
             comparisons[memory_key] = entries[memory_key].version if memory_key in entries else 0
-        return await self._write(kind, None, message, reading.read_version, lost, comparisons, writes)
+        return await self._writer.write(kind, None, message, reading.read_version, lost, comparisons, writes)
 
     async def _remembered(self, new: NewResource[MessageT], value: bytes, now_ms: int) -> Stored[MessageT] | None:
         """What an earlier create with the same idempotency key made; None if that is too long ago."""
@@ -247,7 +182,7 @@ class Resources:
         if records.spec_of(wanted) != records.spec_of(old.message):
             metadata.generation += 1
         metadata.updated_at.CopyFrom(records.timestamp(self.clock.now_ms()))
-        return await self._write(kind, old, wanted, read_version, lost, {}, {})
+        return await self._writer.write(kind, old, wanted, read_version, lost, {}, {})
 
     async def delete(self, context: Context, kind: Kind[MessageT], identifier: str, etag: str = "") -> Stored[MessageT]:
         """Delete a resource, or begin to if it has finalizers; deleting it again while it goes is harmless.
@@ -272,9 +207,9 @@ class Resources:
         metadata = records.metadata_of(message)
         metadata.deleted_at.CopyFrom(records.timestamp(self.clock.now_ms()))
         if metadata.finalizers:
-            return await self._write(kind, old, message, read_version, set(), {}, {})
-        guards = await self._guards(kind, message, read_version)
-        return None if guards is None else await self._remove(kind, old, message, guards)
+            return await self._writer.write(kind, old, message, read_version, set(), {}, {})
+        guards = await self._writer.guards(kind, message, read_version)
+        return None if guards is None else await self._writer.remove(kind, old, message, guards)
 
     async def remove_finalizer(self, kind: Kind[MessageT], identifier: str, finalizer: str) -> None:
         """Say that `finalizer` has cleaned up; when it is the last of a resource being deleted, the resource goes."""
@@ -289,9 +224,9 @@ class Resources:
         metadata = records.metadata_of(message)
         metadata.finalizers.remove(finalizer)
         if metadata.HasField("deleted_at") and not metadata.finalizers:
-            gone = await self._remove(kind, old, message, {})
+            gone = await self._writer.remove(kind, old, message, {})
             return None if gone is None else True
-        return None if await self._replace(kind, old, message) is None else True
+        return None if await self._writer.replace(kind, old, message) is None else True
 
     async def write_status(
         self,
@@ -338,7 +273,7 @@ class Resources:
         message = records.copy(old.message)
         records.shaped(message).status.CopyFrom(records.status_of(draft))
         records.metadata_of(message).updated_at.CopyFrom(records.timestamp(self.clock.now_ms()))
-        done = await self._replace(kind, old, message)
+        done = await self._writer.replace(kind, old, message)
         return records.parse(kind, records.render(kind, message, old.claims), done) if done else None
 
     async def forget_idempotency(self) -> int:
@@ -380,108 +315,6 @@ class Resources:
             raise NotFoundError(f"no {kind.key} '{identifier}'", reason="GONE")
         return records.parse_entry(kind, reading.entries[0]), reading.read_version
 
-    async def _write(
-        self,
-        kind: Kind[MessageT],
-        old: Stored[MessageT] | None,
-        message: MessageT,
-        read_version: int,
-        lost: set[str],
-        comparisons: dict[bytes, int],
-        writes: dict[bytes, bytes | None],
-    ) -> Stored[MessageT] | None:
-        """Write an admitted record with its claims; None when something it relied on has changed."""
-        metadata = records.metadata_of(message)
-        guards = await self._guards(kind, message, read_version)
-        if guards is None:
-            return None
-        before = set(old.claims) if old else set()
-        claims = sorted(set(kind.claims(message)))
-        added = [claim for claim in claims if claim not in before]
-        if not await self._claimable(kind, added, lost):
-            return None
-        comparisons |= guards | {layout.claim_key(claim): 0 for claim in added}
-        comparisons[layout.record_key(kind.key, metadata.id)] = old.version if old else 0
-        writes |= dict.fromkeys(guards, b"")
-        writes |= {layout.claim_key(claim): metadata.id.encode() for claim in added}
-        writes |= {layout.claim_key(claim): None for claim in before.difference(claims)}
-        writes |= _public_writes(kind, old, message)
-        value = records.render(kind, message, claims)
-        writes[layout.record_key(kind.key, metadata.id)] = value
-        match await self._commit(comparisons, writes, layout.record_key(kind.key, metadata.id)):
-            case Committed(version):
-                return records.parse(kind, value, version)
-            case Conflict(failed):
-                lost.update(layout.claim_of_key(key) for key in failed if key.startswith(b"c/"))
-                # Nobody else has this id: if it is there, an answer was lost, and somebody wrote its status since.
-                return await self.read(kind, metadata.id) if old is None else None
-
-    async def _guards(self, kind: Kind[MessageT], message: MessageT, read_version: int) -> dict[bytes, int] | None:
-        """Guard keys and the versions they must still have; None when one was bumped since admission began."""
-        keys = [layout.guard_key(guard) for guard in sorted(set(kind.guards(message)))]
-        if not keys:
-            return {}
-        reading = await self.store.get_many(keys)
-        versions = dict.fromkeys(keys, 0) | {entry.key: entry.version for entry in reading.entries}
-        return None if any(version > read_version for version in versions.values()) else versions
-
-    async def _claimable(self, kind: Kind[MessageT], claims: Sequence[str], lost: set[str]) -> bool:
-        """Whether all `claims` are free; one that was lost before and is wanted again ends the request."""
-        if not claims:
-            return True
-        reading = await self.store.get_many([layout.claim_key(claim) for claim in claims])
-        held = {layout.claim_of_key(entry.key) for entry in reading.entries}
-        insisted = sorted(held & lost)
-        if insisted:
-            raise AlreadyExistsError(
-                f"{insisted[0]} is taken by another {kind.key}", reason="CLAIM_TAKEN", metadata={"claim": insisted[0]}
-            )
-        lost |= held
-        return not held
-
-    async def _commit(
-        self, comparisons: Mapping[bytes, int], writes: Mapping[bytes, bytes | None], key: bytes
-    ) -> Committed | Conflict:
-        """Write, through a store that restarts.
-
-        When the answer is lost nobody knows whether it happened. `comparisons` pin the version of `key`, so it cannot
-        happen twice: sending it again either does it, or conflicts; and if `key` then is as we wanted it, it was us.
-        """
-        assert key in comparisons, key
-        try:
-            return await self.store.txn(comparisons, writes)
-        except UnavailableError:
-            done = await self.store.txn(comparisons, writes)
-        if isinstance(done, Conflict):
-            reading = await self.store.get_many([key])
-            value = reading.entries[0].value if reading.entries else None
-            if value == writes[key]:
-                return Committed(reading.entries[0].version if reading.entries else reading.read_version)
-        return done
-
-    async def _replace(self, kind: Kind[MessageT], old: Stored[MessageT], message: MessageT) -> int | None:
-        """Write over `old`, claims and all else as they were; the version, or None if `old` is not the newest."""
-        key = layout.record_key(kind.key, old.metadata.id)
-        done = await self._commit({key: old.version}, {key: records.render(kind, message, old.claims)}, key)
-        return done.version if isinstance(done, Committed) else None
-
-    async def _remove(
-        self, kind: Kind[MessageT], old: Stored[MessageT], last: MessageT, guards: Mapping[bytes, int]
-    ) -> Stored[MessageT] | None:
-        """Take a record and all that it holds out of the store; None if it changed meanwhile."""
-        metadata = old.metadata
-        key = layout.record_key(kind.key, metadata.id)
-        writes: dict[bytes, bytes | None] = dict.fromkeys(guards, b"")
-        writes |= {
-            key: None,
-            layout.name_key(kind.key, metadata.project, metadata.name): None,
-            **{layout.claim_key(claim): None for claim in old.claims},
-        }
-        if kind.readable_by_all(old.message):
-            writes[layout.public_key(kind.key, metadata.name, metadata.id)] = None
-        done = await self._commit({key: old.version, **guards}, writes, key)
-        return Stored(last, done.version) if isinstance(done, Committed) else None
-
 
 def _fresh(new: NewResource[MessageT], identifier: str, place: str, now_ms: int) -> MessageT:
     """The message of a resource that begins."""
@@ -509,16 +342,6 @@ def _with_metadata(message: MessageT, source: MessageT) -> MessageT:
     """`message` with the metadata of `source`: a hook decides about spec and status only."""
     records.shaped(message).metadata.CopyFrom(records.metadata_of(source))
     return message
-
-
-def _public_writes(kind: Kind[MessageT], old: Stored[MessageT] | None, message: MessageT) -> dict[bytes, bytes | None]:
-    """What changes in the index of records everybody may read."""
-    metadata = records.metadata_of(message)
-    was, shall = old is not None and kind.readable_by_all(old.message), kind.readable_by_all(message)
-    if was == shall:
-        return {}
-    key = layout.public_key(kind.key, metadata.name, metadata.id)
-    return {key: metadata.id.encode() if shall else None}
 
 
 def _check_etag(kind: Kind[MessageT], old: Stored[MessageT], etag: str) -> None:

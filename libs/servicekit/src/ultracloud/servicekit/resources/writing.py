@@ -1,0 +1,135 @@
+"""How one change of a resource becomes one transaction: the record, its name, its claims, its guards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ultracloud.base.faults import AlreadyExistsError, UnavailableError
+from ultracloud.servicekit.resources import layout, records
+from ultracloud.servicekit.resources.kinds import Kind, MessageT
+from ultracloud.servicekit.resources.records import Stored
+from ultracloud.servicekit.store import Committed, Conflict, Store
+
+
+class Writer:
+    """Writes a service's resources to `store`. What gives None has written nothing: the change is to be tried again."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def write(
+        self,
+        kind: Kind[MessageT],
+        old: Stored[MessageT] | None,
+        message: MessageT,
+        read_version: int,
+        lost: set[str],
+        comparisons: dict[bytes, int],
+        writes: dict[bytes, bytes | None],
+    ) -> Stored[MessageT] | None:
+        """Write an admitted record with its claims; None when something it relied on has changed."""
+        metadata = records.metadata_of(message)
+        guards = await self.guards(kind, message, read_version)
+        if guards is None:
+            return None
+        before = set(old.claims) if old else set()
+        claims = sorted(set(kind.claims(message)))
+        added = [claim for claim in claims if claim not in before]
+        if not await self._claimable(kind, added, lost):
+            return None
+        comparisons |= guards | {layout.claim_key(claim): 0 for claim in added}
+        comparisons[layout.record_key(kind.key, metadata.id)] = old.version if old else 0
+        writes |= dict.fromkeys(guards, b"")
+        writes |= {layout.claim_key(claim): metadata.id.encode() for claim in added}
+        writes |= {layout.claim_key(claim): None for claim in before.difference(claims)}
+        writes |= _public_writes(kind, old, message)
+        value = records.render(kind, message, claims)
+        writes[layout.record_key(kind.key, metadata.id)] = value
+        match await self._commit(comparisons, writes, layout.record_key(kind.key, metadata.id)):
+            case Committed(version):
+                return records.parse(kind, value, version)
+            case Conflict(failed):
+                lost.update(layout.claim_of_key(key) for key in failed if key.startswith(b"c/"))
+                # Nobody else has this id: if it is there, an answer was lost, and somebody wrote its status since.
+                return await self._made(kind, metadata.id) if old is None else None
+
+    async def guards(self, kind: Kind[MessageT], message: MessageT, read_version: int) -> dict[bytes, int] | None:
+        """Guard keys and the versions they must still have; None when one was bumped since admission began."""
+        keys = [layout.guard_key(guard) for guard in sorted(set(kind.guards(message)))]
+        if not keys:
+            return {}
+        reading = await self._store.get_many(keys)
+        versions = dict.fromkeys(keys, 0) | {entry.key: entry.version for entry in reading.entries}
+        return None if any(version > read_version for version in versions.values()) else versions
+
+    async def _claimable(self, kind: Kind[MessageT], claims: Sequence[str], lost: set[str]) -> bool:
+        """Whether all `claims` are free; one that was lost before and is wanted again ends the request."""
+        if not claims:
+            return True
+        reading = await self._store.get_many([layout.claim_key(claim) for claim in claims])
+        held = {layout.claim_of_key(entry.key) for entry in reading.entries}
+        insisted = sorted(held & lost)
+        if insisted:
+            raise AlreadyExistsError(
+                f"{insisted[0]} is taken by another {kind.key}", reason="CLAIM_TAKEN", metadata={"claim": insisted[0]}
+            )
+        lost |= held
+        return not held
+
+    async def _commit(
+        self, comparisons: Mapping[bytes, int], writes: Mapping[bytes, bytes | None], key: bytes
+    ) -> Committed | Conflict:
+        """Write, through a store that restarts.
+
+        When the answer is lost nobody knows whether it happened. `comparisons` pin the version of `key`, so it cannot
+        happen twice: sending it again either does it, or conflicts; and if `key` then is as we wanted it, it was us.
+        """
+        assert key in comparisons, key
+        try:
+            return await self._store.txn(comparisons, writes)
+        except UnavailableError:
+            done = await self._store.txn(comparisons, writes)
+        if isinstance(done, Conflict):
+            reading = await self._store.get_many([key])
+            value = reading.entries[0].value if reading.entries else None
+            if value == writes[key]:
+                return Committed(reading.entries[0].version if reading.entries else reading.read_version)
+        return done
+
+    async def replace(self, kind: Kind[MessageT], old: Stored[MessageT], message: MessageT) -> int | None:
+        """Write over `old`, claims and all else as they were; the version, or None if `old` is not the newest."""
+        key = layout.record_key(kind.key, old.metadata.id)
+        done = await self._commit({key: old.version}, {key: records.render(kind, message, old.claims)}, key)
+        return done.version if isinstance(done, Committed) else None
+
+    async def remove(
+        self, kind: Kind[MessageT], old: Stored[MessageT], last: MessageT, guards: Mapping[bytes, int]
+    ) -> Stored[MessageT] | None:
+        """Take a record and all that it holds out of the store; None if it changed meanwhile."""
+        metadata = old.metadata
+        key = layout.record_key(kind.key, metadata.id)
+        writes: dict[bytes, bytes | None] = dict.fromkeys(guards, b"")
+        writes |= {
+            key: None,
+            layout.name_key(kind.key, metadata.project, metadata.name): None,
+            **{layout.claim_key(claim): None for claim in old.claims},
+        }
+        if kind.readable_by_all(old.message):
+            writes[layout.public_key(kind.key, metadata.name, metadata.id)] = None
+        done = await self._commit({key: old.version, **guards}, writes, key)
+        return Stored(last, done.version) if isinstance(done, Committed) else None
+
+    async def _made(self, kind: Kind[MessageT], identifier: str) -> Stored[MessageT] | None:
+        """The resource with this id, if it is there."""
+        entry = await self._store.get(layout.record_key(kind.key, identifier))
+        return records.parse_entry(kind, entry) if entry else None
+
+
+def _public_writes(kind: Kind[MessageT], old: Stored[MessageT] | None, message: MessageT) -> dict[bytes, bytes | None]:
+    """What changes in the index of records everybody may read."""
+    metadata = records.metadata_of(message)
+    was, shall = old is not None and kind.readable_by_all(old.message), kind.readable_by_all(message)
+    if was == shall:
+        return {}
+    key = layout.public_key(kind.key, metadata.name, metadata.id)
+    return {key: metadata.id.encode() if shall else None}
