@@ -8,8 +8,11 @@ import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry
+
 from prismnet.agent.config import AgentConfig
 from prismnet.agent.shell.agent import Agent
+from prismnet.agent.shell.meters import Meters
 from prismnet.core.intent import HostIntent
 from prismnet.shell.intents import render_intent
 from ultracloud.api.prismnet.v1 import prismnet_pb2 as pb
@@ -77,7 +80,7 @@ class QueueOfIntents(HostsClient):
 async def running_agent(hosts: HostsClient, folder: Path, **settings: object) -> AsyncIterator[Agent]:
     """An agent that works until the end of the block."""
     config = AgentConfig(host="node-1", state_dir=folder, metadata_socket=folder / "metadata.sock", **settings)  # type: ignore[arg-type]
-    agent = Agent(config, hosts, SystemClock())
+    agent = Agent(config, hosts, SystemClock(), Meters(CollectorRegistry()))
     await agent.start()
     task = asyncio.create_task(agent.run())
     try:

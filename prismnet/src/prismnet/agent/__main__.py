@@ -6,6 +6,7 @@ import sys
 
 from prismnet.agent.config import AgentConfig
 from prismnet.agent.shell.agent import Agent
+from prismnet.agent.shell.meters import Meters
 from ultracloud.api.prismnet.v1.prismnet_rpc import HostsClient
 from ultracloud.servicekit import lifecycle
 from ultracloud.servicekit.runtime import Runtime
@@ -20,7 +21,7 @@ def main() -> int:
 
 async def build(config: AgentConfig, runtime: Runtime) -> Agent:
     """Take hold of the kernel, then follow the server."""
-    agent = Agent(config, HostsClient(runtime.peer("prismnet")), runtime.clock)
+    agent = Agent(config, HostsClient(runtime.peer("prismnet")), runtime.clock, Meters(runtime.metrics.registry))
     await agent.start()
     runtime.tasks.create_task(agent.run(), name="agent")
     await runtime.serve([])

@@ -24,6 +24,7 @@ from prismnet.agent.shell.converge import RESYNC_S, Converger, Outcome
 from prismnet.agent.shell.endpoints import Endpoints
 from prismnet.agent.shell.intents import parse_intent, render_report
 from prismnet.agent.shell.kernel import Kernel
+from prismnet.agent.shell.meters import Meters
 from prismnet.agent.shell.netlink import KernelError
 from prismnet.agent.shell.sockets import open_dhcp, open_metadata
 from prismnet.core.intent import HostIntent
@@ -47,15 +48,14 @@ BRIDGE_NETFILTER = Path("/proc/sys/net/bridge")
 class Agent:
     """One host's agent."""
 
-    def __init__(self, config: AgentConfig, hosts: HostsClient, clock: Clock) -> None:
+    def __init__(self, config: AgentConfig, hosts: HostsClient, clock: Clock, meters: Meters) -> None:
+        self._meters = meters
         self._config = config
         self._hosts = hosts
         self._clock = clock
         self._copy = HostCopy(config.state_dir / COPY_FILE, pb.HostIntent)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kernel")
-        self._endpoints = Endpoints(
-            self._open_sockets, config.metadata_socket, config.mtu, clock.now_ms, self._say_again
-        )
+        self._endpoints = Endpoints(self._open_sockets, config, clock, meters, self._say_again)
         self._kernel: Kernel | None = None
         self._converger: Converger | None = None
         self._last: tuple[Outcome, dict[Owner, str]] | None = None
@@ -129,7 +129,8 @@ class Agent:
         try:
             intent = parse_intent(copied)
             await self._endpoints.drop_all_but(intent.vpcs)
-            outcome = await self._apply(intent, look=look)
+            with self._meters.converge_seconds.time():
+                outcome = await self._apply(intent, look=look)
         except (InvalidArgumentError, KernelError) as error:
             self._log.error("intent %d not applied: %s", copied.generation, error)
             return False
@@ -153,6 +154,7 @@ class Agent:
         self._report = report(
             outcome.intent, outcome.settings, self._config.uplink_name, failed, self._endpoints.leases
         )
+        self._meters.take(self._report)
         self._report_changed.set()
 
     async def _keep_reporting(self) -> None:

@@ -7,8 +7,7 @@ import logging
 import socket
 from collections.abc import Callable, Mapping
 
-from prismnet.agent.core.dhcp.server import Binding, serve
-from prismnet.core.ids import PortId
+from prismnet.agent.core.dhcp.server import Binding, Served, serve
 
 FRAME_BYTES_MAX = 2048
 BATCH = 32
@@ -21,14 +20,14 @@ class DhcpServer:
     Args:
         opened: From `sockets.open_dhcp`; this object's from now on.
         source_mac: The router's.
-        leased: Told which port got its address.
+        answered: Told of every answer.
     """
 
-    def __init__(self, opened: socket.socket, source_mac: str, leased: Callable[[PortId], None]) -> None:
+    def __init__(self, opened: socket.socket, source_mac: str, answered: Callable[[Served], None]) -> None:
         self.bindings: Mapping[str, Binding] = {}
         self._socket = opened
         self._source_mac = source_mac
-        self._leased = leased
+        self._answered = answered
         self._log = logging.getLogger(__name__)
         asyncio.get_running_loop().add_reader(opened.fileno(), self._read)
 
@@ -56,5 +55,4 @@ class DhcpServer:
             return
         self._socket.send(served.frame)
         self._log.debug("dhcp %s for %s", served.kind.name, served.port)
-        if served.leased:
-            self._leased(served.port)
+        self._answered(served)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import socket
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from pathlib import Path
 
+from prismnet.agent.config import AgentConfig
 from prismnet.agent.core.desired import router_name
-from prismnet.agent.core.dhcp.server import bindings_of, router_mac
+from prismnet.agent.core.dhcp.server import Served, bindings_of, router_mac
 from prismnet.agent.core.state import HOST_OWNER, NamespaceName, Owner
 from prismnet.agent.shell.converge import Outcome
 from prismnet.agent.shell.dhcp import DhcpServer
 from prismnet.agent.shell.metadata import MetadataProxy
+from prismnet.agent.shell.meters import Meters
 from prismnet.core.ids import PortId
 from prismnet.core.intent import Vpc
+from ultracloud.servicekit.clock import Clock
 
 Opener = Callable[[NamespaceName], Awaitable[tuple[socket.socket, socket.socket]]]
 """Opens the DHCP and the metadata socket of a router namespace."""
@@ -31,20 +33,20 @@ class Endpoints:
 
     Args:
         opener: Makes sockets in a router namespace.
-        upstream: Where metadata comes from.
-        mtu: What DHCP says.
-        now_ms: Unix milliseconds.
+        config: Says where metadata comes from, and the MTU that DHCP tells.
+        clock: For when a guest got its address.
+        meters: Counts answers.
         leased: Called when a guest has got its address.
     """
 
     def __init__(
-        self, opener: Opener, upstream: Path, mtu: int, now_ms: Callable[[], int], leased: Callable[[], None]
+        self, opener: Opener, config: AgentConfig, clock: Clock, meters: Meters, leased: Callable[[], None]
     ) -> None:
         self.leases: dict[PortId, int] = {}
         self._open = opener
-        self._upstream = upstream
-        self._mtu = mtu
-        self._now_ms = now_ms
+        self._config = config
+        self._clock = clock
+        self._meters = meters
         self._leased = leased
         self._endpoints: dict[NamespaceName, _Endpoint] = {}
 
@@ -80,11 +82,12 @@ class Endpoints:
         if endpoint is None:
             dhcp_socket, metadata_socket = await self._open(name)
             endpoint = _Endpoint(
-                DhcpServer(dhcp_socket, router_mac(vpc), self._note_lease), MetadataProxy(self._upstream)
+                DhcpServer(dhcp_socket, router_mac(vpc), self._note_answer),
+                MetadataProxy(self._config.metadata_socket, self._note_metadata),
             )
             await endpoint.metadata.start(metadata_socket)
             self._endpoints[name] = endpoint
-        endpoint.dhcp.bindings = bindings_of(vpc, self._mtu)
+        endpoint.dhcp.bindings = bindings_of(vpc, self._config.mtu)
         endpoint.metadata.ports = {port.address: port.id for port in vpc.ports}
 
     async def _close(self, name: NamespaceName) -> None:
@@ -93,6 +96,11 @@ class Endpoints:
             endpoint.dhcp.close()
             await endpoint.metadata.close()
 
-    def _note_lease(self, port: PortId) -> None:
-        self.leases[port] = self._now_ms()
-        self._leased()
+    def _note_answer(self, served: Served) -> None:
+        self._meters.dhcp_replies.labels(served.kind.name.lower()).inc()
+        if served.leased:
+            self.leases[served.port] = self._clock.now_ms()
+            self._leased()
+
+    def _note_metadata(self, status: int) -> None:
+        self._meters.metadata_answers.labels(str(status)).inc()

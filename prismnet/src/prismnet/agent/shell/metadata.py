@@ -11,7 +11,7 @@ import contextlib
 import logging
 import socket
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -45,9 +45,11 @@ class MetadataProxy:
 
     Args:
         upstream: The unix socket of plasmavmc's agent.
+        answered: Told the status of every answer.
     """
 
-    def __init__(self, upstream: Path) -> None:
+    def __init__(self, upstream: Path, answered: Callable[[int], None]) -> None:
+        self._answered = answered
         self.ports: Mapping[IPv4Address, PortId] = {}
         self._upstream = upstream
         self._connections: Counter[PortId] = Counter()
@@ -96,6 +98,7 @@ class MetadataProxy:
                 body = await reader.readexactly(request.body_bytes)
                 await self._forward(request, body, port, writer)
         except RefusedError as error:
+            self._answered(error.status)
             writer.write(render_refusal(error.status, error.sentence))
             await _linger(reader, writer)
         await writer.drain()
@@ -134,6 +137,7 @@ class MetadataProxy:
             length = 0 if request.method == "HEAD" else response.body_bytes
             if length is not None and length > RESPONSE_BYTES_MAX:
                 raise RefusedError(502, "the metadata service answered with more than a megabyte")
+            self._answered(response.status)
             writer.write(render_response(response))
             await _copy(up_reader, writer, RESPONSE_BYTES_MAX if length is None else length)
         finally:
