@@ -149,6 +149,16 @@ def test_corruption_in_the_middle_stops_the_node_with_file_and_offset(tmp_path: 
     assert segment.read_bytes().index(b"KEY1") == content.index(b"key1")
 
 
+def test_damage_to_the_last_batch_of_an_orderly_stop_is_no_torn_tail(tmp_path: Path) -> None:
+    with chainfire(tmp_path) as server, client(server.addresses[0]) as caller:
+        caller("KV.Put", rpc_pb2.PutRequest(key=b"key1", value=b"1"))
+        server.terminate()
+    (segment,) = (tmp_path / "state" / "log").glob("*.wal")
+    overwrite(segment, segment.read_bytes().index(b"key1"), b"KEY1")
+    with pytest.raises(ProcessFailedError, match="is corrupt at offset"), chainfire(tmp_path):
+        pass
+
+
 def record_before(content: bytes, offset: int) -> int:
     """Offset of the record that holds `offset`."""
     return content.rindex(wal.RECORD_MAGIC, 0, offset)

@@ -29,12 +29,13 @@ from chainfire.core.keyvalue import NO_LEASE, LeaseId
 from chainfire.core.machine import adds
 from chainfire.core.results import LeaseGranted, Result
 from chainfire.core.snapshot import frames_of, head_of
+from chainfire.core.wal import HardState
 from chainfire.core.watch import WatchHub, WatchStream
 from chainfire.errors import NoSpaceError
 from chainfire.shell import snapshots
 from chainfire.shell.committer import Committer, LogThread
 from chainfire.shell.recovery import LOG_FOLDER, SNAPSHOT_FOLDER, Recovered
-from chainfire.shell.segments import LogBrokenError
+from chainfire.shell.segments import LogBrokenError, LogFullError
 from ultracloud.base.faults import Fault
 
 TICK_S = 0.5
@@ -186,6 +187,7 @@ class Node:
     async def stop(self) -> None:
         """Take no more commands, answer those that were taken, and close the log."""
         await self.committer.stop()
+        self._thread.submit(self._seal)
         self._thread.stop()
         self._log.close()
 
@@ -268,6 +270,13 @@ class Node:
                 return
             self._logged_at_snapshot = logged
             self._thread.submit(lambda: self._drop_log(head.index + 1))
+
+    def _seal(self) -> None:
+        """Write one more record, so that damage to the last batch cannot pass for a torn tail."""
+        try:
+            self._log.append_hard_state(HardState(self.term, self.member_id), self.machine.applied_index + 1)
+        except (LogFullError, LogBrokenError) as error:
+            _log.warning("the log is not sealed: %s", error)
 
     def _make_spare(self) -> None:
         try:
