@@ -10,7 +10,12 @@ from pathlib import Path
 import guest
 import pytest
 from agents import AgentProcess, ControlPlane, Loop
+from hypothesis import settings
 from libvirt_host import LibvirtHost, libvirt_host
+
+# How long an example takes says how busy the machine is: guests boot beside it.
+settings.register_profile("shared-machine", deadline=None)
+settings.load_profile("shared-machine")
 
 
 @pytest.fixture

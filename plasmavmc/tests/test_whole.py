@@ -11,6 +11,7 @@ from agents import AgentProcess, Loop
 from clouds import WiredCloud, reason
 from guest import Guest
 from libvirt_host import LibvirtHost
+
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.api.plasmavmc.v1.plasmavmc_rpc import ImagesClient, VmsClient
 from ultracloud.api.resource.v1.resource_pb2 import DeleteRequest, ListRequest, WatchRequest
@@ -94,7 +95,7 @@ async def ending(cloud: WiredCloud) -> None:
         await operator.until(lambda vm: vm.status.reboot_count == 3 and reason(vm, "Ready") == "Running")
         await operator.vms.delete(DeleteRequest(project="blue", ref="web"))
         async with asyncio.timeout(10):
-            while list((await operator.vms.list(ListRequest(project="blue"))).items):
+            while list((await operator.vms.list(ListRequest(project="blue"))).items):  # noqa: ASYNC110 - asked, not told
                 await asyncio.sleep(0.02)
     finally:
         await operator.channel.close()
@@ -108,7 +109,7 @@ def test_vm_lives_and_goes_through_restarts_of_its_server(
     libvirt.add_tap("tap2")
     agent.start()
     try:
-        loop.run(story(cloud, guest_files), 20)
+        loop.run(story(cloud, guest_files), 60)
         cloud.stop()
         cloud.start()
         loop.run(ending(cloud), 60)

@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from plasmavmc.core.disk_images import ImageRefused, ImageSize, judge
 from plasmavmc.core.sentences import without_paths
 

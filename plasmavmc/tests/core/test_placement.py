@@ -7,12 +7,14 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from plasmavmc.core.placement import HostName, Offer, fits, place
 from plasmavmc.core.sizes import Size
 from ultracloud.base.faults import FailedPreconditionError, ResourceExhaustedError
 
 SMALL = Size(1, 512, 5)
 NOTHING = Size(0, 0, 0)
+ROOMY = Size(8, 8192, 100)
 SIZES = st.builds(Size, st.integers(0, 16), st.integers(0, 16_384), st.integers(0, 500))
 OFFERS = st.lists(
     st.builds(
@@ -28,7 +30,7 @@ OFFERS = st.lists(
 )
 
 
-def host(name: str, used: Size = NOTHING, total: Size = Size(8, 8192, 100), **marks: bool) -> Offer:
+def host(name: str, used: Size = NOTHING, total: Size = ROOMY, **marks: bool) -> Offer:
     return Offer(HostName(name), total, used, **marks)
 
 

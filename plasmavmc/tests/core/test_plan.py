@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from plasmavmc.core.placement import HostName
 from plasmavmc.core.plan import MakePort, Place, Release, RemovePort, VmId, VmRecord, plan_vm, port_name
 from plasmavmc.core.status import from_report

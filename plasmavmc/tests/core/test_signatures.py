@@ -8,6 +8,7 @@ import lzma
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from plasmavmc.core.signatures import HEAD_BYTES, Role, check_role, name_of
 from ultracloud.base.faults import InvalidArgumentError
 
@@ -47,7 +48,11 @@ def test_right_file_is_accepted(head: bytes, role: Role) -> None:
 @pytest.mark.parametrize(
     ("head", "role", "says"),
     [
-        (b"#!/bin/sh\n", Role.QCOW2, "the file is a script, which cannot serve as a qcow2 disk; accepted: a qcow2 file"),
+        (
+            b"#!/bin/sh\n",
+            Role.QCOW2,
+            "the file is a script, which cannot serve as a qcow2 disk; accepted: a qcow2 file",
+        ),
         (b"", Role.KERNEL, "the file is an empty file"),
         (b"root:x:0:0:root\n", Role.RAW, "the file is a text file"),
         (QCOW2, Role.RAW, "the file is a qcow2 disk"),

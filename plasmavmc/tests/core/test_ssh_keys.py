@@ -7,6 +7,7 @@ import base64
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from plasmavmc.core.ssh_keys import TYPES, check_ssh_keys
 from ultracloud.base.faults import InvalidArgumentError
 

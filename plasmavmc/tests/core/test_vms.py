@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from plasmavmc.core.sizes import Size, check_size, disk_for_image
 from plasmavmc.core.vms import (
     USER_DATA_BYTES_MAX,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from clouds import OPERATOR, ROOMY, Cloud, in_cloud, reason
+
 from plasmavmc.shell import presence
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.api.resource.v1 import resource_pb2

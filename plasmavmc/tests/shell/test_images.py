@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from clouds import DEV, OPERATOR, Cloud, bzimage, in_cloud, reason
+
 from plasmavmc.shell import image_admission
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.base.faults import FailedPreconditionError, InvalidArgumentError, NotFoundError, PermissionDeniedError
@@ -52,7 +53,7 @@ def test_file_that_is_no_disk_image_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "notes.qcow2").write_text("shopping list\n")
 
     async def story(cloud: Cloud) -> None:
-        with pytest.raises(InvalidArgumentError, match="the file is a text file, .* accepted: a qcow2 file"):
+        with pytest.raises(InvalidArgumentError, match=r"the file is a text file, .* accepted: a qcow2 file"):
             await cloud.image("x", format=QCOW2, disk_url=(tmp_path / "notes.qcow2").as_uri())
         with pytest.raises(NotFoundError):
             await cloud.vm(image="x")
@@ -178,7 +179,7 @@ def test_files_of_an_image_cannot_change(tmp_path: Path) -> None:
         image = await cloud.image()
         image.spec.kernel_url = "file:///other"
         request = pb.UpdateImageRequest(project="blue", ref="guest", spec=image.spec)
-        with pytest.raises(InvalidArgumentError, match="kernel_url of a image cannot change|kernel_url of an image"):
+        with pytest.raises(InvalidArgumentError, match=r"kernel_url of an? image cannot change"):
             await cloud.images.update(request, cloud.call())
 
     in_cloud(tmp_path, story)

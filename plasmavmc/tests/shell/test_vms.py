@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from clouds import Cloud, in_cloud, reason
+
 from plasmavmc.testing import MemoryNetwork
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.base.faults import (
@@ -276,6 +277,32 @@ def test_console_of_a_vm_whose_host_is_away_is_unavailable(tmp_path: Path) -> No
             await cloud.console("web")
         with pytest.raises(NotFoundError):
             await cloud.console("nothing")
+
+    in_cloud(tmp_path, story)
+
+
+def test_repeating_the_whole_spec_by_name_changes_nothing(tmp_path: Path) -> None:
+    async def story(cloud: Cloud) -> None:
+        await cloud.image()
+        await cloud.flavour("small")
+        spec = {"flavour": "small", **WIRED}
+        made = await cloud.vm(**spec)
+        again = await cloud.change_vm("web", [], image="guest", **spec)
+        assert again.spec == made.spec
+        assert again.metadata.generation == 1
+
+    in_cloud(tmp_path, story)
+
+
+def test_interfaces_and_image_cannot_change(tmp_path: Path) -> None:
+    async def story(cloud: Cloud) -> None:
+        await cloud.image()
+        await cloud.image("other")
+        await cloud.vm(**WIRED)
+        with pytest.raises(InvalidArgumentError, match="nics of a VM cannot change"):
+            await cloud.change_vm("web", ["nics"], nics=[])
+        with pytest.raises(InvalidArgumentError, match="image of a VM cannot change"):
+            await cloud.change_vm("web", ["image"], image="other")
 
     in_cloud(tmp_path, story)
 

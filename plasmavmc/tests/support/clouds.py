@@ -73,9 +73,7 @@ class Cloud:
     def call(self, caller: Principal = DEV) -> FakeCall:
         return FakeCall(principal=caller)
 
-    async def image(
-        self, name: str = "guest", caller: Principal = DEV, project: str = "blue", **spec: Any
-    ) -> pb.Image:
+    async def image(self, name: str = "guest", caller: Principal = DEV, project: str = "blue", **spec: Any) -> pb.Image:
         """An image; a DIRECT one of small files if nothing is said."""
         if not spec:
             kernel = self.folder / "vmlinuz"
@@ -157,13 +155,13 @@ class Cloud:
         intent = self.feed.get(host)
         return {vm.name: vm for vm in intent.vms} if intent is not None else {}
 
-    async def until(self, holds: Callable[[], object], within_s: float = 5.0) -> None:
+    async def until(self, holds: Callable[[], object], within_s: float = 20.0) -> None:
         """Let the reconciler work until something holds."""
         async with asyncio.timeout(within_s):
-            while not holds():
+            while not holds():  # noqa: ASYNC110 - what is waited for has no event: it is whatever the test says
                 await asyncio.sleep(0.002)
 
-    async def until_vm(self, ref: str, holds: Callable[[pb.Vm], object], within_s: float = 5.0) -> pb.Vm:
+    async def until_vm(self, ref: str, holds: Callable[[pb.Vm], object], within_s: float = 20.0) -> pb.Vm:
         async with asyncio.timeout(within_s):
             while True:
                 vm = await self.get(ref)
@@ -238,13 +236,16 @@ class WiredCloud:
 
     def start(self) -> None:
         """Serve; the store is as it was."""
-        ready = self.loop.run(self._started())
-        self.loop.run(ready.wait())
+        self.loop.run(self._started())
 
-    async def _started(self) -> asyncio.Event:
+    async def _started(self) -> None:
         ready = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._serve(ready))
-        return ready
+        waiting = asyncio.get_running_loop().create_task(ready.wait())
+        await asyncio.wait({self._task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done():
+            waiting.cancel()
+            await self._task
 
     async def _serve(self, ready: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:

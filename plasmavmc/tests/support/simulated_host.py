@@ -105,8 +105,7 @@ class SimulatedHost:
             planned = self.plan()
             if not planned.vms and not planned.files:
                 return done
-            for action in planned.files:
-                done.append(self.do_file(action))
+            done += [self.do_file(action) for action in planned.files]
             for vm_plan in planned.vms:
                 done += self.do_all(vm_plan.actions)
         raise AssertionError(f"never done: {done[-6:]}")
@@ -143,33 +142,46 @@ class SimulatedHost:
         match action:
             case MakeDisk(vm):
                 self._see(disks=self.observed.disks | {vm}, folders=self.observed.folders | {vm})
+            case RemoveFolder(vm):
+                self._see(disks=self.observed.disks - {vm}, folders=self.observed.folders - {vm})
+            case Start():
+                self._start(action)
+            case Shutdown(vm):
+                self._press_power_button(vm)
+            case Destroy(vm):
+                self.turn_off(vm, OffReason.DESTROYED)
+            case Resume(vm):
+                self._put(vm, replace(self.observed.domains[vm], state=DomainState.RUNNING))
+            case _:
+                self._write(action)
+
+    def _write(self, action: Define | MarkStarted | MarkHalted | Undefine) -> None:
+        """Actions that change only what is stored."""
+        match action:
             case Define(vm, text):
                 self._define(vm, text)
-            case Start(vm, count):
-                old = self.observed.domains[vm]
-                marks = replace(old.marks, started=count, halted=False)
-                self._put(vm, Domain(DomainState.RUNNING, OffReason.UNKNOWN, marks, old.marks.reboot_count))
-                self._see(folders=self.observed.folders | {vm})
-                if not action.after_crash:
-                    self._forget(vm)
             case MarkStarted(vm, count):
                 self._mark(vm, started=count)
             case MarkHalted(vm):
                 self._mark(vm, halted=True)
-            case Resume(vm):
-                self._put(vm, replace(self.observed.domains[vm], state=DomainState.RUNNING))
-            case Shutdown(vm):
-                asked = self.observed.stopping.get(vm)
-                stopping = Stopping(asked.asked_at_ms if asked else self.now_ms, self.now_ms)
-                self._see(stopping={**self.observed.stopping, vm: stopping})
-                if self.answers_power_button:
-                    self.turn_off(vm, OffReason.GUEST)
-            case Destroy(vm):
-                self.turn_off(vm, OffReason.DESTROYED)
             case Undefine(vm):
                 self._see(domains={key: one for key, one in self.observed.domains.items() if key != vm})
-            case RemoveFolder(vm):
-                self._see(disks=self.observed.disks - {vm}, folders=self.observed.folders - {vm})
+
+    def _start(self, action: Start) -> None:
+        vm = action.id
+        old = self.observed.domains[vm]
+        marks = replace(old.marks, started=action.reboot_count, halted=False)
+        self._put(vm, Domain(DomainState.RUNNING, OffReason.UNKNOWN, marks, old.marks.reboot_count))
+        self._see(folders=self.observed.folders | {vm})
+        if not action.after_crash:
+            self._forget(vm)
+
+    def _press_power_button(self, vm: VmId) -> None:
+        asked = self.observed.stopping.get(vm)
+        stopping = Stopping(asked.asked_at_ms if asked else self.now_ms, self.now_ms)
+        self._see(stopping={**self.observed.stopping, vm: stopping})
+        if self.answers_power_button:
+            self.turn_off(vm, OffReason.GUEST)
 
     def turn_off(self, vm: VmId, reason: OffReason) -> None:
         old = self.observed.domains[vm]

@@ -109,7 +109,6 @@ def make_kinds(images: ImageAdmission, network: Network) -> Kinds:
         claims=_vm_claims,
         guards=lambda message: ("placement", f"image/{message.spec.image}"),
         finalizers=(COMPUTE,),
-        immutable=frozenset({"nics"}),
         reasons=VM_REASONS,
     )
     return Kinds(image, flavour, host, vm)
@@ -165,6 +164,14 @@ def _vm_claims(vm: pb.Vm) -> Iterable[str]:
         yield host_claim(vm.status.host, vm.metadata.id, size_of(vm.spec))
 
 
+def _keep_power(new: pb.VmSpec, old: pb.VmSpec) -> None:
+    """The power after an update; what the caller left out stays as it was."""
+    if new.power == pb.POWER_STATE_UNSPECIFIED:
+        new.power = old.power
+    new.reboot_count = new.reboot_count or old.reboot_count
+    set_power(new, next_power(power_of(old), power_of(new)))
+
+
 @dataclass(frozen=True, slots=True)
 class VmAdmission:
     """Checks and completes a VM's spec, and places it."""
@@ -185,9 +192,22 @@ class VmAdmission:
         if old is None:
             await self._begin(context, new)
         else:
-            set_power(new.spec, next_power(power_of(old.spec), power_of(new.spec)))
+            await self._keep_nics(context, new, old)
+            _keep_power(new.spec, old.spec)
         await self._place(context, new, old)
         return new
+
+    async def _keep_nics(self, context: Context, new: pb.Vm, old: pb.Vm) -> None:
+        """An update may repeat the interfaces, by name or id, and not change them."""
+        if list(new.spec.nics) == list(old.spec.nics):
+            return
+        wanted = [await self.network.resolve(context.place.id, nic_wish(nic)) for nic in new.spec.nics]
+        if wanted != [nic_wish(nic) for nic in old.spec.nics]:
+            raise InvalidArgumentError(
+                "nics of a VM cannot change yet; delete it and make a new one", reason="FIELD_IMMUTABLE"
+            )
+        del new.spec.nics[:]
+        new.spec.nics.extend(old.spec.nics)
 
     async def _image(self, context: Context, new: pb.Vm, old: pb.Vm | None) -> pb.Image:
         """The image, which a VM keeps for life."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree as ET
@@ -19,6 +20,8 @@ from ultracloud.base.faults import InvalidArgumentError
 from ultracloud.base.ids import make_id
 from ultracloud.testkit import golden
 
+parse = ET.fromstring
+"""What is parsed here was rendered a line before."""
 GOLDEN = Path(__file__).parents[2] / "golden" / "definition"
 MARKS = st.builds(
     Marks,
@@ -51,7 +54,7 @@ def test_marks_come_back_as_they_went(marks: Marks) -> None:
 
 @given(MARKS)
 def test_marks_stand_in_the_definition_under_our_namespace(marks: Marks) -> None:
-    element = ET.fromstring(render(direct_vm(), PLACE, marks)).find(f"metadata/{{{MARKS_URI}}}vm")
+    element = parse(render(direct_vm(), PLACE, marks)).find(f"metadata/{{{MARKS_URI}}}vm")
     assert element is not None
     assert parse_marks(ET.tostring(element, encoding="unicode")) == marks
 
@@ -63,25 +66,24 @@ def test_foreign_marks_are_none_of_ours(text: str) -> None:
 
 @given(st.text())
 def test_any_name_makes_a_definition_that_parses(name: str) -> None:
-    title = ET.fromstring(render(direct_vm(name=name), PLACE)).findtext("title") or ""
+    title = parse(render(direct_vm(name=name), PLACE)).findtext("title") or ""
     assert [mine for mine, theirs in zip(title, name, strict=False) if mine not in (theirs, "\ufffd", " ")] == []
 
 
 @given(st.text())
 def test_kernel_arguments_arrive_exactly_or_are_refused(cmdline: str) -> None:
     vm = direct_vm(boot=direct_boot(cmdline))
-    try:
-        text = render(vm, PLACE)
-    except InvalidArgumentError as error:
-        assert "cannot carry" in error.public
+    if cmdline.isprintable():
+        assert (parse(render(vm, PLACE)).findtext("os/cmdline") or "") == cmdline
     else:
-        assert (ET.fromstring(text).findtext("os/cmdline") or "") == cmdline
+        with contextlib.suppress(InvalidArgumentError):
+            assert (parse(render(vm, PLACE)).findtext("os/cmdline") or "") == cmdline
 
 
 @given(st.sampled_from("<>&\"' ,;:="))
 def test_paths_with_special_characters_arrive_exactly(letter: str) -> None:
     place = Place(PurePosixPath(f"/state{letter}dir"), PurePosixPath(f"/run{letter}"), Accelerator.TCG, "", 0)
-    disk = ET.fromstring(render(disk_vm(), place)).find("devices/disk/source")
+    disk = parse(render(disk_vm(), place)).find("devices/disk/source")
     assert disk is not None
     assert disk.get("file") == str(place.disk(disk_vm().id))
 
@@ -111,4 +113,4 @@ def test_runtime_folder_too_long_for_sockets_is_refused() -> None:
 
 def test_vm_without_initrd_has_none() -> None:
     boot = DirectBoot(SourceFile("file:///k", Sha256("a" * 64)), None, "")
-    assert ET.fromstring(render(direct_vm(boot=boot), PLACE)).find("os/initrd") is None
+    assert parse(render(direct_vm(boot=boot), PLACE)).find("os/initrd") is None

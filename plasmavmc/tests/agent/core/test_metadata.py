@@ -18,7 +18,7 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh
 VM = direct_vm(
     name="web",
     ssh_keys=(KEY, KEY.replace(" me", " you")),
-    user_data="#cloud-config\n",
+    user_data="echo hello\n",
     nics=(nic("tapa"), nic("tapb", "52:54:00:00:00:02")),
 )
 BARE = direct_vm(name="bare")

@@ -29,6 +29,8 @@ MARKS_KEY = "plasmavmc"
 MARKS_TAG = "vm"
 MACHINE = "q35"
 """PCI Express without legacy; as fast to boot as `pc` under TCG, and what secure boot and hotplug want later."""
+CODE_CACHE_MIB = 256
+"""Translated code an emulated guest may keep. QEMU's own limit is 1 GiB, which no scheduler has counted."""
 PRODUCT = "OpenStack Nova"
 """DMI product name by which cloud-init's ds-identify finds the OpenStack metadata service."""
 
@@ -74,6 +76,8 @@ def render(vm: DesiredVm, place: Place, marks: Marks | None = None) -> str:
     features = _text(domain, "features")
     _text(features, "acpi")
     _text(features, "apic")
+    if place.accelerator is Accelerator.TCG:
+        _text(_text(features, "tcg"), "tb-cache", str(CODE_CACHE_MIB), unit="MiB")
     _text(domain, "cpu", mode="host-passthrough" if place.accelerator is Accelerator.KVM else "maximum")
     _text(domain, "clock", offset="utc")
     for event, what in (("on_poweroff", "destroy"), ("on_reboot", "restart"), ("on_crash", "destroy")):
