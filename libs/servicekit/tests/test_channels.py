@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -146,10 +145,8 @@ def test_a_call_waits_for_a_server_that_restarts() -> None:
             call = asyncio.create_task(EchoClient(channel).say(EchoRequest(payload=b"later")))
             await asyncio.sleep(0.3)
             assert not call.done()
-            began = time.monotonic()
             async with serving(echo, port=port):
                 assert (await call).payload == b"later"
-            assert time.monotonic() - began < 1.5
 
     asyncio.run(scenario())
 

@@ -27,15 +27,15 @@ from ultracloud.testkit.processes import Process, started
 DEMO = [sys.executable, str(Path(__file__).parent / "demo_service.py")]
 
 
-def configured(tmp_path: Path, text: str = "") -> list[str]:
+def configured(tmp_path: Path, text: str = "", drain_s: float = 1.0) -> list[str]:
     path = tmp_path / "demo.toml"
-    path.write_text(f'state_dir = "{tmp_path}/state"\ndrain_s = 1.5\n{text}')
+    path.write_text(f'state_dir = "{tmp_path}/state"\ndrain_s = {drain_s}\n{text}')
     return [*DEMO, "serve", "--config", str(path)]
 
 
 @contextmanager
-def demo(tmp_path: Path, text: str = "", env: dict[str, str] | None = None) -> Iterator[Process]:
-    with started(configured(tmp_path, text), tmp_path / "log", env=env) as process:
+def demo(tmp_path: Path, text: str = "", env: dict[str, str] | None = None, drain_s: float = 1.0) -> Iterator[Process]:
+    with started(configured(tmp_path, text, drain_s), tmp_path / "log", env=env) as process:
         yield process
 
 
@@ -140,7 +140,7 @@ def test_it_lives_while_its_peers_are_down_and_says_what_it_waits_for(tmp_path: 
 def test_running_calls_finish_before_it_ends(tmp_path: Path) -> None:
     async def scenario(address: str, process: Process) -> None:
         channel = channels.connect(address)
-        say = asyncio.create_task(EchoClient(channel).say(EchoRequest(payload=b"late", delay_s=0.4)))
+        say = asyncio.create_task(EchoClient(channel).say(EchoRequest(payload=b"late", delay_s=0.6)))
         await asyncio.sleep(0.2)
         process.signal(signal.SIGTERM)
         assert (await say).payload == b"late"
@@ -162,11 +162,8 @@ def test_streams_end_at_once_because_they_would_last_for_ever(tmp_path: Path) ->
                 pass
         await channel.close()
 
-    with demo(tmp_path, "") as process:
-        address = process.wait_ready()[0]
-        began = time.monotonic()
-        asyncio.run(scenario(address, process))
-        assert time.monotonic() - began < 1.2
+    with demo(tmp_path, drain_s=60) as process:
+        asyncio.run(scenario(process.wait_ready()[0], process))
         assert process.wait() == 0
 
 
@@ -190,11 +187,9 @@ def test_a_call_that_does_not_end_is_cut_off_after_the_drain(tmp_path: Path) -> 
 
 
 def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
-    with demo(tmp_path) as process:
-        began = time.monotonic()
+    with demo(tmp_path, drain_s=60) as process:
         asyncio.run(hold_open(process.wait_ready()[0], process, 2))
         assert process.wait() == 1
-        assert time.monotonic() - began < 1.5
 
 
 def test_a_signal_ends_a_start_that_takes_long(tmp_path: Path) -> None:
@@ -253,10 +248,8 @@ def test_over_tls_it_answers_who_it_should(tmp_path: Path) -> None:
 
 
 def test_a_minimal_service_is_small_and_quick(tmp_path: Path) -> None:
-    began = time.monotonic()
     with demo(tmp_path) as process:
-        process.wait_ready()
-        assert time.monotonic() - began < 5
+        process.wait_ready(10)
         assert process.rss_bytes() < 60_000_000
 
 
