@@ -246,4 +246,4 @@ def parse_snapshot(message: pb.PolicySnapshot) -> Snapshot:
 
 
 def _binding(one: pb.PolicyBinding) -> Binding:
-    return Binding(one.id, one.role, tuple(one.principals), one.resource, one.deny, getattr(one, "name", ""))
+    return Binding(one.id, one.role, tuple(one.principals), one.resource, one.deny, one.name)
