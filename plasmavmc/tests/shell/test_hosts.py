@@ -112,6 +112,25 @@ def test_host_with_vms_cannot_be_removed_and_an_empty_one_can(tmp_path: Path) ->
     in_cloud(tmp_path, story)
 
 
+def test_vms_of_a_lost_host_go_when_an_operator_removes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presence, "LOST_S", 0.01)
+
+    async def story(cloud: Cloud) -> None:
+        await cloud.image()
+        await cloud.vm(nics=[pb.Nic(subnet="s")])
+        await cloud.until(lambda: cloud.network.ports)
+        cloud.presence.expect(["node1"])
+        await cloud.until(lambda: reason(cloud.world_hosts("node1")[0], "Ready") == "Disconnected")
+        with pytest.raises(FailedPreconditionError, match="is used by vm-"):
+            await cloud.delete(cloud.hosts, "node1", project="", caller=OPERATOR)
+        await cloud.delete(cloud.vms, "web")
+        await cloud.delete(cloud.hosts, "node1", project="", caller=OPERATOR)
+        await cloud.until(lambda: not cloud.reconciler.world.all(cloud.kinds.vm))
+        assert cloud.network.ports == {}
+
+    in_cloud(tmp_path, story)
+
+
 def test_nobody_makes_a_host_by_hand_and_tenants_see_none(tmp_path: Path) -> None:
     async def story(cloud: Cloud) -> None:
         with pytest.raises(FailedPreconditionError, match="start plasmavmc's agent on it"):

@@ -11,7 +11,7 @@ a VM that fits nowhere is refused at once, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from plasmavmc.core.placement import HostName, place
@@ -31,6 +31,7 @@ from plasmavmc.shell.network import Network
 from plasmavmc.shell.records import (
     POWERS,
     host_claim,
+    is_disconnected,
     nic_wish,
     offer_of,
     power_of,
@@ -96,7 +97,7 @@ def make_kinds(images: ImageAdmission, network: Network) -> Kinds:
         message=pb.Host,
         scope=Scope.ROOT,
         admit=_admit_host,
-        deletable=_host_deletable,
+        deletable=_HostDeletion(lambda: vm).check,
         guards=lambda _message: ("placement",),
         reasons=HOST_REASONS,
     )
@@ -138,9 +139,19 @@ def _admit_host(context: Context, new: pb.Host, old: pb.Host | None) -> pb.Host:
     return new
 
 
-async def _host_deletable(context: Context, record: pb.Host) -> None:
-    users = await context.claimed(f"host/{record.metadata.name}/vm/")
-    _refuse_if_used(f"host '{record.metadata.name}'", users.values())
+@dataclass(frozen=True, slots=True)
+class _HostDeletion:
+    """A host is removed when no VM is placed there, or when it is lost and those that were shall go anyway."""
+
+    vm: Callable[[], Kind[pb.Vm]]
+
+    async def check(self, context: Context, record: pb.Host) -> None:
+        """See `Kind.deletable`."""
+        users = set((await context.claimed(f"host/{record.metadata.name}/vm/")).values())
+        if is_disconnected(record):
+            found = await context.resources.read_many(self.vm(), sorted(users))
+            users -= {one.metadata.id for one in found if one.metadata.HasField("deleted_at")}
+        _refuse_if_used(f"host '{record.metadata.name}'", users)
 
 
 def _refuse_if_used(what: str, users: Iterable[str]) -> None:

@@ -64,8 +64,10 @@ def affected(kinds: Kinds) -> Callable[[World, Key], Iterable[Key]]:
             vm = world.get(kinds.vm, key.id)
             return [key, *([intent_key(vm.status.host)] if vm is not None and vm.status.host else [])]
         if key.kind == kinds.host.key:
-            unplaced = [Key(kinds.vm.key, vm.metadata.id) for vm in world.all(kinds.vm) if not vm.status.host]
-            return [key, *unplaced]
+            host = world.get(kinds.host, key.id)
+            # Unplaced VMs may be placed when a host comes; deleted ones need not wait for a host that is removed.
+            places = ("", host.metadata.name if host is not None else "")
+            return [key, *(Key(kinds.vm.key, vm.metadata.id) for vm in world.all(kinds.vm) if vm.status.host in places)]
         return [key]
 
     return concerned
