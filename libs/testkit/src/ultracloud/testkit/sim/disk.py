@@ -1,9 +1,9 @@
 """A simulated disk: a real folder, and what a power cut at this moment would leave of it.
 
-The program under test runs unchanged on the folder. The disk listens to `os` (fsync, fdatasync, open with O_CREAT,
-rename, replace, link, unlink, mkdir) and so knows what has been promised to last. `cut` writes a folder in which every
-promise is kept and everything else is as bad as a real disk may make it: each unsynced sector old or new on its own,
-new files without content, names that came and went.
+The program under test runs unchanged on the folder. The disk listens to `os` (fsync, fdatasync, pwritev with RWF_DSYNC,
+open with O_CREAT, rename, replace, link, unlink, mkdir) and so knows what has been promised to last. `cut` writes a
+folder in which every promise is kept and everything else is as bad as a real disk may make it: each unsynced sector old
+or new on its own, new files without content, names that came and went.
 
 What it assumes is what journalling file systems give: sectors of SECTOR_BYTES are written whole, changes of names
 within one folder happen in order, and a sync of a folder makes its names last.
@@ -25,7 +25,7 @@ from typing import Any, Self
 
 SECTOR_BYTES = 512
 """What a disk writes whole. Many write 4096; less is harder on the program."""
-_LISTENED = ("open", "fsync", "fdatasync", "rename", "replace", "link", "unlink", "remove", "mkdir")
+_LISTENED = ("open", "fsync", "fdatasync", "pwritev", "rename", "replace", "link", "unlink", "remove", "mkdir")
 
 
 @dataclass(slots=True)
@@ -71,6 +71,8 @@ class SimDisk:
         self._failing: dict[str, tuple[int, int]] = {}
         self.syncs = 0
         """How often something was synced."""
+        self.before_sync: Callable[[], None] = lambda: None
+        """Called when a sync begins, before anything of it lasts: the worst moment to `cut`. What it raises goes up."""
 
     def __enter__(self) -> Self:
         """Begin to listen."""
@@ -192,6 +194,8 @@ class SimDisk:
     def _sync(self, operation: str, descriptor: int) -> None:
         path = Path(f"/proc/self/fd/{descriptor}").readlink()
         with self._lock:
+            if path in self._folders or path.parent in self._folders:
+                self.before_sync()
             status = os.fstat(descriptor)
             if path in self._folders:
                 self._maybe_fail(operation, path)
@@ -206,6 +210,17 @@ class SimDisk:
                 promise = self._files[status.st_ino]
                 promise.content = self._content(promise.keeper)
                 self.syncs += 1
+
+    def _pwritev(self, descriptor: int, buffers: Any, offset: int, flags: int = 0) -> int:
+        """Write; with RWF_DSYNC what the file holds lasts when it returns."""
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if path.parent not in self._folders or not flags & os.RWF_DSYNC:
+            return int(self._real["pwritev"](descriptor, buffers, offset, flags))
+        with self._lock:
+            self._maybe_fail("pwritev", path)
+        written = int(self._real["pwritev"](descriptor, buffers, offset, flags & ~os.RWF_DSYNC))
+        self._sync("fdatasync", descriptor)
+        return written
 
     def _rename(
         self, source: Any, target: Any, *, src_dir_fd: int | None = None, dst_dir_fd: int | None = None
