@@ -99,3 +99,21 @@ def test_the_disk_listens_no_longer_than_its_block(folder: Path) -> None:
     with SimDisk(folder):
         assert os.fsync is not before
     assert os.fsync is before
+
+
+def test_a_synchronous_write_lasts_once_it_returns_and_a_plain_one_does_not(folder: Path, tmp_path: Path) -> None:
+    with SimDisk(folder) as disk:
+        descriptor = os.open(folder / "log", os.O_WRONLY)
+        os.pwritev(descriptor, [b"new"], 0, os.RWF_DSYNC)
+        assert outcomes(disk, tmp_path / "lasting", "log") == {b"new"}
+        os.pwritev(descriptor, [b"too"], 0)
+        assert outcomes(disk, tmp_path / "plain", "log") == {b"new", b"too"}
+        os.close(descriptor)
+
+
+def test_a_cut_as_a_sync_begins_finds_nothing_of_it_promised(folder: Path, tmp_path: Path) -> None:
+    found: set[bytes | None] = set()
+    with SimDisk(folder) as disk:
+        disk.before_sync = lambda: found.update(outcomes(disk, tmp_path, "log"))
+        append(folder / "log", b"!", sync=True)
+    assert {b"old", b"old!"} <= found
