@@ -32,8 +32,8 @@ READY_SECONDS = 30.0
 """All are ready within four seconds; a loaded machine gets more."""
 DEATHS_MAX = 3
 """A service that dies this often while starting will not start; its log says why."""
-GRACE_SECONDS = 3.0
-"""For services to end in order; what has not by then is killed with the rest."""
+GRACE_SECONDS = 15.0
+"""For services to end in order, which takes half a second; what has not by then is killed with the rest."""
 
 
 @dataclass(slots=True)
@@ -207,17 +207,36 @@ async def _remove(claimed: Session, journal: Journal | None) -> None:
         await stack.power_cut()
         claimed.clean()
         return
-    async with journal.step("removed", "removing everything") as step:
-        await end(stack)
+    async with journal.step("removed", "ending and removing everything") as step:
+        ended = await end(stack)
         claimed.clean()
-        step.detail = f"everything is removed but the logs in {claimed.layout.logs}"
+        _require_clean(ended, journal.logs)
+        step.detail = f"all {len(ended)} processes ended in order; only the logs stay, in {claimed.layout.logs}"
 
 
-async def end(stack: StackClient) -> None:
-    """End a stack in order, then whatever is left of it."""
+async def end(stack: StackClient) -> Statuses:
+    """End a stack in order, then whatever is left of it; gives how each process ended."""
+    ended: Statuses = {}
     with suppress(ConnectionError, TimeoutError):
-        await stack.end(GRACE_SECONDS)
+        ended = await stack.end(GRACE_SECONDS)
     await stack.power_cut()
+    return ended
+
+
+def _require_clean(ended: Statuses, logs: Path) -> None:
+    """Return if every process ended well.
+
+    Raises:
+        QuickstartError: One failed while it ended, or had to be killed.
+    """
+    for name, status in ended.items():
+        if status.status != 0:
+            log = logs / f"{name}.log"
+            raise QuickstartError(
+                f"{name} did not end in order (status {status.status}): {stacks.tail(log)}",
+                remedy="this is a defect; please report it with the log",
+                log=log,
+            )
 
 
 async def stop(options: Options, terminal: Terminal) -> None:

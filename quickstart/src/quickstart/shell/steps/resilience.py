@@ -150,6 +150,8 @@ async def _cut_power(scene: Scene, before: Inventory) -> None:
         await _launch_without_stores(scene)
         address = scene.machine.address
         page = await _wait_guest(scene, address)
+        statuses = await scene.cloud.stack.statuses()
+        assert all(statuses[name].phase is Phase.STOPPED for name in STORES), statuses
         if page.field("boot-id") == scene.machine.page.field("boot-id"):
             raise QuickstartError(f"{NAME} was not restarted at all", remedy="the power cut did not work; report it")
         step.detail = (
