@@ -271,3 +271,32 @@ def test_a_stop_answers_what_it_has_taken(tmp_path: Path) -> None:
         writers.settle()
     with chainfire(tmp_path) as server, client(server.addresses[0]) as caller:
         assert lost(writers.acknowledged, stored(caller)) == {}
+
+
+def test_a_snapshot_without_its_log_is_not_served(tmp_path: Path) -> None:
+    with chainfire(tmp_path, SMALL) as server, client(server.addresses[0]) as caller:
+        writers = Writers(caller, 0)
+        writers.write(400)
+        writers.settle()
+        wait_until(lambda: list((tmp_path / "state" / "snapshots").glob("*.snap")) != [])
+        server.terminate()
+    for segment in (tmp_path / "state" / "log").iterdir():
+        segment.unlink()
+    with pytest.raises(ProcessFailedError, match="is there but the log is not"), chainfire(tmp_path, SMALL):
+        pass
+
+
+def test_a_snapshot_that_is_read_slowly_holds_nobody_up(tmp_path: Path) -> None:
+    with chainfire(tmp_path, SMALL) as server, client(server.addresses[0]) as caller:
+        writers = Writers(caller, 0, size=100_000)
+        writers.write(300)
+        writers.settle()
+        slow = caller.stream("Maintenance.Snapshot", rpc_pb2.SnapshotRequest())
+        first = next(slow)
+        with pytest.raises(grpc.RpcError) as refused:
+            next(caller.stream("Maintenance.Snapshot", rpc_pb2.SnapshotRequest()))
+        assert refusal(refused.value).startswith("RESOURCE_EXHAUSTED: chainfire: another snapshot")
+        caller("KV.Compact", rpc_pb2.CompactionRequest(revision=first.header.revision, physical=True))
+        size = len(first.blob) + sum(len(answer.blob) for answer in slow)
+        assert size % 512 == 32
+        assert size > 200 * 100_000

@@ -26,6 +26,8 @@ BACKLOG_CHANGES_MAX = 4096
 """Changes that wait in one stream before its watches lag: a batch of the log fits, a stalled reader is cheap."""
 CATCH_UP_RECORDS = 1024
 """Records of history that one step of a lagging watch looks at: about half a millisecond."""
+ANSWERS_MAX = 1024
+"""Answers that may wait in one stream: from there on a client that asks and does not read waits for itself."""
 WATCHES_PER_STREAM_MAX = 100_000
 """A client that opens more than this on one stream is broken."""
 ALL_WATCHES = -1
@@ -188,6 +190,11 @@ class WatchStream:
     def is_full(self) -> bool:
         """Whether more changes wait than a stream may hold."""
         return self._waiting_changes >= BACKLOG_CHANGES_MAX
+
+    @property
+    def is_clogged(self) -> bool:
+        """Whether so many answers wait that no more should be asked for."""
+        return len(self._answers) >= ANSWERS_MAX
 
     @property
     def has_answers(self) -> bool:

@@ -68,7 +68,7 @@ class KvService:
 
     async def _when_swept(self, logged: Future[Encoded]) -> Encoded:
         answer = await logged
-        await self._node.wait_swept()
+        await self._node.housekeeping.sweep()
         return answer
 
     def _found(self, result: RangeResult) -> Encoded:

@@ -10,7 +10,7 @@ from zlib import crc32
 
 from chainfire.core.commands import AlarmAction
 from chainfire.core.results import AlarmsResult, Result
-from chainfire.core.snapshot import frames_of, head_of
+from chainfire.core.snapshot import frames_of
 from chainfire.errors import AuthNotEnabledError
 from chainfire.shell import requests
 from chainfire.shell.node import Node
@@ -23,6 +23,9 @@ ETCD_VERSION = "3.5.16"
 
 SNAPSHOT_PAGE_BYTES = 512
 """etcdctl knows a snapshot with its checksum by its size: so many bytes times something, and 32."""
+
+EXPORT_BYTES = 1 << 20
+"""Of a snapshot in one message; clients take 4 MiB unless told otherwise."""
 
 Header = Callable[[int], rpc_pb2.ResponseHeader]
 
@@ -68,8 +71,8 @@ class MaintenanceService:
     async def hash(self, _request: rpc_pb2.HashRequest, _call: Call, /) -> rpc_pb2.HashResponse:
         """Checksum of the whole state."""
         node = self._node
-        async with node.walking:
-            head = head_of(node.machine, node.term, node.cluster_id, node.member_id)
+        async with node.housekeeping.walking:
+            head = node.housekeeping.head()
             checksum = 0
             for frame in frames_of(node.machine, head):
                 checksum = crc32(frame, checksum)
@@ -79,7 +82,7 @@ class MaintenanceService:
     async def hash_kv(self, request: rpc_pb2.HashKVRequest, _call: Call, /) -> rpc_pb2.HashKVResponse:
         """Checksum of all keys up to a revision: the same on every member that is compacted alike."""
         node, store = self._node, self._node.machine.store
-        async with node.walking:
+        async with node.housekeeping.walking:
             store.check_readable(request.revision, store.revision)
             revision, compacted = request.revision or store.revision, store.compact_revision
             now, checksum = store.revision, 0
@@ -95,16 +98,15 @@ class MaintenanceService:
         self, _request: rpc_pb2.SnapshotRequest, _call: Call, /
     ) -> AsyncGenerator[rpc_pb2.SnapshotResponse, None]:
         """Stream the state in chainfire's own format, ended as etcdctl wants it: whole pages, then their SHA-256."""
-        node = self._node
-        async with node.walking:
-            head = head_of(node.machine, node.term, node.cluster_id, node.member_id)
-            header = self._header(head.revision)
-            checksum, size = hashlib.sha256(), 0
-            for frame in frames_of(node.machine, head):
-                checksum.update(frame)
-                size += len(frame)
-                yield rpc_pb2.SnapshotResponse(header=header, remaining_bytes=SNAPSHOT_PAGE_BYTES, blob=frame)
-            padding = bytes(-size % SNAPSHOT_PAGE_BYTES)
+        async with self._node.housekeeping.exported() as export:
+            header = self._header(export.revision)
+            checksum, left = hashlib.sha256(), export.size
+            while left:
+                blob = await asyncio.to_thread(export.file.read, EXPORT_BYTES)
+                checksum.update(blob)
+                left -= len(blob)
+                yield rpc_pb2.SnapshotResponse(header=header, remaining_bytes=left, blob=blob)
+            padding = bytes(-export.size % SNAPSHOT_PAGE_BYTES)
             checksum.update(padding)
             yield rpc_pb2.SnapshotResponse(header=header, blob=padding + checksum.digest(), version=ETCD_VERSION)
 

@@ -28,20 +28,17 @@ from chainfire.core.expiry import Expiry
 from chainfire.core.keyvalue import NO_LEASE, LeaseId
 from chainfire.core.machine import adds
 from chainfire.core.results import LeaseGranted, Result
-from chainfire.core.snapshot import frames_of, head_of
 from chainfire.core.wal import HardState
 from chainfire.core.watch import WatchHub, WatchStream
 from chainfire.errors import NoSpaceError
-from chainfire.shell import snapshots
 from chainfire.shell.committer import Committer, LogThread
-from chainfire.shell.recovery import LOG_FOLDER, SNAPSHOT_FOLDER, Recovered
+from chainfire.shell.housekeeping import Housekeeping
+from chainfire.shell.recovery import Recovered
 from chainfire.shell.segments import LogBrokenError, LogFullError
 from ultracloud.base.faults import Fault
 
 TICK_S = 0.5
 """How often expired leases are looked for: etcd's."""
-SWEEP_STEPS = 4
-"""Chunks that compaction frees before requests get their turn: about half a millisecond."""
 _log = logging.getLogger("chainfire.node")
 
 AnswerT = TypeVar("AnswerT")
@@ -84,22 +81,16 @@ class Node:
         self.expiry = Expiry()
         self.hub = WatchHub(self.machine.store)
         self.bounds = bounds
-        self._folder = folder
         self._log = state.log
         self._now_ms = now_ms
         self._thread = LogThread()
         self.committer = Committer(
             state.log, self._thread, self.machine.applied_index + 1, state.term, self._apply, self._publish
         )
+        self.housekeeping = Housekeeping(folder, state, self._thread, bounds.snapshot_log_bytes)
         self._wakes: dict[WatchStream, asyncio.Event] = {}
         self._revoking: set[LeaseId] = set()
         self._raising: set[Alarm] = set()
-        # Sweeping, snapshots and hashes walk the history, and only one may at a time.
-        self.walking = asyncio.Lock()
-        self._swept_revision = self.machine.store.compact_revision
-        self._snapshot_bytes = state.snapshot_bytes
-        # What was replayed counts, or a node that restarts often would never get to its next snapshot.
-        self._logged_at_snapshot = -state.replayed_bytes
         self._progress_ms = now_ms()
         self.expiry.lead(self.machine.leases.all(), now_ms())
 
@@ -177,23 +168,12 @@ class Node:
             if not self._log.has_room:
                 self._thread.submit(self._make_spare)
 
-    async def run_housekeeping(self) -> None:
-        """Free what was compacted and keep the log short, until cancelled."""
-        while True:
-            await self._sweep()
-            await self._snapshot_if_due()
-            await asyncio.sleep(TICK_S)
-
     async def stop(self) -> None:
         """Take no more commands, answer those that were taken, and close the log."""
         await self.committer.stop()
         self._thread.submit(self._seal)
         self._thread.stop()
         self._log.close()
-
-    async def wait_swept(self) -> None:
-        """Wait until everything that was compacted is freed."""
-        await self._sweep()
 
     def _apply(self, index: int, command: Command) -> Result:
         result = self.machine.apply(index, command)
@@ -242,53 +222,19 @@ class Node:
         if kept and store.revision - max(store.compact_revision, 0) > kept + kept // 10:
             self._propose_quietly(Compact(store.revision - kept))
 
-    async def _sweep(self) -> None:
-        """Free what was compacted, in small steps."""
-        async with self.walking:
-            while self._swept_revision < self.machine.store.compact_revision:
-                target = self.machine.store.compact_revision
-                for step, _ in enumerate(self.machine.store.sweep()):
-                    if step % SWEEP_STEPS == 0:
-                        await asyncio.sleep(0)
-                self._swept_revision = target
-
-    async def _snapshot_if_due(self) -> None:
-        due = self._logged_at_snapshot + max(self.bounds.snapshot_log_bytes, self._snapshot_bytes)
-        if self._log.bytes_appended >= due:
-            await self.snapshot()
-
-    async def snapshot(self) -> None:
-        """Write the state, and drop the log that it makes needless. A full disk puts it off."""
-        async with self.walking:
-            logged = self._log.bytes_appended
-            head = head_of(self.machine, self.term, self.cluster_id, self.member_id)
-            frames = frames_of(self.machine, head)
-            try:
-                self._snapshot_bytes = await snapshots.write(self._folder / SNAPSHOT_FOLDER, head.index, frames)
-            except OSError as error:
-                _log.error("no snapshot could be written: %s; the log is kept", error.strerror)
-                return
-            self._logged_at_snapshot = logged
-            self._thread.submit(lambda: self._drop_log(head.index + 1))
-
     def _seal(self) -> None:
-        """Write one more record, so that damage to the last batch cannot pass for a torn tail."""
+        """In the log's thread: write one more record, so that damage to the last batch cannot pass for a torn tail."""
         try:
             self._log.append_hard_state(HardState(self.term, self.member_id), self.machine.applied_index + 1)
         except (LogFullError, LogBrokenError) as error:
             _log.warning("the log is not sealed: %s", error)
 
     def _make_spare(self) -> None:
+        """In the log's thread: make the next segment ahead, if there is room by now."""
         try:
             self._log.make_spare()
         except LogBrokenError as error:
             _log.error("no segment can be made ahead: %s", error)
-
-    def _drop_log(self, index: int) -> None:
-        try:
-            self._log.drop_before(index)
-        except OSError as error:
-            _log.error("old segments in %s cannot be removed: %s", LOG_FOLDER, error.strerror)
 
     def _propose_quietly(self, command: Command, ended: Callable[[], None] | None = None) -> None:
         """Propose what nobody waits for; if it is refused, a later tick tries again."""

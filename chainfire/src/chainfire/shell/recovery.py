@@ -12,6 +12,7 @@ from pathlib import Path
 
 from chainfire.core import entry, wal
 from chainfire.core.machine import Machine
+from chainfire.core.snapshot import Restore
 from chainfire.errors import StorageError
 from chainfire.shell import snapshots
 from chainfire.shell.segments import Log, LogBrokenError, LogFullError, Origin, SegmentedLog, sync_folder
@@ -52,21 +53,18 @@ def recover(folder: Path, segment_bytes: int, entropy: Callable[[int], bytes]) -
     """
     for part in (folder, folder / LOG_FOLDER, folder / SNAPSHOT_FOLDER):
         part.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-    (folder / SNAPSHOT_FOLDER / snapshots.UNFINISHED_NAME).unlink(missing_ok=True)
+    for name in (snapshots.UNFINISHED_NAME, snapshots.EXPORT_NAME):
+        (folder / SNAPSHOT_FOLDER / name).unlink(missing_ok=True)
     path = snapshots.newest(folder / SNAPSHOT_FOLDER)
     restored = snapshots.load(path) if path is not None else None
     machine = Machine() if restored is None else restored.machine
     log = SegmentedLog(folder / LOG_FOLDER, segment_bytes, lambda: int.from_bytes(entropy(4), "big"))
     from_snapshot = machine.applied_index
     state, replayed_bytes = _replay(log, machine)
-    if restored is not None and restored.head is not None:
-        state = state or wal.HardState(restored.head.term, 0)
-        origin = Origin(restored.head.cluster_id, restored.head.member_id, machine.applied_index + 1)
-    else:
-        origin = Origin(_new_id(entropy), _new_id(entropy))
+    _check_belong_together(path, restored, log)
     try:
         if log.is_new:
-            log.begin(origin)
+            log.begin(Origin(_new_id(entropy), _new_id(entropy)))
         origin = log.origin
         state = wal.HardState(state.term + 1 if state else 1, origin.member_id)
         log.append_hard_state(state, machine.applied_index + 1)
@@ -83,6 +81,18 @@ def recover(folder: Path, segment_bytes: int, entropy: Callable[[int], bytes]) -
         machine.applied_index - from_snapshot,
         replayed_bytes,
     )
+
+
+def _check_belong_together(path: Path | None, restored: Restore | None, log: SegmentedLog) -> None:
+    """Refuse a snapshot without its log: what was promised after it would be gone without a word."""
+    if restored is None or restored.head is None:
+        return
+    if log.is_new:
+        raise StorageError(f"{path} is there but the log is not; restore the state folder from a backup")
+    if log.origin != Origin(restored.head.cluster_id, restored.head.member_id):
+        raise StorageError(
+            f"{path} is of another member than the log beside it; restore the state folder from a backup"
+        )
 
 
 def _replay(log: Log, machine: Machine) -> tuple[wal.HardState | None, int]:

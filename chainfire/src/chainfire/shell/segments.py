@@ -38,11 +38,10 @@ class LogBrokenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a new log is born with: who it belongs to, and from which index on."""
+    """Who a log belongs to."""
 
     cluster_id: int
     member_id: int
-    first_index: int = 1
 
 
 class Log(Protocol):
@@ -119,9 +118,9 @@ class SegmentedLog:
 
     @property
     def origin(self) -> Origin:
-        """Whose log this is, and the first index it holds."""
+        """Whose log this is."""
         first = self._files[0].header
-        return Origin(first.cluster_id, first.member_id, first.first_index)
+        return Origin(first.cluster_id, first.member_id)
 
     @property
     def is_new(self) -> bool:
@@ -135,7 +134,7 @@ class SegmentedLog:
             LogFullError: There is no room for it.
         """
         assert self.is_new, self._folder
-        self._roll(wal.SegmentHeader(1, 1, origin.first_index, origin.cluster_id, origin.member_id, self._make_salt()))
+        self._roll(wal.SegmentHeader(1, 1, 1, origin.cluster_id, origin.member_id, self._make_salt()))
 
     def replay(self) -> Iterator[wal.Payload]:
         """Give everything that is on disk, oldest first, and make the log ready for appending.

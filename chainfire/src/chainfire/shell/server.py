@@ -60,7 +60,7 @@ async def build(config: Config, runtime: Runtime) -> Chainfire:
     )
     runtime.tasks.create_task(node.committer.wait_crash(), name="crash")
     runtime.tasks.create_task(node.run_ticks(), name="ticks")
-    runtime.tasks.create_task(node.run_housekeeping(), name="housekeeping")
+    runtime.tasks.create_task(node.housekeeping.run(), name="housekeeping")
     meters.install(runtime.metrics, node)
     urls: list[str] = list(config.client_urls)
     addresses = await runtime.serve(

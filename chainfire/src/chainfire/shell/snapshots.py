@@ -19,6 +19,8 @@ from chainfire.shell.segments import FILE_MODE, sync_folder
 
 SNAPSHOT_SUFFIX = ".snap"
 UNFINISHED_NAME = "unfinished"
+EXPORT_NAME = "export"
+"""A copy for somebody who asked; gone when it was read, or at the next start."""
 WRITE_BYTES = 1 << 20
 """Bytes handed to the disk at once: few enough calls, and little memory besides the store's."""
 
@@ -56,22 +58,30 @@ def _load_frames(file: BinaryIO, restore: Restore) -> None:
 async def write(folder: Path, index: int, frames: Iterator[bytes]) -> int:
     """Write a snapshot as of log index `index` and remove older ones; give its size in bytes.
 
-    Frames are made on the loop, a step at a time; the disk is written in a thread.
-
     Raises:
         OSError: The disk is full or fails; older snapshots are untouched.
     """
-    unfinished = folder / UNFINISHED_NAME
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+    size = await write_to(folder / UNFINISHED_NAME, frames)
+    await asyncio.to_thread(_publish, folder, folder / f"{index:016x}{SNAPSHOT_SUFFIX}")
+    return size
+
+
+async def write_to(path: Path, frames: Iterator[bytes]) -> int:
+    """Write frames to a file and sync it; give its size in bytes.
+
+    Frames are made on the loop, a step at a time; the disk is written in a thread.
+
+    Raises:
+        OSError: The disk is full or fails; nothing is left of the file.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
     try:
-        size = await _write_frames(descriptor, frames)
+        return await _write_frames(descriptor, frames)
     except BaseException:
-        unfinished.unlink()
+        _discard(path)
         raise
     finally:
         os.close(descriptor)
-    await asyncio.to_thread(_publish, folder, folder / f"{index:016x}{SNAPSHOT_SUFFIX}")
-    return size
 
 
 def _publish(folder: Path, final: Path) -> None:
@@ -81,6 +91,17 @@ def _publish(folder: Path, final: Path) -> None:
     for path in folder.glob(f"*{SNAPSHOT_SUFFIX}"):
         if path.name < final.name:
             path.unlink()
+
+
+def open_and_unlink(path: Path) -> BinaryIO:
+    """Open a file that is gone when it is closed."""
+    file = path.open("rb")
+    path.unlink()
+    return file
+
+
+def _discard(path: Path) -> None:
+    path.unlink()
 
 
 async def _write_frames(descriptor: int, frames: Iterator[bytes]) -> int:

@@ -32,7 +32,8 @@ class WatchService:
     ) -> AsyncGenerator[Encoded, None]:
         """Serve watches until the client goes. One that only stops sending still gets its changes."""
         stream, wake = self._node.open_stream()
-        reader = asyncio.create_task(_read(requests_in, stream, wake), name="watch requests")
+        taken = asyncio.Event()
+        reader = asyncio.create_task(_read(requests_in, stream, wake, taken), name="watch requests")
         reader.add_done_callback(lambda _: wake.set())
         try:
             while True:
@@ -45,6 +46,7 @@ class WatchService:
                     for answer in stream.take():
                         for encoded in self._render(answer):
                             yield encoded
+                    taken.set()
                     # Watches that lag have more to read, and others want their turn.
                     await asyncio.sleep(0)
         finally:
@@ -73,9 +75,14 @@ class WatchService:
         return found
 
 
-async def _read(requests_in: AsyncIterator[rpc_pb2.WatchRequest], stream: WatchStream, wake: asyncio.Event) -> None:
-    """Do what the client asks, until it asks no more."""
+async def _read(
+    requests_in: AsyncIterator[rpc_pb2.WatchRequest], stream: WatchStream, wake: asyncio.Event, taken: asyncio.Event
+) -> None:
+    """Do what the client asks, until it asks no more. One that does not read its answers is not listened to."""
     async for request in requests_in:
+        while stream.is_clogged:
+            taken.clear()
+            await taken.wait()
         match request.WhichOneof("request_union"):
             case "create_request":
                 stream.create(requests.wanted_of(request.create_request))

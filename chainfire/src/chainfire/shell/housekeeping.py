@@ -1,0 +1,134 @@
+"""What keeps memory and log short: freeing what was compacted, snapshots, and dropping the log they make needless.
+
+All of it walks the history in small steps between requests, and only one walk may go on at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from chainfire.core.snapshot import SnapshotHead, frames_of, head_of
+from chainfire.shell import snapshots
+from chainfire.shell.committer import LogThread
+from chainfire.shell.recovery import LOG_FOLDER, SNAPSHOT_FOLDER, Recovered
+from ultracloud.base.faults import ResourceExhaustedError
+
+LOOK_S = 0.5
+"""How often there is something to do is looked for."""
+SWEEP_STEPS = 4
+"""Chunks that compaction frees before requests get their turn: about half a millisecond."""
+_log = logging.getLogger("chainfire.housekeeping")
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A snapshot to be read: `size` bytes of `file`, as of `revision`."""
+
+    file: BinaryIO
+    size: int
+    revision: int
+
+
+class Housekeeping:
+    """The housekeeping of one member.
+
+    Args:
+        folder: The state folder.
+        state: What was recovered from it, and goes on changing.
+        thread: The log's.
+        snapshot_log_bytes: Log since the last snapshot that asks for the next one, or that snapshot's size if it is
+            more: then no more than half of what is written is snapshots.
+
+    Attributes:
+        walking: Held by whoever walks the history.
+    """
+
+    def __init__(self, folder: Path, state: Recovered, thread: LogThread, snapshot_log_bytes: int) -> None:
+        self.walking = asyncio.Lock()
+        self._folder = folder / SNAPSHOT_FOLDER
+        self._state = state
+        self._store = state.machine.store
+        self._log = state.log
+        self._thread = thread
+        self._snapshot_log_bytes = snapshot_log_bytes
+        self._snapshot_bytes = state.snapshot_bytes
+        # What was replayed counts, or a node that restarts often would never get to its next snapshot.
+        self._logged_at_snapshot = -state.replayed_bytes
+        self._swept_revision = self._store.compact_revision
+        self._is_exporting = False
+
+    async def run(self) -> None:
+        """Keep things short, until cancelled."""
+        while True:
+            await self.sweep()
+            await self._snapshot_if_due()
+            await asyncio.sleep(LOOK_S)
+
+    async def sweep(self) -> None:
+        """Free everything that is compacted."""
+        async with self.walking:
+            while self._swept_revision < self._store.compact_revision:
+                target = self._store.compact_revision
+                for step, _ in enumerate(self._store.sweep()):
+                    if step % SWEEP_STEPS == 0:
+                        await asyncio.sleep(0)
+                self._swept_revision = target
+
+    async def snapshot(self) -> None:
+        """Write the state, and drop the log that it makes needless. A full disk puts it off."""
+        async with self.walking:
+            logged = self._log.bytes_appended
+            head = self.head()
+            try:
+                self._snapshot_bytes = await snapshots.write(
+                    self._folder, head.index, frames_of(self._state.machine, head)
+                )
+            except OSError as error:
+                _log.error("no snapshot could be written: %s; the log is kept", error.strerror)
+                return
+            self._logged_at_snapshot = logged
+            self._thread.submit(lambda: self._drop_log(head.index + 1))
+
+    @contextlib.asynccontextmanager
+    async def exported(self) -> AsyncIterator[Export]:
+        """A snapshot in a file of its own, so that whoever reads it slowly holds nobody up. One at a time.
+
+        Raises:
+            ResourceExhaustedError: Another one is being read, or the disk is full.
+        """
+        if self._is_exporting:
+            raise ResourceExhaustedError("chainfire: another snapshot is being read; try again when it is done")
+        self._is_exporting = True
+        path = self._folder / snapshots.EXPORT_NAME
+        try:
+            async with self.walking:
+                head = self.head()
+                size = await snapshots.write_to(path, frames_of(self._state.machine, head))
+            with snapshots.open_and_unlink(path) as file:
+                yield Export(file, size, head.revision)
+        except OSError as error:
+            raise ResourceExhaustedError(f"chainfire: no snapshot could be written: {error.strerror}") from error
+        finally:
+            self._is_exporting = False
+
+    def head(self) -> SnapshotHead:
+        """The head of a snapshot of now."""
+        state = self._state
+        return head_of(state.machine, state.term, state.cluster_id, state.member_id)
+
+    async def _snapshot_if_due(self) -> None:
+        due = self._logged_at_snapshot + max(self._snapshot_log_bytes, self._snapshot_bytes)
+        if self._log.bytes_appended >= due:
+            await self.snapshot()
+
+    def _drop_log(self, index: int) -> None:
+        try:
+            self._log.drop_before(index)
+        except OSError as error:
+            _log.error("old segments in %s cannot be removed: %s", LOG_FOLDER, error.strerror)
