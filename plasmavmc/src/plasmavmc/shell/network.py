@@ -92,11 +92,12 @@ class Prismnet:
             device=wish.vm,
             hostname=wish.hostname,
         )
-        request = net.CreatePortRequest(project=wish.project, name=wish.name, spec=spec, idempotency_key=wish.name)
+        # The name is key enough: it is the same at every attempt, and unlike an idempotency key it can be used again.
+        request = net.CreatePortRequest(project=wish.project, name=wish.name, spec=spec)
         try:
             port = await self._ports.create(request)
         except AlreadyExistsError:
-            # Made long ago, when the answer was lost; or the address is taken, which `get` then does not find.
+            # Made before, when the answer was lost; or it is the address that is taken: then there is none to get.
             try:
                 port = await self._ports.get(GetRequest(project=wish.project, ref=wish.name))
             except NotFoundError:
