@@ -6,13 +6,13 @@ Source: TOML 1.0.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import PurePath
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
-Scalar: TypeAlias = str | int | float | bool | PurePath
-Table: TypeAlias = "Mapping[str, Scalar | Sequence[Scalar] | Table | Sequence[Table]]"
+Value: TypeAlias = "str | int | float | bool | PurePath | Sequence[Value] | Mapping[str, Value]"
+Table: TypeAlias = Mapping[str, Value]
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
@@ -26,49 +26,53 @@ def render(table: Table) -> str:
 def table_of(record: object) -> Table:
     """The fields of a dataclass as a table, nested ones too; what is None is left out, as TOML has no null."""
     assert is_dataclass(record), record
-    table = {field.name: getattr(record, field.name) for field in fields(record)}
-    return {name: _plain(value) for name, value in table.items() if value is not None}
+    named = ((field.name, getattr(record, field.name)) for field in fields(record))
+    return {name: _plain(value) for name, value in named if value is not None}
 
 
-def _plain(value: object) -> Scalar | Sequence[Scalar] | Table | Sequence[Table]:
+def _plain(value: object) -> Value:
     """Dataclasses at any depth as tables."""
-    if is_dataclass(value):
-        return table_of(value)
-    if isinstance(value, tuple):
-        return cast("Sequence[Scalar]", [_plain(item) for item in value])
-    return cast("Scalar | Table", value)
+    match value:
+        case str() | int() | float() | PurePath():
+            return value
+        case tuple() | list():
+            return [_plain(item) for item in value]
+        case Mapping():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case _:
+            return table_of(value)
 
 
 def _lines(table: Table, path: tuple[str, ...]) -> list[str]:
     """The lines of one table whose header is already written."""
-    lines: list[str] = []
-    for key, value in table.items():
-        if not _is_table(value) and not _is_table_array(value):
-            lines.append(f"{_key(key)} = {_value(value)}")
+    lines = [f"{_key(key)} = {_inline(value)}" for key, value in table.items() if not _has_header(value)]
     for key, value in table.items():
         here = (*path, key)
         header = ".".join(map(_key, here))
         if isinstance(value, Mapping):
             lines += ["", f"[{header}]", *_lines(value, here)]
-        elif _is_table_array(value):
-            for item in cast("Sequence[Table]", value):
+        else:
+            for item in _tables(value):
                 lines += ["", f"[[{header}]]", *_lines(item, here)]
     return lines
 
 
-def _is_table(value: object) -> bool:
-    return isinstance(value, Mapping)
+def _has_header(value: Value) -> bool:
+    """Whether a value is written below a header of its own."""
+    return isinstance(value, Mapping) or any(True for _ in _tables(value))
 
 
-def _is_table_array(value: object) -> bool:
-    return isinstance(value, list | tuple) and len(value) > 0 and all(isinstance(item, Mapping) for item in value)
+def _tables(value: Value) -> Iterator[Table]:
+    """The tables of an array of tables; none of anything else."""
+    if isinstance(value, list | tuple) and all(isinstance(item, Mapping) for item in value):
+        yield from value
 
 
 def _key(key: str) -> str:
     return key if _BARE_KEY.fullmatch(key) else _string(key)
 
 
-def _value(value: object) -> str:
+def _inline(value: Value) -> str:
     """One value on one line."""
     match value:
         case bool():
@@ -77,8 +81,10 @@ def _value(value: object) -> str:
             return repr(value)
         case str() | PurePath():
             return _string(str(value))
+        case Mapping():
+            return "{" + ", ".join(f"{_key(key)} = {_inline(item)}" for key, item in value.items()) + "}"
         case _:
-            return "[" + ", ".join(_value(item) for item in cast("Sequence[Scalar]", value)) + "]"
+            return "[" + ", ".join(_inline(item) for item in value) + "]"
 
 
 def _string(text: str) -> str:
