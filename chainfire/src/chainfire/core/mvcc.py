@@ -127,19 +127,13 @@ class Mvcc:
         last = len(self._live) if end == FROM_KEY else self._live.bisect_left(end)
         return max(0, int(last) - int(self._live.bisect_left(start)))
 
-    def read_live(self, start: bytes, end: bytes, limit: int) -> list[KeyValue]:
+    def read_live(self, start: bytes, end: bytes, limit: int) -> list[Record]:
         """Records of the range as of now, in key order, at most `limit` if that is not 0."""
-        if not end:
-            record = self.get(start)
-            return [] if record is None else [record]
-        found: list[KeyValue] = []
-        for key in islice(_between(self._live, start, end), limit or None):
-            newest = self._newest(key)
-            assert newest is not None, key
-            found.append(unpack(newest))
-        return found
+        keys = (start,) if not end else islice(_between(self._live, start, end), limit or None)
+        found = (self._newest(key) for key in keys)
+        return [record for record in found if record is not None and not is_tombstone(record)]
 
-    def read_past(self, start: bytes, end: bytes, revision: int) -> list[KeyValue]:
+    def read_past(self, start: bytes, end: bytes, revision: int) -> list[Record]:
         """Records of the range as of `revision`, in key order."""
         if not end:
             keys: Iterable[bytes] = (start,)
@@ -147,7 +141,7 @@ class Mvcc:
             # sorted() merges two sorted runs in linear time.
             keys = sorted([*_between(self._live, start, end), *_between(self._dead, start, end)])
         found = (self._as_of(key, revision) for key in keys)
-        return [unpack(record) for record in found if record is not None and not is_tombstone(record)]
+        return [record for record in found if record is not None and not is_tombstone(record)]
 
     def versions_from(self, key: bytes, start_revision: int, records_max: int) -> tuple[list[Record], bool]:
         """Kept records of one key from `start_revision` on, tombstones included, and whether there are more."""

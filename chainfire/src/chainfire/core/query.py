@@ -5,18 +5,39 @@ Source: etcd 3.5 semantics: filters before the limit, the count before both, a s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import assert_never
 
 from chainfire.core.commands import Range, SortOrder, SortTarget
-from chainfire.core.keyvalue import KeyValue
+from chainfire.core.keyvalue import KeyValue, Record, unpack
 from chainfire.core.mvcc import Mvcc
 from chainfire.core.results import RangeResult
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a query's range holds: packed records in key order, before filters, order and limit.
+
+    Attributes:
+        count: All keys in the range, even if not all were needed.
+        now: The revision that the answer's header says.
+    """
+
+    records: Sequence[Record]
+    count: int
+    now: int
+
+
 def read_range(store: Mvcc, query: Range, now: int) -> RangeResult:
-    """Read a range as of `query.revision`, or as of `now`.
+    """Read a range as of `query.revision`, or as of `now`; raises as `find`."""
+    found = find(store, query, now)
+    return chosen(found, [unpack(record) for record in found.records], query)
+
+
+def find(store: Mvcc, query: Range, now: int) -> Found:
+    """Find the records of a range. They never change, so they can be read later, a few at a time.
 
     Args:
         store: What is read.
@@ -29,20 +50,23 @@ def read_range(store: Mvcc, query: Range, now: int) -> RangeResult:
     """
     store.check_readable(query.revision, now)
     if 0 < query.revision < now:
-        found = store.read_past(query.key, query.end, query.revision)
-        count = len(found)
-        if query.count_only:
-            found = []
-    else:
-        count = store.count_live(query.key, query.end)
-        found = [] if query.count_only else store.read_live(query.key, query.end, _limit_before_order(query))
-    found = ordered(filtered(found, query), query)
-    more = 0 < query.limit < len(found)
+        records = store.read_past(query.key, query.end, query.revision)
+        return Found(() if query.count_only else records, len(records), now)
+    count = store.count_live(query.key, query.end)
+    if query.count_only:
+        return Found((), count, now)
+    return Found(store.read_live(query.key, query.end, _limit_before_order(query)), count, now)
+
+
+def chosen(found: Found, unpacked: list[KeyValue], query: Range) -> RangeResult:
+    """Filter, sort and cut what was found; `unpacked` are its records."""
+    kvs = ordered(filtered(unpacked, query), query)
+    more = 0 < query.limit < len(kvs)
     if more:
-        found = found[: query.limit]
+        kvs = kvs[: query.limit]
     if query.keys_only:
-        found = [record._replace(value=b"") for record in found]
-    return RangeResult(now, tuple(found), more, count)
+        kvs = [record._replace(value=b"") for record in kvs]
+    return RangeResult(found.now, tuple(kvs), more, found.count)
 
 
 def filtered(found: list[KeyValue], query: Range) -> list[KeyValue]:

@@ -9,6 +9,7 @@ Source: the protobuf encoding; fields as in api/proto/etcd/rpc.proto and kv.prot
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from chainfire.core.keyvalue import KeyValue
@@ -84,12 +85,18 @@ def put_response(header: bytes, result: PutResult) -> bytes:
 
 def range_response(header: bytes, result: RangeResult) -> bytes:
     """A RangeResponse."""
-    parts = [header, *(_message(b"\x12", key_value(record)) for record in result.kvs)]
-    if result.more:
-        parts.append(b"\x18\x01")
-    if result.count:
-        parts.append(b"\x20" + varint(result.count))
-    return b"".join(parts)
+    return b"".join((header, range_part(result.kvs), range_end(result)))
+
+
+def range_part(records: Sequence[KeyValue]) -> bytes:
+    """Some keys of a RangeResponse; parts stand one after another between the header and the end."""
+    return b"".join([_message(b"\x12", key_value(record)) for record in records])
+
+
+def range_end(result: RangeResult) -> bytes:
+    """What stands behind the keys of a RangeResponse."""
+    count = b"\x20" + varint(result.count) if result.count else b""
+    return b"\x18\x01" + count if result.more else count
 
 
 def single_response(header: bytes, record: KeyValue) -> bytes:

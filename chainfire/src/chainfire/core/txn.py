@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias, assert_never
 
 from chainfire.core.commands import Compare, CompareResult, CompareTarget, DeleteRange, Put, Range, Txn
-from chainfire.core.keyvalue import NO_LEASE, KeyValue
+from chainfire.core.keyvalue import NO_LEASE, KeyValue, unpack
 from chainfire.core.leases import LeaseTable
 from chainfire.core.mvcc import Mvcc
 from chainfire.core.query import read_range
@@ -71,7 +71,7 @@ def holds(store: Mvcc, compare: Compare) -> bool:
     if not records:
         # An absent key has no value at all: it is neither equal nor unequal to one.
         return compare.target is not CompareTarget.VALUE and _holds_for(compare, _ABSENT)
-    return all(_holds_for(compare, record) for record in records)
+    return all(_holds_for(compare, unpack(record)) for record in records)
 
 
 def check(store: Mvcc, leases: LeaseTable, branch: Branch) -> None:
