@@ -1,0 +1,1 @@
+"""Deterministic simulations; `./dev sim NAME` runs one. Same seed, same trace."""
