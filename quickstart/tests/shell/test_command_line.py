@@ -99,6 +99,15 @@ def test_a_kernel_that_refuses_is_told_with_its_reason(tmp_path: Path, is_root: 
     assert "--privileged" in told.stderr
 
 
+def test_a_service_that_dies_while_starting_is_named_with_what_it_said(tmp_path: Path, is_root: None):
+    told = quickstart("--state", tmp_path, env={**os.environ, "CHAINFIRE_LISTEN__ADRESS": "127.0.0.1:1"})
+    assert told.returncode == 1
+    assert "Failed: services ready" in told.stderr
+    assert "chainfire died" in told.stderr
+    assert "did you mean 'listen.address'?" in told.stderr
+    assert f"Log:           {tmp_path / 'logs' / 'chainfire.log'}" in told.stderr
+
+
 def test_stop_and_console_without_a_kept_cloud_say_so(tmp_path: Path):
     for arguments in (["--stop"], ["console", "web"]):
         told = quickstart("--state", tmp_path, *arguments)

@@ -26,6 +26,7 @@ def how_to_use(options: Options) -> str:
     rows = [
         ("token", f"{layout.token} (header: authorization: Bearer ...)"),
         *((f"{service} API", f"{cluster.endpoint(service)} (gRPC with mutual TLS)") for service in clusters.SERVICES),
+        ("etcdctl", f"--endpoints {cluster.endpoint('chainfire')} --cacert ca.crt --cert and --key as below"),
         ("certificates", f"{layout.pki}: operator-{clusters.OPERATOR}.crt, its .key, and ca.crt"),
         ("images", f"{layout.images}: files there can be registered as file:// URLs"),
         ("vm console", f"{command} console {NAME}"),

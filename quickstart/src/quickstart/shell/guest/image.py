@@ -152,7 +152,7 @@ def _keep(cache: Path, kernel: bytes, initrd: bytes, made_of: Sequence[Package])
         scratch.rename(final)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    shutil.rmtree(cache / "apt" / "files", ignore_errors=True)
+    shutil.rmtree(cache / "apt")
     return _opened(final)
 
 
