@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from core.snapshots import read, written
 from core.stores import StoreSpeaker
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -9,15 +10,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from chainfire.core.commands import Compact, DeleteRange, LeaseGrant, LeaseRevoke, Put, Range, Txn
 from chainfire.core.keyvalue import NO_LEASE, KeyValue, LeaseId, covers, unpack
-from chainfire.core.snapshot import (
-    FRAME_HEAD_BYTES,
-    SNAPSHOT_MAGIC,
-    Restore,
-    frames_of,
-    head_of,
-    parse_body,
-    parse_frame_head,
-)
 
 KEYS = st.sampled_from([b"a", b"ab", b"b", b"ba", b"c"])
 ENDS = st.sampled_from([b"", b"\x00", b"b", b"c"])
@@ -108,7 +100,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
 
     @rule()
     def restart_from_a_snapshot(self) -> None:
-        self.speaker.machine = restored(self.speaker)
+        self.speaker.machine = read(written(self.speaker.machine)).machine
 
     @rule(key=KEYS, end=ENDS, data=st.data())
     def read_the_past(self, key: bytes, end: bytes, data: st.DataObject) -> None:
@@ -142,17 +134,3 @@ class StoreAgainstModel(RuleBasedStateMachine):
 
 StoreAgainstModel.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
 test_the_store_keeps_every_revision_like_a_dictionary_of_states = StoreAgainstModel.TestCase
-
-
-def restored(speaker: StoreSpeaker):
-    """The machine after its snapshot was written and read back."""
-    head = head_of(speaker.machine, 1, 2, 3)
-    content = b"".join(frames_of(speaker.machine, head))
-    restore, at = Restore(), len(SNAPSHOT_MAGIC)
-    while at < len(content):
-        kind, length, checksum = parse_frame_head(content[at : at + FRAME_HEAD_BYTES])
-        at += FRAME_HEAD_BYTES
-        restore.add(parse_body(kind, checksum, content[at : at + length]))
-        at += length
-    assert restore.is_whole
-    return restore.machine

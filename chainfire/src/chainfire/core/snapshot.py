@@ -111,7 +111,7 @@ def frames_of(machine: Machine, head: SnapshotHead) -> Iterator[bytes]:
 def render(frame: Frame) -> bytes:
     """Give the bytes of one frame."""
     kind, body = _render_body(frame)
-    return _FRAME.pack(kind, len(body), crc32(body)) + body
+    return _FRAME.pack(kind, len(body), crc32(body, kind)) + body
 
 
 def parse_frame_head(head: bytes) -> tuple[int, int, int]:
@@ -134,7 +134,7 @@ def parse_body(kind: int, checksum: int, body: bytes) -> Frame:
     Raises:
         MalformedSnapshotError: The body does not match its checksum.
     """
-    if crc32(body) != checksum:
+    if crc32(body, kind) != checksum:
         raise MalformedSnapshotError("a frame does not match its checksum")
     if kind == _HEAD_FRAME:
         index, term, revision, compacted, cluster_id, member_id = _HEAD.unpack_from(body)

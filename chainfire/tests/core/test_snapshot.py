@@ -1,0 +1,106 @@
+import pytest
+from core.snapshots import read, written
+from core.stores import StoreSpeaker
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chainfire.core.commands import Put
+from chainfire.core.snapshot import (
+    MalformedSnapshotError,
+    Restore,
+    SnapshotEnd,
+    SnapshotHead,
+    SnapshotLeases,
+    frames_of,
+    head_of,
+)
+
+LINES = [
+    "grant 7 600",
+    "grant 8 600",
+    "checkpoint 8 300",
+    "put a 1 --lease=7",
+    "put b 1",
+    "put a 2 --lease=8",
+    "del b",
+    "compact 3",
+    "alarm activate 5 nospace",
+]
+QUESTIONS = [
+    "get a --from",
+    "get a --from --rev=3",
+    "get a --rev=2",
+    "leases",
+    "checkpoints",
+    "alarm get 0 none",
+    "bytes",
+]
+
+
+def speaker() -> StoreSpeaker:
+    """A store with something of everything."""
+    made = StoreSpeaker()
+    for line in LINES:
+        made.say(line.split())
+    return made
+
+
+CONTENT = written(speaker().machine)
+
+
+def test_a_restored_state_answers_like_the_one_that_was_saved() -> None:
+    before, after = speaker(), StoreSpeaker()
+    for _ in before.machine.store.sweep():
+        pass
+    after.machine = read(written(before.machine)).machine
+    for question in QUESTIONS:
+        assert after.say(question.split()) == before.say(question.split()), question
+    assert written(after.machine) == written(before.machine)
+
+
+def test_what_waits_to_be_swept_is_left_out() -> None:
+    before, swept = speaker(), speaker()
+    for _ in swept.machine.store.sweep():
+        pass
+    assert written(before.machine) == written(swept.machine)
+
+
+def test_writes_that_come_while_it_is_written_are_not_in_it() -> None:
+    made = StoreSpeaker()
+    for number in range(2000):
+        made.apply(Put(b"k%d" % (number % 7), b"%d" % number))
+    expected = written(made.machine)
+    pieces = []
+    for piece in frames_of(made.machine, head_of(made.machine, 1, 2, 3)):
+        pieces.append(piece)
+        made.say(["put", "k0", "later"])
+        made.say(["compact", str(made.machine.revision - 1)])
+        made.say(["grant", str(len(pieces)), "60"])
+    assert b"".join(pieces) == expected
+
+
+@given(st.integers(0, len(CONTENT) * 8 - 1))
+def test_any_flipped_bit_is_found(bit: int) -> None:
+    damaged = bytearray(CONTENT)
+    damaged[bit // 8] ^= 1 << bit % 8
+    with pytest.raises(MalformedSnapshotError):
+        read(bytes(damaged))
+
+
+@given(st.integers(0, len(CONTENT) - 1))
+def test_any_cut_is_found(length: int) -> None:
+    with pytest.raises(MalformedSnapshotError):
+        read(CONTENT[:length])
+
+
+HEAD = SnapshotHead(1, 1, 1, -1, 2, 3, ())
+
+
+@pytest.mark.parametrize(
+    "frames", [[SnapshotLeases(())], [HEAD, HEAD], [HEAD, SnapshotEnd(1)], [HEAD, SnapshotEnd(0), HEAD]]
+)
+def test_frames_out_of_place_are_refused(frames: list[SnapshotHead | SnapshotLeases | SnapshotEnd]) -> None:
+    restore = Restore()
+    with pytest.raises(MalformedSnapshotError):
+        for frame in frames:
+            restore.add(frame)
