@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from chainfire.core.commands import Put
 from chainfire.core.snapshot import (
+    Frame,
     MalformedSnapshotError,
     Restore,
     SnapshotEnd,
@@ -96,11 +97,18 @@ def test_any_cut_is_found(length: int) -> None:
 HEAD = SnapshotHead(1, 1, 1, -1, 2, 3, ())
 
 
-@pytest.mark.parametrize(
-    "frames", [[SnapshotLeases(())], [HEAD, HEAD], [HEAD, SnapshotEnd(1)], [HEAD, SnapshotEnd(0), HEAD]]
-)
-def test_frames_out_of_place_are_refused(frames: list[SnapshotHead | SnapshotLeases | SnapshotEnd]) -> None:
+OUT_OF_PLACE: list[tuple[list[Frame], Frame]] = [
+    ([], SnapshotLeases(())),
+    ([HEAD], HEAD),
+    ([HEAD], SnapshotEnd(1)),
+    ([HEAD, SnapshotEnd(0)], SnapshotLeases(())),
+]
+
+
+@pytest.mark.parametrize(("before", "frame"), OUT_OF_PLACE)
+def test_frames_out_of_place_are_refused(before: list[Frame], frame: Frame) -> None:
     restore = Restore()
+    for each in before:
+        restore.add(each)
     with pytest.raises(MalformedSnapshotError):
-        for frame in frames:
-            restore.add(frame)
+        restore.add(frame)
