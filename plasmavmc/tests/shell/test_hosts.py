@@ -12,7 +12,12 @@ from clouds import OPERATOR, ROOMY, Cloud, in_cloud, reason
 from plasmavmc.shell import presence
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.api.resource.v1 import resource_pb2
-from ultracloud.base.faults import FailedPreconditionError, InvalidArgumentError, PermissionDeniedError
+from ultracloud.base.faults import (
+    FailedPreconditionError,
+    InvalidArgumentError,
+    PermissionDeniedError,
+    UnavailableError,
+)
 from ultracloud.base.principals import spiffe_principal
 from ultracloud.servicekit import pki
 from ultracloud.servicekit.testing import FakeCall
@@ -138,6 +143,15 @@ def test_nobody_makes_a_host_by_hand_and_tenants_see_none(tmp_path: Path) -> Non
         assert list((await cloud.hosts.list(resource_pb2.ListRequest(), cloud.call())).items) == []  # type: ignore[attr-defined]
 
     in_cloud(tmp_path, story)
+
+
+def test_report_before_the_records_are_read_is_sent_again(tmp_path: Path) -> None:
+    async def early() -> None:
+        cloud = Cloud(tmp_path)
+        with pytest.raises(UnavailableError, match="has not read its records yet"):
+            await cloud.hosts.report_host(pb.ReportHostRequest(host="node1", capacity=ROOMY), agent_call())
+
+    asyncio.run(early())
 
 
 def test_host_name_with_forbidden_characters_is_refused(tmp_path: Path) -> None:

@@ -133,12 +133,14 @@ def test_vm_without_any_host_waits_and_is_placed_when_one_reports(tmp_path: Path
     in_cloud(tmp_path, story, hosts=False)
 
 
-def test_cordoned_host_takes_no_new_vm(tmp_path: Path) -> None:
+def test_cordoned_host_takes_no_new_vm_and_keeps_those_it_has(tmp_path: Path) -> None:
     async def story(cloud: Cloud) -> None:
         await cloud.image()
+        await cloud.vm()
         await cloud.cordon("node1")
         with pytest.raises(ResourceExhaustedError, match="1 host taking no new VMs"):
-            await cloud.vm()
+            await cloud.vm("other")
+        assert (await cloud.change_vm("web", ["memory_mib"], memory_mib=512)).spec.memory_mib == 512
 
     in_cloud(tmp_path, story)
 

@@ -28,6 +28,7 @@ from ultracloud.base.policy import Principal
 from ultracloud.base.principals import spiffe_principal
 from ultracloud.servicekit import channels, pki
 from ultracloud.servicekit.clock import SystemClock
+from ultracloud.servicekit.readiness import Readiness
 from ultracloud.servicekit.resources import HostFeed, Key, KindServer, Reconciler, Resources
 from ultracloud.servicekit.runtime import Runtime
 from ultracloud.servicekit.settings import Listen, Tls
@@ -61,8 +62,15 @@ class Cloud:
         self.images: KindServer[pb.Image] = KindServer(self.resources, self.kinds.image)
         self.flavours: KindServer[pb.Flavour] = KindServer(self.resources, self.kinds.flavour)
         self.vms = VmServer(self.resources, self.kinds, HostChannels(None, lambda _host: ""))
+        self.gate = Readiness().gate("the records")
         self.hosts = HostServer(
-            self.resources, self.kinds, self.reconciler.world, self.reconciler.touch, self.feed, self.presence
+            self.resources,
+            self.kinds,
+            self.reconciler.world,
+            self.reconciler.touch,
+            self.feed,
+            self.presence,
+            self.gate,
         )
 
     def _host_changed(self, name: str) -> None:
@@ -192,8 +200,9 @@ def in_cloud(
 @asynccontextmanager
 async def reconciling(cloud: Cloud) -> AsyncIterator[None]:
     """The reconciler runs within."""
-    task = asyncio.create_task(cloud.reconciler.run())
+    task = asyncio.create_task(cloud.reconciler.run(cloud.gate))
     try:
+        await cloud.until(lambda: cloud.gate.is_open)
         yield
     finally:
         task.cancel()

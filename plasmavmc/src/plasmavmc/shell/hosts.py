@@ -15,11 +15,12 @@ from plasmavmc.shell.presence import Presence
 from plasmavmc.shell.records import condition_of, is_news, put_conditions
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.api.rpc import Call
-from ultracloud.base.faults import AlreadyExistsError, InvalidArgumentError
+from ultracloud.base.faults import AlreadyExistsError, InvalidArgumentError, UnavailableError
 from ultracloud.base.names import check_name
 from ultracloud.base.principals import spiffe_principal
 from ultracloud.servicekit import pki
 from ultracloud.servicekit.authn import require_agent
+from ultracloud.servicekit.readiness import Gate
 from ultracloud.servicekit.resources import ROOT, Context, HostFeed, Key, KindServer, NewResource, Resources, World
 from ultracloud.servicekit.streams import closing
 
@@ -39,13 +40,16 @@ class HostServer(KindServer[pb.Host]):
         touch: Callable[[Key], None],
         feed: HostFeed[pb.HostIntent],
         presence: Presence,
+        gate: Gate,
     ) -> None:
+        """Make it; `gate` is open once `world` has been read, and reports are taken only then."""
         super().__init__(resources, kinds.host)
         self._kinds = kinds
         self._world = world
         self._touch = touch
         self._feed = feed
         self._presence = presence
+        self._gate = gate
 
     async def watch_host(self, request: pb.WatchHostRequest, call: Call) -> AsyncIterator[pb.HostIntent]:
         """Send the host's intent, and every newer one.
@@ -70,8 +74,11 @@ class HostServer(KindServer[pb.Host]):
         Raises:
             PermissionDeniedError: The caller is not that host's agent.
             InvalidArgumentError: The host's name is none, or the report is larger than any host.
+            UnavailableError: This server has not read its records yet; the agent sends it again.
         """
         require_agent(call, SERVICE, request.host)
+        if not self._gate.is_open:
+            raise UnavailableError("plasmavmc has not read its records yet; try again in a moment", reason="STARTING")
         check_name(request.host, "host")
         if len(request.vms) > REPORTED_MAX:
             raise InvalidArgumentError(f"a report has at most {REPORTED_MAX} VMs")

@@ -12,9 +12,9 @@ a VM that fits nowhere is refused at once, with the reason.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from plasmavmc.core.placement import HostName, place
+from plasmavmc.core.placement import place
 from plasmavmc.core.reasons import FLAVOUR_REASONS, HOST_REASONS, IMAGE_REASONS, VM_REASONS, Word
 from plasmavmc.core.sizes import Size, check_size, disk_for_image
 from plasmavmc.core.ssh_keys import check_ssh_keys
@@ -287,11 +287,14 @@ class VmAdmission:
             return
         used = used_by_host(await context.claimed("host/"), new.metadata.id)
         offers = [
-            offer_of(one.message, used.get(one.metadata.name, ()))
-            for one in await context.resources.all(self.host)
-            if new.status.host in ("", one.metadata.name)
+            offer_of(one.message, used.get(one.metadata.name, ())) for one in await context.resources.all(self.host)
         ]
-        host: HostName | None = place(size, offers)
+        if new.status.host:
+            # It is there already: whether the host takes new VMs does not matter, only whether it has room.
+            here = [replace(one, is_cordoned=False, is_lost=False) for one in offers if one.host == new.status.host]
+            place(size, here)
+            return
+        host = place(size, offers)
         if host is None:
             finding = Finding("Placed", False, Word.NO_HOST.value, "no host has reported yet; start plasmavmc's agent")
         else:

@@ -69,7 +69,7 @@ async def assemble(
             service(kinds.vm.service, VmServer(resources, kinds, consoles)),
             service(
                 kinds.host.service,
-                HostServer(resources, kinds, reconciler.world, reconciler.touch, feed, presence),
+                HostServer(resources, kinds, reconciler.world, reconciler.touch, feed, presence, gate),
             ),
         ],
         [Authenticator(authority, runtime.clock)],

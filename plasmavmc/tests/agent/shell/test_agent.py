@@ -243,6 +243,31 @@ def test_older_intent_is_refused(guest_files: Guest, control_plane: ControlPlane
     assert control_plane.hosts.latest(vm.id) is not None
 
 
+def test_intent_that_cannot_be_read_changes_nothing(
+    guest_files: Guest, libvirt: LibvirtHost, control_plane: ControlPlane, agent: AgentProcess
+) -> None:
+    vm = direct_vm(guest_files, 18)
+    control_plane.want(vm)
+    control_plane.wait(vm.id, "Running")
+    control_plane.want(pb.HostVm(id="../../etc"))
+    wait_until(lambda: "intent 2 refused: '../../etc' is not the id of a VM" in agent.log(), "the agent says so")
+    assert len(libvirt.emulators()) == 1
+
+
+def test_vms_of_others_are_left_alone(
+    libvirt: LibvirtHost, control_plane: ControlPlane, agent: AgentProcess, short_path: Path
+) -> None:
+    for name in ("pet", "vm-01jd0000000000000000000099"):
+        xml = short_path / "pet.xml"
+        xml.write_text(
+            f"<domain type='qemu'><name>{name}</name><memory unit='MiB'>32</memory><os><type>hvm</type></os></domain>"
+        )
+        libvirt.virsh("define", str(xml))
+    generation = control_plane.want()
+    wait_until(lambda: control_plane.hosts.reports[-1].generation == generation, "the agent has looked")
+    assert len(libvirt.virsh("list", "--all", "--name").split()) == 2
+
+
 def test_several_watch_one_console(
     guest_files: Guest, control_plane: ControlPlane, agent: AgentProcess, loop: Loop
 ) -> None:
