@@ -4,6 +4,10 @@ import inspect
 
 import pytest
 import uvloop
+from hypothesis import settings
+
+settings.register_profile("shared", deadline=None)
+settings.load_profile("shared")
 
 
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:

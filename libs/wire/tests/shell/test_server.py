@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import resource
 import socket
 from collections import Counter
@@ -168,34 +169,77 @@ async def test_a_client_that_grants_all_and_reads_nothing_does_not_fill_memory()
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
 
 
-async def flood_without_reading(client: socket.socket) -> None:
-    """Ask for far more than is ever read, with windows that allow all of it."""
-    message = framed(EchoRequest(payload=b"x" * 60_000).SerializeToString())
+def call_frames(stream_id: int, request: EchoRequest) -> bytes:
+    """A unary call as bytes, whatever was sent before it."""
     fields = [(":path", SAY), *(field for field in CALL if field[0] != ":path")]
     block = Encoder().encode([(name, value, True) for name, value in fields])
+    message = framed(request.SerializeToString())
+    return render_frame(Kind.HEADERS, 4, stream_id, block) + render_frame(Kind.DATA, 1, stream_id, message)
+
+
+async def flood_without_reading(client: socket.socket) -> None:
+    """Ask for far more than is ever read, with windows that allow all of it."""
     wide = render_settings({4: 2**31 - 1}) + render_frame(Kind.WINDOW_UPDATE, 0, 0, (2**30).to_bytes(4, "big"))
     loop = asyncio.get_running_loop()
     await loop.sock_sendall(client, PREFACE + wide)
     try:
         async with asyncio.timeout(1.0):
             for number in range(5000):
-                stream_id = 2 * number + 1
-                call = render_frame(Kind.HEADERS, 4, stream_id, block) + render_frame(Kind.DATA, 1, stream_id, message)
+                call = call_frames(2 * number + 1, EchoRequest(payload=b"x" * 60_000))
                 await loop.sock_sendall(client, call)
     except TimeoutError:
         return
     raise AssertionError("the server took 300 MB of requests whose answers nobody reads")
 
 
-async def test_a_dead_client_is_noticed_and_its_calls_are_cancelled() -> None:
+async def test_silence_ends_a_connection_and_its_calls_unless_the_client_answers_pings() -> None:
     implementation = AsyncEcho()
     limits = Limits(keepalive_idle_s=0.1, keepalive_timeout_s=0.1)
-    async with serving(implementation, limits=limits) as (_server, target):
+    async with serving(implementation, limits=limits) as (_server, target), calling(target) as echo:
+        alive = echo.say(EchoRequest(payload=b"alive", delay_s=2.5))
+        host, port = target.split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(PREFACE + render_settings({}) + call_frames(1, EchoRequest(delay_s=60)))
+        frames, _ = parse(await reader.read())
+        assert [frame.kind for frame in frames[-2:]] == [Kind.PING, Kind.GOAWAY]
+        await until(lambda: implementation.cancelled == 1)
+        assert (await alive).payload == b"alive"
+        writer.close()
+
+
+async def test_a_client_that_stops_in_its_first_word_is_closed() -> None:
+    async with serving(limits=Limits(keepalive_timeout_s=0.1)) as (_server, target):
         host, port = target.split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(b"PRI")
-        assert await reader.read() == b""
+        with suppress(ConnectionResetError):
+            assert await reader.read() == b""
         writer.close()
-        async with calling(target) as echo:
-            assert (await echo.say(EchoRequest(payload=b"alive", delay_s=2.5))).payload == b"alive"
-        await until(lambda: implementation.cancelled == 0)
+
+
+async def test_a_client_closed_for_cause_that_reads_nothing_is_let_go() -> None:
+    async with serving(limits=Limits(pings_max=20_000)) as (server, target):
+        host, port = target.split(":")
+        with socket.create_connection((host, int(port))) as client:
+            client.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(client, PREFACE + render_settings({}))
+            await until(lambda: len(server._members) == 1)
+            with suppress(ConnectionError):
+                await loop.sock_sendall(client, render_frame(Kind.PING, 0, 0, b"12345678") * 30_000)
+            await until(lambda: len(server._members) == 0)
+
+
+async def test_tokens_never_reach_a_debug_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with serving() as (_server, target), calling(target) as echo:
+        await echo.say(EchoRequest(), metadata=(("authorization", "bearer secret-token"),))
+    assert "secret-token" not in caplog.text
+
+
+def test_the_standard_event_loop_serves_too() -> None:
+    async def talk() -> bytes:
+        async with serving() as (_server, target), calling(target) as echo:
+            return (await echo.say(EchoRequest(payload=b"x" * 100_000))).payload
+
+    assert asyncio.run(talk()) == b"x" * 100_000

@@ -41,6 +41,8 @@ _DRAIN_PING = b"draining"
 _ALIVE_PING = b"are you?"
 _PING_BYTES = 8
 _PRIORITY_BYTES = 5
+SPLICED_BYTES_MAX = 8 * 1024
+"""Bytes that are simply appended to the rest of those before them; more are worth a second look."""
 
 
 @dataclass(slots=True)
@@ -91,7 +93,7 @@ class Connection:
         self._asked_alive_s = None
         self._pay()
         try:
-            self._read(self._rest + chunk if self._rest else chunk, events)
+            self._read_on(chunk, events)
         except ConnectionFault as fault:
             self._fail(fault, events)
         else:
@@ -177,10 +179,24 @@ class Connection:
             self._requests.idle.earn(progress)
             self._requests.resets.earn(progress)
 
-    def _read(self, buffer: bytes, events: list[Event]) -> None:
-        """Take every whole frame of `buffer`; keep the rest."""
-        at = self._read_preface(buffer) if self._preface_left else 0
+    def _read_on(self, chunk: bytes, events: list[Event]) -> None:
+        """Read `chunk` behind what is left of the bytes before it."""
+        rest = self._rest
+        if len(rest) >= HEAD_BYTES and rest[3] == Kind.DATA and len(chunk) > SPLICED_BYTES_MAX:
+            # The frame that is cut is put together by itself, or a large message would be copied once more as a whole.
+            missing = HEAD_BYTES + int.from_bytes(rest[:3], "big") - len(rest)
+            if missing <= len(chunk):
+                self._read(rest + chunk[:missing], 0, events)
+                self._read(chunk, missing, events)
+                return
+        self._read(rest + chunk if rest else chunk, 0, events)
+
+    def _read(self, buffer: bytes, at: int, events: list[Event]) -> None:
+        """Take every whole frame of `buffer` from `at` on; keep the rest."""
+        if self._preface_left:
+            at = self._read_preface(buffer)
         size = len(buffer)
+        view = memoryview(buffer)
         frame_bytes_max, unpack = self._limits.frame_bytes_max, HEAD.unpack_from
         begin_shortly, finish_shortly = self._requests.begin_shortly, self._requests.finish_shortly
         while size - at >= HEAD_BYTES:
@@ -197,7 +213,8 @@ class Connection:
             ):
                 at = end
                 continue
-            self._take(kind, flags, stream_id & STREAM_ID_MASK, buffer[start:end], events)
+            payload = buffer[start:end] if kind else view[start:end]
+            self._take(kind, flags, stream_id & STREAM_ID_MASK, payload, events)
             at = end
         self._rest = buffer[at:]
         if self._requests.fresh:
@@ -211,8 +228,8 @@ class Connection:
         self._preface_left = self._preface_left[len(part) :]
         return len(part)
 
-    def _take(self, kind: int, flags: int, stream_id: int, payload: bytes, events: list[Event]) -> None:
-        """Take one frame."""
+    def _take(self, kind: int, flags: int, stream_id: int, payload: bytes | memoryview, events: list[Event]) -> None:
+        """Take one frame; the payload of DATA is a view, any other is bytes."""
         if self._block is not None and (kind != Kind.CONTINUATION or stream_id != self._block.stream_id):
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a header block is interrupted")
         if not self._has_settings and (kind != Kind.SETTINGS or flags & ACK):
@@ -220,15 +237,16 @@ class Connection:
         if stream_id in self._requests.fresh and kind != Kind.RST_STREAM:
             self._requests.settle(stream_id, events)
         try:
-            self._dispatch(kind, flags, stream_id, payload, events)
+            if isinstance(payload, memoryview):
+                self._requests.take_payload(stream_id, payload, flags, self._now_s, events)
+            else:
+                self._dispatch(kind, flags, stream_id, payload, events)
         except StreamFault as fault:
             self._requests.fail_stream(fault, self._now_s, events)
 
-    def _dispatch(self, kind: int, flags: int, stream_id: int, payload: bytes, events: list[Event]) -> None:  # noqa: C901 - one arm a frame type
+    def _dispatch(self, kind: int, flags: int, stream_id: int, payload: bytes, events: list[Event]) -> None:
         """Send a frame to what knows its type; a type that no RFC has named is ignored (RFC 9113 5.5)."""
         match kind:
-            case Kind.DATA:
-                self._requests.take_payload(stream_id, payload, flags, self._now_s, events)
             case Kind.HEADERS:
                 block = without_priority(without_padding(payload, flags), flags)
                 self._block = _OpenBlock(stream_id, bool(flags & END_STREAM), bytearray(block), 0, self._now_s)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TypeVar
 
 from ultracloud.wire.errors import ConnectionFault, ErrorCode
 
@@ -29,6 +30,7 @@ END_HEADERS = 0x4
 PADDED = 0x8
 PRIORITISED = 0x20
 
+OctetsT = TypeVar("OctetsT", bytes, memoryview)
 HEAD = struct.Struct(">HBBBI")
 """Frame header as (length >> 8, length & 255, kind, flags, stream id): three bytes have no struct code."""
 SETTING = struct.Struct(">HI")
@@ -148,7 +150,7 @@ def parse_word(payload: bytes, what: str) -> int:
     return int(word)
 
 
-def without_padding(payload: bytes, flags: int) -> bytes:
+def without_padding(payload: OctetsT, flags: int) -> OctetsT:
     """What a DATA or HEADERS frame carries besides its padding.
 
     Raises:

@@ -38,7 +38,7 @@ class Assembler:
         """Bytes held that do not make a message yet."""
         return len(self._held)
 
-    def feed(self, chunk: bytes) -> list[bytes]:
+    def feed(self, chunk: bytes | memoryview) -> list[bytes]:
         """Take bytes; give the messages they complete.
 
         Raises:
@@ -55,7 +55,7 @@ class Assembler:
         del self._held[:taken]
         return messages
 
-    def _cut(self, held: bytes | bytearray) -> tuple[list[bytes], int]:
+    def _cut(self, held: bytes | bytearray | memoryview) -> tuple[list[bytes], int]:
         """All whole messages at the front of `held`, and how many bytes they take."""
         messages: list[bytes] = []
         at, size = 0, len(held)

@@ -149,7 +149,7 @@ class Requests:
         else:
             self._begin(stream_id, head, ends=ends, events=events)
 
-    def take_payload(self, stream_id: int, payload: bytes, flags: int, now_s: float, events: list[Event]) -> None:
+    def take_payload(self, stream_id: int, payload: memoryview, flags: int, now_s: float, events: list[Event]) -> None:
         """Take a DATA frame.
 
         Raises:
@@ -257,7 +257,7 @@ class Requests:
             raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR, "a second header block that ends nothing")
         self._end_request(stream, events)
 
-    def _take_messages(self, stream: Stream, payload: bytes, events: list[Event]) -> None:
+    def _take_messages(self, stream: Stream, payload: memoryview, events: list[Event]) -> None:
         """Cut messages out of a stream's bytes; the body of a plain HTTP request is dropped."""
         if stream.assembler is None:
             return

@@ -161,10 +161,13 @@ class Sender:
 
     def take(self) -> bytes:
         """All bytes to write now."""
-        out = b"".join(self._out) if len(self._out) != 1 else bytes(self._out[0])
-        self._out.clear()
+        return b"".join(self.take_parts())
+
+    def take_parts(self) -> list[bytes | memoryview]:
+        """All bytes to write now, as they were made: for a transport that can write many without joining them."""
+        parts, self._out = self._out, []
         self.out_bytes = 0
-        return out
+        return parts
 
     def forget(self, stream_id: int) -> None:
         """Drop a stream with all it had to send."""

@@ -22,6 +22,8 @@ from ultracloud.wire.shell.options import HttpReply, HttpRoute
 LINGER_S = 0.5
 """How long a drained connection stays for its client to close it: closing with bytes unread would reset it, and a reset
 can overtake answers."""
+JOINED_BYTES_MAX = 64 * 1024
+"""Bytes that are joined for one write; above, copying them costs more than handing over the parts."""
 _log = logging.getLogger("ultracloud.wire")
 
 
@@ -114,10 +116,11 @@ class Http2Protocol(asyncio.Protocol):
         self._flush()
 
     def stop(self, fault: Fault) -> list[asyncio.Task[Any]]:
-        """Answer all open calls with `fault` and close; give the tasks that were cancelled."""
+        """Answer all open calls with `fault`, then close as after a drain; give the tasks that were cancelled."""
         tasks = self._edge.stop(fault)
+        self._connection.start_drain()
+        self._connection.finish_drain()
         self._flush()
-        self._transport.close()
         return tasks
 
     def abort(self) -> None:
@@ -171,10 +174,15 @@ class Http2Protocol(asyncio.Protocol):
 
     def _flush(self) -> None:
         """Write now."""
-        if self._sender.out_bytes:
-            out = self._sender.take()
-            if not self._transport.is_closing():
-                self._transport.write(out)
+        size = self._sender.out_bytes
+        if size:
+            parts = self._sender.take_parts()
+            if self._transport.is_closing():
+                return
+            if size < JOINED_BYTES_MAX:
+                self._transport.write(b"".join(parts))
+            else:
+                self._transport.writelines(parts)
         if self._connection.is_drained and not self._lingers:
             self._lingers = True
             asyncio.get_running_loop().call_later(LINGER_S, self._transport.close)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import socket
 import stat
 from collections.abc import Mapping, Sequence
@@ -61,6 +62,8 @@ class Server:
         interceptors: Sequence[Interceptor | AroundInterceptor] = (),
         http_routes: Mapping[str, HttpRoute] | None = None,
     ) -> None:
+        # hpack writes every header field it reads to its debug log, tokens too.
+        logging.getLogger("hpack").setLevel(logging.INFO)
         self._options = options or ServerOptions()
         self.health = Health(each.descriptor.name for each in services)
         """What grpc.health.v1 tells."""
