@@ -37,6 +37,7 @@ from ultracloud.testkit.processes import Process
 pytestmark = pytest.mark.usefixtures("own_network")
 
 WAIT_S = 15.0
+UDHCPC = ("busybox", "udhcpc", "-i", "eth0", "-f", "-q", "-n", "-s", "/bin/true")
 NETNS = Path("/run/netns")
 PRISMNET = service_identity("prismnet")
 
@@ -145,6 +146,13 @@ def test_from_a_call_to_a_network_and_back(tmp_path: Path) -> None:
                 one, two = await cloud.port("one", "ping"), await cloud.port("two")
                 assert (await inside(two.metadata.id, "ping", "-c1", "-W1", one.status.address))[0] == 0
                 assert (await inside(one.metadata.id, "ping", "-c1", "-W0.3", two.status.address))[0] != 0
+                code, said = await inside(one.metadata.id, *UDHCPC)
+                assert code == 0, said
+                await cloud.wait_port(
+                    one.metadata.id, lambda port: "Leased" in {c.type for c in port.status.conditions}
+                )
+                said = (await inside(one.metadata.id, "busybox", "wget", "-qO-", "http://169.254.169.254/"))[1]
+                assert "502 Bad Gateway" in said
                 vpc = await cloud.vpcs.get(resource_pb2.GetRequest(project="blue", ref="v"))
                 egress = next(condition for condition in vpc.status.conditions if condition.type == "Egress")
                 assert "no uplink configured" in egress.message

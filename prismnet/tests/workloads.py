@@ -116,6 +116,11 @@ class Connection:
         async with asyncio.timeout(ANSWER_S):
             return (await self._reader.readline()).decode().strip()
 
+    @property
+    def segment_bytes(self) -> int:
+        """The largest segment that may be sent."""
+        return int(self._writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG))
+
     def close(self) -> None:
         self._writer.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator
 from ipaddress import IPv4Address
@@ -12,12 +13,13 @@ from pathlib import Path
 
 import pytest
 from agents import QueueOfIntents, inside, running_agent
-from intents import intent, port, subnet, vpc
+from intents import ANYONE, intent, port, subnet, vpc
 from workloads import open_tap
 
 from prismnet.agent.core.dhcp.frame import Datagram, parse_frame, render_frame
 from prismnet.agent.core.dhcp.message import Kind, Message, Option, parse
 from prismnet.core.ids import tap_name
+from prismnet.core.intent import Direction, Protocol, Rule
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "core"))
 from dhcp_clients import DISCOVER, INFORM, REQUEST, packet
@@ -25,7 +27,8 @@ from dhcp_clients import DISCOVER, INFORM, REQUEST, packet
 pytestmark = pytest.mark.usefixtures("own_network")
 
 NET, BACK = subnet(1, "10.0.1.0/24", "10.0.1.53"), subnet(2, "10.0.2.0/28")
-POD, GUEST = port(1, "10.0.1.2", NET, name="pod"), port(2, "10.0.2.5", BACK, tap=True, name="guest")
+WEB_ONLY = Rule(Direction.EGRESS, Protocol.TCP, 443, 443, ANYONE)
+POD, GUEST = port(1, "10.0.1.2", NET, name="pod"), port(2, "10.0.2.5", BACK, WEB_ONLY, tap=True, name="guest")
 VPC = vpc(7, (NET, BACK), POD, GUEST)
 BROADCAST, LIMITED, NOWHERE = "ff:ff:ff:ff:ff:ff", "255.255.255.255", "0.0.0.0"
 TRIES, TRY_S = 8, 0.5
@@ -35,6 +38,7 @@ class Tap:
     """A guest's network card."""
 
     def __init__(self, name: str) -> None:
+        self.icmp_seen = False
         self._descriptor = open_tap(name)
         self._arrived: asyncio.Queue[bytes] = asyncio.Queue()
         asyncio.get_running_loop().add_reader(
@@ -60,7 +64,9 @@ class Tap:
 
     async def _answer(self) -> tuple[Datagram, Message]:
         while True:
-            datagram = parse_frame(await self._arrived.get())
+            frame = await self._arrived.get()
+            self.icmp_seen |= frame[12:14] == b"\x08\x00" and frame[23] == socket.IPPROTO_ICMP
+            datagram = parse_frame(frame)
             if datagram is not None and datagram.destination_port == 68:
                 return datagram, parse(datagram.payload)
 
@@ -105,6 +111,7 @@ def test_a_guest_on_a_tap_boots_renews_and_reboots(tmp_path: Path) -> None:
             renewal = packet(REQUEST, mac=GUEST.mac, ciaddr="10.0.2.5")
             datagram, ack = await tap.ask(renewal, "10.0.2.5", "10.0.2.1")
             assert (ack.kind, str(datagram.destination)) == (Kind.ACK, "10.0.2.5")
+            assert not tap.icmp_seen
             datagram, nak = await tap.ask(packet(REQUEST, mac=GUEST.mac, wanted="10.0.9.9"))
             assert (nak.kind, datagram.destination_mac) == (Kind.NAK, BROADCAST)
             _, told = await tap.ask(packet(INFORM, mac=GUEST.mac, ciaddr="10.0.2.5"), "10.0.2.5", "10.0.2.1")

@@ -78,7 +78,7 @@ def test_killed_at_any_moment_it_converges_in_the_end(tmp_path: Path) -> None:
     dice = random.Random(SEED)  # noqa: S311 - where to kill, not a secret
     put_on_disk(tmp_path, two_tenants())
     with kernel() as here:
-        for _ in range(6):
+        for _ in range(4):
             process = agent(tmp_path)
             until = time.monotonic() + 3
             # Its first act on the kernel is not long after the first link; then anywhere in the next 150 ms.

@@ -190,6 +190,43 @@ def test_pings_and_their_errors_pass_where_they_may(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_segments_are_kept_small_for_guests_that_ignore_the_mtu(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        hosts, allowed = QueueOfIntents(), with_rules(network(), WEB.id, HTTP_FROM_ANYONE)
+        async with running_agent(hosts, tmp_path), echo_after(hosts, allowed, WEB.id):
+            for guest in (WEB, CLIENT):
+                await inside(guest.id, "ip", "link", "set", "eth0", "mtu", "1500")
+            connection = await Connection.open(CLIENT.id, "10.0.1.2", 80)
+            assert connection.segment_bytes <= 1410
+
+    asyncio.run(scenario())
+
+
+def test_a_gateway_that_serves_nothing_says_so_at_once(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        hosts = QueueOfIntents()
+        async with running_agent(hosts, tmp_path):
+            await hosts.apply(network())
+            with pytest.raises(OSError, match=r"Errno 113"):
+                await Connection.open(CLIENT.id, "10.0.1.1", 53)
+
+    asyncio.run(scenario())
+
+
+def test_egress_is_switched_off_and_on_while_it_runs(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        build_outside()
+        hosts = QueueOfIntents()
+        async with running_agent(hosts, tmp_path, uplink=UPLINK), echoing(OUTSIDE, 80):
+            for generation, egress in enumerate((True, False, True), 1):
+                one = replace(network().vpcs[0], egress_nat=egress)
+                report = await hosts.apply(intent(one, generation=generation))
+                assert report.vpcs[0].egress is egress
+                assert await is_answered(CLIENT.id, OUTSIDE_ADDRESS, 80) is egress
+
+    asyncio.run(scenario())
+
+
 def test_large_packets_and_segments_get_through(tmp_path: Path) -> None:
     async def scenario() -> None:
         hosts = QueueOfIntents()

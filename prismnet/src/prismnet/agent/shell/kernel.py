@@ -5,11 +5,12 @@ All of it blocks, visits namespaces, and belongs to the thread that made the obj
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyroute2.netlink.exceptions import NetlinkError
+from pyroute2.netlink.exceptions import NetlinkDumpInterrupted, NetlinkError
 
 from prismnet.agent.core.actions import Action
 from prismnet.agent.core.state import LinkName, Owner, State
@@ -18,6 +19,9 @@ from prismnet.agent.shell.namespaces import Namespaces
 from prismnet.agent.shell.netlink import KernelError, Netlink
 from prismnet.agent.shell.nft import NftError
 from prismnet.agent.shell.reader import Reader
+
+READINGS_MAX = 5
+"""Interrupted readings are repeated; five in a row on a host where links change that fast are told as a failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,18 @@ class Kernel:
         Raises:
             KernelError: The kernel cannot be read.
         """
+        for _ in range(READINGS_MAX):
+            # Links that come or go while they are listed may be missing in the list.
+            with contextlib.suppress(NetlinkDumpInterrupted):
+                return self._read()
+        raise KernelError(f"the host's network changed during each of {READINGS_MAX} readings")
+
+    def _read(self) -> State:
+        """One reading."""
         try:
             return self.reader.read()
+        except NetlinkDumpInterrupted:
+            raise
         except (NetlinkError, OSError, NftError) as error:
             raise KernelError(f"the host's network cannot be read: {error}") from error
 
