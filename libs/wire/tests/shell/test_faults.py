@@ -132,6 +132,23 @@ async def test_an_interceptor_admits_refuses_and_sees_every_end() -> None:
     assert guard.ended[4][1] in (1, 4)
 
 
+async def test_who_may_not_call_is_told_before_the_request_has_come() -> None:
+    async with serving(interceptors=(Guard(),)) as (_server, target), calling(target) as echo:
+        say = echo.channel.stream_unary("/ultracloud.wire.v1.Echo/Say", EchoRequest.SerializeToString)
+        call = say()
+        assert await call.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_a_call_in_parts_is_admitted_once() -> None:
+    guard = Guard()
+    admitted: list[str] = []
+    guard.admit = lambda call: admitted.append(call.path)  # type: ignore[method-assign,assignment]
+    async with serving(interceptors=(guard,)) as (_server, target), calling(target) as echo:
+        await echo.say(EchoRequest(payload=b"x" * 300_000))
+    assert admitted == ["/ultracloud.wire.v1.Echo/Say"]
+    assert guard.ended == [("Say", 0)]
+
+
 async def test_an_interceptor_may_stand_around_a_method() -> None:
     order: list[str] = []
 

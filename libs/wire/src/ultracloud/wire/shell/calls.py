@@ -28,6 +28,7 @@ class ServerCall:
     work: asyncio.Future[Any] | None = None
     inbox: Inbox | None = None
     route: Route | None = None
+    is_admitted = False
     _context: dict[object, object] | None = None
     _is_cancelled = False
 

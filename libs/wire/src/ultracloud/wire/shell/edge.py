@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, EncodeError
 
 from ultracloud.api.rpc import Peer
 from ultracloud.base.faults import (
@@ -147,8 +147,7 @@ class Edge:
         call.inbox = Inbox(route.parse, partial(self._consume, stream_id))
         self._running[stream_id] = call
         self._arm(call)
-        if route.client_streaming:
-            self._serve(call, route, None)
+        self._serve(call, route, None)
 
     def put(self, stream_id: int, message: bytes) -> None:
         """Take one message of a request."""
@@ -189,12 +188,19 @@ class Edge:
     # A call's way.
 
     def _serve(self, call: ServerCall, route: Route, message: bytes | None) -> None:
-        """Admit a call and run its method; a plain unary one is answered on the spot."""
+        """Admit a call and run its method; a plain unary one is answered on the spot.
+
+        Without a message, a method that takes one is not run yet: whoever may not call is told before the rest is read.
+        """
         try:
-            if self._connection.is_clogged:
-                raise ResourceExhaustedError("this connection does not read its responses")  # noqa: TRY301
-            for admit in self._admits:
-                admit(call)
+            if not call.is_admitted:
+                if self._connection.is_clogged:
+                    raise ResourceExhaustedError("this connection does not read its responses")  # noqa: TRY301
+                for admit in self._admits:
+                    admit(call)
+            if message is None and not route.client_streaming:
+                call.is_admitted = True
+                return
             if self._is_direct and route.is_unary and message is not None:
                 response = route.serve(route.parse(message), call)
             else:
@@ -233,17 +239,29 @@ class Edge:
             return
         if work.cancelled():
             error = UnavailableError("the server gave this call up; send it again")
-        elif error is None and not route.server_streaming and type(work.result()) is not route.response_type:
-            error = TypeError(_wrong_response(route, work.result()))
+        if error is None:
+            try:
+                self._answer(call, route, work.result())
+            except (TypeError, EncodeError) as defect:
+                error = defect
         if error is not None:
             self._fail(call, error)
-        elif route.server_streaming:
-            self._sender.finish(call.stream_id, OK_BLOCK)
-            self._done(call, OK)
-        else:
-            self._sender.reply(call.stream_id, work.result().SerializeToString())
-            self._done(call, OK)
         self._flush_soon()
+
+    def _answer(self, call: ServerCall, route: Route, response: object) -> None:
+        """End a call that went well.
+
+        Raises:
+            TypeError: This is not what the method's proto says.
+            EncodeError: It cannot be serialised.
+        """
+        if route.server_streaming:
+            self._sender.finish(call.stream_id, OK_BLOCK)
+        elif type(response) is route.response_type:
+            self._sender.reply(call.stream_id, response.SerializeToString())
+        else:
+            raise TypeError(_wrong_response(route, response))
+        self._done(call, OK)
 
     async def _surround(self, call: ServerCall, route: Route, message: bytes | None) -> object:
         """Run a method inside the interceptors that stand around it; its one response, None if it streams."""
