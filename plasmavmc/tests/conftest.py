@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -45,6 +46,11 @@ def guest_files() -> guest.Guest:
 @pytest.fixture(scope="session")
 def libvirt() -> Iterator[LibvirtHost]:
     """A libvirtd of the session's own; each test's VMs are gone when its agent's folder is."""
+    if os.geteuid():
+        pytest.skip("needs root: it makes namespaces")
+    for program in ("libvirtd", "qemu-system-x86_64", "virsh"):
+        if shutil.which(program) is None:
+            pytest.skip(f"no {program} on this machine")
     folder = Path(tempfile.mkdtemp(prefix="lv"))
     with libvirt_host(folder) as host:
         yield host

@@ -11,7 +11,7 @@ import fcntl
 import logging
 import socket
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -256,8 +256,3 @@ def _is_device(name: str) -> bool:
         except OSError:
             return False
     return bool(struct.unpack_from("16xH", answer)[0] & _IFF_UP)
-
-
-def by_port(intent: Intent | None) -> Mapping[str, VmId]:
-    """Which VM each network port belongs to."""
-    return {nic.port: vm.id for vm in intent.vms for nic in vm.nics} if intent is not None else {}

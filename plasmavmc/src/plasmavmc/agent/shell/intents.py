@@ -33,13 +33,15 @@ _MAC = re.compile(r"([0-9a-f]{2}(:[0-9a-f]{2}){5})?")
 _FORMATS = {pb.ImageSpec.QCOW2: DiskFormat.QCOW2, pb.ImageSpec.RAW: DiskFormat.RAW}
 
 
-def parse(message: pb.HostIntent) -> Intent:
-    """The intent of a message.
+def parse(message: pb.HostIntent, host: str) -> Intent:
+    """The intent of a message that is meant for `host`.
 
     Raises:
-        InvalidArgumentError: A part is malformed. Nothing of it must be acted on: a VM that is left out would be
-            removed.
+        InvalidArgumentError: A part is malformed, or it is another host's (its state folder was copied). Nothing of it
+            must be acted on: a VM that is left out would be removed.
     """
+    if message.host != host:
+        raise InvalidArgumentError(f"it is the intent of host {message.host[:80]!a}, and this is {host}")
     return Intent(message.host, message.generation, tuple(_vm(vm) for vm in message.vms))
 
 

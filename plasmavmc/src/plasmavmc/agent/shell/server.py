@@ -115,7 +115,7 @@ class Agent:
     def _follow(self, message: pb.HostIntent) -> None:
         """Act on an intent, unless it cannot be read: then the one before stays."""
         try:
-            self.converger.follow(intents.parse(message))
+            self.converger.follow(intents.parse(message, self._settings.host))
         except InvalidArgumentError as error:
             logging.getLogger(__name__).critical("intent %d refused: %s", message.generation, error)
 
