@@ -18,6 +18,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import libvirt
 
 QEMU_CONF = """\
 user = "root"
@@ -56,10 +59,20 @@ for pair in etc:/etc/libvirt run:/run/libvirt lib:/var/lib/libvirt cache:/var/ca
     mkdir -p "${pair#*:}"
     mount --bind "$1/${pair%%:*}" "${pair#*:}"
 done
+# libvirt looks its own user up before it reads that it is to be root; only its system package makes it.
+if ! getent passwd libvirt-qemu > /dev/null; then
+    for file in passwd group; do
+        cat /etc/$file "$1/accounts.$file" > "$1/$file"
+        mount --bind "$1/$file" /etc/$file
+    done
+fi
 ip link set lo up
 exec "$2" -c "$3"
 """
 START_S = 20.0
+
+# libvirt prints every error to stderr unless told otherwise.
+libvirt.registerErrorHandler(lambda *_: None, None)
 
 
 @dataclass
@@ -100,18 +113,34 @@ class LibvirtHost:
 
     def clear(self) -> None:
         """Destroy and forget every VM, whoever made it."""
-        for name in self.virsh("list", "--all", "--name").split():
-            if name in self.virsh("list", "--name").split():
-                self.virsh("destroy", name)
-            self.virsh("undefine", name)
+        with self.connection() as connection:
+            for domain in connection.listAllDomains():
+                if domain.isActive():
+                    domain.destroy()
+                domain.undefine()
 
-    def virsh(self, *arguments: str) -> str:
-        """What virsh says."""
-        done = subprocess.run(
-            ["virsh", "-q", "-c", self.uri, *arguments], capture_output=True, text=True, check=False, timeout=60
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+    def domains(self) -> list[str]:
+        """Names of all VMs, running or not."""
+        with self.connection() as connection:
+            return [domain.name() for domain in connection.listAllDomains()]
+
+    def define(self, xml: str) -> None:
+        with self.connection() as connection:
+            connection.defineXML(xml)
+
+    def destroy(self, name: str) -> None:
+        """Pull a VM's plug."""
+        with self.connection() as connection:
+            connection.lookupByName(name).destroy()
+
+    @contextmanager
+    def connection(self) -> Iterator[Any]:
+        """libvirt's own API."""
+        made = libvirt.open(self.uri)
+        try:
+            yield made
+        finally:
+            made.close()
 
     def add_tap(self, name: str) -> None:
         """A tap on the bridge that has 10.9.0.1/24."""
@@ -133,8 +162,11 @@ class LibvirtHost:
         return [line for line in listed.splitlines() if line.startswith("qemu-system") and "-name guest=" in line]
 
     def _answers(self) -> bool:
-        done = subprocess.run(["virsh", "-c", self.uri, "version"], capture_output=True, check=False, timeout=30)
-        return done.returncode == 0
+        try:
+            with self.connection() as connection:
+                return bool(connection.getLibVersion())
+        except libvirt.libvirtError:
+            return False
 
 
 def children_of(pid: int) -> list[int]:
@@ -183,6 +215,8 @@ def _write_config(folder: Path) -> None:
         (folder / name).mkdir(parents=True, exist_ok=True)
     if Path("/etc/libvirt").is_dir():
         shutil.copytree("/etc/libvirt", folder / "etc", dirs_exist_ok=True)
+    (folder / "accounts.passwd").write_text("libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin\n")
+    (folder / "accounts.group").write_text("libvirt-qemu:x:64055:\n")
     (folder / "etc" / "qemu.conf").write_text(QEMU_CONF)
     (folder / "etc" / "libvirtd.conf").write_text(
         LIBVIRTD_CONF.format(run=folder / "run", uuid=uuid.uuid4(), log=folder / "log" / "libvirtd.log")

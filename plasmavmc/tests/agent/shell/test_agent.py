@@ -41,7 +41,7 @@ def test_guest_boots_answers_and_goes_without_a_trace(
     assert "forty-two=42" in typed
     control_plane.wait_gone(vm.id, control_plane.want())
     assert libvirt.emulators() == []
-    assert libvirt.virsh("list", "--all", "--name").split() == []
+    assert libvirt.domains() == []
     assert not agent.vm_folder(vm.id).exists()
     assert list((agent.folder / "run").glob("vm-*")) == []
     libvirt.remove_tap("tapone")
@@ -132,7 +132,7 @@ def test_host_restart_brings_vms_back_without_a_control_plane(
     control_plane.wait(vm.id, "Running")
     control_plane.stop()
     agent.kill()
-    libvirt.virsh("destroy", vm.id)
+    libvirt.destroy(vm.id)
     agent.start()
     wait_until(lambda: len(libvirt.emulators()) == 1, "the VM that shall run is back")
     assert READY in console_text(loop, agent, vm.id, READY)
@@ -252,18 +252,14 @@ def test_intent_that_cannot_be_read_changes_nothing(
     assert len(libvirt.emulators()) == 1
 
 
-def test_vms_of_others_are_left_alone(
-    libvirt: LibvirtHost, control_plane: ControlPlane, agent: AgentProcess, short_path: Path
-) -> None:
+def test_vms_of_others_are_left_alone(libvirt: LibvirtHost, control_plane: ControlPlane, agent: AgentProcess) -> None:
     for name in ("pet", "vm-01jd0000000000000000000099"):
-        xml = short_path / "pet.xml"
-        xml.write_text(
+        libvirt.define(
             f"<domain type='qemu'><name>{name}</name><memory unit='MiB'>32</memory><os><type>hvm</type></os></domain>"
         )
-        libvirt.virsh("define", str(xml))
     generation = control_plane.want()
     wait_until(lambda: control_plane.hosts.reports[-1].generation == generation, "the agent has looked")
-    assert len(libvirt.virsh("list", "--all", "--name").split()) == 2
+    assert len(libvirt.domains()) == 2
 
 
 def test_several_watch_one_console(
