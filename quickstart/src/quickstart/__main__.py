@@ -8,15 +8,15 @@ import json
 import signal
 import sys
 from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING
 
 from quickstart import config
 from quickstart.config import Action, Options
 from quickstart.core import report
-from quickstart.errors import QuickstartError, UsageError
-from quickstart.shell import usage
-from quickstart.shell.journal import StepFailedError
-from quickstart.shell.run import Outcome, run, stop
-from quickstart.shell.terminal import Terminal
+from quickstart.errors import QuickstartError, StepFailedError, UsageError
+
+if TYPE_CHECKING:
+    from quickstart.shell.run import Outcome
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
 EXIT_SIGNAL = 128
@@ -62,6 +62,10 @@ async def _until_signal(doing: Coroutine[None, None, int], received: list[int]) 
 
 async def _act(options: Options) -> int:
     """Run, stop, or connect to a console."""
+    from quickstart.shell import usage
+    from quickstart.shell.run import run, stop
+    from quickstart.shell.terminal import Terminal
+
     match options.action:
         case Action.STOP:
             await stop(options, Terminal(sys.stdout))
@@ -82,7 +86,10 @@ def _tell(options: Options, outcome: Outcome) -> None:
     elif outcome.failure is None:
         lines = ["", report.step_table(outcome.journal.steps), "", report.memory_table(outcome.memory_mb), ""]
         lines.append(f"All of it in {outcome.seconds:.1f} s. Logs: {options.layout.logs}")
-        lines += ["", usage.how_to_use(options)] if options.keep else []
+        if options.keep:
+            from quickstart.shell import usage
+
+            lines += ["", usage.how_to_use(options)]
         sys.stdout.write("\n".join(lines) + "\n")
     if outcome.failure is not None:
         _complain(outcome.failure)

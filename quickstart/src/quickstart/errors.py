@@ -21,6 +21,14 @@ class QuickstartError(Exception):
         self.log = log
 
 
+class StepFailedError(QuickstartError):
+    """A step failed; `step` is its name."""
+
+    def __init__(self, step: str, cause: str, *, remedy: str, log: Path | None = None) -> None:
+        super().__init__(cause, remedy=remedy, log=log)
+        self.step = step
+
+
 class UsageError(QuickstartError):
     """The arguments cannot be used; nothing was begun."""
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from quickstart.errors import CommandError, QuickstartError
-from quickstart.shell.journal import Journal, StepFailedError
+from quickstart.errors import CommandError, QuickstartError, StepFailedError
+from quickstart.shell.journal import Journal
 from quickstart.shell.terminal import FRAMES, Terminal
 from ultracloud.base.faults import NotFoundError, PermissionDeniedError
 

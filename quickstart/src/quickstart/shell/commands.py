@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from quickstart.errors import CommandError
 
+LAST_WORDS_SECONDS = 1.0
 COMMAND_SECONDS = 30.0
 """What a command of the quickstart may take unless its caller says otherwise: most take milliseconds."""
 
@@ -25,14 +27,7 @@ async def run(
         CommandError: It could not be started, ended with a status other than 0, or ran out of time and was killed.
     """
     try:
-        process = await asyncio.create_subprocess_exec(
-            *arguments,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=folder,
-            env=environment,
-        )
+        process = await _start(arguments, folder, environment)
     except OSError as error:
         raise CommandError(arguments, None, str(error)) from error
     try:
@@ -41,9 +36,40 @@ async def run(
     except TimeoutError as error:
         raise CommandError(arguments, None, f"still running after {timeout_s:g} s") from error
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        await _end(process)
     if process.returncode:
         raise CommandError(arguments, process.returncode, (complaint + output).decode(errors="replace"))
     return output
+
+
+async def _start(
+    arguments: tuple[str, ...], folder: Path | None, environment: Mapping[str, str] | None
+) -> asyncio.subprocess.Process:
+    """Start a program; if its caller is cancelled meanwhile, it is ended as soon as it has begun."""
+    starting = asyncio.create_task(
+        asyncio.create_subprocess_exec(
+            *arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=folder,
+            env=environment,
+        ),
+        name=f"start {arguments[0]}",
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await _end(await starting)
+        raise
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill the program if it runs, and close its pipes, which else complain when the loop is closed."""
+    if process.returncode is not None:
+        return
+    process.kill()
+    # What the program itself had started may hold the pipes open, and is not waited for.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LAST_WORDS_SECONDS):
+            await process.communicate()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from quickstart.core.report import Step
-from quickstart.errors import CommandError, QuickstartError
+from quickstart.errors import CommandError, QuickstartError, StepFailedError
 from quickstart.shell.terminal import Terminal
 from ultracloud.base.faults import Fault
 
@@ -36,14 +36,6 @@ class Doing:
     def __hash__(self) -> int:
         """Each step is itself: the terminal keeps them apart."""
         return id(self)
-
-
-class StepFailedError(QuickstartError):
-    """A step failed; `step` is its name."""
-
-    def __init__(self, step: str, cause: str, *, remedy: str, log: Path | None = None) -> None:
-        super().__init__(cause, remedy=remedy, log=log)
-        self.step = step
 
 
 @dataclass(slots=True)

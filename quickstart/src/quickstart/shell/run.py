@@ -14,13 +14,13 @@ from quickstart.config import Options
 from quickstart.core import cluster as clusters
 from quickstart.core.cluster import Cluster
 from quickstart.core.supervision import Phase as ProcessPhase
-from quickstart.errors import QuickstartError
+from quickstart.errors import QuickstartError, StepFailedError
 from quickstart.shell import preflight, session
 from quickstart.shell.cloud import Cloud
 from quickstart.shell.guest import image
 from quickstart.shell.guest.image import GuestImage
 from quickstart.shell.http import OutsideServer
-from quickstart.shell.journal import Journal, StepFailedError
+from quickstart.shell.journal import Journal
 from quickstart.shell.session import Phase, Session
 from quickstart.shell.stack import client as stacks
 from quickstart.shell.stack.client import StackClient, Statuses

@@ -195,6 +195,18 @@ async def launch(stack: Stack, plan: Path, log: Path, held: Iterable[int] = ()) 
     process = _popen(stack, plan, log, tuple(held))
     client = StackClient(stack.control)
     try:
+        await _wait_answering(client, process, log)
+    except BaseException:
+        # Nobody would end it: whoever ends a stack does so through its socket.
+        process.kill()
+        process.wait()
+        raise
+    return client
+
+
+async def _wait_answering(client: StackClient, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until a supervisor that was just started answers."""
+    try:
         async with asyncio.timeout(START_SECONDS):
             while not client.is_running():
                 if process.poll() is not None:
@@ -205,13 +217,11 @@ async def launch(stack: Stack, plan: Path, log: Path, held: Iterable[int] = ()) 
                     )
                 await asyncio.sleep(CONNECT_POLL_S)
     except TimeoutError as error:
-        process.kill()
         raise QuickstartError(
             f"the supervisor did not answer within {START_SECONDS:g} s",
             remedy="the machine may be overloaded; try again",
             log=log,
         ) from error
-    return client
 
 
 def _popen(stack: Stack, plan: Path, log: Path, held: tuple[int, ...]) -> subprocess.Popen[bytes]:
