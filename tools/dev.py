@@ -34,8 +34,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def quickstart(arguments: list[str]) -> int:
-    """Run the single-node quickstart."""
-    return python("-m", "quickstart", *arguments)
+    """Become the single-node quickstart: signals must reach it alone, or Ctrl-C would kill it while it cleans up."""
+    os.chdir(ROOT)
+    os.execve(sys.executable, [sys.executable, "-m", "quickstart", *arguments], environment())  # noqa: S606 - no shell
 
 
 def run(arguments: list[str]) -> int:
