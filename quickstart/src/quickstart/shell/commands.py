@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,6 +56,8 @@ async def _start(
             stderr=subprocess.PIPE,
             cwd=folder,
             env=environment,
+            # A group of its own, so that what the program starts can be ended with it.
+            start_new_session=True,
         ),
         name=f"start {arguments[0]}",
     )
@@ -65,11 +69,12 @@ async def _start(
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill the program if it runs, and close its pipes, which else complain when the loop is closed."""
+    """Kill the program and what it started, and close its pipes, which else complain when the loop is closed."""
     if process.returncode is not None:
         return
-    process.kill()
-    # What the program itself had started may hold the pipes open, and is not waited for.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    # Whoever left the group may hold the pipes open, and is not waited for.
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LAST_WORDS_SECONDS):
             await process.communicate()
