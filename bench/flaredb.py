@@ -31,7 +31,8 @@ from ultracloud.api.flaredb.v1 import flaredb_pb2 as pb
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results" / "flaredb.jsonl"
-PEERS = (ROOT / ".cache" / "debian" / "usr" / "bin" / "etcd", Path("/usr/bin/etcd"))
+UNPACKED = ROOT / ".cache" / "debian" / "usr" / "bin" / "etcd"
+"""Where the checkout unpacks Debian's etcd, which is not installed."""
 NAMESPACE = "prismnet"
 VALUE = b"v" * 256
 KEYS = [b"r/vpc/vpc-%026d" % number for number in range(100)]
@@ -112,9 +113,9 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one object instead of a table")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each workload (default 5)")
     parser.add_argument("--only", default="", help="workloads whose name contains this")
-    parser.add_argument("--peer", type=Path, default=next(filter(Path.exists, PEERS), PEERS[-1]), help="the etcd")
+    parser.add_argument("--peer", default=str(UNPACKED) if UNPACKED.exists() else "etcd", help="the etcd")
     arguments = parser.parse_args()
-    missing = [name for name in ("h2load", "taskset", str(arguments.peer)) if shutil.which(name) is None]
+    missing = [name for name in ("h2load", "taskset", arguments.peer) if shutil.which(name) is None]
     if missing:
         sys.stderr.write(f"bench flaredb: {', '.join(missing)} not found; install nghttp2-client and etcd-server\n")
         return 1
@@ -125,7 +126,7 @@ def main() -> int:
     return 0
 
 
-def measure(folder: Path, program: Path, chosen: list[Workload], rounds: int) -> Iterator[Row]:
+def measure(folder: Path, program: str, chosen: list[Workload], rounds: int) -> Iterator[Row]:
     """Run every workload on both servers, taking turns; look at their start-up and memory."""
     name = f"etcd {version_of(program)}"
     begun_s = time.monotonic()
