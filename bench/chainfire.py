@@ -51,13 +51,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What h2load sends."""
+    """What h2load sends: `clients` connections, each with `calls` requests under way."""
 
     what: str
     method: str
     request: Message
     clients: int
     requests: int
+    calls: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +82,14 @@ WORKLOADS = (
     Workload("put, 1 client", "KV/Put", PUT, 1, 2_000),
     Workload("put, 10 clients", "KV/Put", PUT, 10, 15_000),
     Workload("put, 100 clients", "KV/Put", PUT, 100, 60_000),
-    Workload("put, 1000 clients", "KV/Put", PUT, 1000, 100_000),
+    Workload("put, 1000 clients", "KV/Put", PUT, 1000, 60_000),
+    Workload("put, 10 clients of 10 calls", "KV/Put", PUT, 10, 80_000, calls=10),
     Workload("range, 1 client", "KV/Range", RANGE, 1, 10_000),
     Workload("range, 100 clients", "KV/Range", RANGE, 100, 80_000),
     Workload(
         "serializable range, 100 clients", "KV/Range", rpc_pb2.RangeRequest(key=KEY, serializable=True), 100, 80_000
     ),
+    Workload("range, 10 clients of 10 calls", "KV/Range", RANGE, 10, 80_000, calls=10),
     Workload("txn of 4, 100 clients", "KV/Txn", TXN, 100, 30_000),
 )
 
@@ -97,9 +100,9 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one object instead of a table")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each workload (default 5)")
     parser.add_argument("--only", default="", help="workloads whose name contains this")
-    parser.add_argument("--peer", type=Path, default=Path("/usr/bin/etcd"), help="the etcd to compare with")
+    parser.add_argument("--peer", default="etcd", help="the etcd to compare with (default: the one on PATH)")
     arguments = parser.parse_args()
-    missing = [name for name in ("h2load", "taskset", str(arguments.peer)) if shutil.which(name) is None]
+    missing = [name for name in ("h2load", "taskset", arguments.peer) if shutil.which(name) is None]
     if missing:
         sys.stderr.write(f"bench chainfire: {', '.join(missing)} not found; install nghttp2-client and etcd-server\n")
         return 1
@@ -110,7 +113,7 @@ def main() -> int:
     return 0
 
 
-def measure(folder: Path, peer: Path, workloads: list[Workload], rounds: int) -> list[Row]:
+def measure(folder: Path, peer: str, workloads: list[Workload], rounds: int) -> list[Row]:
     """Run every workload on both servers, taking turns."""
     rows: list[Row] = []
     name = f"etcd {version_of(peer)}"
@@ -138,7 +141,16 @@ def load(port: int, workload: Workload, body: Path, times: Path) -> Round:
     """One run of h2load."""
     times.unlink(missing_ok=True)
     command = [
-        *("taskset", "-c", str(LOAD_CORE), "h2load", "-t1", "-m1", f"-c{workload.clients}", f"-n{workload.requests}"),
+        *(
+            "taskset",
+            "-c",
+            str(LOAD_CORE),
+            "h2load",
+            "-t1",
+            f"-m{workload.calls}",
+            f"-c{workload.clients}",
+            f"-n{workload.requests}",
+        ),
         *("-d", str(body), f"--log-file={times}"),
         *("-H", "content-type: application/grpc", "-H", "te: trailers"),
         f"http://127.0.0.1:{port}/etcdserverpb.{workload.method}",
@@ -168,12 +180,12 @@ def chainfire(folder: Path) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def etcd(program: Path, folder: Path) -> Iterator[int]:
+def etcd(program: str, folder: Path) -> Iterator[int]:
     """The peer on the same core; gives its port."""
     folder.mkdir()
     port, peer_port = free_port(), free_port()
     command = [
-        *(str(program), "--data-dir", str(folder / "data"), "--log-level", "error"),
+        *(program, "--data-dir", str(folder / "data"), "--log-level", "error"),
         *("--listen-client-urls", f"http://127.0.0.1:{port}", "--advertise-client-urls", f"http://127.0.0.1:{port}"),
         *("--listen-peer-urls", f"http://127.0.0.1:{peer_port}"),
     ]
@@ -230,7 +242,7 @@ def framed(request: Message) -> bytes:
     return b"\x00" + len(body).to_bytes(4, "big") + body
 
 
-def version_of(program: Path) -> str:
+def version_of(program: str) -> str:
     """The version an etcd says it has."""
     said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
     return said.split("\n", maxsplit=1)[0].rpartition(" ")[2]

@@ -30,8 +30,8 @@ def read(content: bytes) -> Restore:
         raise MalformedSnapshotError("magic")
     restore, at = Restore(), len(SNAPSHOT_MAGIC)
     while not restore.is_whole:
-        kind, length, checksum = parse_frame_head(content[at : at + FRAME_HEAD_BYTES])
+        head = parse_frame_head(content[at : at + FRAME_HEAD_BYTES])
         at += FRAME_HEAD_BYTES
-        restore.add(parse_body(kind, checksum, content[at : at + length]))
-        at += length
+        restore.add(parse_body(head, content[at : at + head.length]))
+        at += head.length
     return restore

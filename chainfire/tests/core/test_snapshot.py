@@ -1,8 +1,6 @@
 import pytest
 from core.snapshots import read, written
 from core.stores import StoreSpeaker
-from hypothesis import given
-from hypothesis import strategies as st
 
 from chainfire.core.commands import Put
 from chainfire.core.snapshot import (
@@ -80,18 +78,18 @@ def test_writes_that_come_while_it_is_written_are_not_in_it() -> None:
     assert b"".join(pieces) == expected
 
 
-@given(st.integers(0, len(CONTENT) * 8 - 1))
-def test_any_flipped_bit_is_found(bit: int) -> None:
-    damaged = bytearray(CONTENT)
-    damaged[bit // 8] ^= 1 << bit % 8
-    with pytest.raises(MalformedSnapshotError):
-        read(bytes(damaged))
+def test_every_flipped_bit_is_found() -> None:
+    for bit in range(len(CONTENT) * 8):
+        damaged = bytearray(CONTENT)
+        damaged[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(MalformedSnapshotError):
+            read(bytes(damaged))
 
 
-@given(st.integers(0, len(CONTENT) - 1))
-def test_any_cut_is_found(length: int) -> None:
-    with pytest.raises(MalformedSnapshotError):
-        read(CONTENT[:length])
+def test_every_cut_is_found() -> None:
+    for length in range(len(CONTENT)):
+        with pytest.raises(MalformedSnapshotError):
+            read(CONTENT[:length])
 
 
 HEAD = SnapshotHead(1, 1, 1, -1, 2, 3, ())

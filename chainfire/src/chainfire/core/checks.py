@@ -7,6 +7,7 @@ it compares in one direction only, we refuse; etcd documents that no txn changes
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from chainfire.core.commands import DeleteRange, Operation, Put, Range, Txn
@@ -83,34 +84,49 @@ def _check_operations(txn: Txn, room: int) -> None:
                 assert_never(operation)
 
 
-def _changed(operations: Iterable[Operation]) -> tuple[set[bytes], set[tuple[bytes, bytes]]]:
-    """Give the keys that operations put and the ranges that they delete; refuse overlaps."""
-    puts: set[bytes] = set()
-    deletes: set[tuple[bytes, bytes]] = set()
-    for operation in operations:
-        more_puts, more_deletes = _changed_by(operation)
-        if not puts.isdisjoint(more_puts) or _overlap(deletes, more_puts) or _overlap(more_deletes, puts):
+@dataclass(slots=True)
+class _Changes:
+    """Keys that operations put and ranges that they delete."""
+
+    puts: set[bytes] = field(default_factory=set)
+    deletes: set[tuple[bytes, bytes]] = field(default_factory=set)
+
+    def refuse_put(self, key: bytes) -> None:
+        if key in self.puts or any(covers(start, end, key) for start, end in self.deletes):
             raise DuplicateKeyError
-        puts |= more_puts
-        deletes |= more_deletes
-    return puts, deletes
+
+    def refuse_delete(self, span: tuple[bytes, bytes]) -> None:
+        if any(covers(*span, key) for key in self.puts):
+            raise DuplicateKeyError
 
 
-def _changed_by(operation: Operation) -> tuple[set[bytes], set[tuple[bytes, bytes]]]:
-    match operation:
-        case Put():
-            return {operation.key}, set()
-        case DeleteRange():
-            return set(), {(operation.key, operation.end)}
-        case Range():
-            return set(), set()
-        case Txn():
-            # Only one branch runs, so the two may change the same keys.
-            success, failure = _changed(operation.success), _changed(operation.failure)
-            return success[0] | failure[0], success[1] | failure[1]
-        case _:
-            assert_never(operation)
+def _changed(operations: Iterable[Operation]) -> _Changes:
+    """Give what operations change; refuse what they change twice."""
+    changes = _Changes()
+    for operation in operations:
+        match operation:
+            case Put():
+                changes.refuse_put(operation.key)
+                changes.puts.add(operation.key)
+            case DeleteRange():
+                span = (operation.key, operation.end)
+                changes.refuse_delete(span)
+                changes.deletes.add(span)
+            case Range():
+                pass
+            case Txn():
+                _add_either(changes, _changed(operation.success), _changed(operation.failure))
+            case _:
+                assert_never(operation)
+    return changes
 
 
-def _overlap(deletes: set[tuple[bytes, bytes]], puts: set[bytes]) -> bool:
-    return any(covers(start, end, key) for start, end in deletes for key in puts)
+def _add_either(changes: _Changes, success: _Changes, failure: _Changes) -> None:
+    """Add what a nested txn changes. Only one of its branches runs, so the two may change the same keys."""
+    puts, deletes = success.puts | failure.puts, success.deletes | failure.deletes
+    for key in puts:
+        changes.refuse_put(key)
+    for span in deletes:
+        changes.refuse_delete(span)
+    changes.puts |= puts
+    changes.deletes |= deletes

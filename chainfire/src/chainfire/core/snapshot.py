@@ -114,8 +114,17 @@ def render(frame: Frame) -> bytes:
     return _FRAME.pack(kind, len(body), crc32(body, kind)) + body
 
 
-def parse_frame_head(head: bytes) -> tuple[int, int, int]:
-    """Kind, length and checksum of the body that follows.
+@dataclass(frozen=True, slots=True)
+class FrameHead:
+    """What a frame says of the body that follows it."""
+
+    kind: int
+    length: int
+    checksum: int
+
+
+def parse_frame_head(head: bytes) -> FrameHead:
+    """Read the first FRAME_HEAD_BYTES of a frame.
 
     Raises:
         MalformedSnapshotError: No frame begins like this.
@@ -125,16 +134,19 @@ def parse_frame_head(head: bytes) -> tuple[int, int, int]:
     kind, length, checksum = _FRAME.unpack(head)
     if not _HEAD_FRAME <= kind <= _END_FRAME or length > FRAME_BYTES_MAX:
         raise MalformedSnapshotError(f"no frame has kind {kind} and {length} bytes")
-    return kind, length, checksum
+    return FrameHead(kind, length, checksum)
 
 
-def parse_body(kind: int, checksum: int, body: bytes) -> Frame:
-    """Read one frame.
+def parse_body(head: FrameHead, body: bytes) -> Frame:
+    """Read the rest of a frame.
 
     Raises:
-        MalformedSnapshotError: The body does not match its checksum.
+        MalformedSnapshotError: The body does not match its head.
     """
-    if crc32(body, kind) != checksum:
+    kind = head.kind
+    if len(body) != head.length:
+        raise MalformedSnapshotError("the snapshot ends in the middle")
+    if crc32(body, kind) != head.checksum:
         raise MalformedSnapshotError("a frame does not match its checksum")
     if kind == _HEAD_FRAME:
         index, term, revision, compacted, cluster_id, member_id = _HEAD.unpack_from(body)

@@ -32,8 +32,12 @@ from ultracloud.base.faults import InvalidArgumentError
 SMALLEST_KEY = b"\x00"
 _NO_PUT = rpc_pb2.WatchCreateRequest.NOPUT
 _NO_DELETE = rpc_pb2.WatchCreateRequest.NODELETE
-_ORDERS = {order.value: order for order in SortOrder}
-_TARGETS = {target.value: target for target in SortTarget}
+_ORDERS = {member.value: member for member in SortOrder}
+_TARGETS = {member.value: member for member in SortTarget}
+_COMPARE_TARGETS = {member.value: member for member in CompareTarget}
+_COMPARE_RESULTS = {member.value: member for member in CompareResult}
+_ACTIONS = {member.value: member for member in AlarmAction}
+_ALARMS = {member.value: member for member in Alarm}
 
 EnumT = TypeVar("EnumT", bound=IntEnum)
 
@@ -85,9 +89,9 @@ def txn_of(request: rpc_pb2.TxnRequest) -> Txn:
         InvalidArgumentError: A number is none of an enumeration.
     """
     return Txn(
-        tuple(compare_of(compare) for compare in request.compare),
-        tuple(operation_of(operation) for operation in request.success),
-        tuple(operation_of(operation) for operation in request.failure),
+        tuple([compare_of(compare) for compare in request.compare]),
+        tuple([operation_of(operation) for operation in request.success]),
+        tuple([operation_of(operation) for operation in request.failure]),
     )
 
 
@@ -112,7 +116,7 @@ def compare_of(request: rpc_pb2.Compare) -> Compare:
     Raises:
         InvalidArgumentError: Its target or result is none of etcd's.
     """
-    target = _member(CompareTarget, request.target, "target")
+    target = _known(_COMPARE_TARGETS, request.target, "target")
     operand: int | bytes
     match target:
         case CompareTarget.VERSION:
@@ -125,7 +129,7 @@ def compare_of(request: rpc_pb2.Compare) -> Compare:
             operand = request.value
         case CompareTarget.LEASE:
             operand = request.lease
-    return Compare(request.key, target, _member(CompareResult, request.result, "result"), operand, request.range_end)
+    return Compare(request.key, target, _known(_COMPARE_RESULTS, request.result, "result"), operand, request.range_end)
 
 
 def wanted_of(request: rpc_pb2.WatchCreateRequest) -> Wanted:
@@ -150,12 +154,8 @@ def alarm_of(request: rpc_pb2.AlarmRequest) -> AlarmSet:
     Raises:
         InvalidArgumentError: The action or alarm is none of etcd's.
     """
-    action = _member(AlarmAction, request.action, "action")
-    return AlarmSet(action, request.memberID, _member(Alarm, request.alarm, "alarm"))
-
-
-def _member(kind: type[EnumT], number: int, field: str) -> EnumT:
-    return _known({member.value: member for member in kind}, number, field)
+    action = _known(_ACTIONS, request.action, "action")
+    return AlarmSet(action, request.memberID, _known(_ALARMS, request.alarm, "alarm"))
 
 
 def _known(members: dict[int, EnumT], number: int, field: str) -> EnumT:

@@ -51,8 +51,8 @@ def _load_frames(file: BinaryIO, restore: Restore) -> None:
     if file.read(len(snapshot.SNAPSHOT_MAGIC)) != snapshot.SNAPSHOT_MAGIC:
         raise MalformedSnapshotError("it does not begin like a snapshot of this version")
     while not restore.is_whole:
-        kind, length, checksum = snapshot.parse_frame_head(file.read(snapshot.FRAME_HEAD_BYTES))
-        restore.add(snapshot.parse_body(kind, checksum, file.read(length)))
+        head = snapshot.parse_frame_head(file.read(snapshot.FRAME_HEAD_BYTES))
+        restore.add(snapshot.parse_body(head, file.read(head.length)))
 
 
 async def write(folder: Path, index: int, frames: Iterator[bytes]) -> int:
