@@ -86,6 +86,7 @@ def test_a_busy_port_is_one_sentence(tmp_path: Path) -> None:
         ('[listen]\naddress = "127.0.0.1:99999"', 2, "accepted: host:port, port 0 takes a free one"),
         ('[tls]\ncertificate="a"\nkey="b"\nca="c"', 2, "is missing or unreadable"),
         (f'[listen]\nunix = "/{"x" * 120}"', 2, "is over 107 bytes; choose a shorter path"),
+        ('[listen]\nunix = "/dev/null/demo.sock"', 1, "/dev/null is no folder; choose another listen.unix"),
         ('behave = "needs-store"', 2, "peers.flaredb is empty; set it to where flaredb listens"),
         ('behave = "needs-store"\n[peers]\nflaredb = "nonsense"', 2, "'nonsense' is no address"),
         ("bheave = 1", 2, "unknown key 'bheave'; did you mean 'behave'?"),
@@ -96,6 +97,12 @@ def test_what_cannot_start_says_why(tmp_path: Path, text: str, code: int, said: 
     exit_code, sentence = refused(configured(tmp_path, text))
     assert (exit_code, said in sentence) == (code, True), sentence
     assert sentence.startswith("demo: ")
+
+
+def test_a_wrong_address_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    code, said = refused(configured(tmp_path, '[listen]\naddress = "nowhere"'))
+    assert (code, "is no address" in said) == (2, True)
+    assert not (tmp_path / "state").exists()
 
 
 def test_a_file_in_the_sockets_place_is_left_alone(tmp_path: Path) -> None:

@@ -61,9 +61,10 @@ def main(name: str, config_cls: type[SettingsT], build: Build[SettingsT], argv: 
         return 2
     try:
         settings = configuration.load(config_cls, arguments.config, os.environ, _prefix(name))
+        # Before the state folder is touched: a wrong address leaves nothing half-made.
+        parse_address(settings.listen.address)
+        identity_of(settings)
         if arguments.command == "check-config":
-            parse_address(settings.listen.address)
-            identity_of(settings)
             sys.stdout.write(f"{arguments.config or 'environment'}: ok\n")
             return 0
         return _serve(name, settings, build)

@@ -275,11 +275,15 @@ def _clear_socket(service: str, path: Path) -> None:
     """Remove the socket that a killed run left; the folder must be there."""
     if len(os.fsencode(path)) > UNIX_PATH_BYTES_MAX:
         raise ConfigError(f"listen.unix {path} is over {UNIX_PATH_BYTES_MAX} bytes; choose a shorter path")
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         mode = path.lstat().st_mode
     except FileNotFoundError:
         return
+    except OSError as error:
+        is_taken = isinstance(error, (FileExistsError, NotADirectoryError))
+        why = f"{path.parent} is no folder" if is_taken else error.strerror
+        raise StartError(f"{service}: cannot listen on {path}: {why}; choose another listen.unix") from error
     if not stat.S_ISSOCK(mode):
         raise StartError(f"{service}: cannot listen on {path}: a file of another kind is there; move it away")
     with socket.socket(socket.AF_UNIX) as probe:
