@@ -83,11 +83,23 @@ wanted_stamp() {
     printf '%s' "$root"
 }
 
+# An environment of somebody else's may be whole and only out of our reach: it is neither used nor replaced.
+require_writable() {
+    for place in "$root" "$venv" "$root/.cache"; do
+        [ -e "$place" ] || continue
+        [ -w "$place" ] && continue
+        say "$place cannot be written by $(id -un), so the Python environment cannot be set up."
+        say "Run it as the owner, $(stat -c %U "$place"), with sudo, or in a checkout of your own on a writable disk."
+        exit 1
+    done
+}
+
 install_environment() {
     stamp=$(wanted_stamp | cksum)
     if [ -x "$venv/bin/python" ] && [ "$(cat "$venv/.stamp" 2> /dev/null)" = "$stamp" ]; then
         return 0
     fi
+    require_writable
     python=$(find_python)
     say "Setting up the Python environment in .venv (once, about a minute)"
     mkdir -p "$root/.cache"

@@ -73,3 +73,32 @@ def test_without_root_the_missing_packages_are_one_line_to_run() -> None:
         )
     assert answer.returncode == 1
     assert "sudo sh -c 'apt-get update && apt-get install --yes --no-install-recommends" in answer.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
+def test_an_environment_of_somebody_else_is_neither_used_nor_removed() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        checkout = Path(folder)
+        for name in ("tools/bootstrap.sh", "tools/packages.debian", "requirements.lock", "requirements-build.lock"):
+            (checkout / name).parent.mkdir(exist_ok=True)
+            shutil.copy(ROOT / name, checkout / name)
+        for member in MEMBERS:
+            (checkout / member.folder.relative_to(ROOT)).mkdir(parents=True)
+            (checkout / member.folder.relative_to(ROOT) / "pyproject.toml").touch()
+        (checkout / ".venv" / "bin").mkdir(parents=True)
+        query = checkout / "dpkg-query"
+        query.write_text('#!/bin/sh\nsed -n "s/^[a-z]* /installed /p" "${0%/*}/tools/packages.debian"\n')
+        query.chmod(0o755)
+        checkout.chmod(0o755)
+        answer = subprocess.run(
+            ["setpriv", "--reuid=65534", "--clear-groups", "sh", f"{checkout}/tools/bootstrap.sh", "gen"],
+            env={"PATH": f"{checkout}:{PLAIN['PATH']}"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert (checkout / ".venv" / "bin").is_dir()
+    assert answer.returncode == 1
+    assert answer.stderr.count("\n") == 2, answer.stderr
+    assert "Run it as the owner, root, with sudo" in answer.stderr
