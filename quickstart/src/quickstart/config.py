@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from quickstart.core.layout import Layout
+from quickstart.core.layout import Layout, default_state
 from quickstart.errors import UsageError
 
 PORTS = 5
@@ -67,13 +67,31 @@ def parse(arguments: Sequence[str]) -> Options:
             f"accepted: {PORT_MIN} to {PORT_MAX - PORTS + 1}",
             remedy="leave it out to take free ports",
         )
-    if given.stop and (given.keep or given.command):
+    if given.stop and (given.keep or given.json or given.port_base is not None or given.command):
         raise UsageError("--stop ends a kept cloud and goes with nothing but --state", remedy="give it alone")
-    layout = Layout(state=Path(given.state).resolve(), cache=default_cache())
+    layout = Layout(state=_state(given.state), cache=default_cache())
     if given.command == "console":
         return Options(Action.CONSOLE, layout, vm=given.vm, project=given.project)
     action = Action.STOP if given.stop else Action.RUN
     return Options(action, layout, keep=given.keep, as_json=given.json, port_base=given.port_base)
+
+
+def _state(given: str) -> Path:
+    """The state folder by its real path.
+
+    Raises:
+        UsageError: No folder can have this name.
+    """
+    if not given.strip():
+        # An unset variable of a script; the working folder is hardly what it means.
+        raise UsageError("--state names no folder", remedy="name one, or leave --state out")
+    try:
+        state = Path(given).resolve()
+        state.exists()
+    except (OSError, RuntimeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "its links lead in a circle"
+        raise UsageError(f"--state cannot be used: {why}", remedy="choose another folder with --state DIR") from error
+    return state
 
 
 def default_cache() -> Path:
@@ -95,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
     parser.add_argument(
         "--state",
-        default=str(default_cache() / "quickstart"),
+        default=str(default_state(default_cache())),
         metavar="DIR",
         help="folder for state and logs (%(default)s)",
     )

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from quickstart.core.layout import Layout
+from quickstart.shell import session
+
 
 def quickstart(*arguments: object, before: Sequence[str] = (), env: Mapping[str, str] | None = None):
     """Runs the quickstart as a person would, in a process of its own."""
@@ -28,7 +31,17 @@ def test_help_names_every_option():
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--kepp"], ["--port-base", "99"], ["--port-base", "65533"], ["--stop", "--keep"]]
+    "arguments",
+    [
+        ["--kepp"],
+        ["--port-base", "99"],
+        ["--port-base", "65533"],
+        ["--stop", "--keep"],
+        ["--stop", "--json"],
+        ["--stop", "--port-base", "8000"],
+        ["--state", ""],
+        ["--state", "x" * 300],
+    ],
 )
 def test_wrong_usage_is_told_apart_from_failure(arguments: list[str]):
     told = quickstart(*arguments)
@@ -96,6 +109,7 @@ def test_a_kernel_that_refuses_is_told_with_its_reason(tmp_path: Path, is_root: 
     told = quickstart("--state", tmp_path, before=["setpriv", "--bounding-set", "-sys_admin"])
     assert told.returncode == 1
     assert "this kernel cannot do namespaces" in told.stderr
+    assert "Try:           run it on the machine itself" in told.stderr
     assert "--privileged" in told.stderr
 
 
@@ -112,8 +126,19 @@ def test_stop_and_console_without_a_kept_cloud_say_so(tmp_path: Path):
     for arguments in (["--stop"], ["console", "web"]):
         told = quickstart("--state", tmp_path, *arguments)
         assert told.returncode == 1
-        assert "no cloud is kept" in told.stderr
+        assert f"no cloud is kept in {tmp_path}\n" in told.stderr
         assert "--keep" in told.stderr
+
+
+def test_a_console_of_a_kept_cloud_that_was_killed_says_so(tmp_path: Path):
+    claimed = session.claim(Layout(state=tmp_path / "s", cache=tmp_path / "cache"))
+    session.make_cluster(claimed.layout, [1, 2, 3, 4, 5], "tcg", Path(sys.executable))
+    claimed.layout.token.write_text("token")
+    told = quickstart("--state", claimed.layout.state, "console", "web")
+    assert told.returncode == 1
+    assert "Traceback" not in told.stderr
+    assert "does not run any more" in told.stderr
+    assert f"./dev quickstart --state {tmp_path}/s --stop" in told.stderr
 
 
 def test_a_failure_in_json_is_one_object_and_still_told_on_stderr(tmp_path: Path):

@@ -44,6 +44,8 @@ def test_a_folder_in_use_is_refused_and_says_by_whom(layout: Layout, phase: Phas
     with pytest.raises(QuickstartError) as caught:
         session.claim(layout)
     assert remedy in caught.value.remedy
+    if phase is Phase.KEPT:
+        assert f"./dev quickstart --state '{layout.state}' --stop" in caught.value.remedy
 
 
 def test_what_a_killed_run_left_is_removed(layout: Layout):

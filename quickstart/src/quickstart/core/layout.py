@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
+
+
+def default_state(cache: Path) -> Path:
+    """The state folder of whoever names none."""
+    return cache / "quickstart"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +23,14 @@ class Layout:
 
     state: Path
     cache: Path
+
+    @property
+    def command(self) -> str:
+        """How a person calls the quickstart on this state folder again."""
+        words = ["./dev", "quickstart"]
+        if self.state != default_state(self.cache):
+            words += ["--state", str(self.state)]
+        return shlex.join(words)
 
     @property
     def marker(self) -> Path:

@@ -85,8 +85,8 @@ async def attach(vms: VmsClient, project: str, ref: str) -> None:
         Fault: There is no such VM, or no right to its console.
     """
     keyboard = Keyboard()
+    _listen(keyboard)
     saved = _raw_terminal()
-    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), keyboard.read)
     first = ConsoleInput(project=project, ref=ref, backlog_bytes=ALL)
     show = asyncio.create_task(_show(vms.console(keyboard.inputs(first))), name="show console")
     leave = asyncio.create_task(keyboard.left.wait(), name="wait for Ctrl-]")
@@ -102,6 +102,21 @@ async def attach(vms: VmsClient, project: str, ref: str) -> None:
         if saved is not None:
             termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, saved)
         sys.stdout.write("\n")
+
+
+def _listen(keyboard: Keyboard) -> None:
+    """Read what comes from stdin.
+
+    Raises:
+        QuickstartError: It is a file, of which nobody can tell when there is more.
+    """
+    try:
+        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), keyboard.read)
+    except (PermissionError, ValueError) as error:
+        raise QuickstartError(
+            "the console reads keys from a terminal or a pipe, and stdin is neither",
+            remedy="run it in a terminal, or feed it through a pipe: `(echo uptime; sleep 2) | ...`",
+        ) from error
 
 
 class Keyboard:

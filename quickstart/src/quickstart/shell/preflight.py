@@ -50,6 +50,10 @@ KERNEL_MODULES: Mapping[str, tuple[str, ...]] = {
     "AF_PACKET": ("af_packet",),
 }
 """Feature -> modules that bring it where they are not built in."""
+ALLOWED_REMEDY = (
+    "run it on the machine itself or in a virtual machine, outside any chroot; a container needs --privileged"
+)
+"""For features that every kernel has: what fails then is not allowed here. A chroot cannot make mount namespaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,12 +249,13 @@ async def _check_kernel() -> list[Lack]:
         with contextlib.suppress(CommandError):
             await run("modprobe", "--all", *dict.fromkeys(modules))
         failed = await _try_kernel()
-    return [
-        Lack(
-            f"this kernel cannot do {feature}: {why}", f"load or build in {', '.join(KERNEL_MODULES.get(feature, ()))}"
-        )
-        for feature, why in failed.items()
-    ]
+    return [Lack(f"this kernel cannot do {feature}: {why}", _kernel_remedy(feature)) for feature, why in failed.items()]
+
+
+def _kernel_remedy(feature: str) -> str:
+    """What makes a feature work: its modules, or for what needs none a place that allows it."""
+    modules = KERNEL_MODULES.get(feature)
+    return f"load or build in {', '.join(modules)}" if modules else ALLOWED_REMEDY
 
 
 async def _try_kernel() -> dict[str, str]:
@@ -258,6 +263,6 @@ async def _try_kernel() -> dict[str, str]:
     try:
         said = await run("unshare", "--net", "--mount", "--", sys.executable, "-m", "quickstart.shell.scratch")
     except CommandError as error:
-        return {"namespaces": f"{error.output.strip()} (in a container it needs --privileged)"}
+        return {"namespaces": error.output.strip()}
     results: dict[str, str | None] = json.loads(said)
     return {feature: why for feature, why in results.items() if why is not None}

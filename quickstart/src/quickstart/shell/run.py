@@ -127,6 +127,10 @@ async def _steps(options: Options, outcome: Outcome, claimed: Session) -> None:
         outcome.memory_mb = await _memory(cloud.stack)
         if options.keep:
             await _keep(claimed, cloud, made)
+    except StepFailedError as error:
+        if cloud is not None and isinstance(error.__cause__, OSError) and not cloud.stack.is_running():
+            raise _killed(error, layout.log("supervisor")) from error
+        raise
     finally:
         guest.cancel()
         with suppress(asyncio.CancelledError, StepFailedError):
@@ -134,6 +138,16 @@ async def _steps(options: Options, outcome: Outcome, claimed: Session) -> None:
         await outside.close()
         if cloud is not None:
             await cloud.close()
+
+
+def _killed(error: StepFailedError, log: Path) -> StepFailedError:
+    """What a step that met nobody means: whoever kills the supervisor ends everything."""
+    return StepFailedError(
+        error.step,
+        f"the supervisor was killed, and with it everything ({error.cause})",
+        remedy="if nobody did, the machine ran out of memory; `dmesg | tail` tells. Then run it again",
+        log=log,
+    )
 
 
 async def _obtain_guest(journal: Journal, options: Options) -> GuestImage:

@@ -106,7 +106,7 @@ def _in_use(layout: Layout) -> QuickstartError:
     if _phase(layout) is Phase.KEPT:
         return QuickstartError(
             f"a cloud kept by an earlier --keep runs on {layout.state}",
-            remedy="end it with `./dev quickstart --stop`, or use another folder with --state DIR",
+            remedy=f"end it with `{layout.command} --stop`, or use another folder with --state DIR",
         )
     return QuickstartError(
         f"another quickstart is running on {layout.state}",
@@ -170,13 +170,16 @@ def load_cluster(layout: Layout) -> Cluster:
     Raises:
         QuickstartError: There is none in this folder.
     """
-    try:
-        return config.load(Cluster, layout.cluster, {}, "cluster")
-    except ConfigError as error:
-        raise QuickstartError(
-            f"no cloud is kept in {layout.state}: {error}",
-            remedy="start one with `./dev quickstart --keep`, or name its folder with --state DIR",
-        ) from error
+    why = ""
+    if layout.cluster.exists():
+        try:
+            return config.load(Cluster, layout.cluster, {}, "cluster")
+        except ConfigError as error:
+            why = f": {error}"
+    raise QuickstartError(
+        f"no cloud is kept in {layout.state}{why}",
+        remedy="start one with `./dev quickstart --keep`, or name its folder with --state DIR",
+    )
 
 
 def operator_identity(cluster: Cluster) -> TlsIdentity:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 
-from quickstart.config import Options, default_cache
+from quickstart.config import Options
 from quickstart.core import cluster as clusters
 from quickstart.core.cluster import Cluster
 from quickstart.errors import QuickstartError
@@ -22,7 +21,7 @@ def how_to_use(options: Options) -> str:
     """What a person can do with the cloud that was left running."""
     cluster = session.load_cluster(options.layout)
     layout = cluster.layout
-    command = _command(options)
+    command = layout.command
     rows = [
         ("token", f"{layout.token} (header: authorization: Bearer ...)"),
         *((f"{service} API", f"{cluster.endpoint(service)} (gRPC with mutual TLS)") for service in clusters.SERVICES),
@@ -46,6 +45,11 @@ async def console(options: Options) -> None:
     cloud = Cloud(cluster, StackClient(cluster.control))
     try:
         token = _token(cluster)
+        if not cloud.stack.is_running():
+            raise QuickstartError(
+                f"the cloud kept in {cluster.state} does not run any more; it was killed, or the machine restarted",
+                remedy=f"remove what it left with `{cluster.layout.command} --stop`, and start one with --keep",
+            )
         sys.stderr.write(f"Console of {options.vm}; Ctrl-] leaves it.\n")
         await consoles.attach(cloud.tenant(token).vms, options.project or PROJECT, options.vm)
     except Fault as error:
@@ -64,12 +68,3 @@ def _token(cluster: Cluster) -> str:
             f"the cloud in {cluster.state} is not kept",
             remedy="start one with `./dev quickstart --keep`",
         ) from None
-
-
-def _command(options: Options) -> str:
-    """How to call the quickstart on the same state folder again."""
-    state = options.layout.state
-    words = ["./dev", "quickstart"]
-    if state != default_cache() / "quickstart":
-        words += ["--state", str(state)]
-    return shlex.join(words)
