@@ -56,7 +56,7 @@ class Workload:
     messages_per_call: int
     calls: tuple[int, int]
     clients: int = 10
-    streams: int = 10
+    streams: int = 50
     tls: bool = False
 
 

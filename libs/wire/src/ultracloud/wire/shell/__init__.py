@@ -1,7 +1,7 @@
 """The shell: sockets, tasks and time around the core.
 
 - `options`, `routes`: what a server is made of.
-- `server`: listeners, drain, reload; `tls`: contexts and who the client is.
+- `server`: listeners, drain, reload; `heap`: what large messages cost; `tls`: contexts and who the client is.
 - `sniff`: which protocol a connection speaks; `http2`, `http1`: one connection each.
 - `edge`: one call from its request to its status; `calls`: what a method sees of it; `details`: google.rpc.Status.
 - `health`, `reflection`: the two standard services.

@@ -20,6 +20,7 @@ from ultracloud.base.faults import UnavailableError
 from ultracloud.wire.shell.clock import now_s
 from ultracloud.wire.shell.edge import Site
 from ultracloud.wire.shell.health import Health
+from ultracloud.wire.shell.heap import keep_freed_memory
 from ultracloud.wire.shell.http1 import Http1Protocol
 from ultracloud.wire.shell.http2 import Http2Protocol
 from ultracloud.wire.shell.members import Members
@@ -165,6 +166,7 @@ class Server:
         """Keep a new listener."""
         self._listeners.append(listener)
         if self._ticking is None:
+            keep_freed_memory()
             self._tick()
 
     def _tick(self) -> None:
