@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from plasmavmc.core.disk_images import ImageRefused, ImageSize, judge
-from plasmavmc.core.sentences import without_paths
+from plasmavmc.core.sentences import shown_path, without_paths
 
 GOOD = {"format": "qcow2", "virtual-size": 1024, "format-specific": {"type": "qcow2", "data": {"corrupt": False}}}
 
@@ -54,3 +55,15 @@ def test_any_output_is_judged(raw: bytes) -> None:
 )
 def test_paths_are_taken_out_of_sentences(message: str, kept: str) -> None:
     assert without_paths(message) == kept
+
+
+def test_a_known_path_is_taken_out_whatever_is_in_it() -> None:
+    path = Path('/srv/a b\'s "images"/x.qcow2')
+    assert without_paths(f"Could not open '{path}': too short", path) == "Could not open '(path)': too short"
+
+
+def test_of_a_long_path_the_end_is_shown() -> None:
+    assert shown_path(Path("/a/b")) == "'/a/b'"
+    long = shown_path(Path("/" + "x" * 300 + "/disk.raw"))
+    assert long.startswith("'...x")
+    assert long.endswith("/disk.raw'")

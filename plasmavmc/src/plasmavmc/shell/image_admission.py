@@ -94,7 +94,7 @@ class ImageAdmission:
         try:
             judged = judge(await qemu_img.inspect(files.disk.path, name), name)
         except qemu_img.QemuImgError as error:
-            judged = ImageRefused(f"it cannot be read as {name}: {without_paths(str(error))}")
+            judged = ImageRefused(f"it cannot be read as {name}: {without_paths(str(error), files.disk.path)}")
         if isinstance(judged, ImageRefused):
             raise InvalidArgumentError(f"disk_url is no image: {judged.says}", reason="IMAGE_REFUSED")
         return judged.virtual_bytes

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from plasmavmc.core.sentences import shown_path
 from plasmavmc.core.signatures import HEAD_BYTES, Role, check_role
 from ultracloud.base.faults import FailedPreconditionError, InvalidArgumentError
 
@@ -65,7 +66,7 @@ class ImageFiles:
 
     def _look(self, path: Path, role: Role, field: str) -> FileFacts:
         """`look`, on a thread."""
-        shown = f"{field} {str(path)[:200]!a}"
+        shown = f"{field} {shown_path(path)}"
         try:
             real = path.resolve(strict=True)
             if not any(real.is_relative_to(folder.resolve()) for folder in self._folders):

@@ -94,7 +94,7 @@ class Actor:
                 self._cache.touch(Sha256(backing.name))
             await qemu_img.create(path, size_bytes, backing, action.backing_format)
         except qemu_img.QemuImgError as error:
-            public = f"the root disk cannot be made: {without_paths(str(error))}"
+            public = f"the root disk cannot be made: {without_paths(str(error), path, *filter(None, [backing]))}"
             raise ActionFailedError(Reason.DISK_FAILED, public, str(error)) from error
 
     async def _checked_size(self, backing: Path, backing_format: str, size_bytes: int | None) -> int | None:

@@ -81,7 +81,7 @@ class ImageCache:
         try:
             judged = judge(await qemu_img.inspect(path, file_format), file_format)
         except qemu_img.QemuImgError as error:
-            judged = ImageRefused(f"qemu-img cannot read it as {file_format}: {without_paths(str(error))}")
+            judged = ImageRefused(f"qemu-img cannot read it as {file_format}: {without_paths(str(error), path)}")
         if isinstance(judged, ImageRefused):
             await asyncio.to_thread(path.unlink, missing_ok=True)
             raise ActionFailedError(Reason.IMAGE_REFUSED, f"the image is refused: {judged.says}", str(path))
