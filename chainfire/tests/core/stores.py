@@ -25,7 +25,6 @@ from chainfire.core.commands import (
 )
 from chainfire.core.keyvalue import KeyValue, LeaseId, prefix_end
 from chainfire.core.machine import Machine
-from chainfire.core.query import read_range
 from chainfire.core.results import AlarmsResult, DeleteResult, LeaseGranted, PutResult, RangeResult, Result, TxnResult
 from chainfire.errors import EtcdError
 
@@ -54,16 +53,11 @@ class StoreSpeaker:
         """Apply a command as the log would bring it."""
         return self.machine.apply(self.machine.applied_index + 1, entry.decode(entry.encode(command)))
 
-    def read(self, query: Range) -> RangeResult:
-        """Read as of now, or of the past."""
-        store = self.machine.store
-        return read_range(store, query, store.revision)
-
     def _do(self, words: list[str]) -> str:  # noqa: PLR0911 - one return a verb
         verb, *rest = words
         match verb:
             case "get":
-                return shown(self.read(parse_query(rest)))
+                return shown(self.machine.range(parse_query(rest)))
             case "sweep":
                 steps = sum(1 for _ in self.machine.store.sweep())
                 return f"{steps} steps, {self.machine.store.stored_bytes} bytes stored"

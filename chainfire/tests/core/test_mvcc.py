@@ -105,7 +105,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
     @rule(key=KEYS, end=ENDS, data=st.data())
     def read_the_past(self, key: bytes, end: bytes, data: st.DataObject) -> None:
         revision = data.draw(st.integers(max(self.model.compacted, 1), self.model.revision))
-        found = self.speaker.read(Range(key, end, revision=revision))
+        found = self.speaker.machine.range(Range(key, end, revision=revision))
         state = self.model.states[revision]
         assert list(found.kvs) == [state[k] for k in sorted(state) if covers(key, end, k)]
         assert found.count == len(found.kvs)
@@ -126,7 +126,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
     @invariant()
     def the_present_is_right(self) -> None:
         now = self.model.now
-        found = self.speaker.read(Range(b"\x00", b"\x00"))
+        found = self.speaker.machine.range(Range(b"\x00", b"\x00"))
         assert (found.revision, list(found.kvs)) == (self.model.revision, [now[key] for key in sorted(now)])
         attached = {key: lease.lease for lease in self.speaker.machine.leases.all() for key in lease.keys}
         assert attached == {key: record.lease for key, record in now.items() if record.lease != NO_LEASE}

@@ -2,7 +2,7 @@ import pytest
 from core.snapshots import read, written
 from core.stores import StoreSpeaker
 
-from chainfire.core.commands import Put
+from chainfire.core.commands import DeleteRange, Put, Txn
 from chainfire.core.snapshot import (
     Frame,
     MalformedSnapshotError,
@@ -62,6 +62,17 @@ def test_what_waits_to_be_swept_is_left_out() -> None:
     for _ in swept.machine.store.sweep():
         pass
     assert written(before.machine) == written(swept.machine)
+
+
+def test_a_key_put_and_deleted_at_one_revision_stays_deleted() -> None:
+    # The API refuses such a txn; found by `./dev sim chainfire --first 266 --seeds 1`, which does not ask it.
+    made = StoreSpeaker()
+    made.apply(Txn((), (Put(b"k", b"1"), DeleteRange(b"k")), ()))
+    made.say(["put", "other", "1"])
+    made.say(["compact", "3"])
+    restored = StoreSpeaker()
+    restored.machine = read(written(made.machine)).machine
+    assert restored.say(["get", "k"]) == "revision 3, 0 keys"
 
 
 def test_writes_that_come_while_it_is_written_are_not_in_it() -> None:

@@ -20,17 +20,20 @@ from chainfire.core.commands import (
     LeaseGrant,
     LeaseRevoke,
     Put,
+    Range,
     Txn,
 )
 from chainfire.core.keyvalue import NO_LEASE, Record, head_of, unpack
 from chainfire.core.leases import LeaseTable
 from chainfire.core.mvcc import Mvcc
+from chainfire.core.query import read_range
 from chainfire.core.results import (
     AlarmsResult,
     DeleteResult,
     Done,
     LeaseGranted,
     PutResult,
+    RangeResult,
     Result,
     TxnResult,
 )
@@ -90,6 +93,10 @@ class Machine:
             case _:
                 assert_never(command)
         return result
+
+    def range(self, query: Range) -> RangeResult:
+        """Read the present or the past; raises as `read_range` does."""
+        return read_range(self.store, query, self.store.revision)
 
     def read_txn(self, command: Txn) -> TxnResult:
         """Run a txn that only reads, without the log; raises as `txn.check` does."""

@@ -255,8 +255,8 @@ class Mvcc:
         if is_tombstone(record):
             # A watch may still start at the compaction revision itself, and must see a deletion made there.
             return revision_of(record) < compacted
-        newest = self._as_of(key_of(record), compacted)
-        return newest is None or revision_of(newest) > revision_of(record)
+        # Not by revision: a txn that both puts and deletes a key has two records of one revision.
+        return self._as_of(key_of(record), compacted) is not record
 
     def _trim(self, record: Record, target: int) -> bool:
         """Drop the versions of a record's key that `target` supersedes; tell whether the record is one of them.
