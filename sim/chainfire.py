@@ -37,6 +37,7 @@ from chainfire.core.commands import (
 )
 from chainfire.core.keyvalue import LeaseId
 from chainfire.core.machine import Machine
+from chainfire.core.query import read_range
 from chainfire.errors import StorageError
 from chainfire.shell import snapshots
 from chainfire.shell.recovery import SNAPSHOT_FOLDER, Recovered, recover
@@ -195,7 +196,7 @@ def command(random: Random) -> Command:
 
 def state_of(machine: Machine) -> object:
     """All that a client could see."""
-    everything = machine.range(Range(b"\0", b"\0"))
+    everything = read_range(machine.store, Range(b"\0", b"\0"), machine.revision)
     return machine.revision, everything, sorted((lease.lease, lease.ttl_s) for lease in machine.leases.all())
 
 
