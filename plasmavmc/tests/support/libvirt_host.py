@@ -142,13 +142,14 @@ class LibvirtHost:
         finally:
             made.close()
 
-    def add_tap(self, name: str) -> None:
-        """A tap on the bridge that has 10.9.0.1/24."""
+    def add_tap(self, name: str, state: str = "up") -> None:
+        """A tap on the bridge that has 10.9.0.1/24; again, to change its state."""
         self.run(
             "sh",
             "-ec",
             "ip link show br0 >/dev/null 2>&1 || { ip link add br0 type bridge; ip address add 10.9.0.1/24 dev br0;"
-            f" ip link set br0 up; }}; ip tuntap add {name} mode tap; ip link set {name} master br0 up",
+            f" ip link set br0 up; }}; ip link show {name} >/dev/null 2>&1 || ip tuntap add {name} mode tap;"
+            f" ip link set {name} master br0 {state}",
         )
 
     def remove_tap(self, name: str) -> None:

@@ -30,6 +30,7 @@ def test_guest_boots_answers_and_goes_without_a_trace(
     guest_files: Guest, libvirt: LibvirtHost, control_plane: ControlPlane, agent: AgentProcess, loop: Loop
 ) -> None:
     vm = direct_vm(guest_files, 1, **WITH_NIC)
+    libvirt.add_tap("tapone", "down")
     control_plane.want(vm)
     control_plane.wait(vm.id, "WaitingForNetwork")
     libvirt.add_tap("tapone")

@@ -92,7 +92,7 @@ class Observed:
         disks: VMs that have their root disk.
         folders: VMs that have anything on this host's disk.
         files: The image cache.
-        devices: Network devices there are, of those wanted.
+        devices: Network devices that are up, of those wanted.
         fetches: What happened to files that could not be fetched.
         attempts: What happened to VMs whose last action failed.
         stopping: VMs whose guests were asked to switch off.

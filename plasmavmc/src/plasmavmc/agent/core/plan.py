@@ -2,7 +2,7 @@
 
 Pure and whole: it looks at every VM each time, so it needs no history, and what was done and found done gives an empty
 plan. Nothing is planned for a VM that is being acted on. A VM starts when, in this order, its image is verified, its
-disk is made and its network devices exist.
+disk is made and its network devices are up.
 
 A guest that switches itself off stays off until somebody starts it; one whose QEMU crashed is started again, with
 pauses that grow. Which of the two happened survives in the domain's marks.
@@ -128,7 +128,7 @@ def _running(vm: DesiredVm, domain: Domain, observed: Observed) -> _Verdict:
     if domain.running_reboot_count is not None and domain.marks.started != domain.running_reboot_count:
         repair = (MarkStarted(vm.id, domain.running_reboot_count),)
     if lost:
-        message = f"network device {', '.join(lost)} is gone; reboot the VM when its port is ready again"
+        message = f"network device {', '.join(lost)} is gone or down; reboot the VM when its port is ready again"
         return _Verdict(Reason.NETWORK_LOST, Power.RUNNING, repair, message)
     return _Verdict(Reason.RUNNING, Power.RUNNING, repair)
 
