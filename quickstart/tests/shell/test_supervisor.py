@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -33,13 +33,17 @@ def processes_with(word: str) -> list[int]:
     return found
 
 
-def wait_none_with(word: str, seconds: float = 5.0) -> bool:
+def wait_count_with(word: str, is_enough: Callable[[int], bool], seconds: float = 5.0) -> bool:
     ends_at = time.monotonic() + seconds
-    while processes_with(word):
+    while not is_enough(len(processes_with(word))):
         if time.monotonic() > ends_at:
             return False
         time.sleep(0.02)
     return True
+
+
+def wait_none_with(word: str) -> bool:
+    return wait_count_with(word, lambda count: count == 0)
 
 
 async def test_a_killed_process_is_back_at_once(stacks: Launch, dummy: MakeProgram):
@@ -134,9 +138,9 @@ def launch_in_a_process(folder: Path, word: str, *words: str):
 def test_a_sigkill_of_the_starter_leaves_nothing(tmp_path: Path, is_root: None):
     word = f"starter-{os.getpid()}"
     with launch_in_a_process(tmp_path, word) as process:
-        count = len(processes_with(word))
+        are_up = wait_count_with(word, lambda count: count >= 3)
         process.kill()
-    assert count >= 3
+    assert are_up
     assert wait_none_with(word)
 
 
