@@ -5,7 +5,7 @@ import pytest
 from conversation import check_conversation
 from core.stores import StoreSpeaker
 from core.watchers import WatchSpeaker, wanted
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainfire.core.commands import Command, Compact, DeleteRange, Put, Txn
@@ -75,24 +75,30 @@ STEPS = st.lists(st.one_of(COMMANDS, st.sampled_from(["take", "publish", "progre
 RANGES = st.sampled_from([(b"a", b""), (b"a", b"b"), (b"ab", b"\x00"), (b"b", b"c")])
 
 
+OTHER = 99
+"""A watch of everything on the same stream, which fills it."""
+
+
 @dataclass
 class Watched:
-    """A store with one watch; what it wrote, what the watch saw, and how far it said it had come."""
+    """A store with one watch that counts; what it wrote, what the watch saw, and how far it said it had come."""
 
     start: int
     span: tuple[bytes, bytes]
+    backlog_max: int
     speaker: StoreSpeaker = field(default_factory=StoreSpeaker)
     written: list[KeyValue] = field(default_factory=list)
     seen: list[KeyValue] = field(default_factory=list)
     first: int = sys.maxsize
 
     def __post_init__(self) -> None:
-        self.hub = WatchHub(self.speaker.machine.store)
+        self.hub = WatchHub(self.speaker.machine.store, self.backlog_max, step_records=2)
         self.stream = WatchStream(self.hub)
 
     def open(self) -> None:
         self.publish()
         self.first = self.start or self.speaker.machine.revision + 1
+        self.stream.create(Wanted(b"\x00", b"\x00", watch_id=OTHER))
         self.stream.create(Wanted(*self.span, start_revision=self.start))
 
     def do(self, step: Command | str) -> None:
@@ -115,7 +121,7 @@ class Watched:
     def take(self) -> None:
         self.publish()
         for answer in self.stream.take():
-            if isinstance(answer, Changes):
+            if isinstance(answer, Changes) and answer.watch_id != OTHER:
                 self.seen += [change.record for change in answer.changes]
             if isinstance(answer, Progress):
                 assert self.seen == self.expected(answer.revision)
@@ -124,11 +130,12 @@ class Watched:
         return [r for r in self.written if covers(*self.span, r.key) and self.first <= r.mod_revision <= up_to]
 
 
-@given(STEPS, STEPS, st.integers(0, 12), RANGES)
+@settings(max_examples=400)
+@given(STEPS, STEPS, st.integers(0, 40), RANGES, st.integers(1, 5))
 def test_a_watch_sees_every_change_of_its_range_once_in_order(
-    before: list[Command | str], after: list[Command | str], start: int, span: tuple[bytes, bytes]
+    before: list[Command | str], after: list[Command | str], start: int, span: tuple[bytes, bytes], backlog_max: int
 ) -> None:
-    watched = Watched(start, span)
+    watched = Watched(start, span, backlog_max)
     for step in before:
         watched.do(step)
     watched.open()
@@ -158,3 +165,21 @@ def test_a_change_larger_than_a_part_is_a_part_of_its_own() -> None:
     answer = Changes(3, 0, fragment=False, changes=[change(2, 9), change(3, 9)])
     made = list(parts(answer, lambda c: len(c.record.value), 8))
     assert made == [Part(answer.changes[:1], fragment=False), Part(answer.changes[1:], fragment=False)]
+
+
+def test_a_watch_of_the_future_that_falls_behind_still_waits_for_its_revision() -> None:
+    speaker = StoreSpeaker()
+    hub = WatchHub(speaker.machine.store, backlog_max=1)
+    stream = WatchStream(hub)
+    stream.create(Wanted(b"k", watch_id=1))
+    stream.create(Wanted(b"k", watch_id=2, start_revision=6))
+    for _ in range(2):
+        speaker.apply(Put(b"k", b""))
+        hub.publish(speaker.machine.store.take_changes())
+    drained(stream)
+    seen: list[tuple[int, int]] = []
+    for _ in range(3):
+        speaker.apply(Put(b"k", b""))
+        hub.publish(speaker.machine.store.take_changes())
+        seen += [(a.watch_id, a.changes[0].record.mod_revision) for a in stream.take() if isinstance(a, Changes)]
+    assert seen == [(1, 4), (1, 5), (1, 6), (2, 6)]

@@ -135,10 +135,20 @@ class Watch:
 
 
 class WatchHub:
-    """All streams, and which watches want a key."""
+    """All streams, and which watches want a key.
 
-    def __init__(self, store: Mvcc) -> None:
+    Args:
+        store: What is watched.
+        backlog_max: Changes that wait in one stream before its watches lag.
+        step_records: Records of history that one step of a lagging watch looks at.
+    """
+
+    def __init__(
+        self, store: Mvcc, backlog_max: int = BACKLOG_CHANGES_MAX, step_records: int = CATCH_UP_RECORDS
+    ) -> None:
         self.store = store
+        self.backlog_max = backlog_max
+        self.step_records = step_records
         self.synced: Intervals[Watch] = Intervals()
         self._published = store.revision
 
@@ -189,7 +199,7 @@ class WatchStream:
     @property
     def is_full(self) -> bool:
         """Whether more changes wait than a stream may hold."""
-        return self._waiting_changes >= BACKLOG_CHANGES_MAX
+        return self._waiting_changes >= self._hub.backlog_max
 
     @property
     def is_clogged(self) -> bool:
@@ -296,9 +306,9 @@ class WatchStream:
             self._answers.append(Canceled(store.revision, watch.watch_id, compacted=store.compact_revision))
             return
         if wanted.end:
-            records, more = store.history.read(watch.next_revision, CATCH_UP_RECORDS)
+            records, more = store.history.read(watch.next_revision, self._hub.step_records)
         else:
-            records, more = store.versions_from(wanted.key, watch.next_revision, CATCH_UP_RECORDS)
+            records, more = store.versions_from(wanted.key, watch.next_revision, self._hub.step_records)
         seen = (watch.change(store, unpack(r)) for r in records if covers(wanted.key, wanted.end, key_of(r)))
         changes = [change for change in seen if change is not None]
         if changes:
@@ -309,7 +319,8 @@ class WatchStream:
             # At the end of the queue: watches that lag take turns.
             self._lagging[watch] = None
         else:
-            watch.next_revision = store.revision + 1
+            # Not lower than it was: a watch may wait for a revision that has not happened.
+            watch.next_revision = max(watch.next_revision, store.revision + 1)
             self._hub.synced.add(wanted.key, wanted.end, watch)
 
     def _end(self, watch: Watch) -> None:
