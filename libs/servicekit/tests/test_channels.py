@@ -151,6 +151,12 @@ def test_a_call_waits_for_a_server_that_restarts() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("token", ["", "two words", "line\n", "t\N{LATIN SMALL LETTER O WITH DIAERESIS}ken"])
+def test_what_is_no_token_does_not_leave_the_certificate_to_speak(token: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="the bearer token is empty or has characters"):
+        channels.connect("127.0.0.1:1").with_token(token)
+
+
 def test_a_token_and_a_trace_travel_with_the_call() -> None:
     async def scenario() -> None:
         echo = Echo()

@@ -11,7 +11,7 @@ from serving import calling, refused, serving, until
 
 from ultracloud.api.rpc import Call
 from ultracloud.api.wire.v1.echo_pb2 import EchoRequest, EchoResponse
-from ultracloud.base.faults import FAULT_OF_CODE, PermissionDeniedError
+from ultracloud.base.faults import FAULT_OF_CODE, DataLossError, PermissionDeniedError
 from ultracloud.wire import Interceptor
 from ultracloud.wire.testing import AsyncEcho, DeferredEcho, PlainEcho
 
@@ -55,6 +55,21 @@ async def test_a_defect_shows_the_client_an_id_and_the_log_everything(
     assert "secret" not in caught[0].debug_error_string()
     assert error_id in caplog.text
     assert "secret: a defect of the service" in caplog.text
+
+
+class Torn:
+    """Fails with a fault whose detail is for the log."""
+
+    def say(self, _request: EchoRequest, _call: Call) -> EchoResponse:
+        raise DataLossError("the record is damaged", detail="/var/lib/x at offset 7")
+
+
+async def test_the_detail_of_a_fault_reaches_the_log_and_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(Torn()) as (_server, target), calling(target) as echo:
+        with refused(grpc.StatusCode.DATA_LOSS) as caught:
+            await echo.say(EchoRequest())
+    assert "/var/lib/x" not in caught[0].debug_error_string()
+    assert "the record is damaged [/var/lib/x at offset 7]" in caplog.text
 
 
 async def test_a_stream_fails_after_what_it_has_sent() -> None:

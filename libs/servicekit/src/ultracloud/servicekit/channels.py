@@ -94,7 +94,15 @@ class PeerChannel(Channel):
         self._token = token
 
     def with_token(self, token: str) -> PeerChannel:
-        """The same connection, speaking for the holder of a bearer token."""
+        """The same connection, speaking for the holder of a bearer token.
+
+        Raises:
+            InvalidArgumentError: It is no token. An empty one would leave the connection's certificate to speak.
+        """
+        if not token or not token.isascii() or not token.isprintable() or " " in token:
+            raise InvalidArgumentError(
+                "the bearer token is empty or has characters that no token has; give the text that iam issued, alone"
+            )
         return PeerChannel(self._connection, self._deadline_s, self._idempotent, token)
 
     async def close(self) -> None:

@@ -21,6 +21,7 @@ from google.protobuf.message import DecodeError, EncodeError
 from ultracloud.api.rpc import Peer
 from ultracloud.base.faults import (
     CancelledError,
+    DataLossError,
     DeadlineExceededError,
     Fault,
     InternalError,
@@ -352,10 +353,12 @@ class Edge:
 
 
 def _fault_of(error: BaseException, path: str) -> Fault:
-    """What a client is told of an error; what nobody expected is logged under an id that the client gets."""
+    """What a client is told of an error. What it is not told is logged; what nobody expected, under an id it gets."""
     if isinstance(error, Fault):
-        if error.code == InternalError.code:
+        if error.code in (InternalError.code, DataLossError.code):
             _log.error("%s: %s", path, error, exc_info=error)
+        elif error.detail:
+            _log.warning("%s: %s", path, error)
         return error
     if isinstance(error, DecodeError):
         return InvalidArgumentError("the request is not a message of this method's request type")
