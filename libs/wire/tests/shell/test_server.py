@@ -21,7 +21,8 @@ from ultracloud.wire.core.frames import PREFACE, Kind, parse, render_frame, rend
 from ultracloud.wire.errors import ErrorCode
 from ultracloud.wire.testing import AsyncEcho, PlainEcho
 
-SAY = f"/{ECHO.name}/Say"
+WIDE = PREFACE + render_settings({4: 2**31 - 1}) + render_frame(Kind.WINDOW_UPDATE, 0, 0, (2**30).to_bytes(4, "big"))
+"""The first words of a client that grants every window there is."""
 
 
 async def test_a_drain_under_load_loses_no_accepted_call() -> None:
@@ -169,19 +170,31 @@ async def test_a_client_that_grants_all_and_reads_nothing_does_not_fill_memory()
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
 
 
-def call_frames(stream_id: int, request: EchoRequest) -> bytes:
-    """A unary call as bytes, whatever was sent before it."""
-    fields = [(":path", SAY), *(field for field in CALL if field[0] != ":path")]
+def call_frames(stream_id: int, request: EchoRequest, method: str = "Say") -> bytes:
+    """A call as bytes, whatever was sent before it."""
+    fields = [(":path", f"/{ECHO.name}/{method}"), *(field for field in CALL if field[0] != ":path")]
     block = Encoder().encode([(name, value, True) for name, value in fields])
     message = framed(request.SerializeToString())
     return render_frame(Kind.HEADERS, 4, stream_id, block) + render_frame(Kind.DATA, 1, stream_id, message)
 
 
+async def test_a_stream_waits_for_a_client_that_grants_all_and_reads_nothing() -> None:
+    implementation = AsyncEcho()
+    async with serving(implementation) as (_server, target):
+        host, port = target.split(":")
+        with socket.create_connection((host, int(port))) as client:
+            client.setblocking(False)
+            request = EchoRequest(payload=b"x" * 60_000, count=100_000)
+            await asyncio.get_running_loop().sock_sendall(client, WIDE + call_frames(1, request, "Repeat"))
+            await until(lambda: implementation.sent > 20)
+            await asyncio.sleep(0.5)
+            assert implementation.sent < 1000
+
+
 async def flood_without_reading(client: socket.socket) -> None:
     """Ask for far more than is ever read, with windows that allow all of it."""
-    wide = render_settings({4: 2**31 - 1}) + render_frame(Kind.WINDOW_UPDATE, 0, 0, (2**30).to_bytes(4, "big"))
     loop = asyncio.get_running_loop()
-    await loop.sock_sendall(client, PREFACE + wide)
+    await loop.sock_sendall(client, WIDE)
     try:
         async with asyncio.timeout(1.0):
             for number in range(5000):
