@@ -94,15 +94,19 @@ require_writable() {
     done
 }
 
+is_installed() { [ -x "$venv/bin/python" ] && [ "$(cat "$venv/.stamp" 2> /dev/null)" = "$stamp" ]; }
+
 install_environment() {
     stamp=$(wanted_stamp | cksum)
-    if [ -x "$venv/bin/python" ] && [ "$(cat "$venv/.stamp" 2> /dev/null)" = "$stamp" ]; then
-        return 0
-    fi
+    is_installed && return 0
     require_writable
+    mkdir -p "$root/.cache"
+    # Of two that find the same thing to do, one does it and the other finds it done.
+    exec 9> "$root/.cache/lock"
+    ! command -v flock > /dev/null 2>&1 || flock 9
+    is_installed && return 0
     python=$(find_python)
     say "Setting up the Python environment in .venv (once, about a minute)"
-    mkdir -p "$root/.cache"
     "$venv/bin/python" -c '' 2> /dev/null || { rm -rf "$venv" && "$python" -m venv "$venv"; }
     log="$root/.cache/pip.log"
     set --
@@ -118,6 +122,7 @@ install_environment() {
         exit 1
     fi
     printf '%s' "$stamp" > "$venv/.stamp"
+    exec 9>&-
 }
 
 purposes="build run"

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from tools.workspace import MEMBERS, ROOT
 
+HERE = Path(os.environ.get("ULTRACLOUD_FROM", ROOT))
+"""Where the person stood when they called `./dev`."""
 EXIT_USAGE = 2
 PYTEST_NO_TESTS = 5
 WORKERS = 2
@@ -35,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def quickstart(arguments: list[str]) -> int:
     """Become the single-node quickstart: signals must reach it alone, or Ctrl-C would kill it while it cleans up."""
-    os.chdir(ROOT)
+    os.chdir(HERE)
     os.execve(sys.executable, [sys.executable, "-m", "quickstart", *arguments], environment())  # noqa: S606 - no shell
 
 
@@ -48,7 +50,7 @@ def run(arguments: list[str]) -> int:
     if script.exists():
         arguments[0] = str(script)
     try:
-        return subprocess.run(arguments, env=environment(), check=False).returncode
+        return subprocess.run(arguments, cwd=HERE, env=environment(), check=False).returncode
     except FileNotFoundError:
         sys.stderr.write(f"./dev run: '{arguments[0]}' is neither a program of the environment nor on PATH\n")
         return 127

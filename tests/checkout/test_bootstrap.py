@@ -48,6 +48,12 @@ def test_run_gives_the_exit_code_of_what_it_ran() -> None:
     assert dev("run", "sh", "-c", "exit 7").returncode == 7
 
 
+def test_paths_are_meant_from_where_the_person_stands(tmp_path: Path) -> None:
+    command = [str(ROOT / "dev"), "run", "pwd"]
+    answer = subprocess.run(command, cwd=tmp_path, env=PLAIN, capture_output=True, text=True, check=True, timeout=60)
+    assert answer.stdout == f"{tmp_path}\n"
+
+
 def test_every_member_folder_is_installed_by_bootstrap() -> None:
     listed = (ROOT / "tools" / "bootstrap.sh").read_text()
     line = next(line for line in listed.splitlines() if line.strip().startswith("printf '%s\\n' api"))
