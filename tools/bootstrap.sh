@@ -104,7 +104,10 @@ install_environment() {
     # Of two that find the same thing to do, one does it and the other finds it done.
     exec 9> "$root/.cache/lock"
     ! command -v flock > /dev/null 2>&1 || flock 9
-    is_installed && return 0
+    if is_installed; then
+        exec 9>&-
+        return 0
+    fi
     python=$(find_python)
     say "Setting up the Python environment in .venv (once, about a minute)"
     "$venv/bin/python" -c '' 2> /dev/null || { rm -rf "$venv" && "$python" -m venv "$venv"; }
