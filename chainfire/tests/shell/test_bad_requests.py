@@ -82,6 +82,18 @@ def test_numbers_that_etcd_does_not_have_are_refused(tmp_path: Path) -> None:
             assert refusal(refused.value).startswith("INVALID_ARGUMENT: etcdserver: ")
 
 
+@both
+def test_deep_nesting_is_served_up_to_the_limit_of_operations(callers: dict[str, Client], kind: str) -> None:
+    # Protobuf itself takes no more than 100 levels, and each level of txns takes two.
+    nested = Txn(success=[rpc_pb2.RequestOp(request_put=Put(key=b"deep"))])
+    for _ in range(40):
+        nested = Txn(success=[rpc_pb2.RequestOp(request_txn=nested)])
+    answer = callers[kind]("KV.Txn", nested)
+    for _ in range(40):
+        answer = answer.responses[0].response_txn
+    assert answer.responses[0].response_put.header.revision > 1
+
+
 def test_bytes_that_are_no_message_and_messages_that_are_too_large_are_refused(tmp_path: Path) -> None:
     with chainfire(tmp_path) as server, client(server.addresses[0]) as caller:
         raw = caller.channel.unary_unary("/etcdserverpb.KV/Put", bytes, bytes)

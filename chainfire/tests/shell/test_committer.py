@@ -9,8 +9,15 @@ from chainfire.core.commands import Command, Compact, Put
 from chainfire.core.machine import Machine
 from chainfire.core.results import Result
 from chainfire.core.wal import Batch
-from chainfire.errors import CompactedError, LogFailedError, NoSpaceError, RequestTooLargeError, StoppedError
-from chainfire.shell.committer import BATCH_BYTES_MAX, REQUEST_BYTES_MAX, Committer, LogThread
+from chainfire.errors import (
+    CompactedError,
+    LogFailedError,
+    NoSpaceError,
+    RequestTooLargeError,
+    StoppedError,
+    TooManyRequestsError,
+)
+from chainfire.shell.committer import BATCH_BYTES_MAX, REQUEST_BYTES_MAX, WAITING_COMMANDS_MAX, Committer, LogThread
 from chainfire.testing import MemoryLog
 
 
@@ -148,6 +155,27 @@ def test_stopping_answers_what_was_taken_and_takes_no_more() -> None:
         assert [answer.result() for answer in answers] == [2, 3, 4]
         with pytest.raises(StoppedError):
             commits.put()
+
+    play(scene)
+
+
+def test_a_flood_is_refused_before_it_fills_the_memory() -> None:
+    async def scene(commits: Commits) -> None:
+        answers = [commits.put() for _ in range(WAITING_COMMANDS_MAX)]
+        with pytest.raises(TooManyRequestsError):
+            commits.put()
+        assert (await asyncio.gather(*answers))[-1] == WAITING_COMMANDS_MAX + 1
+
+    play(scene)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_defect_of_the_log_ends_the_process_instead_of_its_thread() -> None:
+    async def scene(commits: Commits) -> None:
+        commits.log.kept.clear()
+        commits.put()
+        with pytest.raises(IndexError):
+            await commits.committer.wait_crash()
 
     play(scene)
 

@@ -27,8 +27,12 @@ REQUEST_BYTES_MAX = 1536 * 1024
 """etcd's limit of one request."""
 BATCH_BYTES_MAX = 1 << 20
 """Bytes after which a batch takes no more; with one request on top a record stays well below a segment."""
+BATCH_COMMANDS_MAX = 2000
+"""Commands after which it takes no more: they are applied in one go, which takes about 10 ms."""
 WAITING_BYTES_MAX = 64 << 20
 """Bytes that may wait for the disk: a second of a slow one. More are refused rather than held."""
+WAITING_COMMANDS_MAX = 50_000
+"""Commands that may wait: each takes a kilobyte beside its bytes, and more would outlive their callers' deadlines."""
 
 GATHER_S = 0.0001
 """How long an idle disk waits for callers that were answered together to come back together. A sync takes longer, and
@@ -125,7 +129,7 @@ class Committer:
         size = len(body)
         if size > REQUEST_BYTES_MAX:
             raise RequestTooLargeError
-        if self._waiting_bytes + size > WAITING_BYTES_MAX:
+        if self._waiting_bytes + size > WAITING_BYTES_MAX or len(self._waiting) >= WAITING_COMMANDS_MAX:
             raise TooManyRequestsError
         if self.failure:
             raise LogFailedError(f"the log cannot be written: {self.failure}; restart the server")
@@ -144,7 +148,7 @@ class Committer:
         return answer
 
     async def wait_crash(self) -> None:
-        """Wait for ever; raises what applying a command raised, which no command may."""
+        """Wait for ever; raises what logging or applying a command raised, which no command may."""
         await self._crash
 
     async def stop(self) -> None:
@@ -166,7 +170,7 @@ class Committer:
         batch: list[_Proposal] = []
         size = 0
         waiting = self._waiting
-        while waiting and size < BATCH_BYTES_MAX:
+        while waiting and size < BATCH_BYTES_MAX and len(batch) < BATCH_COMMANDS_MAX:
             proposal = waiting.popleft()
             size += len(proposal.body)
             batch.append(proposal)
@@ -183,6 +187,9 @@ class Committer:
             self._log.append_batch(first_index, self._term, [proposal.body for proposal in batch])
         except (LogFullError, LogBrokenError) as error:
             refusal = error
+        except BaseException as error:
+            self._loop.call_soon_threadsafe(self._crash.set_exception, error)
+            raise
         self._loop.call_soon_threadsafe(self._synced, first_index, batch, refusal)
 
     def _synced(
