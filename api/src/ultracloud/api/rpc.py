@@ -1,7 +1,7 @@
 """What generated clients and servers need of a transport: two Protocols and three records.
 
-The stubs know nothing of grpcio or of `ultracloud.wire`; they are written against these. `ultracloud.servicekit.channels`
-implements `Channel`, `ultracloud.wire` implements `Call`.
+The stubs know nothing of grpcio or of `ultracloud.wire`; they are written against these.
+`ultracloud.servicekit.channels` implements `Channel`, `ultracloud.wire` implements `Call`.
 """
 
 from __future__ import annotations
