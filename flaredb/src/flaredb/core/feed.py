@@ -80,6 +80,7 @@ class Recent:
     def add(self, commits: Iterable[Commit]) -> None:
         """Take commits of a batch, by rising version, and forget the oldest that no longer fit."""
         for commit in commits:
+            assert not self._commits or commit.version > self._commits[-1].version, commit.version
             self._commits.append(commit)
             self._size_bytes += commit.size_bytes
         while len(self._commits) > RECENT_COMMITS_MAX or self._size_bytes > RECENT_BYTES_MAX:
