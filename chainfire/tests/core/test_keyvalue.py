@@ -6,9 +6,10 @@ from chainfire.core.keyvalue import (
     FROM_KEY,
     KeyValue,
     covers,
-    head_of,
     is_tombstone,
     key_of,
+    lease_of,
+    origin_of,
     pack,
     prefix_end,
     revision_of,
@@ -25,7 +26,7 @@ def test_a_record_survives_packing(record: KeyValue) -> None:
         record.mod_revision,
         not record.version,
     )
-    assert head_of(packed) == (record.mod_revision, record.create_revision, record.version, record.lease)
+    assert (*origin_of(packed), lease_of(packed)) == (record.create_revision, record.version, record.lease)
 
 
 @given(st.binary(max_size=4), st.binary(max_size=6))

@@ -45,15 +45,6 @@ class KeyValue(NamedTuple):
     lease: LeaseId
 
 
-class RecordHead(NamedTuple):
-    """The numbers of a record, which the next write of its key needs."""
-
-    mod_revision: int
-    create_revision: int
-    version: int
-    lease: LeaseId
-
-
 def pack(key: bytes, create_revision: int, mod_revision: int, version: int, value: bytes, lease: LeaseId) -> Record:
     """Make a record; the arguments are those of KeyValue."""
     return Record(_pack_head(mod_revision, create_revision, version, lease, len(key)) + key + value)
@@ -66,10 +57,16 @@ def unpack(record: Record) -> KeyValue:
     return KeyValue(record[_HEAD.size : value_at], create_revision, mod_revision, version, record[value_at:], lease)
 
 
-def head_of(record: Record) -> RecordHead:
-    """Read the numbers of a record."""
-    mod_revision, create_revision, version, lease, _ = _unpack_head(record)
-    return RecordHead(mod_revision, create_revision, version, lease)
+def origin_of(record: Record) -> tuple[int, int]:
+    """The create revision and version of a record, which the next write of its key carries on."""
+    _, create_revision, version, _, _ = _unpack_head(record)
+    return create_revision, version
+
+
+def lease_of(record: Record) -> LeaseId:
+    """The lease of a record's key."""
+    lease: LeaseId = _unpack_head(record)[3]
+    return lease
 
 
 def revision_of(record: Record) -> int:

@@ -23,7 +23,7 @@ from chainfire.core.commands import (
     Range,
     Txn,
 )
-from chainfire.core.keyvalue import NO_LEASE, Record, head_of, unpack
+from chainfire.core.keyvalue import NO_LEASE, Record, lease_of, unpack
 from chainfire.core.leases import LeaseTable
 from chainfire.core.mvcc import Mvcc
 from chainfire.core.query import read_range
@@ -52,6 +52,7 @@ class Machine:
         self.store = Mvcc()
         self.leases = LeaseTable()
         self.alarms: set[tuple[int, Alarm]] = set()
+        self._change = _Change(self.store, self.leases)
 
     @property
     def revision(self) -> int:
@@ -103,7 +104,7 @@ class Machine:
         assert txn.is_read_only(command), command
         branch = txn.decide(self.store, command)
         txn.check(self.store, self.leases, branch)
-        return txn.run(self.store, _Change(self), branch)
+        return txn.run(self.store, self._change.begun(), branch)
 
     def refuse_under_alarm(self, command: Command) -> None:
         """Under NOSPACE refuse what adds, and let pass what frees; under CORRUPT refuse everything.
@@ -121,13 +122,13 @@ class Machine:
     def _put_alone(self, put: Put) -> PutResult:
         if put.lease != NO_LEASE or put.ignore_value or put.ignore_lease:
             txn.check_put(self.store, self.leases, put)
-        change = _Change(self)
+        change = self._change.begun()
         result = change.put(put)
         self.store.advance(change.at)
         return result
 
     def _delete_alone(self, delete: DeleteRange) -> DeleteResult:
-        change = _Change(self)
+        change = self._change.begun()
         result = change.delete(delete)
         change.end()
         return result
@@ -135,13 +136,13 @@ class Machine:
     def _txn(self, command: Txn) -> TxnResult:
         branch = txn.decide(self.store, command)
         txn.check(self.store, self.leases, branch)
-        change = _Change(self)
+        change = self._change.begun()
         result = txn.run(self.store, change, branch)
         change.end()
         return result
 
     def _revoke(self, command: LeaseRevoke) -> Done:
-        change = _Change(self)
+        change = self._change.begun()
         for key in self.leases.remove(command.lease):
             change.delete(DeleteRange(key))
         change.end()
@@ -180,15 +181,21 @@ def adds(command: Command) -> bool:
 
 
 class _Change:
-    """The writes of one command, all at one revision."""
+    """The writes of one command, all at one revision. The machine has one, begun anew for each command."""
 
     __slots__ = ("_leases", "_store", "_written", "at")
 
-    def __init__(self, machine: Machine) -> None:
-        self._store = machine.store
-        self._leases = machine.leases
+    def __init__(self, store: Mvcc, leases: LeaseTable) -> None:
+        self._store = store
+        self._leases = leases
         self._written = False
-        self.at = machine.store.revision + 1
+        self.at = 0
+
+    def begun(self) -> _Change:
+        """This, for the next command."""
+        self._written = False
+        self.at = self._store.revision + 1
+        return self
 
     @property
     def now(self) -> int:
@@ -206,7 +213,7 @@ class _Change:
             lease = kept.lease if put.ignore_lease else lease
         previous = self._store.put(put.key, value, lease, self.at)
         self._written = True
-        old = NO_LEASE if previous is None else head_of(previous).lease
+        old = NO_LEASE if previous is None else lease_of(previous)
         if old != lease:
             self._leases.move(put.key, old, lease)
         return PutResult(self.at, unpack(previous) if put.prev_kv and previous is not None else None)
@@ -216,7 +223,7 @@ class _Change:
         previous: list[Record] = []
         for key in self._store.keys_live(delete.key, delete.end):
             record = self._store.delete(key, self.at)
-            self._leases.move(key, head_of(record).lease, NO_LEASE)
+            self._leases.move(key, lease_of(record), NO_LEASE)
             previous.append(record)
         self._written = self._written or bool(previous)
         kept = tuple(map(unpack, previous)) if delete.prev_kv else ()

@@ -22,9 +22,10 @@ from chainfire.core.keyvalue import (
     KeyValue,
     LeaseId,
     Record,
-    head_of,
     is_tombstone,
     key_of,
+    lease_of,
+    origin_of,
     pack,
     revision_of,
     unpack,
@@ -70,14 +71,14 @@ class Mvcc:
     def put(self, key: bytes, value: bytes, lease: LeaseId, at: int) -> Record | None:
         """Write a key at revision `at` and give the record this replaces."""
         newest = self._newest(key)
-        head = None if newest is None else head_of(newest)
-        if head is None or not head.version:
-            if head is not None:
+        created, version = (at, 0) if newest is None else origin_of(newest)
+        if not version:
+            if newest is not None:
                 self._dead.remove(key)
             self._live.add(key)
             self._write(key, pack(key, at, at, 1, value, lease))
             return None
-        self._write(key, pack(key, head.create_revision, at, head.version + 1, value, lease))
+        self._write(key, pack(key, created, at, version + 1, value, lease))
         self.live_bytes -= _size(newest)
         return newest
 
@@ -207,10 +208,12 @@ class Mvcc:
         leased: list[KeyValue] = []
         for key, versions in self._versions.items():
             newest = versions[-1] if isinstance(versions, list) else versions
-            head = head_of(newest)
-            (live if head.version else dead).append(key)
-            self.live_bytes += _size(newest) if head.version else 0
-            if head.lease != NO_LEASE:
+            if is_tombstone(newest):
+                dead.append(key)
+                continue
+            live.append(key)
+            self.live_bytes += _size(newest)
+            if lease_of(newest) != NO_LEASE:
                 leased.append(unpack(newest))
         self._live, self._dead = SortedList(live), SortedList(dead)
         return leased
@@ -230,7 +233,7 @@ class Mvcc:
         self._append_version(key, record)
         self.history.append(record)
         self._changes.append(record)
-        size = _size(record)
+        size = len(record) + RECORD_OVERHEAD_BYTES
         self.stored_bytes += size
         if not is_tombstone(record):
             self.live_bytes += size
