@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import shlex
 import shutil
 import socket
 import subprocess
@@ -31,7 +32,7 @@ def booted(guest: GuestImage, folder: Path):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     network = f"user,id=n,net=169.254.169.0/24,hostfwd=tcp:127.0.0.1:{port}-169.254.169.15:80"
-    network += f",guestfwd=tcp:169.254.169.254:80-cmd:{sys.executable} -I -S {METADATA}"
+    network += f",guestfwd=tcp:169.254.169.254:80-cmd:{shlex.join([sys.executable, '-I', '-S', str(METADATA)])}"
     arguments = ["qemu-system-x86_64", "-accel", "tcg", "-M", "q35", "-m", "256", "-nodefaults", "-display", "none"]
     arguments += ["-kernel", guest.kernel, "-initrd", guest.initrd, "-append", guest.command_line]
     arguments += ["-serial", f"file:{folder / 'console'}", "-monitor", "stdio", "-device", "virtio-rng-pci"]

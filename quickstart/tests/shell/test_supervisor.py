@@ -85,7 +85,7 @@ async def test_ends_in_order_and_tells_how_each_ended(stacks: Launch, dummy: Mak
 
 async def test_a_socket_tells_that_a_program_is_ready(stacks: Launch, dummy: MakeProgram):
     serve = "import socket,time; s=socket.socket(socket.AF_UNIX); s.bind('/run/x.sock'); s.listen(); time.sleep(1000)"
-    stack = await stacks(dummy("server", f'exec {sys.executable} -c "{serve}"', ready_socket="/run/x.sock"))
+    stack = await stacks(dummy("server", f'exec "{sys.executable}" -c "{serve}"', ready_socket="/run/x.sock"))
     await stack.wait_until(are_ready, 10)
 
 
