@@ -41,7 +41,7 @@ class Member:
 def members() -> tuple[Member, ...]:
     """All members, libraries first."""
     patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]
-    order = ["base", "api", "testkit", "wire", "servicekit"]
+    order = ["base", "raft", "api", "testkit", "wire", "servicekit"]
     folders = [folder for pattern in patterns for folder in ROOT.glob(pattern) if (folder / "pyproject.toml").exists()]
     folders.sort(key=lambda folder: (order.index(folder.name) if folder.name in order else len(order), folder.name))
     return tuple(Member(folder.name, folder) for folder in folders)
