@@ -126,6 +126,96 @@ class MemberNotFoundError(EtcdError, NotFoundError):
     sentence = "etcdserver: member not found"
 
 
+class MemberExistsError(EtcdError, FailedPreconditionError):
+    """The member's id is taken, or was."""
+
+    sentence = "etcdserver: member ID already exist"
+
+
+class PeerUrlExistsError(EtcdError, FailedPreconditionError):
+    """A peer URL belongs to another member."""
+
+    sentence = "etcdserver: Peer URLs already exists"
+
+
+class NotEnoughStartedMembersError(EtcdError, FailedPreconditionError):
+    """The change would leave the cluster without a quorum of members that answer."""
+
+    sentence = "etcdserver: re-configuration failed due to not enough started members"
+
+
+class UnhealthyClusterError(EtcdError, UnavailableError):
+    """A change of members is refused while some of them do not answer, or another change is not done."""
+
+    sentence = "etcdserver: unhealthy cluster"
+
+
+class MemberNotLearnerError(EtcdError, FailedPreconditionError):
+    """Who is to be promoted votes already."""
+
+    sentence = "etcdserver: can only promote a learner member"
+
+
+class LearnerNotReadyError(EtcdError, FailedPreconditionError):
+    """Who is to be promoted has not received nearly all of the log."""
+
+    sentence = "etcdserver: can only promote a learner member which is in sync with leader"
+
+
+class TooManyLearnersError(EtcdError, FailedPreconditionError):
+    """There are as many learners as there may be."""
+
+    sentence = "etcdserver: too many learner members in cluster"
+
+
+class LearnerRpcError(EtcdError, UnavailableError):
+    """A learner answers only what needs no quorum."""
+
+    sentence = "etcdserver: rpc not supported for learner"
+
+
+class NotLeaderError(EtcdError, FailedPreconditionError):
+    """Only the leader can do this."""
+
+    sentence = "etcdserver: not leader"
+
+
+class LeaderChangedError(EtcdError, UnavailableError):
+    """The leader changed while the request was on its way."""
+
+    sentence = "etcdserver: leader changed"
+
+
+class NoLeaderError(EtcdError, UnavailableError):
+    """Nobody leads."""
+
+    sentence = "etcdserver: no leader"
+
+
+class BadLeaderTransfereeError(EtcdError, FailedPreconditionError):
+    """Who is to lead is no voter."""
+
+    sentence = "etcdserver: bad leader transferee"
+
+
+class RequestTimeoutError(EtcdError, UnavailableError):
+    """No answer in time; what was asked may or may not happen."""
+
+    sentence = "etcdserver: request timed out"
+
+
+class LeaderFailedTimeoutError(EtcdError, UnavailableError):
+    """No answer in time, and the leader was lost meanwhile; what was asked may or may not happen."""
+
+    sentence = "etcdserver: request timed out, possibly due to previous leader failure"
+
+
+class TransferTimeoutError(EtcdError, UnavailableError):
+    """The leadership did not move in time."""
+
+    sentence = "etcdserver: request timed out, leader transfer took too long"
+
+
 class CorruptError(EtcdError, DataLossError):
     """The CORRUPT alarm is raised: nothing is written until it is disarmed."""
 

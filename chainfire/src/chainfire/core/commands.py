@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import TypeAlias
 
 from chainfire.core.keyvalue import NO_LEASE, LeaseId
+from chainfire.core.membership import Member
 
 
 class SortOrder(IntEnum):
@@ -184,4 +185,57 @@ class AlarmSet:
     alarm: Alarm
 
 
-Command: TypeAlias = Put | DeleteRange | Txn | Compact | LeaseGrant | LeaseRevoke | LeaseCheckpoint | AlarmSet
+@dataclass(frozen=True, slots=True)
+class MemberAdd:
+    """Take in a member."""
+
+    member: Member
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRemove:
+    """Remove a member for ever."""
+
+    member: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPromote:
+    """Let a learner vote."""
+
+    member: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberUpdate:
+    """Note where a member is found by the others."""
+
+    member: int
+    peer_urls: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPublish:
+    """A started member says what it is called, and where clients find it."""
+
+    member: int
+    name: str
+    client_urls: tuple[str, ...]
+
+
+MemberCommand: TypeAlias = MemberAdd | MemberRemove | MemberPromote | MemberUpdate | MemberPublish
+Command: TypeAlias = (
+    Put
+    | DeleteRange
+    | Txn
+    | Compact
+    | LeaseGrant
+    | LeaseRevoke
+    | LeaseCheckpoint
+    | AlarmSet
+    | MemberAdd
+    | MemberRemove
+    | MemberPromote
+    | MemberUpdate
+    | MemberPublish
+)

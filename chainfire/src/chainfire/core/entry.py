@@ -7,6 +7,7 @@ there is, has a layout of its own that takes one pack.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import assert_never
 
 from chainfire.core.commands import (
@@ -22,6 +23,12 @@ from chainfire.core.commands import (
     LeaseCheckpoint,
     LeaseGrant,
     LeaseRevoke,
+    MemberAdd,
+    MemberCommand,
+    MemberPromote,
+    MemberPublish,
+    MemberRemove,
+    MemberUpdate,
     Operation,
     Put,
     Range,
@@ -30,8 +37,10 @@ from chainfire.core.commands import (
     Txn,
 )
 from chainfire.core.keyvalue import LeaseId
+from chainfire.core.membership import Member
 
 _PUT, _DELETE, _TXN, _COMPACT, _GRANT, _REVOKE, _CHECKPOINT, _ALARM, _RANGE = range(1, 10)
+_MEMBER_ADD, _MEMBER_REMOVE, _MEMBER_PROMOTE, _MEMBER_UPDATE, _MEMBER_PUBLISH = range(10, 15)
 _PREV_KV, _IGNORE_VALUE, _IGNORE_LEASE = 1, 2, 4
 
 _PUT_HEAD = struct.Struct("<BBqI")
@@ -41,6 +50,7 @@ _ALARM_BODY = struct.Struct("<BQB")
 _COMPARE_HEAD = struct.Struct("<BBB")
 _PAIR = struct.Struct("<qq")
 _NUMBER = struct.Struct("<q")
+_MEMBER = struct.Struct("<Q")
 
 
 class MalformedEntryError(ValueError):
@@ -92,8 +102,62 @@ def _write_command(out: bytearray, command: Command) -> None:
                 out += _PAIR.pack(lease, seconds)
         case AlarmSet():
             out += bytes([_ALARM]) + _ALARM_BODY.pack(command.action, command.member, command.alarm)
+        case MemberAdd() | MemberRemove() | MemberPromote() | MemberUpdate() | MemberPublish():
+            _write_member_command(out, command)
         case _:
             assert_never(command)
+
+
+def _write_member_command(out: bytearray, command: MemberCommand) -> None:
+    match command:
+        case MemberAdd():
+            out += bytes([_MEMBER_ADD]) + render_member(command.member)
+        case MemberRemove():
+            out += bytes([_MEMBER_REMOVE]) + _MEMBER.pack(command.member)
+        case MemberPromote():
+            out += bytes([_MEMBER_PROMOTE]) + _MEMBER.pack(command.member)
+        case MemberUpdate():
+            out += bytes([_MEMBER_UPDATE]) + _MEMBER.pack(command.member) + _words(command.peer_urls)
+        case MemberPublish():
+            out += bytes([_MEMBER_PUBLISH]) + _MEMBER.pack(command.member)
+            out += _words((command.name,)) + _words(command.client_urls)
+        case _:
+            assert_never(command)
+
+
+def render_member(member: Member) -> bytes:
+    """Give the bytes of a member, as commands and snapshots have them."""
+    head = _MEMBER.pack(member.member_id) + bytes([member.is_learner])
+    return head + _words((member.name,)) + _words(member.peer_urls) + _words(member.client_urls)
+
+
+def parse_member(body: bytes, at: int) -> tuple[Member, int]:
+    """Read what `render_member` made, and where it ends.
+
+    Raises:
+        ValueError: There is no member at `at`; so may `struct.error` and `IndexError`.
+    """
+    (member_id,) = _MEMBER.unpack_from(body, at)
+    is_learner = bool(body[at + _MEMBER.size])
+    names, at = _read_words(body, at + _MEMBER.size + 1)
+    peer_urls, at = _read_words(body, at)
+    client_urls, at = _read_words(body, at)
+    (name,) = names
+    return Member(member_id, name, peer_urls, client_urls, is_learner), at
+
+
+def _words(words: Sequence[str]) -> bytes:
+    return _LENGTH.pack(len(words)) + b"".join(_sized(word.encode()) for word in words)
+
+
+def _read_words(body: bytes, at: int) -> tuple[tuple[str, ...], int]:
+    (count,) = _LENGTH.unpack_from(body, at)
+    at += _LENGTH.size
+    words: list[str] = []
+    for _ in range(count):
+        word, at = _read_sized(body, at)
+        words.append(word.decode())
+    return tuple(words), at
 
 
 def _write_operation(out: bytearray, operation: Operation) -> None:
@@ -144,7 +208,7 @@ def _sized(text: bytes) -> bytes:
     return _LENGTH.pack(len(text)) + text
 
 
-def _read_operation(body: bytes, at: int) -> tuple[Command | Range, int]:  # noqa: PLR0911 - one return a command
+def _read_operation(body: bytes, at: int) -> tuple[Command | Range, int]:
     kind = body[at]
     if kind == _PUT:
         return _read_put(body, at)
@@ -157,6 +221,12 @@ def _read_operation(body: bytes, at: int) -> tuple[Command | Range, int]:  # noq
         return _read_txn(body, at)
     if kind == _RANGE:
         return _read_range(body, at)
+    if _MEMBER_ADD <= kind <= _MEMBER_PUBLISH:
+        return _read_member_command(kind, body, at)
+    return _read_rare(kind, body, at)
+
+
+def _read_rare(kind: int, body: bytes, at: int) -> tuple[Command, int]:
     if kind == _COMPACT:
         return Compact(*_NUMBER.unpack_from(body, at)), at + _NUMBER.size
     if kind == _GRANT:
@@ -170,6 +240,24 @@ def _read_operation(body: bytes, at: int) -> tuple[Command | Range, int]:  # noq
         action, member, alarm = _ALARM_BODY.unpack_from(body, at)
         return AlarmSet(AlarmAction(action), member, Alarm(alarm)), at + _ALARM_BODY.size
     raise ValueError(f"no command has the number {kind}")
+
+
+def _read_member_command(kind: int, body: bytes, at: int) -> tuple[MemberCommand, int]:
+    if kind == _MEMBER_ADD:
+        member, at = parse_member(body, at)
+        return MemberAdd(member), at
+    (member_id,) = _MEMBER.unpack_from(body, at)
+    at += _MEMBER.size
+    if kind == _MEMBER_REMOVE:
+        return MemberRemove(member_id), at
+    if kind == _MEMBER_PROMOTE:
+        return MemberPromote(member_id), at
+    if kind == _MEMBER_UPDATE:
+        peer_urls, at = _read_words(body, at)
+        return MemberUpdate(member_id, peer_urls), at
+    (name,), at = _read_words(body, at)
+    client_urls, at = _read_words(body, at)
+    return MemberPublish(member_id, name, client_urls), at
 
 
 def _read_put(body: bytes, at: int) -> tuple[Put, int]:

@@ -100,6 +100,10 @@ class LeaseTable:
         if new != NO_LEASE:
             self._leases[new].keys.add(key)
 
+    def take_over(self, other: LeaseTable) -> None:
+        """Become another table."""
+        self._leases = other._leases
+
     def restore(self, lease: LeaseId, ttl_s: int, remaining_s: int) -> None:
         """Take over a lease of a snapshot; its keys are attached by `move`."""
         self._leases[lease] = Lease(lease, ttl_s, remaining_s)

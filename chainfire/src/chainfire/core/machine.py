@@ -19,12 +19,19 @@ from chainfire.core.commands import (
     LeaseCheckpoint,
     LeaseGrant,
     LeaseRevoke,
+    MemberAdd,
+    MemberCommand,
+    MemberPromote,
+    MemberPublish,
+    MemberRemove,
+    MemberUpdate,
     Put,
     Range,
     Txn,
 )
 from chainfire.core.keyvalue import NO_LEASE, Record, lease_of, unpack
 from chainfire.core.leases import LeaseTable
+from chainfire.core.membership import Membership
 from chainfire.core.mvcc import Mvcc
 from chainfire.core.query import read_range
 from chainfire.core.results import (
@@ -52,6 +59,7 @@ class Machine:
         self.store = Mvcc()
         self.leases = LeaseTable()
         self.alarms: set[tuple[int, Alarm]] = set()
+        self.members = Membership()
         self._change = _Change(self.store, self.leases)
 
     @property
@@ -70,30 +78,33 @@ class Machine:
         self.applied_index = index
         if self.alarms:
             self.refuse_under_alarm(command)
-        result: Result
         match command:
             case Put():
-                result = self._put_alone(command)
+                return self._put_alone(command)
             case Txn():
-                result = self._txn(command)
+                return self._txn(command)
             case DeleteRange():
-                result = self._delete_alone(command)
+                return self._delete_alone(command)
             case LeaseGrant():
                 granted = self.leases.grant(command.lease, command.ttl_s)
-                result = LeaseGranted(self.revision, granted.lease, granted.ttl_s)
-            case LeaseRevoke():
-                result = self._revoke(command)
-            case LeaseCheckpoint():
-                self.leases.checkpoint(command.remaining)
-                result = Done(self.revision)
-            case Compact():
-                self.store.compact(command.revision)
-                result = Done(self.revision)
+                return LeaseGranted(self.revision, granted.lease, granted.ttl_s)
             case AlarmSet():
-                result = self._set_alarm(command)
+                return self._set_alarm(command)
             case _:
-                assert_never(command)
-        return result
+                return self._apply_rare(command)
+
+    def skip(self, index: int) -> None:
+        """Pass over an entry that holds no command."""
+        assert index == self.applied_index + 1, (index, self.applied_index)
+        self.applied_index = index
+
+    def take_over(self, other: Machine) -> None:
+        """Become what a leader's snapshot holds; whoever holds the store or the leases sees them from now on."""
+        self.applied_index = other.applied_index
+        self.store.take_over(other.store)
+        self.leases.take_over(other.leases)
+        self.alarms = other.alarms
+        self.members = other.members
 
     def range(self, query: Range) -> RangeResult:
         """Read the present or the past; raises as `read_range` does."""
@@ -114,10 +125,25 @@ class Machine:
             NoSpaceError: NOSPACE is raised, and the command adds.
         """
         raised = {alarm for _, alarm in self.alarms}
-        if Alarm.CORRUPT in raised and not isinstance(command, AlarmSet):
+        if Alarm.CORRUPT in raised and not isinstance(command, AlarmSet | MemberCommand):
             raise CorruptError
         if Alarm.NOSPACE in raised and adds(command):
             raise NoSpaceError
+
+    def _apply_rare(self, command: LeaseRevoke | LeaseCheckpoint | Compact | MemberCommand) -> Done:
+        """Apply what has nothing to say but that it is done."""
+        match command:
+            case LeaseRevoke():
+                return self._revoke(command)
+            case LeaseCheckpoint():
+                self.leases.checkpoint(command.remaining)
+            case Compact():
+                self.store.compact(command.revision)
+            case MemberAdd() | MemberRemove() | MemberPromote() | MemberUpdate() | MemberPublish():
+                self._change_members(command)
+            case _:
+                assert_never(command)
+        return Done(self.revision)
 
     def _put_alone(self, put: Put) -> PutResult:
         if put.lease != NO_LEASE or put.ignore_value or put.ignore_lease:
@@ -148,6 +174,23 @@ class Machine:
         change.end()
         return Done(self.revision)
 
+    def _change_members(self, command: MemberCommand) -> None:
+        """The leader checked it, and lets no other change come between; so nothing is refused here."""
+        match command:
+            case MemberAdd():
+                self.members.add(command.member)
+            case MemberRemove():
+                self.members.remove(command.member)
+                self.alarms = {pair for pair in self.alarms if pair[0] != command.member}
+            case MemberPromote():
+                self.members.promote(command.member)
+            case MemberUpdate():
+                self.members.update(command.member, command.peer_urls)
+            case MemberPublish():
+                self.members.publish(command.member, command.name, command.client_urls)
+            case _:
+                assert_never(command)
+
     def _set_alarm(self, command: AlarmSet) -> AlarmsResult:
         pair = (command.member, command.alarm)
         match command.action:
@@ -174,10 +217,8 @@ def adds(command: Command) -> bool:
             return any(isinstance(op, Put) or (isinstance(op, Txn) and adds(op)) for op in command.success) or any(
                 isinstance(op, Put) or (isinstance(op, Txn) and adds(op)) for op in command.failure
             )
-        case DeleteRange() | LeaseRevoke() | LeaseCheckpoint() | Compact() | AlarmSet():
-            return False
         case _:
-            assert_never(command)
+            return False
 
 
 class _Change:

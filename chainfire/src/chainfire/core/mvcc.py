@@ -218,6 +218,15 @@ class Mvcc:
         self._live, self._dead = SortedList(live), SortedList(dead)
         return leased
 
+    def take_over(self, other: Mvcc) -> None:
+        """Become another store; what was not taken of the changes is gone."""
+        self.revision = other.revision
+        self.compact_revision = other.compact_revision
+        self.stored_bytes, self.live_bytes = other.stored_bytes, other.live_bytes
+        self.history = other.history
+        self._versions, self._live, self._dead = other._versions, other._live, other._dead
+        self._changes = []
+
     def _newest(self, key: bytes) -> Record | None:
         """The last record of a key, a tombstone perhaps."""
         versions = self._versions.get(key)
