@@ -173,8 +173,8 @@ def python(*arguments: str) -> int:
 def environment() -> dict[str, str]:
     """This process's environment, with the programs of .venv first and of unpacked packages last."""
     system = os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-    path = os.pathsep.join([str(ROOT / ".venv" / "bin"), system, str(ROOT / ".cache" / "debian" / "usr" / "bin")])
-    return {**os.environ, "PATH": path}
+    unpacked = [str(ROOT / ".cache" / release / "usr" / "bin") for release in ("debian", "trixie")]
+    return {**os.environ, "PATH": os.pathsep.join([str(ROOT / ".venv" / "bin"), system, *unpacked])}
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
