@@ -3,6 +3,7 @@
 - `golden`: texts and conversations that a person reads, kept in files
 - `seeds`: random tests whose failures can be run again
 - `sim`: a clock, a network and a disk that do what we say, from one seed
+- `checks`: linearizability, watches and leases, judged by what clients were told
 - `namespaces`: hosts as network namespaces, joined by cables
 - `processes`: real processes under test, gone with the test
 - `pki`: certificates for tests

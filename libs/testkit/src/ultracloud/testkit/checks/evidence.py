@@ -1,0 +1,169 @@
+"""What answers and watches show of single writes: who wrote what at which revision, and when that was known.
+
+A write that nobody was told about is found by its value. Whatever two answers say of the same key at the same revision
+must be the same; a write may be there once at most.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ultracloud.testkit.checks.history import (
+    BrokenPromiseError,
+    Call,
+    History,
+    Kv,
+    Lost,
+    Refused,
+    Watch,
+    has_written,
+    is_linearizable,
+    kvs_of,
+    puts_of,
+    revision_of,
+    show,
+)
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What is known of single writes.
+
+    Attributes:
+        shown: What each revision left of keys, as far as anybody saw it, with the place where it was seen.
+        written: The call that made a revision, where that is known.
+    """
+
+    shown: dict[int, dict[str, tuple[Kv, str]]] = field(default_factory=dict)
+    written: dict[int, Call] = field(default_factory=dict)
+
+
+def gather(history: History) -> Evidence:
+    """Put together what a history shows.
+
+    Raises:
+        BrokenPromiseError: Two answers contradict each other, a value comes from nowhere, a refused write is there, a
+            write is there twice, or two writes have one revision.
+        ValueError: Two calls put the same value at the same key, so the history cannot be judged.
+    """
+    found = Evidence()
+    writers = _writers(history)
+    for call in history.calls:
+        if has_written(call.result):
+            _place(found, revision_of(call.result), call)
+    places: dict[int, tuple[int, str]] = {}
+    for kv, where in _sightings(history):
+        _show(found, kv, where)
+        if kv.version:
+            writer = writers.get((kv.key, kv.value))
+            if writer is None:
+                raise BrokenPromiseError(f"a value from nowhere: {where} shows {show(kv)}, and no call put it")
+            _check_place(writer, kv, where, places)
+            _place(found, kv.mod, writer)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """A revision that had been reached, and by what one knows it."""
+
+    revision: int
+    known_by: str
+
+
+def floors(history: History) -> dict[int, Floor]:
+    """For each call, by number, the highest revision that anybody had been told before it was invoked."""
+    told = [(call.ended_ms, revision_of(call.result), str(call)) for call in history.calls]
+    for watch in history.watches:
+        told += [(message.at_ms, message.revision, f"{watch}, at {message.at_ms:g} ms") for message in watch.messages]
+    told = sorted(each for each in told if each[1] and each[0] != float("inf"))
+    times: list[float] = []
+    highest: list[Floor] = []
+    for at_ms, revision, by in told:
+        if not highest or revision > highest[-1].revision:
+            times.append(at_ms)
+            highest.append(Floor(revision, by))
+    none = Floor(0, "")
+    before = ((call.number, bisect_left(times, call.invoked_ms)) for call in history.calls)
+    return {number: highest[count - 1] if count else none for number, count in before}
+
+
+def check_real_time(history: History, found: Evidence, reached: dict[int, Floor]) -> None:
+    """Check that no answer is older than what had been told before it was asked, and no write is.
+
+    Raises:
+        BrokenPromiseError: A stale read, or a write before its time.
+    """
+    for call in history.calls:
+        floor, at = reached[call.number], revision_of(call.result)
+        if not at or not is_linearizable(call):
+            continue
+        if at < floor.revision:
+            kind = "a write went back" if has_written(call.result) else "a stale read"
+            raise BrokenPromiseError(f"{kind}: {call}, but revision {floor.revision} was told before: {floor.known_by}")
+    for at, call in sorted(found.written.items()):
+        floor = reached[call.number]
+        if at <= floor.revision:
+            raise BrokenPromiseError(
+                f"a write in the past: revision {at} is {call}, but before it was asked revision {floor.revision} had "
+                f"been told: {floor.known_by}"
+            )
+
+
+def _writers(history: History) -> dict[tuple[str, str], Call]:
+    writers: dict[tuple[str, str], Call] = {}
+    for call in history.calls:
+        for put in puts_of(call.op):
+            if writers.setdefault((put.key, put.value), call) is not call:
+                raise ValueError(f"two calls put {put.key}={put.value}; values must be unique: {call}")
+    return writers
+
+
+def _sightings(history: History) -> Iterator[tuple[Kv, str]]:
+    """Every key that anybody was shown, and where."""
+    for call in history.calls:
+        where = str(call)
+        for kv in kvs_of(call.result):
+            yield kv, where
+    for watch in history.watches:
+        yield from _told(watch)
+
+
+def _told(watch: Watch) -> Iterator[tuple[Kv, str]]:
+    for message in watch.messages:
+        where = f"{watch}, at {message.at_ms:g} ms"
+        for event in message.events:
+            yield event.kv, where
+            if event.previous is not None:
+                yield event.previous, where
+
+
+def _show(found: Evidence, kv: Kv, where: str) -> None:
+    at = found.shown.setdefault(kv.mod, {})
+    known, source = at.setdefault(kv.key, (kv, where))
+    if known != kv:
+        raise BrokenPromiseError(
+            f"two histories: revision {kv.mod} left {show(known)} ({known.create}, lease {known.lease}) by {source}, "
+            f"but {show(kv)} ({kv.create}, lease {kv.lease}) by {where}"
+        )
+
+
+def _check_place(writer: Call, kv: Kv, where: str, places: dict[int, tuple[int, str]]) -> None:
+    """Check that a write may be at the revision where it was seen, and is at no other."""
+    if isinstance(writer.result, Refused):
+        raise BrokenPromiseError(f"a refused write is there: {where} shows {show(kv)}, but {writer}")
+    at, by = places.setdefault(writer.number, (kv.mod, where))
+    if not isinstance(writer.result, Lost):
+        at, by = revision_of(writer.result), "its answer"
+    if at != kv.mod:
+        raise BrokenPromiseError(
+            f"a write was applied twice: {writer} is at revision {at} by {by}, and at revision {kv.mod} by {where}"
+        )
+
+
+def _place(found: Evidence, revision: int, call: Call) -> None:
+    other = found.written.setdefault(revision, call)
+    if other is not call:
+        raise BrokenPromiseError(f"two writes at revision {revision}: {other}; and {call}")
