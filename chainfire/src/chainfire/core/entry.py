@@ -7,7 +7,6 @@ there is, has a layout of its own that takes one pack.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from typing import assert_never
 
 from chainfire.core.commands import (
@@ -38,13 +37,13 @@ from chainfire.core.commands import (
 )
 from chainfire.core.keyvalue import LeaseId
 from chainfire.core.membership import Member
+from chainfire.core.packing import LENGTH, read_sized, read_words, sized, words
 
 _PUT, _DELETE, _TXN, _COMPACT, _GRANT, _REVOKE, _CHECKPOINT, _ALARM, _RANGE = range(1, 10)
 _MEMBER_ADD, _MEMBER_REMOVE, _MEMBER_PROMOTE, _MEMBER_UPDATE, _MEMBER_PUBLISH = range(10, 15)
 _PREV_KV, _IGNORE_VALUE, _IGNORE_LEASE = 1, 2, 4
 
 _PUT_HEAD = struct.Struct("<BBqI")
-_LENGTH = struct.Struct("<I")
 _RANGE_BODY = struct.Struct("<qqBBBqqqq")
 _ALARM_BODY = struct.Struct("<BQB")
 _COMPARE_HEAD = struct.Struct("<BBB")
@@ -83,7 +82,7 @@ def decode(body: bytes) -> Command:
 
 def _encode_put(put: Put) -> bytes:
     flags = put.prev_kv * _PREV_KV | put.ignore_value * _IGNORE_VALUE | put.ignore_lease * _IGNORE_LEASE
-    return b"".join((_PUT_HEAD.pack(_PUT, flags, put.lease, len(put.key)), put.key, _sized(put.value)))
+    return b"".join((_PUT_HEAD.pack(_PUT, flags, put.lease, len(put.key)), put.key, sized(put.value)))
 
 
 def _write_command(out: bytearray, command: Command) -> None:
@@ -97,7 +96,7 @@ def _write_command(out: bytearray, command: Command) -> None:
         case LeaseRevoke():
             out += bytes([_REVOKE]) + _NUMBER.pack(command.lease)
         case LeaseCheckpoint():
-            out += bytes([_CHECKPOINT]) + _LENGTH.pack(len(command.remaining))
+            out += bytes([_CHECKPOINT]) + LENGTH.pack(len(command.remaining))
             for lease, seconds in command.remaining:
                 out += _PAIR.pack(lease, seconds)
         case AlarmSet():
@@ -117,10 +116,10 @@ def _write_member_command(out: bytearray, command: MemberCommand) -> None:
         case MemberPromote():
             out += bytes([_MEMBER_PROMOTE]) + _MEMBER.pack(command.member)
         case MemberUpdate():
-            out += bytes([_MEMBER_UPDATE]) + _MEMBER.pack(command.member) + _words(command.peer_urls)
+            out += bytes([_MEMBER_UPDATE]) + _MEMBER.pack(command.member) + words(command.peer_urls)
         case MemberPublish():
             out += bytes([_MEMBER_PUBLISH]) + _MEMBER.pack(command.member)
-            out += _words((command.name,)) + _words(command.client_urls)
+            out += words((command.name,)) + words(command.client_urls)
         case _:
             assert_never(command)
 
@@ -128,7 +127,7 @@ def _write_member_command(out: bytearray, command: MemberCommand) -> None:
 def render_member(member: Member) -> bytes:
     """Give the bytes of a member, as commands and snapshots have them."""
     head = _MEMBER.pack(member.member_id) + bytes([member.is_learner])
-    return head + _words((member.name,)) + _words(member.peer_urls) + _words(member.client_urls)
+    return head + words((member.name,)) + words(member.peer_urls) + words(member.client_urls)
 
 
 def parse_member(body: bytes, at: int) -> tuple[Member, int]:
@@ -139,25 +138,11 @@ def parse_member(body: bytes, at: int) -> tuple[Member, int]:
     """
     (member_id,) = _MEMBER.unpack_from(body, at)
     is_learner = bool(body[at + _MEMBER.size])
-    names, at = _read_words(body, at + _MEMBER.size + 1)
-    peer_urls, at = _read_words(body, at)
-    client_urls, at = _read_words(body, at)
+    names, at = read_words(body, at + _MEMBER.size + 1)
+    peer_urls, at = read_words(body, at)
+    client_urls, at = read_words(body, at)
     (name,) = names
     return Member(member_id, name, peer_urls, client_urls, is_learner), at
-
-
-def _words(words: Sequence[str]) -> bytes:
-    return _LENGTH.pack(len(words)) + b"".join(_sized(word.encode()) for word in words)
-
-
-def _read_words(body: bytes, at: int) -> tuple[tuple[str, ...], int]:
-    (count,) = _LENGTH.unpack_from(body, at)
-    at += _LENGTH.size
-    words: list[str] = []
-    for _ in range(count):
-        word, at = _read_sized(body, at)
-        words.append(word.decode())
-    return tuple(words), at
 
 
 def _write_operation(out: bytearray, operation: Operation) -> None:
@@ -165,16 +150,16 @@ def _write_operation(out: bytearray, operation: Operation) -> None:
         case Put():
             out += _encode_put(operation)
         case DeleteRange():
-            out += bytes([_DELETE, operation.prev_kv]) + _sized(operation.key) + _sized(operation.end)
+            out += bytes([_DELETE, operation.prev_kv]) + sized(operation.key) + sized(operation.end)
         case Range():
             _write_range(out, operation)
         case Txn():
             out.append(_TXN)
-            out += _LENGTH.pack(len(operation.compare))
+            out += LENGTH.pack(len(operation.compare))
             for compare in operation.compare:
                 _write_compare(out, compare)
             for branch in (operation.success, operation.failure):
-                out += _LENGTH.pack(len(branch))
+                out += LENGTH.pack(len(branch))
                 for step in branch:
                     _write_operation(out, step)
         case _:
@@ -183,7 +168,7 @@ def _write_operation(out: bytearray, operation: Operation) -> None:
 
 def _write_range(out: bytearray, query: Range) -> None:
     out.append(_RANGE)
-    out += _sized(query.key) + _sized(query.end)
+    out += sized(query.key) + sized(query.end)
     out += _RANGE_BODY.pack(
         query.limit,
         query.revision,
@@ -200,12 +185,8 @@ def _write_range(out: bytearray, query: Range) -> None:
 def _write_compare(out: bytearray, compare: Compare) -> None:
     operand = compare.operand
     out += _COMPARE_HEAD.pack(compare.target, compare.result, isinstance(operand, bytes))
-    out += _sized(operand) if isinstance(operand, bytes) else _NUMBER.pack(operand)
-    out += _sized(compare.key) + _sized(compare.end)
-
-
-def _sized(text: bytes) -> bytes:
-    return _LENGTH.pack(len(text)) + text
+    out += sized(operand) if isinstance(operand, bytes) else _NUMBER.pack(operand)
+    out += sized(compare.key) + sized(compare.end)
 
 
 def _read_operation(body: bytes, at: int) -> tuple[Command | Range, int]:
@@ -214,8 +195,8 @@ def _read_operation(body: bytes, at: int) -> tuple[Command | Range, int]:
         return _read_put(body, at)
     at += 1
     if kind == _DELETE:
-        key, end_at = _read_sized(body, at + 1)
-        end, after = _read_sized(body, end_at)
+        key, end_at = read_sized(body, at + 1)
+        end, after = read_sized(body, end_at)
         return DeleteRange(key, end, bool(body[at])), after
     if kind == _TXN:
         return _read_txn(body, at)
@@ -253,17 +234,17 @@ def _read_member_command(kind: int, body: bytes, at: int) -> tuple[MemberCommand
     if kind == _MEMBER_PROMOTE:
         return MemberPromote(member_id), at
     if kind == _MEMBER_UPDATE:
-        peer_urls, at = _read_words(body, at)
+        peer_urls, at = read_words(body, at)
         return MemberUpdate(member_id, peer_urls), at
-    (name,), at = _read_words(body, at)
-    client_urls, at = _read_words(body, at)
+    (name,), at = read_words(body, at)
+    client_urls, at = read_words(body, at)
     return MemberPublish(member_id, name, client_urls), at
 
 
 def _read_put(body: bytes, at: int) -> tuple[Put, int]:
     _, flags, lease, key_length = _PUT_HEAD.unpack_from(body, at)
     key_at = at + _PUT_HEAD.size
-    value, after = _read_sized(body, key_at + key_length)
+    value, after = read_sized(body, key_at + key_length)
     key = body[key_at : key_at + key_length]
     put = Put(
         key, value, LeaseId(lease), bool(flags & _PREV_KV), bool(flags & _IGNORE_VALUE), bool(flags & _IGNORE_LEASE)
@@ -272,8 +253,8 @@ def _read_put(body: bytes, at: int) -> tuple[Put, int]:
 
 
 def _read_txn(body: bytes, at: int) -> tuple[Txn, int]:
-    (count,) = _LENGTH.unpack_from(body, at)
-    at += _LENGTH.size
+    (count,) = LENGTH.unpack_from(body, at)
+    at += LENGTH.size
     compares: list[Compare] = []
     for _ in range(count):
         compare, at = _read_compare(body, at)
@@ -284,8 +265,8 @@ def _read_txn(body: bytes, at: int) -> tuple[Txn, int]:
 
 
 def _read_branch(body: bytes, at: int) -> tuple[tuple[Operation, ...], int]:
-    (count,) = _LENGTH.unpack_from(body, at)
-    at += _LENGTH.size
+    (count,) = LENGTH.unpack_from(body, at)
+    at += LENGTH.size
     steps: list[Operation] = []
     for _ in range(count):
         step, at = _read_operation(body, at)
@@ -300,18 +281,18 @@ def _read_compare(body: bytes, at: int) -> tuple[Compare, int]:
     at += _COMPARE_HEAD.size
     operand: bytes | int
     if is_bytes:
-        operand, at = _read_sized(body, at)
+        operand, at = read_sized(body, at)
     else:
         (operand,) = _NUMBER.unpack_from(body, at)
         at += _NUMBER.size
-    key, at = _read_sized(body, at)
-    end, at = _read_sized(body, at)
+    key, at = read_sized(body, at)
+    end, at = read_sized(body, at)
     return Compare(key, CompareTarget(target), CompareResult(result), operand, end), at
 
 
 def _read_range(body: bytes, at: int) -> tuple[Range, int]:
-    key, at = _read_sized(body, at)
-    end, at = _read_sized(body, at)
+    key, at = read_sized(body, at)
+    end, at = read_sized(body, at)
     limit, revision, order, target, only, *bounds = _RANGE_BODY.unpack_from(body, at)
     query = Range(
         key, end, limit, revision, SortOrder(order), SortTarget(target), bool(only & 1), bool(only & 2), *bounds
@@ -320,15 +301,7 @@ def _read_range(body: bytes, at: int) -> tuple[Range, int]:
 
 
 def _read_checkpoint(body: bytes, at: int) -> tuple[LeaseCheckpoint, int]:
-    (count,) = _LENGTH.unpack_from(body, at)
-    at += _LENGTH.size
+    (count,) = LENGTH.unpack_from(body, at)
+    at += LENGTH.size
     pairs = [_PAIR.unpack_from(body, at + _PAIR.size * number) for number in range(count)]
     return LeaseCheckpoint(tuple((LeaseId(lease), left) for lease, left in pairs)), at + _PAIR.size * count
-
-
-def _read_sized(body: bytes, at: int) -> tuple[bytes, int]:
-    (length,) = _LENGTH.unpack_from(body, at)
-    at += _LENGTH.size
-    if at + length > len(body):
-        raise ValueError(f"a string of {length} bytes goes past the end")
-    return body[at : at + length], at + length
