@@ -16,8 +16,11 @@ from ultracloud.base.faults import (
     InvalidArgumentError,
     NotFoundError,
     OutOfRangeError,
+    PermissionDeniedError,
     ResourceExhaustedError,
+    UnauthenticatedError,
     UnavailableError,
+    UnknownError,
 )
 
 
@@ -118,6 +121,120 @@ class AuthNotEnabledError(EtcdError, FailedPreconditionError):
     """etcd's own users and roles are not in use."""
 
     sentence = "etcdserver: authentication is not enabled"
+
+
+class RootUserNotFoundError(EtcdError, FailedPreconditionError):
+    """Authentication cannot be enabled before there is a user root."""
+
+    sentence = "etcdserver: root user does not exist"
+
+
+class RootRoleNotGrantedError(EtcdError, FailedPreconditionError):
+    """Authentication cannot be enabled before the user root has the role root."""
+
+    sentence = "etcdserver: root user does not have root role"
+
+
+class UserExistsError(EtcdError, FailedPreconditionError):
+    """The user's name is taken."""
+
+    sentence = "etcdserver: user name already exists"
+
+
+class UserEmptyError(EtcdError, InvalidArgumentError):
+    """The name is empty, or nobody knows who calls while authentication is enabled."""
+
+    sentence = "etcdserver: user name is empty"
+
+
+class UserNotFoundError(EtcdError, FailedPreconditionError):
+    """There is no such user."""
+
+    sentence = "etcdserver: user name not found"
+
+
+class RoleExistsError(EtcdError, FailedPreconditionError):
+    """The role's name is taken."""
+
+    sentence = "etcdserver: role name already exists"
+
+
+class RoleNotFoundError(EtcdError, FailedPreconditionError):
+    """There is no such role."""
+
+    sentence = "etcdserver: role name not found"
+
+
+class RoleEmptyError(EtcdError, InvalidArgumentError):
+    """The name is empty."""
+
+    sentence = "etcdserver: role name is empty"
+
+
+class RoleNotGrantedError(EtcdError, FailedPreconditionError):
+    """The user does not have the role that is to be taken from it."""
+
+    sentence = "etcdserver: role is not granted to the user"
+
+
+class PermissionNotGivenError(EtcdError, InvalidArgumentError):
+    """The request to grant a permission holds none."""
+
+    sentence = "etcdserver: permission not given"
+
+
+class PermissionNotGrantedError(EtcdError, FailedPreconditionError):
+    """The role does not have the permission that is to be taken from it."""
+
+    sentence = "etcdserver: permission is not granted to the role"
+
+
+class PermissionRefusedError(EtcdError, PermissionDeniedError):
+    """The caller is a user that may not do this."""
+
+    sentence = "etcdserver: permission denied"
+
+
+class AuthFailedError(EtcdError, InvalidArgumentError):
+    """No user has this name and password."""
+
+    sentence = "etcdserver: authentication failed, invalid user ID or password"
+
+
+class NoPasswordUserError(EtcdError, UnknownError):
+    """The user has no password to check, or its hash is no base64."""
+
+    sentence = "auth: authentication failed, password was given for no password user"
+
+
+class PasswordTooLongError(EtcdError, UnknownError):
+    """bcrypt looks at 72 bytes only."""
+
+    sentence = "bcrypt: password length exceeds 72 bytes"
+
+
+class VerifyOnlyError(EtcdError, UnknownError):
+    """This member has the key that verifies tokens and not the one that signs them."""
+
+    sentence = "auth: token signing attempted with verify-only key"
+
+
+class InvalidTokenError(EtcdError, UnauthenticatedError):
+    """The token is unknown, has expired, or does not verify; authenticate again."""
+
+    sentence = "etcdserver: invalid auth token"
+
+
+class InvalidAuthManagementError(EtcdError, InvalidArgumentError):
+    """The permission holds no key, or the change would leave nobody who may change anything."""
+
+    sentence = "etcdserver: invalid auth management"
+
+
+class OldAuthRevisionError(EtcdError, InvalidArgumentError):
+    """Users or roles changed after the caller was recognised; authenticate again and repeat."""
+
+    sentence = "etcdserver: revision of auth store is old"
 
 
 class MemberNotFoundError(EtcdError, NotFoundError):

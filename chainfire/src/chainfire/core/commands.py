@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeAlias
 
+from chainfire.core.auth_commands import AuthCommand
 from chainfire.core.keyvalue import NO_LEASE, LeaseId
 from chainfire.core.membership import Member
 
@@ -223,8 +224,36 @@ class MemberPublish:
     client_urls: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks for something.
+
+    Attributes:
+        user: Empty if nobody knows.
+        auth_revision: Of users and roles when the caller was recognised; 0 if nobody knows who it is.
+    """
+
+    user: str = ""
+    auth_revision: int = 0
+
+
+NOBODY_KNOWN = Caller()
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """A command and who asks for it; the log carries both, since who may do what can change before it is applied.
+
+    A command without a caller is of a client that was not asked who it is; or members do it by themselves, who revoke
+    leases, compact and raise alarms. So a client's command of these kinds always carries its caller.
+    """
+
+    caller: Caller
+    command: PlainCommand
+
+
 MemberCommand: TypeAlias = MemberAdd | MemberRemove | MemberPromote | MemberUpdate | MemberPublish
-Command: TypeAlias = (
+PlainCommand: TypeAlias = (
     Put
     | DeleteRange
     | Txn
@@ -238,4 +267,11 @@ Command: TypeAlias = (
     | MemberPromote
     | MemberUpdate
     | MemberPublish
+    | AuthCommand
 )
+Command: TypeAlias = PlainCommand | By
+
+
+def plain(command: Command) -> PlainCommand:
+    """What is asked, whoever asks."""
+    return command.command if isinstance(command, By) else command

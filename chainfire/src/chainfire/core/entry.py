@@ -9,10 +9,13 @@ from __future__ import annotations
 import struct
 from typing import assert_never
 
+from chainfire.core import auth_entry
 from chainfire.core.commands import (
     Alarm,
     AlarmAction,
     AlarmSet,
+    By,
+    Caller,
     Command,
     Compact,
     Compare,
@@ -41,6 +44,7 @@ from chainfire.core.packing import LENGTH, read_sized, read_words, sized, words
 
 _PUT, _DELETE, _TXN, _COMPACT, _GRANT, _REVOKE, _CHECKPOINT, _ALARM, _RANGE = range(1, 10)
 _MEMBER_ADD, _MEMBER_REMOVE, _MEMBER_PROMOTE, _MEMBER_UPDATE, _MEMBER_PUBLISH = range(10, 15)
+_BY = 15
 _PREV_KV, _IGNORE_VALUE, _IGNORE_LEASE = 1, 2, 4
 
 _PUT_HEAD = struct.Struct("<BBqI")
@@ -103,8 +107,11 @@ def _write_command(out: bytearray, command: Command) -> None:
             out += bytes([_ALARM]) + _ALARM_BODY.pack(command.action, command.member, command.alarm)
         case MemberAdd() | MemberRemove() | MemberPromote() | MemberUpdate() | MemberPublish():
             _write_member_command(out, command)
+        case By():
+            out += bytes([_BY]) + _MEMBER.pack(command.caller.auth_revision) + words((command.caller.user,))
+            _write_command(out, command.command)
         case _:
-            assert_never(command)
+            out += auth_entry.render(command)
 
 
 def _write_member_command(out: bytearray, command: MemberCommand) -> None:
@@ -189,7 +196,7 @@ def _write_compare(out: bytearray, compare: Compare) -> None:
     out += sized(compare.key) + sized(compare.end)
 
 
-def _read_operation(body: bytes, at: int) -> tuple[Command | Range, int]:
+def _read_operation(body: bytes, at: int) -> tuple[Command | Range, int]:  # noqa: PLR0911 - one return a command
     kind = body[at]
     if kind == _PUT:
         return _read_put(body, at)
@@ -204,7 +211,20 @@ def _read_operation(body: bytes, at: int) -> tuple[Command | Range, int]:
         return _read_range(body, at)
     if _MEMBER_ADD <= kind <= _MEMBER_PUBLISH:
         return _read_member_command(kind, body, at)
+    if kind == _BY:
+        return _read_by(body, at)
+    if kind >= auth_entry.FIRST_KIND:
+        return auth_entry.read(body, at - 1)
     return _read_rare(kind, body, at)
+
+
+def _read_by(body: bytes, at: int) -> tuple[By, int]:
+    (auth_revision,) = _MEMBER.unpack_from(body, at)
+    (user,), at = read_words(body, at + _MEMBER.size)
+    command, at = _read_operation(body, at)
+    if isinstance(command, By | Range):
+        raise ValueError(f"somebody asks for a {type(command).__name__}")  # noqa: TRY004 - of the bytes, as above
+    return By(Caller(user, auth_revision), command), at
 
 
 def _read_rare(kind: int, body: bytes, at: int) -> tuple[Command, int]:

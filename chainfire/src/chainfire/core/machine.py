@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from chainfire.core import txn
+from chainfire.core import auth_access, txn
+from chainfire.core.auth import AuthTable
+from chainfire.core.auth_commands import AuthCommand, Authenticate
 from chainfire.core.commands import (
     Alarm,
     AlarmAction,
     AlarmSet,
+    By,
     Command,
     Compact,
     DeleteRange,
@@ -28,6 +31,7 @@ from chainfire.core.commands import (
     Put,
     Range,
     Txn,
+    plain,
 )
 from chainfire.core.keyvalue import NO_LEASE, Record, lease_of, unpack
 from chainfire.core.leases import LeaseTable
@@ -36,6 +40,7 @@ from chainfire.core.mvcc import Mvcc
 from chainfire.core.query import read_range
 from chainfire.core.results import (
     AlarmsResult,
+    Authenticated,
     DeleteResult,
     Done,
     LeaseGranted,
@@ -60,6 +65,7 @@ class Machine:
         self.leases = LeaseTable()
         self.alarms: set[tuple[int, Alarm]] = set()
         self.members = Membership()
+        self.auth = AuthTable()
         self._change = _Change(self.store, self.leases)
 
     @property
@@ -76,8 +82,12 @@ class Machine:
         """
         assert index == self.applied_index + 1, (index, self.applied_index)
         self.applied_index = index
+        if self.auth.is_enabled:
+            auth_access.check(self.auth, self.leases, command)
         if self.alarms:
             self.refuse_under_alarm(command)
+        if isinstance(command, By):
+            command = command.command
         match command:
             case Put():
                 return self._put_alone(command)
@@ -88,8 +98,6 @@ class Machine:
             case LeaseGrant():
                 granted = self.leases.grant(command.lease, command.ttl_s)
                 return LeaseGranted(self.revision, granted.lease, granted.ttl_s)
-            case AlarmSet():
-                return self._set_alarm(command)
             case _:
                 return self._apply_rare(command)
 
@@ -105,6 +113,7 @@ class Machine:
         self.leases.take_over(other.leases)
         self.alarms = other.alarms
         self.members = other.members
+        self.auth.restore(other.auth.state())
 
     def range(self, query: Range) -> RangeResult:
         """Read the present or the past; raises as `read_range` does."""
@@ -125,24 +134,30 @@ class Machine:
             NoSpaceError: NOSPACE is raised, and the command adds.
         """
         raised = {alarm for _, alarm in self.alarms}
-        if Alarm.CORRUPT in raised and not isinstance(command, AlarmSet | MemberCommand):
+        if Alarm.CORRUPT in raised and not isinstance(plain(command), AlarmSet | MemberCommand | AuthCommand):
             raise CorruptError
         if Alarm.NOSPACE in raised and adds(command):
             raise NoSpaceError
 
-    def _apply_rare(self, command: LeaseRevoke | LeaseCheckpoint | Compact | MemberCommand) -> Done:
-        """Apply what has nothing to say but that it is done."""
+    def _apply_rare(
+        self, command: LeaseRevoke | LeaseCheckpoint | Compact | AlarmSet | MemberCommand | AuthCommand
+    ) -> Result:
         match command:
             case LeaseRevoke():
                 return self._revoke(command)
+            case AlarmSet():
+                return self._set_alarm(command)
             case LeaseCheckpoint():
                 self.leases.checkpoint(command.remaining)
             case Compact():
                 self.store.compact(command.revision)
             case MemberAdd() | MemberRemove() | MemberPromote() | MemberUpdate() | MemberPublish():
                 self._change_members(command)
+            case Authenticate():
+                token = self.auth.authenticate(self.applied_index, command)
+                return Authenticated(self.revision, command.user, self.auth.revision, token)
             case _:
-                assert_never(command)
+                self.auth.apply(command)
         return Done(self.revision)
 
     def _put_alone(self, put: Put) -> PutResult:
@@ -217,6 +232,8 @@ def adds(command: Command) -> bool:
             return any(isinstance(op, Put) or (isinstance(op, Txn) and adds(op)) for op in command.success) or any(
                 isinstance(op, Put) or (isinstance(op, Txn) and adds(op)) for op in command.failure
             )
+        case By():
+            return adds(command.command)
         case _:
             return False
 

@@ -77,4 +77,19 @@ class AlarmsResult:
     alarms: tuple[tuple[int, Alarm], ...]
 
 
-Result: TypeAlias = OperationResult | Done | LeaseGranted | AlarmsResult
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """A user was given a token.
+
+    Attributes:
+        auth_revision: Of users and roles at that moment.
+        token: Empty if the members need not agree on one.
+    """
+
+    revision: int
+    user: str
+    auth_revision: int
+    token: str
+
+
+Result: TypeAlias = OperationResult | Done | LeaseGranted | AlarmsResult | Authenticated
