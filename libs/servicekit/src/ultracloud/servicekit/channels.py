@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import grpc.aio
 
 ResponseT = TypeVar("ResponseT", bound=Message)
+Headers = Sequence[tuple[str, str]]
+"""Names in lower case."""
 
 DEADLINE_S = 5.0
 """A call without a deadline of its own gets this: longer than any healthy answer, shorter than patience."""
@@ -77,11 +79,15 @@ def connect(
     Raises:
         InvalidArgumentError: `target` is no address.
     """
-    if not target.startswith("unix:/") and not target.rpartition(":")[2].isdigit():
+    if not target.startswith("unix:/") and (not target.rpartition(":")[2].isdigit() or "," in target):
         raise InvalidArgumentError(f"'{target}' is no address; accepted: host:port or unix:/path")
     assert identity is None or expect, "a channel with an identity must say whom it expects"
     connection = _Connection(target, identity, expect)
     return PeerChannel(connection, deadline_s, IDEMPOTENT_METHODS.union(idempotent), token="")
+
+
+class NotSentError(UnavailableError):
+    """There was no connection: the request surely was not sent."""
 
 
 class PeerChannel(Channel):
@@ -117,7 +123,7 @@ class PeerChannel(Channel):
         Raises:
             Fault: What the server said, or Unavailable when it cannot be reached, or DeadlineExceeded.
         """
-        ends_at = time.monotonic() + self._budget_s(timeout_s)
+        ends_at = time.monotonic() + self.budget_s(timeout_s)
         pause_s = RETRY_FIRST_S
         while True:
             try:
@@ -130,7 +136,40 @@ class PeerChannel(Channel):
             await asyncio.sleep(pause_s * (0.5 + random.random() / 2))  # noqa: S311 - spreads load, guards nothing
             pause_s = min(pause_s * 2, RETRY_MAX_S)
 
-    async def _attempt(self, path: str, request: Message, response_type: type[ResponseT], ends_at: float) -> ResponseT:
+    async def once(
+        self,
+        path: str,
+        request: Message,
+        response_type: type[ResponseT],
+        timeout_s: float,
+        headers: Headers = (),
+    ) -> ResponseT:
+        """As `unary`, but sent at most once, whatever it is: for a caller that has other servers to turn to.
+
+        Raises:
+            NotSentError: It was not sent.
+            Fault: As `unary`.
+        """
+        ends_at = time.monotonic() + self.budget_s(timeout_s)
+        return await self._attempt(path, request, response_type, ends_at, headers)
+
+    async def is_connected(self, within_s: float) -> bool:
+        """Whether there is a connection, made if need be, within so many seconds."""
+        return await self._connection.wait(time.monotonic() + within_s) is not None
+
+    @property
+    def target(self) -> str:
+        """The address it was made with."""
+        return self._connection.target
+
+    async def _attempt(
+        self,
+        path: str,
+        request: Message,
+        response_type: type[ResponseT],
+        ends_at: float,
+        headers: Headers = (),
+    ) -> ResponseT:
         """Send once."""
         import grpc
 
@@ -140,7 +179,7 @@ class PeerChannel(Channel):
         )
         left_s = max(0.001, ends_at - time.monotonic())
         try:
-            return await method(request, timeout=left_s, metadata=self._metadata())
+            return await method(request, timeout=left_s, metadata=(*self._metadata(), *headers))
         except grpc.aio.AioRpcError as error:
             raise fault_of(error, self._connection.name) from None
 
@@ -150,9 +189,10 @@ class PeerChannel(Channel):
         requests: Message | AsyncIterable[Message],
         response_type: type[ResponseT],
         timeout_s: float | None = None,
+        headers: Headers = (),
     ) -> AsyncIterator[ResponseT]:
         """Send one message or many, get many; without `timeout_s` it may last for ever. Closing cancels the call."""
-        return self._stream(path, requests, response_type, timeout_s)
+        return self._stream(path, requests, response_type, timeout_s, headers)
 
     async def _stream(
         self,
@@ -160,13 +200,14 @@ class PeerChannel(Channel):
         requests: Message | AsyncIterable[Message],
         response_type: type[ResponseT],
         timeout_s: float | None,
+        headers: Headers,
     ) -> AsyncIterator[ResponseT]:
         """The generator behind `stream`."""
         import grpc
 
         channel = await self._connection.ready(time.monotonic() + min(timeout_s or CONNECT_S, CONNECT_S))
         codec: dict[str, Any] = {"request_serializer": _serialise, "response_deserializer": response_type.FromString}
-        options: dict[str, Any] = {"timeout": timeout_s, "metadata": self._metadata()}
+        options: dict[str, Any] = {"timeout": timeout_s, "metadata": (*self._metadata(), *headers)}
         call: Any
         if isinstance(requests, Message):
             call = channel.unary_stream(path, **codec)(requests, **options)
@@ -184,7 +225,7 @@ class PeerChannel(Channel):
         """Whether `path` may be sent twice."""
         return path in self._idempotent or path.rpartition("/")[2] in self._idempotent
 
-    def _budget_s(self, timeout_s: float | None) -> float:
+    def budget_s(self, timeout_s: float | None) -> float:
         """Seconds this call may take: its own deadline, and never longer than the call we are serving."""
         wanted_s = self._deadline_s if timeout_s is None else timeout_s
         left_s = deadlines.time_left_s()
@@ -216,8 +257,19 @@ class _Connection:
         """The channel, connected.
 
         Raises:
-            UnavailableError: It is not connected at `until` (monotonic seconds).
+            NotSentError: It is not connected at `until` (monotonic seconds).
         """
+        channel = await self.wait(until)
+        if channel is None:
+            raise NotSentError(
+                f"{self.name} does not answer",
+                detail=f"no connection to {self.target}: {await self._why()}",
+                reason="PEER_DOWN",
+            )
+        return channel
+
+    async def wait(self, until: float) -> grpc.aio.Channel | None:
+        """The channel, connected; None if it is not at `until` (monotonic seconds)."""
         import grpc
 
         channel = self._current()
@@ -227,11 +279,7 @@ class _Connection:
                 async with asyncio.timeout_at(asyncio.get_running_loop().time() + max(0.0, until - time.monotonic())):
                     await channel.wait_for_state_change(state)
             except TimeoutError:
-                raise UnavailableError(
-                    f"{self.name} does not answer",
-                    detail=f"no connection to {self.target}: {await self._why()}",
-                    reason="PEER_DOWN",
-                ) from None
+                return None
             state = channel.get_state(try_to_connect=True)
         return channel
 
