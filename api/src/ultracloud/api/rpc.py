@@ -22,10 +22,13 @@ class Peer:
     Attributes:
         address: ``host:port`` or ``unix:``.
         identity: SPIFFE URI of the client certificate, None without one.
+        common_name: CommonName of the client certificate, empty if it has none; None without a certificate, and for
+            calls that a gateway makes for somebody.
     """
 
     address: str
     identity: str | None
+    common_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,16 @@ def spiffe_identity(transport: asyncio.BaseTransport) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
+def common_name(transport: asyncio.BaseTransport) -> str | None:
+    """The CommonName of the client's certificate, empty if it has none; None without a certificate."""
+    certificate = transport.get_extra_info("peercert")
+    if not certificate:
+        return None
+    names = [value for part in certificate.get("subject", ()) for kind, value in part if kind == "commonName"]
+    # Of several the last counts, as in Go's x509.
+    return names[-1] if names else ""
+
+
 def alpn_protocol(transport: asyncio.BaseTransport) -> str | None:
     """What the client chose in the handshake; None without TLS or without a choice."""
     connection = transport.get_extra_info("ssl_object")
