@@ -105,6 +105,23 @@ class Database:
         """
         yield from self._items(bucket, self._unseen())
 
+    def last_item(self, bucket: Bucket) -> tuple[bytes, bytes] | None:
+        """The item with the highest key, read without those before it; None from an empty bucket.
+
+        Raises:
+            MalformedDatabaseError: The way to it is damaged.
+        """
+        seen = self._unseen()
+        page = self._page(bucket.page, seen) if bucket.inline is None else _parse_inline(bucket)
+        while page.kind == BRANCH:
+            page = self._page(_children(page)[-1], seen)
+        if page.kind != LEAF:
+            raise MalformedDatabaseError(page.number, f"a page of kind {page.kind} in a tree")
+        last = None
+        for _, _, key, value in _leaf_items(page):
+            last = key, value
+        return last
+
     def check(self) -> int:
         """Walk through everything; give how many items there are.
 

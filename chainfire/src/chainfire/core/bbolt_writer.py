@@ -32,8 +32,8 @@ from chainfire.core.bbolt import (
 
 INLINE_BYTES_MAX = PAGE_BYTES // 4
 """A bucket up to this size lies in its parent's leaf, as bbolt itself would have it."""
-PIECE_BYTES = 64 * PAGE_BYTES
-"""Pages are given some at a time: few enough pieces, each soon made."""
+STEP_ITEMS = 256
+"""Items after which whoever asked gets its turn: well under a millisecond's work unless they are large."""
 FREELIST_PAGE = META_PAGES
 CHILDREN_MIN = 2
 
@@ -54,7 +54,7 @@ class _LeafItem(NamedTuple):
 
 
 def render(buckets: Iterable[tuple[bytes, Iterable[Item]]]) -> Iterator[Piece]:
-    """Give the file's bytes: all pages in order, then the metas, which belong to its start.
+    """Give the file's bytes: all pages in order, some at a time or none, then the metas, which belong to its start.
 
     Args:
         buckets: Names in ascending order, each with items in ascending order of their keys. Keys are not empty.
@@ -64,12 +64,13 @@ def render(buckets: Iterable[tuple[bytes, Iterable[Item]]]) -> Iterator[Piece]:
     root = _Tree(pages)
     for name, items in buckets:
         bucket = _Tree(pages)
-        for key, value in items:
+        for number, (key, value) in enumerate(items):
             bucket.add(0, key, value)
-            yield from pages.take(PIECE_BYTES)
+            if not number % STEP_ITEMS:
+                yield pages.take()
         root.add(IS_BUCKET, name, bucket.finish_inside())
     root_page = root.finish()
-    yield from pages.take(0)
+    yield pages.take()
     metas = [Meta(PAGE_BYTES, root_page, FREELIST_PAGE, pages.count, transaction) for transaction in range(META_PAGES)]
     yield Piece(0, b"".join(render_meta(number, meta) for number, meta in enumerate(metas)))
 
@@ -81,7 +82,6 @@ class _Pages:
         self.count = META_PAGES
         self._offset = META_PAGES * PAGE_BYTES
         self._waiting: list[bytes] = []
-        self._waiting_bytes = 0
 
     def add(self, kind: int, body: bytes, element_count: int) -> int:
         """Make a page, with as many further ones as it takes; give its number."""
@@ -89,16 +89,15 @@ class _Pages:
         further = (size - 1) // PAGE_BYTES
         page = PAGE_HEAD.pack(number, kind, element_count, further) + body
         self._waiting.append(page.ljust((1 + further) * PAGE_BYTES, b"\x00"))
-        self._waiting_bytes += (1 + further) * PAGE_BYTES
         self.count += 1 + further
         return number
 
-    def take(self, least_bytes: int) -> Iterator[Piece]:
-        """Give what waits, if it is more than `least_bytes`."""
-        if self._waiting_bytes > least_bytes:
-            yield Piece(self._offset, b"".join(self._waiting))
-            self._offset += self._waiting_bytes
-            self._waiting, self._waiting_bytes = [], 0
+    def take(self) -> Piece:
+        """Give what waits."""
+        piece = Piece(self._offset, b"".join(self._waiting))
+        self._offset += len(piece.content)
+        self._waiting = []
+        return piece
 
 
 class _Tree:
