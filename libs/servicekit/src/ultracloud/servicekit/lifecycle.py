@@ -22,8 +22,9 @@ from typing import Protocol, TypeVar
 from ultracloud.base.faults import Fault
 from ultracloud.servicekit import config as configuration
 from ultracloud.servicekit import logs, systemd
+from ultracloud.servicekit.doors import parse_address
 from ultracloud.servicekit.errors import StartError
-from ultracloud.servicekit.runtime import Runtime, identity_of, parse_address
+from ultracloud.servicekit.runtime import Runtime, identity_of
 from ultracloud.servicekit.settings import Settings
 from ultracloud.servicekit.state_dir import open_state_dir
 
@@ -67,7 +68,7 @@ def main(name: str, config_cls: type[SettingsT], build: Build[SettingsT], argv: 
         if arguments.command == "check-config":
             sys.stdout.write(f"{arguments.config or 'environment'}: ok\n")
             return 0
-        return _serve(name, settings, build)
+        return run(name, settings, build, logs.configure(name, settings.log.level, settings.log.file))
     except StartError as error:
         text = str(error)
         sys.stderr.write(f"{text if text.startswith(name + ':') else f'{name}: {text}'}\n")
@@ -104,11 +105,14 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _serve(name: str, settings: SettingsT, build: Build[SettingsT]) -> int:
-    """Serve until a signal."""
+def run(name: str, settings: SettingsT, build: Build[SettingsT], log: logging.Logger) -> int:
+    """Serve until a signal, and give the exit code: for a program with a command line of its own.
+
+    Raises:
+        StartError: It cannot start, or something ended it.
+    """
     import uvloop
 
-    log = logs.configure(name, settings.log.level, settings.log.file)
     _raise_file_limit()
     state = open_state_dir(name, settings.state_dir)
     try:

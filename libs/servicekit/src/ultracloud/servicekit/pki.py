@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -213,8 +213,13 @@ def expires_in_s(certificate: Path) -> float:
 
 def file_stamp(identity: TlsIdentity) -> tuple[int, ...]:
     """Changes when one of the identity's files is replaced; a missing file counts as unchanged zeros."""
+    return stamp_of((identity.certificate, identity.key, identity.ca))
+
+
+def stamp_of(files: Iterable[Path]) -> tuple[int, ...]:
+    """The same of any files."""
     stamp: list[int] = []
-    for path in (identity.certificate, identity.key, identity.ca):
+    for path in files:
         try:
             status = path.stat()
         except FileNotFoundError:

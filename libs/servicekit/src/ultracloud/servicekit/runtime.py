@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import ipaddress
 import logging
 import os
-import socket
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +12,7 @@ from typing import TYPE_CHECKING
 from ultracloud.base.faults import Fault
 from ultracloud.servicekit import channels, pki
 from ultracloud.servicekit.clock import Clock, SystemClock
+from ultracloud.servicekit.doors import UNIX, Door, clear_socket, doors_of, parse_address, why
 from ultracloud.servicekit.errors import ConfigError, StartError
 from ultracloud.servicekit.metrics import CONTENT_TYPE, Metrics, RpcMetrics
 from ultracloud.servicekit.pki import TlsIdentity
@@ -25,10 +22,8 @@ from ultracloud.servicekit.settings import Settings
 if TYPE_CHECKING:
     from ultracloud.servicekit.policy import PolicyCopy
     from ultracloud.servicekit.store import FlaredbStore
-    from ultracloud.wire import AroundInterceptor, HttpReply, HttpRoute, Interceptor, Limits, Server, Service
+    from ultracloud.wire import AroundInterceptor, HttpReply, HttpRoute, Interceptor, Limits, Server, Service, TlsFiles
 
-UNIX_PATH_BYTES_MAX = 107
-"""unix(7): sun_path has 108 bytes, one of them the terminating zero."""
 CERTIFICATE_CHECK_S = 5.0
 """How often our own certificate's files are looked at."""
 PEER_CHECK_S, PEER_RETRY_S = 5.0, 0.1
@@ -113,6 +108,7 @@ class Runtime:
         *,
         limits: Limits | None = None,
         require_client_certificate: bool = False,
+        doors: Sequence[Door] | None = None,
     ) -> tuple[str, ...]:
         """Listen where the settings say, and give the addresses. Calls are served from now on.
 
@@ -121,55 +117,72 @@ class Runtime:
             interceptors: Run in this order, after the one that counts calls.
             limits: Bounds of each connection, if not the default.
             require_client_certificate: Refuse whoever shows none. Without, a bearer token will do.
+            doors: Where to listen, instead of where the settings say; whoever names a door answers for its clear text.
 
         Raises:
             StartError: An address is taken or is none.
         """
-        from ultracloud.wire import Limits, Server, ServerOptions, TlsFiles
+        from ultracloud.wire import Limits
 
-        identity = self.identity
-        tls = None
-        if identity is not None:
-            tls = TlsFiles(identity.certificate, identity.key, identity.ca, require_client_certificate)
+        if doors is None:
+            settings = self.settings.listen
+            doors = doors_of(settings, self.identity, require_client_certificate=require_client_certificate)
+            if self.identity is None:
+                self.log.warning(
+                    "no [tls]: plaintext on %s; only programs on this machine may be trusted", settings.address
+                )
         streams = [one.path for each in services for one in each.descriptor.methods if one.server_streaming]
         rpc = RpcMetrics(self.metrics, streams)
+        opened: dict[tuple[TlsFiles | None, bool], Server] = {}
+        addresses: list[str] = []
+        for door in doors:
+            kind = (door.tls, door.pages_only)
+            if kind not in opened:
+                served = [] if door.pages_only else services
+                opened[kind] = self._open(served, [rpc, *interceptors], limits or Limits(), door.tls)
+                self._served.append((opened[kind], rpc))
+            addresses.append(await self._listen(opened[kind], door))
+        self.addresses = (*self.addresses, *addresses)
+        return tuple(addresses)
+
+    def _open(
+        self,
+        services: Sequence[Service],
+        interceptors: Sequence[Interceptor | AroundInterceptor],
+        limits: Limits,
+        tls: TlsFiles | None,
+    ) -> Server:
+        """A server that listens nowhere yet, and the tasks beside it."""
+        from ultracloud.wire import Server, ServerOptions
+
+        is_whole = bool(services)
         try:
             server = Server(
                 services=list(services),
-                options=ServerOptions(limits=limits or Limits(), tls=tls),
-                interceptors=[rpc, *interceptors],
+                options=ServerOptions(limits=limits, tls=tls, health=is_whole, reflection=is_whole),
+                interceptors=interceptors,
                 http_routes=self._pages(),
             )
         except OSError as error:
             raise StartError(f"{self.name}: cannot read its certificate: {error}; see [tls]") from error
-        self._served.append((server, rpc))
-        self.addresses = (*self.addresses, *await self._listen(server))
-        if identity is not None:
-            self.tasks.create_task(self._renew(server, identity), name="renew certificate")
+        if tls is not None:
+            self.tasks.create_task(self._renew(server, tls), name="renew certificate")
         self.tasks.create_task(self._tell_health(server), name="tell health")
-        return self.addresses
+        return server
 
-    async def _listen(self, server: Server) -> list[str]:
-        """Listen on the address and the socket."""
-        listen = self.settings.listen
-        host, port = parse_address(listen.address)
-        if self.identity is None and not _is_loopback(host):
-            raise ConfigError(f"listen.address {listen.address} is not loopback, and there is no [tls]; set tls first")
-        if self.identity is None:
-            self.log.warning("no [tls]: plaintext on %s; only programs on this machine may be trusted", listen.address)
+    async def _listen(self, server: Server, door: Door) -> str:
+        """Listen at a door, and give its address."""
         try:
-            bound_host, bound_port = await server.listen(host, port)
+            if door.address.startswith(UNIX):
+                path = Path(door.address.removeprefix(UNIX))
+                clear_socket(self.name, path)
+                await server.listen_unix(str(path))
+                return f"{UNIX}{path}"
+            host, port = await server.listen(*parse_address(door.address))
         except OSError as error:
-            raise StartError(f"{self.name}: cannot listen on {listen.address}: {_why(error)}") from error
-        addresses = [f"{bound_host}:{bound_port}"]
-        if listen.unix is not None:
-            _clear_socket(self.name, listen.unix)
-            try:
-                await server.listen_unix(str(listen.unix))
-            except OSError as error:
-                raise StartError(f"{self.name}: cannot listen on {listen.unix}: {_why(error)}") from error
-            addresses.append(f"unix:{listen.unix}")
-        return addresses
+            place = door.address.removeprefix(UNIX)
+            raise StartError(f"{self.name}: cannot listen on {place}: {why(error)}") from error
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def _pages(self) -> dict[str, HttpRoute]:
         """The HTTP/1.1 pages every service has."""
@@ -202,12 +215,13 @@ class Runtime:
                 gate.open()
                 await self.clock.sleep(PEER_CHECK_S)
 
-    async def _renew(self, server: Server, identity: TlsIdentity) -> None:
+    async def _renew(self, server: Server, tls: TlsFiles) -> None:
         """Use a certificate that was replaced on disk; a bad one is told and the old one stays."""
-        stamp = pki.file_stamp(identity)
+        files = [path for path in (tls.certificate, tls.key, tls.client_ca) if path is not None]
+        stamp = pki.stamp_of(files)
         while True:
             await self.clock.sleep(CERTIFICATE_CHECK_S)
-            now = pki.file_stamp(identity)
+            now = pki.stamp_of(files)
             if now != stamp:
                 stamp = now
                 try:
@@ -248,68 +262,3 @@ def identity_of(settings: Settings) -> TlsIdentity | None:
         if not os.access(path, os.R_OK):
             raise ConfigError(f"tls file {path} is missing or unreadable; `ultracloud.servicekit.pki` makes them")
     return TlsIdentity(tls.certificate, tls.key, tls.ca)
-
-
-def parse_address(address: str) -> tuple[str, int]:
-    """Host and port of ``host:port`` or ``[v6]:port``.
-
-    Raises:
-        ConfigError: It is neither.
-    """
-    host, _, port = address.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isdigit() or int(port) > 65_535:  # noqa: PLR2004 - ports have 16 bits
-        raise ConfigError(f"listen.address '{address}' is no address; accepted: host:port, port 0 takes a free one")
-    return host, int(port)
-
-
-def _is_loopback(host: str) -> bool:
-    """Whether only this machine can reach it."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _clear_socket(service: str, path: Path) -> None:
-    """Remove the socket that a killed run left; the folder must be there."""
-    if len(os.fsencode(path)) > UNIX_PATH_BYTES_MAX:
-        raise ConfigError(f"listen.unix {path} is over {UNIX_PATH_BYTES_MAX} bytes; choose a shorter path")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        is_taken = isinstance(error, (FileExistsError, NotADirectoryError))
-        why = f"{path.parent} is no folder" if is_taken else error.strerror
-        raise StartError(f"{service}: cannot listen on {path}: {why}; choose another listen.unix") from error
-    if not stat.S_ISSOCK(mode):
-        raise StartError(f"{service}: cannot listen on {path}: a file of another kind is there; move it away")
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(str(path))
-        except (ConnectionRefusedError, FileNotFoundError):
-            path.unlink(missing_ok=True)
-            return
-        except BlockingIOError:
-            pass
-    raise StartError(
-        f"{service}: cannot listen on {path}: in use by another process; choose another listen.unix or stop it"
-    )
-
-
-def _why(error: OSError) -> str:
-    """The reason an address cannot be had, and what to do."""
-    if isinstance(error, socket.gaierror):
-        return "no such host; check listen.address"
-    match error.errno:
-        case errno.EADDRINUSE:
-            return "in use by another process; choose another listen.address or stop it (ss -ltnp names it)"
-        case errno.EADDRNOTAVAIL:
-            return "this machine has no such address (ip address lists them); change listen.address"
-        case errno.EACCES | errno.EPERM:
-            return "no permission; ports below 1024 need root or CAP_NET_BIND_SERVICE"
-        case _:
-            return str(error.strerror or error)
