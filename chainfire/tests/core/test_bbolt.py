@@ -1,4 +1,4 @@
-"""bbolt files: what is written is read, what is damaged is refused with its page. etcd's own tools are asked in `shell`."""
+"""bbolt files: what is written is read, what is damaged is refused with its page. What etcd says of them: `shell`."""
 
 import random
 import struct

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ultracloud.servicekit.errors import StartError
-from ultracloud.servicekit.state_dir import open_state_dir
+from ultracloud.servicekit.state_dir import hold_state_dir, open_state_dir
 
 OPEN = "import sys; from pathlib import Path; from ultracloud.servicekit.state_dir import open_state_dir; "
 TRY = OPEN + "\ntry: open_state_dir('demo', Path(sys.argv[1]))\nexcept Exception as error: print(error)\n"
@@ -51,3 +51,19 @@ def test_a_read_only_folder_is_refused(tmp_path: Path) -> None:
 def test_a_full_disk_is_refused(tmp_path: Path) -> None:
     said = tried(f"mount -t tmpfs -o size=16k tmpfs {tmp_path}", tmp_path)
     assert f"demo: cannot write to state_dir {tmp_path}: no space left; free some" in said
+
+
+def test_a_folder_is_held_without_being_written_to(tmp_path: Path) -> None:
+    open_state_dir("demo", tmp_path).close()
+    before = (tmp_path / "lock").read_bytes()
+    held = hold_state_dir("demo", tmp_path)
+    with pytest.raises(StartError, match="in use by another demo"):
+        open_state_dir("demo", tmp_path)
+    held.close()
+    assert (tmp_path / "lock").read_bytes() == before
+
+
+def test_only_a_state_folder_can_be_held(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match="is no state folder that can be read: No such file or directory"):
+        hold_state_dir("demo", tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -72,7 +72,7 @@ def connect(
     Args:
         target: ``host:port`` or ``unix:/path``.
         identity: Who we are; None speaks plaintext, which servers accept on loopback and unix sockets only.
-        expect: SPIFFE URI the server's certificate must have; needed with `identity`.
+        expect: SPIFFE URI, or DNS name, that the server's certificate must have; needed with `identity`.
         deadline_s: For calls that bring none.
         idempotent: Paths or RPC names that may be sent twice, besides IDEMPOTENT_METHODS.
 
@@ -328,7 +328,7 @@ class _Connection:
         ]
         if self._identity is None:
             return grpc.aio.insecure_channel(self.target, options)
-        options.append(("grpc.ssl_target_name_override", pki.dns_name(self._expect)))
+        options.append(("grpc.ssl_target_name_override", pki.expected_name(self._expect)))
         try:
             credentials = grpc.ssl_channel_credentials(
                 self._identity.ca.read_bytes(), self._identity.key.read_bytes(), self._identity.certificate.read_bytes()

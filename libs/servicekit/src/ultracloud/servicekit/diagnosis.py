@@ -28,7 +28,7 @@ async def diagnose(target: str, identity: TlsIdentity | None, expect: str) -> st
             return f"our own certificate {identity.certificate} has expired"
         context = _context(identity)
         async with asyncio.timeout(ATTEMPT_S):
-            await _connect(target, context, pki.dns_name(expect) if identity else None)
+            await _connect(target, context, pki.expected_name(expect) if identity else None)
     except TimeoutError:
         return f"no answer within {ATTEMPT_S:g} s"
     except ssl.SSLCertVerificationError as error:

@@ -16,6 +16,7 @@ import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -47,7 +48,28 @@ Build = Callable[[SettingsT, Runtime], Awaitable[Service | None]]
 """Builds a service: opens its state, starts its tasks in `runtime.tasks`, and awaits `runtime.serve(...)` last."""
 
 
-def main(name: str, config_cls: type[SettingsT], build: Build[SettingsT], argv: Sequence[str] | None = None) -> int:
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command of a service besides `serve` and `check-config`.
+
+    Attributes:
+        about: One line for `--help`.
+        configure: Adds arguments, or further commands below it, and sets the default `run`: a function of the parsed
+            arguments that gives the exit code and raises StartError.
+    """
+
+    name: str
+    about: str
+    configure: Callable[[argparse.ArgumentParser], None]
+
+
+def main(
+    name: str,
+    config_cls: type[SettingsT],
+    build: Build[SettingsT],
+    argv: Sequence[str] | None = None,
+    commands: Sequence[Command] = (),
+) -> int:
     """Run the service's command line and give the exit code: 0 well, 1 failed, 2 wrong usage or configuration.
 
     Args:
@@ -55,12 +77,16 @@ def main(name: str, config_cls: type[SettingsT], build: Build[SettingsT], argv: 
         config_cls: Its configuration.
         build: See `Build`.
         argv: Arguments, if not the process's.
+        commands: What the service can do besides.
     """
-    arguments = _arguments(name).parse_args(argv)
+    parser = _arguments(name, commands)
+    arguments = parser.parse_args(argv)
     if arguments.command is None:
-        _arguments(name).print_usage(sys.stderr)
+        parser.print_usage(sys.stderr)
         return 2
     try:
+        if "run" in arguments:
+            return int(arguments.run(arguments))
         settings = configuration.load(config_cls, arguments.config, os.environ, _prefix(name))
         # Before the state folder is touched: a wrong address leaves nothing half-made.
         parse_address(settings.listen.address)
@@ -75,7 +101,7 @@ def main(name: str, config_cls: type[SettingsT], build: Build[SettingsT], argv: 
         return error.exit_code
 
 
-def _arguments(name: str) -> argparse.ArgumentParser:
+def _arguments(name: str, besides: Sequence[Command]) -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog=name, description=f"UltraCloud's {name}.")
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
@@ -83,6 +109,8 @@ def _arguments(name: str) -> argparse.ArgumentParser:
     for command, about in (("serve", "run the service"), ("check-config", "check the configuration and exit")):
         sub = commands.add_parser(command, help=about)
         sub.add_argument("--config", type=Path, help=f"TOML file; {_prefix(name)}_* variables override it")
+    for each in besides:
+        each.configure(commands.add_parser(each.name, help=each.about, description=f"{each.about.capitalize()}."))
     return parser
 
 

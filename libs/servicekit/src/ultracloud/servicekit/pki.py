@@ -68,6 +68,11 @@ def dns_name(identity: str) -> str:
     return ".".join([*reversed(identity[len(SPIFFE_PREFIX) :].split("/")), TRUST_DOMAIN])
 
 
+def expected_name(expect: str) -> str:
+    """The DNS name to demand of a server: that of its SPIFFE URI, or `expect` itself, which servers of others have."""
+    return dns_name(expect) if expect.startswith(SPIFFE_PREFIX) else expect
+
+
 def make_ca(folder: Path, name: str = "UltraCloud CA", days: int = CA_DAYS) -> Ca:
     """Make an authority and write ``ca.crt`` and ``ca.key`` into `folder`; what was there is replaced."""
     from cryptography import x509

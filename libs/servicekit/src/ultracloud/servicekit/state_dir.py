@@ -54,8 +54,32 @@ def open_state_dir(service: str, path: Path) -> StateDir:
     return StateDir(path, lock)
 
 
+def hold_state_dir(service: str, path: Path) -> StateDir:
+    """Lock the existing folder of a stopped instance, and write nothing: its disk may be the patient.
+
+    Raises:
+        StartError: It is no state folder, or in use.
+    """
+    try:
+        lock = os.open(path / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise StartError(f"{service}: {path} is no state folder that can be read: {_why(error)}") from error
+    try:
+        _take(service, path, lock)
+    except StartError:
+        os.close(lock)
+        raise
+    return StateDir(path, lock)
+
+
 def _lock(service: str, path: Path, lock: int) -> None:
     """Take the lock and leave our process id in it for the next one's error message."""
+    _take(service, path, lock)
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+
+
+def _take(service: str, path: Path, lock: int) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -64,8 +88,6 @@ def _lock(service: str, path: Path, lock: int) -> None:
             f"{service}: state_dir {path} is in use by another {service} (process {holder or 'unknown'}); "
             "stop it, or give this one its own state_dir"
         ) from None
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
 
 
 def _why(error: OSError) -> str:
