@@ -78,19 +78,20 @@ class Coordination(Coordinator):
     """See `Coordinator` and `connect`.
 
     Attributes:
+        endpoints: The members that it asks.
         admin: The care of members.
     """
 
     def __init__(
         self, *members: PeerChannel, credentials: Credentials | None = None, deadline_s: float = DEADLINE_S
     ) -> None:
-        self._endpoints = Endpoints(members, Tokens(credentials) if credentials else None)
+        self.endpoints = Endpoints(members, Tokens(credentials) if credentials else None)
         self._deadline_s = deadline_s
-        self.admin = Admin(self._endpoints, deadline_s)
+        self.admin = Admin(self.endpoints, deadline_s)
 
     async def close(self) -> None:
         """End the connections."""
-        await self._endpoints.close()
+        await self.endpoints.close()
 
     async def put(self, key: bytes, value: bytes, lease: int = 0) -> int:
         """See `Coordinator`."""
@@ -98,7 +99,7 @@ class Coordination(Coordinator):
 
     async def write(self, put: Put) -> Written:
         """See `Coordinator`."""
-        answer = await self._endpoints.unary(
+        answer = await self.endpoints.unary(
             "/etcdserverpb.KV/Put",
             codec.render_put(put),
             rpc_pb2.PutResponse,
@@ -115,7 +116,7 @@ class Coordination(Coordinator):
     async def read(self, get: Get) -> Range:
         """See `Coordinator`."""
         try:
-            answer = await self._endpoints.unary(
+            answer = await self.endpoints.unary(
                 "/etcdserverpb.KV/Range",
                 codec.render_get(get),
                 rpc_pb2.RangeResponse,
@@ -143,7 +144,7 @@ class Coordination(Coordinator):
 
     async def remove(self, delete: Delete) -> Deleted:
         """See `Coordinator`."""
-        answer = await self._endpoints.unary(
+        answer = await self.endpoints.unary(
             "/etcdserverpb.KV/DeleteRange",
             codec.render_delete(delete),
             rpc_pb2.DeleteRangeResponse,
@@ -164,7 +165,7 @@ class Coordination(Coordinator):
 
     async def perform(self, txn: Txn, *, repeatable: bool = False) -> TxnResult:
         """See `Coordinator`."""
-        answer = await self._endpoints.unary(
+        answer = await self.endpoints.unary(
             "/etcdserverpb.KV/Txn",
             codec.render_txn(txn),
             rpc_pb2.TxnResponse,
@@ -176,7 +177,7 @@ class Coordination(Coordinator):
     async def compact(self, revision: int, *, physical: bool = False) -> None:
         """See `Coordinator`."""
         try:
-            await self._endpoints.unary(
+            await self.endpoints.unary(
                 "/etcdserverpb.KV/Compact",
                 rpc_pb2.CompactionRequest(revision=revision, physical=physical),
                 rpc_pb2.CompactionResponse,
@@ -191,7 +192,7 @@ class Coordination(Coordinator):
     async def grant(self, ttl_s: int, lease: int = 0) -> int:
         """See `Coordinator`. Sent again when nobody knows: a lease too many dies by itself."""
         request = rpc_pb2.LeaseGrantRequest(TTL=ttl_s, ID=lease)
-        answer = await self._endpoints.unary(
+        answer = await self.endpoints.unary(
             "/etcdserverpb.Lease/LeaseGrant",
             request,
             rpc_pb2.LeaseGrantResponse,
@@ -204,7 +205,7 @@ class Coordination(Coordinator):
 
     async def revoke(self, lease: int) -> None:
         """See `Coordinator`. Sent again when nobody knows, so NotFound may mean that it is done."""
-        await self._endpoints.unary(
+        await self.endpoints.unary(
             "/etcdserverpb.Lease/LeaseRevoke",
             rpc_pb2.LeaseRevokeRequest(ID=lease),
             rpc_pb2.LeaseRevokeResponse,
@@ -219,7 +220,7 @@ class Coordination(Coordinator):
             yield rpc_pb2.LeaseKeepAliveRequest(ID=lease)
             await asyncio.Event().wait()  # some servers drop the answer when the request side ends
 
-        stream = self._endpoints.stream(
+        stream = self.endpoints.stream(
             "/etcdserverpb.Lease/LeaseKeepAlive", requests(), rpc_pb2.LeaseKeepAliveResponse, timeout_s=RENEW_S
         )
         async with closing(stream) as answers:
@@ -236,7 +237,7 @@ class Coordination(Coordinator):
 
     async def time_to_live(self, lease: int, *, keys: bool = False) -> TimeToLive:
         """See `Coordinator`."""
-        answer = await self._endpoints.unary(
+        answer = await self.endpoints.unary(
             "/etcdserverpb.Lease/LeaseTimeToLive",
             rpc_pb2.LeaseTimeToLiveRequest(ID=lease, keys=keys),
             rpc_pb2.LeaseTimeToLiveResponse,
@@ -249,7 +250,7 @@ class Coordination(Coordinator):
 
     async def leases(self) -> tuple[int, ...]:
         """See `Coordinator`."""
-        answer = await self._endpoints.unary(
+        answer = await self.endpoints.unary(
             "/etcdserverpb.Lease/LeaseLeases",
             rpc_pb2.LeaseLeasesRequest(),
             rpc_pb2.LeaseLeasesResponse,
@@ -263,4 +264,4 @@ class Coordination(Coordinator):
     ) -> AsyncGenerator[Batch, None]:
         """See `Coordinator`."""
         first, until = span(prefix) if end is None else (prefix, end)
-        return Watching(self._endpoints, first, until, from_revision, previous=previous).run()
+        return Watching(self.endpoints, first, until, from_revision, previous=previous).run()

@@ -137,6 +137,11 @@ class Endpoints:
             self._note(endpoint, fault)
             raise fault from error
 
+    def prefer(self, place: int) -> None:
+        """Ask the member next whose address has this place in the list, as long as it answers."""
+        self._current = self._endpoints[place]
+        self._current.cool_until = 0.0
+
     def turn_away(self) -> None:
         """Leave the member that was asked last alone for a while: it is connected, and says nothing."""
         self._current.cool_until = time.monotonic() + COOL_S
