@@ -247,10 +247,9 @@ async def _beat(beat_s: float) -> None:
 
 async def _register(runtime: Runtime) -> None:
     """Keep this instance in chainfire's list of services."""
-    from ultracloud.servicekit.coordination import Coordination, register
+    from ultracloud.servicekit.coordination import register
 
-    channel = runtime.peer("chainfire")
-    await register(Coordination(channel), runtime.name, runtime.addresses[0], runtime.clock)
+    await register(runtime.coordination(), runtime.name, runtime.addresses[0], runtime.clock)
 
 
 async def _stop(runtime: Runtime, service: Service | None, signals: _Signals) -> int:

@@ -20,6 +20,7 @@ from ultracloud.servicekit.readiness import Gate, Readiness
 from ultracloud.servicekit.settings import Settings
 
 if TYPE_CHECKING:
+    from ultracloud.servicekit.coordination import Coordination
     from ultracloud.servicekit.policy import PolicyCopy
     from ultracloud.servicekit.store import FlaredbStore
     from ultracloud.wire import AroundInterceptor, HttpReply, HttpRoute, Interceptor, Limits, Server, Service, TlsFiles
@@ -57,6 +58,7 @@ class Runtime:
         self.addresses: tuple[str, ...] = ()
         self._served: list[tuple[Server, RpcMetrics]] = []
         self._peers: dict[str, channels.PeerChannel] = {}
+        self._coordination: Coordination | None = None
         self._authority: PolicyCopy | None = None
 
     @property
@@ -80,6 +82,25 @@ class Runtime:
             except Fault as error:
                 raise ConfigError(f"peers.{service}: {error.public}") from error
         return self._peers[service]
+
+    def coordination(self) -> Coordination:
+        """The client of chainfire, whose members ``peers.chainfire`` lists; they need not be up.
+
+        Raises:
+            ConfigError: ``peers.chainfire`` is not set, or is no list of addresses.
+        """
+        from ultracloud.servicekit import coordination
+
+        if self._coordination is None:
+            targets = self.settings.peers.chainfire
+            if not targets:
+                raise ConfigError("peers.chainfire is empty; set it to where chainfire's members listen")
+            expect = pki.service_identity("chainfire") if self.identity else ""
+            try:
+                self._coordination = coordination.connect(targets, self.identity, expect)
+            except Fault as error:
+                raise ConfigError(f"peers.chainfire: {error.public}") from error
+        return self._coordination
 
     def authority(self) -> PolicyCopy:
         """The policy copy, followed from iam in the background; the service is ready once there is one."""
@@ -251,6 +272,8 @@ class Runtime:
         """Close the channels to peers."""
         for channel in self._peers.values():
             await channel.close()
+        if self._coordination is not None:
+            await self._coordination.close()
 
 
 def identity_of(settings: Settings) -> TlsIdentity | None:

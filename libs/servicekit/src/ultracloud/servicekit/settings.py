@@ -11,6 +11,7 @@ key = "chainfire.key"
 ca = "ca.crt"
 [peers]
 iam = "127.0.0.1:7003"
+chainfire = "10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379"
 ```
 """
 
@@ -61,7 +62,11 @@ class Log:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peers:
-    """Where the other services are: ``host:port`` or ``unix:/path``; empty where this service needs none."""
+    """Where the other services are: ``host:port`` or ``unix:/path``; empty where this service needs none.
+
+    Attributes:
+        chainfire: May list several members, with commas between them; whichever answers is asked.
+    """
 
     chainfire: str = ""
     flaredb: str = ""
