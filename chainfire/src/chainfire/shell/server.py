@@ -10,6 +10,7 @@ from chainfire.shell import meters
 from chainfire.shell.encoded import answering_encoded
 from chainfire.shell.kv import REQUEST_MESSAGE_BYTES_MAX, KvService
 from chainfire.shell.leases import LeaseService
+from chainfire.shell.listeners import doors_of
 from chainfire.shell.maintenance import AuthService, ClusterService, MaintenanceService
 from chainfire.shell.node import Bounds, Node
 from chainfire.shell.recovery import recover
@@ -68,6 +69,7 @@ async def build(config: Config, runtime: Runtime) -> Chainfire:
         [Admission(config.clients)] if config.clients and runtime.identity else [],
         limits=Limits(message_bytes_max=REQUEST_MESSAGE_BYTES_MAX),
         require_client_certificate=True,
+        doors=doors_of(config),
     )
     scheme = "https" if runtime.identity else "http"
     urls += [] if urls else [f"{scheme}://{address}" for address in addresses if not address.startswith("unix:")]
@@ -78,7 +80,7 @@ def bounds_of(config: Config) -> Bounds:
     """The node's bounds, in its units."""
     storage = config.storage
     return Bounds(
-        quota_bytes=storage.quota_mib * MIB,
+        quota_bytes=int(storage.quota_mib * MIB),
         snapshot_log_bytes=storage.snapshot_mib * MIB,
         history_revisions=storage.history_revisions,
         progress_s=config.progress_s,
