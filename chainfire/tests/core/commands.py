@@ -4,10 +4,28 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from chainfire.core.auth_commands import (
+    AuthDisable,
+    AuthEnable,
+    Authenticate,
+    Permission,
+    PermissionKind,
+    RoleAdd,
+    RoleDelete,
+    RoleGrantPermission,
+    RoleRevokePermission,
+    UserAdd,
+    UserChangePassword,
+    UserDelete,
+    UserGrantRole,
+    UserRevokeRole,
+)
 from chainfire.core.commands import (
     Alarm,
     AlarmAction,
     AlarmSet,
+    By,
+    Caller,
     Compact,
     Compare,
     CompareResult,
@@ -57,7 +75,23 @@ def txns(operations: st.SearchStrategy[Put | DeleteRange | Range | Txn]) -> st.S
 
 
 OPERATIONS = st.recursive(st.one_of(PUTS, DELETES, RANGES), txns, max_leaves=6)
-COMMANDS = st.one_of(
+NAMES = st.text(max_size=4)
+PERMISSIONS = st.builds(Permission, st.sampled_from(PermissionKind), TEXT, TEXT)
+AUTH_COMMANDS = st.one_of(
+    st.builds(AuthEnable),
+    st.builds(AuthDisable),
+    st.builds(Authenticate, NAMES, NAMES),
+    st.builds(UserAdd, NAMES, TEXT, st.booleans()),
+    st.builds(UserDelete, NAMES),
+    st.builds(UserChangePassword, NAMES, TEXT),
+    st.builds(UserGrantRole, NAMES, NAMES),
+    st.builds(UserRevokeRole, NAMES, NAMES),
+    st.builds(RoleAdd, NAMES),
+    st.builds(RoleDelete, NAMES),
+    st.builds(RoleGrantPermission, NAMES, PERMISSIONS),
+    st.builds(RoleRevokePermission, NAMES, TEXT, TEXT),
+)
+PLAIN_COMMANDS = st.one_of(
     PUTS,
     DELETES,
     txns(OPERATIONS),
@@ -66,4 +100,6 @@ COMMANDS = st.one_of(
     st.builds(LeaseRevoke, INT64),
     st.builds(LeaseCheckpoint, st.lists(st.tuples(INT64, INT64), max_size=4).map(tuple)),
     st.builds(AlarmSet, st.sampled_from(AlarmAction), UINT64, st.sampled_from(Alarm)),
+    AUTH_COMMANDS,
 )
+COMMANDS = st.one_of(PLAIN_COMMANDS, st.builds(By, st.builds(Caller, NAMES, UINT64), PLAIN_COMMANDS))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TypeVar
 
+from chainfire.core.auth_commands import Permission, PermissionKind
 from chainfire.core.commands import (
     Alarm,
     AlarmAction,
@@ -26,7 +27,7 @@ from chainfire.core.commands import (
 from chainfire.core.keyvalue import LeaseId
 from chainfire.core.watch import Wanted
 from chainfire.errors import KeyNotFoundError
-from ultracloud.api.etcd import rpc_pb2
+from ultracloud.api.etcd import auth_pb2, rpc_pb2
 from ultracloud.base.faults import InvalidArgumentError
 
 SMALLEST_KEY = b"\x00"
@@ -38,6 +39,7 @@ _COMPARE_TARGETS = {member.value: member for member in CompareTarget}
 _COMPARE_RESULTS = {member.value: member for member in CompareResult}
 _ACTIONS = {member.value: member for member in AlarmAction}
 _ALARMS = {member.value: member for member in Alarm}
+_PERMISSIONS = {member.value: member for member in PermissionKind}
 
 EnumT = TypeVar("EnumT", bound=IntEnum)
 
@@ -156,6 +158,15 @@ def alarm_of(request: rpc_pb2.AlarmRequest) -> AlarmSet:
     """
     action = _known(_ACTIONS, request.action, "action")
     return AlarmSet(action, request.memberID, _known(_ALARMS, request.alarm, "alarm"))
+
+
+def permission_of(message: auth_pb2.Permission) -> Permission:
+    """A permission.
+
+    Raises:
+        InvalidArgumentError: Its kind is none of etcd's.
+    """
+    return Permission(_known(_PERMISSIONS, message.permType, "permType"), message.key, message.range_end)
 
 
 def _known(members: dict[int, EnumT], number: int, field: str) -> EnumT:
