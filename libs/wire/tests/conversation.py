@@ -98,6 +98,8 @@ class Stage:
             "reply": lambda w: sender.reply(int(w[0]), text_of(w[1])),
             "send": lambda w: sender.send(int(w[0]), text_of(w[1])),
             "finish": lambda w: sender.finish(int(w[0]), trailers(int(w[1]), w[2] if len(w) > 2 else "")),
+            "begin-page": lambda w: sender.begin_page(int(w[0]), int(w[1]), {"content-type": "application/json"}),
+            "send-page": lambda w: sender.send_page(int(w[0]), text_of(w[1]), ends="end" in w),
             "page": lambda w: sender.page(int(w[0]), int(w[1]), {"content-type": "text/plain"}, w[2].encode()),
             "consume": lambda w: machine.consume(int(w[0]), int(w[1])),
             "give-up": lambda w: machine.reset(int(w[0]), ErrorCode.CANCEL),
@@ -203,7 +205,8 @@ def event_shown(event: Event) -> str:
             method = f"{value.method} " if isinstance(event, PageRequested) else ""
             parts.append(f"{method}{value.path}{timeout}")
         elif isinstance(value, bytes):
-            parts.append(octets_shown(value))
+            # Most pages have no body.
+            parts += [octets_shown(value)] if value or not isinstance(event, PageRequested) else []
         else:
             parts.append(value.name if isinstance(value, ErrorCode) else str(value))
     return " ".join([type(event).__name__, *parts])

@@ -18,7 +18,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from ultracloud.api.wire.v1.echo_pb2 import EchoRequest, EchoResponse
 from ultracloud.api.wire.v1.echo_rpc import ECHO
-from ultracloud.wire import HttpReply, Interceptor, Limits, Server, ServerOptions, TlsFiles, service
+from ultracloud.wire import (
+    Endpoints,
+    HttpReply,
+    Interceptor,
+    Limits,
+    Server,
+    ServerOptions,
+    TlsFiles,
+    service,
+)
 from ultracloud.wire.testing import AsyncEcho
 
 PAGES = {"/healthz": lambda: HttpReply(200, b"ok\n"), "/readyz": lambda: HttpReply(503, b"waiting for iam\n")}
@@ -33,10 +42,11 @@ async def serving(
     limits: Limits | None = None,
     tls: TlsFiles | None = None,
     interceptors: tuple[Interceptor, ...] = (),
+    endpoints: Endpoints | None = None,
 ) -> AsyncIterator[tuple[Server, str]]:
     """A server and its ``host:port``, stopped at the end."""
     options = ServerOptions(limits=limits or Limits(), tls=tls)
-    server = Server([service(ECHO, implementation or AsyncEcho())], options, interceptors, PAGES)
+    server = Server([service(ECHO, implementation or AsyncEcho())], options, interceptors, PAGES, endpoints)
     host, port = await server.listen("127.0.0.1", 0)
     try:
         yield server, f"{host}:{port}"

@@ -13,6 +13,7 @@ from ultracloud.wire.core.frames import END_HEADERS, END_STREAM, PREFACE, Kind, 
 from ultracloud.wire.shell.edge import Site
 from ultracloud.wire.shell.http2 import Http2Protocol
 from ultracloud.wire.shell.members import Members
+from ultracloud.wire.shell.pages import Pages
 from ultracloud.wire.shell.routes import route_table
 from ultracloud.wire.testing import PlainEcho
 
@@ -44,7 +45,7 @@ class Wire(asyncio.Transport):
 async def test_bytes_that_arrive_while_the_transport_is_full_are_served_once_it_is_not() -> None:
     wire = Wire()
     site = Site.make(route_table([service(ECHO, PlainEcho())]), ())
-    protocol = Http2Protocol(Limits(), site, {}, Peer("test", None), Members())
+    protocol = Http2Protocol(Limits(), site, Pages({}, {}), Peer("test", None), Members())
     protocol.connection_made(wire)
     protocol.data_received(PREFACE + render_settings({}))
     protocol.pause_writing()

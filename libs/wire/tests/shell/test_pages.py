@@ -41,13 +41,14 @@ async def test_pages_are_served_on_the_grpc_port(path: str, status: bytes, body:
     ("request_", "status"),
     [
         (GET % b"/nothing", b"404"),
+        (GET % b"/healthz?verbose", b"200"),
         (b"DELETE /healthz HTTP/1.1\r\n\r\n", b"405"),
-        (b"POST /healthz HTTP/1.1\r\ncontent-length: 3\r\n\r\nabc", b"400"),
+        (b"POST /healthz HTTP/1.1\r\ncontent-length: 3\r\n\r\nabc", b"413"),
         (b"nonsense\r\n\r\n", b"400"),
         (b"GET /healthz HTTP/1.1\r\nx: " + b"y" * 20_000, b"431"),
     ],
 )
-async def test_what_is_no_page_is_refused(request_: bytes, status: bytes) -> None:
+async def test_what_is_asked_for_is_answered_or_refused(request_: bytes, status: bytes) -> None:
     async with serving() as (_server, target):
         assert (await ask(target, request_)).split()[1] == status
 

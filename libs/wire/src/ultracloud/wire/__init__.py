@@ -9,10 +9,15 @@ What a service uses stands here.
 
 from ultracloud.wire.core.limits import Limits
 from ultracloud.wire.shell.health import Health
+from ultracloud.wire.shell.inner import Caller, Endpoints, InnerCalls
 from ultracloud.wire.shell.options import (
     AroundInterceptor,
+    HttpAnswer,
+    HttpEndpoint,
     HttpReply,
+    HttpRequest,
     HttpRoute,
+    HttpStream,
     Interceptor,
     ServerOptions,
     TlsFiles,
@@ -22,9 +27,16 @@ from ultracloud.wire.shell.server import Server
 
 __all__ = [
     "AroundInterceptor",
+    "Caller",
+    "Endpoints",
     "Health",
+    "HttpAnswer",
+    "HttpEndpoint",
     "HttpReply",
+    "HttpRequest",
     "HttpRoute",
+    "HttpStream",
+    "InnerCalls",
     "Interceptor",
     "Limits",
     "Server",

@@ -63,10 +63,11 @@ class CallRefused:
 
 @dataclass(frozen=True, slots=True)
 class PageRequested:
-    """A plain HTTP request over HTTP/2, for a page such as /healthz."""
+    """A plain HTTP request over HTTP/2, for a page such as /healthz, with its whole body."""
 
     stream_id: int
     head: Head
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
-"""HTTP/1.1 for pages: GET and HEAD of small documents, with keep-alive and pipelining. No bodies in requests.
+"""HTTP/1.1 for pages and for gateways: requests with bounded bodies, keep-alive, pipelining, answers that stream.
 
-Probes and scrapers (kubelet, Prometheus, curl) speak HTTP/1.1; a request with a body has no business here and ends the
-connection, so that no byte of one is ever taken for the next request.
+Probes and scrapers (kubelet, Prometheus, curl) ask for pages; clients without gRPC send a body and may get a stream.
+Bytes go in and requests come out, in order and whole, however the bytes were cut. After something that cannot be read
+nothing more is read, so that no byte of a body is ever taken for the next request.
 
 Source: RFC 9112.
 """
@@ -9,104 +10,235 @@ Source: RFC 9112.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TypeAlias
+
+from ultracloud.wire.core.http1_heads import BadRequest, RequestHead, parse_head, render_head
 
 HEAD_BYTES_MAX = 16 * 1024
 """One request head; curl sends 80 bytes, a browser with cookies a few KiB."""
 PIPELINE_MAX = 64
 """Requests taken from one read; a client with more waits for answers first."""
-_LINE = re.compile(rb"([A-Z]{1,16}) (\S{1,4096}) HTTP/1\.([01])")
-_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*?)[ \t]*")
-REASONS = {
-    200: "OK",
-    204: "No Content",
-    400: "Bad Request",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    415: "Unsupported Media Type",
-    431: "Request Header Fields Too Large",
-    500: "Internal Server Error",
-    503: "Service Unavailable",
-}
+CHUNK_LINE_BYTES_MAX = 256
+"""The line before a chunk: a length, and extensions that nobody sends."""
+CHUNKS_BYTES_FACTOR = 16
+"""Bytes of framing for each byte of body that is allowed: chunks of one byte cost six, extensions more."""
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n\0]*)?")
+_BLANK = b"\r\n"
+_HEAD_END = b"\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
-class PageRequest:
-    """One request.
+class Request:
+    """One whole request."""
 
-    Attributes:
-        method: ``GET``, ``HEAD`` or what the client sent.
-        path: Without the query.
-        keep_alive: Whether the client wants to send another.
-    """
-
-    method: str
-    path: str
-    keep_alive: bool
+    head: RequestHead
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class BadRequest:
-    """Not HTTP, or more of it than we take; answer with `status` and close."""
+class ContinueWanted:
+    """The client waits for `CONTINUE` before it sends the body of its next request."""
 
-    status: int
-    reason: str
+
+Event: TypeAlias = Request | ContinueWanted | BadRequest
+
+
+class _At(Enum):
+    """What comes next."""
+
+    HEAD = auto()
+    BODY = auto()
+    CHUNK_LINE = auto()
+    CHUNK = auto()
+    CHUNK_END = auto()
+    TRAILERS = auto()
+    OVER = auto()
 
 
 class Http1Connection:
-    """Makes requests of bytes."""
+    """Makes requests of bytes.
 
-    __slots__ = ("_is_over", "_rest")
+    Args:
+        body_bytes_max: Most that a body may have; 0 refuses every body.
+    """
 
-    def __init__(self) -> None:
-        self._rest = b""
-        self._is_over = False
+    __slots__ = ("_at", "_body", "_body_bytes_max", "_buffer", "_framing_left", "_head", "_missing")
 
-    def receive(self, chunk: bytes) -> list[PageRequest | BadRequest]:
-        """Take bytes; give the requests they complete. After a bad one, or one that closes, nothing more is read."""
-        requests: list[PageRequest | BadRequest] = []
-        self._rest += chunk
-        while not self._is_over:
-            head, found, rest = self._rest.partition(b"\r\n\r\n")
-            if len(head) > HEAD_BYTES_MAX:
-                requests.append(BadRequest(431, f"a request head over {HEAD_BYTES_MAX} bytes"))
-                self._is_over = True
-            elif len(requests) >= PIPELINE_MAX:
-                requests.append(BadRequest(503, "too many requests without waiting for answers"))
-                self._is_over = True
-            elif not found:
-                break
-            else:
-                self._rest = rest
-                requests.append(request := parse_request(head))
-                self._is_over = isinstance(request, BadRequest) or not request.keep_alive
-        return requests
+    def __init__(self, body_bytes_max: int = 0) -> None:
+        self._body_bytes_max = body_bytes_max
+        self._buffer = bytearray()
+        self._at = _At.HEAD
+        self._head: RequestHead | None = None
+        self._body = bytearray()
+        self._missing = 0
+        """Bytes of the body, or of the chunk, that have not come."""
+        self._framing_left = 0
+
+    @property
+    def is_midway(self) -> bool:
+        """Whether a request has begun and not ended."""
+        return self._at is not _At.OVER and (self._at is not _At.HEAD or bool(self._buffer))
+
+    def receive(self, chunk: bytes) -> list[Event]:
+        """Take bytes; give what they complete. After a bad request, or one that closes, nothing more is read."""
+        events: list[Event] = []
+        if self._at is _At.OVER:
+            return events
+        self._buffer += chunk
+        while self._step(events):
+            if len(events) > PIPELINE_MAX:
+                self._refuse(503, "too many requests without waiting for answers", events)
+        return events
+
+    def _step(self, events: list[Event]) -> bool:
+        """Read the next piece of a request; whether there was enough for one."""
+        match self._at:
+            case _At.HEAD:
+                return self._read_head(events)
+            case _At.BODY | _At.CHUNK:
+                return self._read_body(events)
+            case _At.CHUNK_LINE:
+                return self._read_chunk_line(events)
+            case _At.CHUNK_END:
+                return self._read_chunk_end(events)
+            case _At.TRAILERS:
+                return self._read_trailers(events)
+            case _At.OVER:
+                return False
+
+    def _read_head(self, events: list[Event]) -> bool:
+        if self._buffer.startswith(_BLANK):
+            # RFC 9112 2.2: some clients end a body with a line that does not belong to it.
+            del self._buffer[: len(_BLANK)]
+        end = self._buffer.find(_HEAD_END, 0, HEAD_BYTES_MAX + len(_HEAD_END))
+        if end < 0:
+            if len(self._buffer) >= HEAD_BYTES_MAX + len(_HEAD_END):
+                self._refuse(431, f"a request head over {HEAD_BYTES_MAX} bytes", events)
+            return False
+        head = parse_head(bytes(self._buffer[:end]))
+        del self._buffer[: end + len(_HEAD_END)]
+        if isinstance(head, BadRequest):
+            self._refuse(head.status, head.reason, events)
+            return False
+        self._begin_body(head, events)
+        return True
+
+    def _begin_body(self, head: RequestHead, events: list[Event]) -> None:
+        self._head = head
+        if head.length is None and self._body_bytes_max:
+            self._at = _At.CHUNK_LINE
+            self._framing_left = CHUNKS_BYTES_FACTOR * self._body_bytes_max
+        elif head.length is None or head.length > self._body_bytes_max:
+            self._refuse_body(events)
+            return
+        else:
+            self._at = _At.BODY
+            self._missing = head.length
+        if head.expects_continue and head.length != 0 and not self._buffer:
+            events.append(ContinueWanted())
+
+    def _read_body(self, events: list[Event]) -> bool:
+        part = self._buffer[: self._missing]
+        self._body += part
+        del self._buffer[: len(part)]
+        self._missing -= len(part)
+        if self._missing:
+            return False
+        if self._at is _At.BODY:
+            self._finish(events)
+        else:
+            self._at = _At.CHUNK_END
+        return True
+
+    def _read_chunk_line(self, events: list[Event]) -> bool:
+        line = self._read_line(CHUNK_LINE_BYTES_MAX, events)
+        if line is None:
+            return False
+        matched = _CHUNK.fullmatch(line)
+        if matched is None:
+            self._refuse(400, "a chunk does not begin with its length", events)
+            return False
+        self._missing = int(matched[1], 16)
+        if len(self._body) + self._missing > self._body_bytes_max:
+            self._refuse_body(events)
+            return False
+        self._at = _At.CHUNK if self._missing else _At.TRAILERS
+        if not self._missing:
+            self._framing_left = HEAD_BYTES_MAX
+        return True
+
+    def _read_chunk_end(self, events: list[Event]) -> bool:
+        if len(self._buffer) < len(_BLANK):
+            return False
+        if not self._buffer.startswith(_BLANK):
+            self._refuse(400, "a chunk is longer than it says", events)
+            return False
+        del self._buffer[: len(_BLANK)]
+        self._at = _At.CHUNK_LINE
+        return True
+
+    def _read_trailers(self, events: list[Event]) -> bool:
+        """Pass trailers over: nothing that a gateway takes from fields may come behind the body."""
+        line = self._read_line(HEAD_BYTES_MAX, events)
+        if line is None:
+            return False
+        if not line:
+            self._finish(events)
+        return True
+
+    def _read_line(self, bytes_max: int, events: list[Event]) -> bytes | None:
+        """A line of a chunked body; None if it has not come whole, or was refused."""
+        end = self._buffer.find(_BLANK, 0, bytes_max + len(_BLANK))
+        size = (len(self._buffer) if end < 0 else end) + len(_BLANK)
+        if size > bytes_max + len(_BLANK) or size > self._framing_left:
+            self._refuse(400, "a chunked body with more framing than body", events)
+            return None
+        if end < 0:
+            return None
+        self._framing_left -= size
+        line = bytes(self._buffer[:end])
+        del self._buffer[:size]
+        return line
+
+    def _finish(self, events: list[Event]) -> None:
+        """Give the request that is whole now."""
+        head = self._head
+        assert head is not None
+        events.append(Request(head, bytes(self._body)))
+        self._head = None
+        self._body.clear()
+        self._at = _At.HEAD if head.keep_alive else _At.OVER
+        if self._at is _At.OVER:
+            self._buffer.clear()
+
+    def _refuse_body(self, events: list[Event]) -> None:
+        at_most = (
+            f"at most {self._body_bytes_max} bytes are accepted" if self._body_bytes_max else "none is served here"
+        )
+        self._refuse(413, f"the body is too large; {at_most}", events)
+
+    def _refuse(self, status: int, reason: str, events: list[Event]) -> None:
+        """End with a bad request."""
+        events.append(BadRequest(status, reason))
+        self._at = _At.OVER
+        self._buffer.clear()
+        self._body.clear()
 
 
-def parse_request(head: bytes) -> PageRequest | BadRequest:
-    """One request head, without the empty line behind it."""
-    line, *rest = head.split(b"\r\n")
-    matched = _LINE.fullmatch(line)
-    fields = [_FIELD.fullmatch(field) for field in rest]
-    if matched is None or None in fields:
-        return BadRequest(400, "this is not an HTTP/1.1 request")
-    values = {field[1].lower(): field[2].lower() for field in fields if field is not None}
-    if b"transfer-encoding" in values or values.get(b"content-length", b"0") != b"0":
-        return BadRequest(400, "requests with a body are not served here")
-    version, connection = matched[3], values.get(b"connection", b"")
-    return PageRequest(
-        method=matched[1].decode("ascii"),
-        path=matched[2].decode("latin-1").partition("?")[0],
-        keep_alive=connection != b"close" if version == b"1" else connection == b"keep-alive",
-    )
+def render_response(
+    status: int, fields: Mapping[str, str], body: bytes, *, keep_alive: bool, head_only: bool = False
+) -> bytes:
+    """The bytes of one whole response."""
+    framed = {**fields, "content-length": str(len(body))}
+    return render_head(status, framed, keep_alive=keep_alive) + (b"" if head_only else body)
 
 
-def render_response(status: int, content_type: str, body: bytes, *, keep_alive: bool, head_only: bool = False) -> bytes:
-    """The bytes of one response."""
-    head = (
-        f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}\r\n"
-        f"content-type: {content_type}\r\n"
-        f"content-length: {len(body)}\r\n"
-        f"connection: {'keep-alive' if keep_alive else 'close'}\r\n\r\n"
-    )
-    return head.encode("latin-1") + (b"" if head_only else body)
+def render_chunk(part: bytes) -> bytes:
+    """A part of a chunked response; an empty one would end it and may not be given."""
+    assert part
+    return b"%x\r\n%b\r\n" % (len(part), part)

@@ -21,6 +21,7 @@ class Limits:
     Attributes:
         streams_max: Calls open at once. etcd's clients multiplex hundreds; grpcio queues what is over.
         message_bytes_max: One request message. grpcio's own default, so that a client meets no smaller one here.
+        body_bytes_max: One request body of plain HTTP: the largest message in JSON, whose bytes take four thirds.
         header_list_bytes_max: Request headers, decoded, as RFC 9113 counts them. A token is 1 KiB.
         header_block_bytes_max: Request headers, compressed, over HEADERS and all CONTINUATION frames.
         continuations_max: CONTINUATION frames of one block. A block that fits the limit above needs none.
@@ -42,6 +43,7 @@ class Limits:
 
     streams_max: int = 1000
     message_bytes_max: int = 4 * MIB
+    body_bytes_max: int = 6 * MIB
     header_list_bytes_max: int = 16 * KIB
     header_block_bytes_max: int = 32 * KIB
     continuations_max: int = 8

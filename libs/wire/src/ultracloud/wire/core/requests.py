@@ -33,8 +33,11 @@ from ultracloud.wire.core.limits import Limits
 from ultracloud.wire.core.messages import PREFIX, PREFIX_BYTES, Assembler, RefusedMessageError
 from ultracloud.wire.core.sending import Sender
 from ultracloud.wire.core.status import IDENTITY_ONLY, INTERNAL, RESOURCE_EXHAUSTED, trailers
-from ultracloud.wire.core.streams import MESSAGE_OVERHEAD_BYTES, Stream, Streams
+from ultracloud.wire.core.streams import MESSAGE_OVERHEAD_BYTES, Body, Stream, Streams
 from ultracloud.wire.errors import ConnectionFault, ErrorCode, StreamFault
+
+CONTENT_TOO_LARGE = 413
+PLAIN_TEXT = {"content-type": "text/plain; charset=utf-8"}
 
 
 class Requests:
@@ -240,7 +243,10 @@ class Requests:
         """Begin a request in full."""
         stream = self._sender.open(stream_id, remote_closed=ends)
         if not head.is_grpc:
-            events.append(PageRequested(stream_id, head))
+            if ends or not self._limits.body_bytes_max:
+                events.append(PageRequested(stream_id, head))
+            else:
+                stream.body = Body(head)
             return
         stream.assembler = Assembler(self._limits.message_bytes_max)
         events.append(CallStarted(stream_id, head))
@@ -258,8 +264,10 @@ class Requests:
         self._end_request(stream, events)
 
     def _take_messages(self, stream: Stream, payload: memoryview, events: list[Event]) -> None:
-        """Cut messages out of a stream's bytes; the body of a plain HTTP request is dropped."""
+        """Cut messages out of a stream's bytes."""
         if stream.assembler is None:
+            if stream.body is not None:
+                self._take_body(stream, stream.body, payload)
             return
         try:
             messages = stream.assembler.feed(payload)
@@ -275,9 +283,30 @@ class Requests:
             sentence = f"this connection's requests hold over {self._limits.connection_unread_bytes_max} bytes"
             self._refuse_begun(stream, Refusal(RESOURCE_EXHAUSTED, sentence), events)
 
+    def _take_body(self, stream: Stream, body: Body, payload: memoryview) -> None:
+        """Gather the body of a plain HTTP request; one that is too large is answered before its end."""
+        body.octets += payload
+        self._streams.hold(stream)
+        if len(body.octets) <= self._limits.body_bytes_max and (
+            self._streams.held_bytes <= self._limits.connection_unread_bytes_max
+        ):
+            return
+        sentence = f"the body is too large; at most {self._limits.body_bytes_max} bytes are accepted\n".encode()
+        stream.body = None
+        self._streams.hold(stream)
+        self._sender.page(stream.stream_id, CONTENT_TOO_LARGE, PLAIN_TEXT, sentence)
+
+    def _end_body(self, stream: Stream, body: Body, events: list[Event]) -> None:
+        """Give a plain HTTP request whose body is whole."""
+        stream.body = None
+        self._streams.hold(stream)
+        events.append(PageRequested(stream.stream_id, body.head, bytes(body.octets)))
+
     def _end_request(self, stream: Stream, events: list[Event]) -> None:
         """Note that no more messages come."""
         stream.remote_closed = True
+        if stream.body is not None:
+            self._end_body(stream, stream.body, events)
         if stream.assembler is None:
             return
         if stream.assembler.unfinished_bytes:

@@ -123,13 +123,21 @@ class Sender:
 
     def page(self, stream_id: int, status: int, fields: dict[str, str], body: bytes) -> None:
         """Answer a plain HTTP request."""
+        self.begin_page(stream_id, status, fields)
+        self.send_page(stream_id, body, ends=True)
+
+    def begin_page(self, stream_id: int, status: int, fields: dict[str, str]) -> None:
+        """Send the headers of an answer to a plain HTTP request."""
         stream = self.find(stream_id)
-        if stream is None:
-            return
-        block = status_field(status) + b"".join(literal(name, value) for name, value in fields.items())
-        self._begin(stream, block)
-        stream.ending = b""
-        self._push(stream, body)
+        if stream is not None:
+            self._begin(stream, status_field(status) + b"".join([literal(*field) for field in fields.items()]))
+
+    def send_page(self, stream_id: int, part: bytes, *, ends: bool = False) -> None:
+        """Send a part of the answer's body, which has begun."""
+        stream = self.find(stream_id)
+        if stream is not None and stream.ending is None:
+            stream.ending = b"" if ends else None
+            self._push(stream, part)
 
     def is_backed_up(self, stream_id: int) -> bool:
         """Whether a method should wait for `StreamReady` before it sends more."""

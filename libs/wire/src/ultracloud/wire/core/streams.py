@@ -11,10 +11,21 @@ from __future__ import annotations
 
 from collections import deque
 
+from ultracloud.wire.core.heads import Head
 from ultracloud.wire.core.messages import Assembler
 
 MESSAGE_OVERHEAD_BYTES = 64
 """What a waiting message counts for besides its own bytes: an empty one costs an object and a place in a queue too."""
+
+
+class Body:
+    """The body of a plain HTTP request, as far as it has come."""
+
+    __slots__ = ("head", "octets")
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+        self.octets = bytearray()
 
 
 class Stream:
@@ -22,6 +33,7 @@ class Stream:
 
     __slots__ = (
         "assembler",
+        "body",
         "ending",
         "has_begun",
         "held",
@@ -44,6 +56,8 @@ class Stream:
         """The client has sent END_STREAM."""
         self.assembler: Assembler | None = None
         """Set while the request is a gRPC call whose messages are still coming."""
+        self.body: Body | None = None
+        """Set while the request is a plain one whose body is still coming."""
         self.unread = 0
         """What messages count for that the method has not taken: their bytes, and MESSAGE_OVERHEAD_BYTES each."""
         self.held = 0
@@ -84,5 +98,6 @@ class Streams:
     def hold(self, stream: Stream) -> None:
         """Count anew what a stream holds of its request."""
         held = stream.unread + (stream.assembler.unfinished_bytes if stream.assembler is not None else 0)
+        held += len(stream.body.octets) if stream.body is not None else 0
         self.held_bytes += held - stream.held
         stream.held = held

@@ -18,7 +18,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError, EncodeError
 
-from ultracloud.api.rpc import Peer
+from ultracloud.api.rpc import Call, Peer
 from ultracloud.base.faults import (
     CancelledError,
     DataLossError,
@@ -52,6 +52,7 @@ FLUSH_BYTES = 64 * 1024
 """Responses of a turn of the loop that are written at once instead of at its end."""
 ERROR_ID_BYTES = 6
 """Enough that two errors in one log do not share an id."""
+GIVEN_UP = "the server gave this call up; send it again"
 _log = logging.getLogger("ultracloud.wire")
 
 
@@ -60,8 +61,8 @@ class Site:
     """What all connections of a server share."""
 
     routes: Mapping[str, Route]
-    admits: Sequence[Callable[[ServerCall], None]]
-    dones: Sequence[Callable[[ServerCall, int, float], None]]
+    admits: Sequence[Callable[[Call], None]]
+    dones: Sequence[Callable[[Call, int, float], None]]
     arounds: Sequence[AroundInterceptor]
 
     @classmethod
@@ -239,7 +240,7 @@ class Edge:
                 _log.warning("%s failed after its end", call.path, exc_info=error)
             return
         if work.cancelled():
-            error = UnavailableError("the server gave this call up; send it again")
+            error = UnavailableError(GIVEN_UP)
         if error is None:
             try:
                 self._answer(call, route, work.result())
@@ -318,7 +319,7 @@ class Edge:
 
     def _fail(self, call: ServerCall, error: BaseException) -> None:
         """End a call with a status."""
-        fault = _fault_of(error, call.path)
+        fault = fault_of(error, call.path)
         self._sender.finish(call.stream_id, fault_trailers(fault))
         self._done(call, fault.code)
 
@@ -352,7 +353,7 @@ class Edge:
             self._flush_soon()
 
 
-def _fault_of(error: BaseException, path: str) -> Fault:
+def fault_of(error: BaseException, path: str) -> Fault:
     """What a client is told of an error. What it is not told is logged; what nobody expected, under an id it gets."""
     if isinstance(error, Fault):
         if error.code in (InternalError.code, DataLossError.code):

@@ -1,36 +1,72 @@
-"""One HTTP/1.1 connection on a transport: pages only."""
+"""One HTTP/1.1 connection on a transport: requests are answered one after the other, in the order they came."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections import deque
 from typing import Any, cast
 
+from ultracloud.api.rpc import Peer
 from ultracloud.base.faults import Fault
-from ultracloud.wire.core.http1 import BadRequest, Http1Connection, render_response
+from ultracloud.wire.core.http1 import (
+    CONTINUE,
+    LAST_CHUNK,
+    PIPELINE_MAX,
+    ContinueWanted,
+    Event,
+    Http1Connection,
+    Request,
+    render_chunk,
+    render_response,
+)
+from ultracloud.wire.core.http1_heads import BadRequest, RequestHead, render_head
 from ultracloud.wire.shell.clock import now_s
-from ultracloud.wire.shell.http2 import page
+from ultracloud.wire.shell.edge import GIVEN_UP
 from ultracloud.wire.shell.members import Members
-from ultracloud.wire.shell.options import HttpRoute
+from ultracloud.wire.shell.options import PLAIN, HttpReply, HttpRequest, HttpStream
+from ultracloud.wire.shell.pages import Pages, deliver
 
 IDLE_S = 75.0
 """Silence after which a kept connection is closed; scrapers come every 15 to 60 s."""
+REQUEST_S = 60.0
+"""How long a request may take to arrive: the largest body over a slow link; more is a client that does not mean it."""
+STALL_S = 60.0
+"""How long a client may leave its answer unread before it is given up."""
+
+LINGER_S = 1.0
+"""How long a refused client has to read why, and to stop sending."""
 
 
 class Http1Protocol(asyncio.Protocol):
-    """Answers GET and HEAD.
+    """Between a transport, the machine and the pages; also the `Sink` of the answer that is being sent.
 
     Args:
-        pages: Pages by path.
+        pages: What is served.
+        peer: The client.
         members: The server's connections; this one is in it from its first byte to its end.
+        body_bytes_max: Most that a request's body may have.
     """
 
-    def __init__(self, pages: Mapping[str, HttpRoute], members: Members) -> None:
+    def __init__(self, pages: Pages, peer: Peer, members: Members, body_bytes_max: int) -> None:
         self._pages = pages
+        self._peer = peer
         self._members = members
-        self._connection = Http1Connection()
-        self._heard_s = now_s()
+        self._body_bytes_max = body_bytes_max
+        self._connection = Http1Connection(body_bytes_max)
+        self._waiting: deque[Event] = deque()
+        self._serving: RequestHead | None = None
+        """What is being answered in a task."""
+        self._task: asyncio.Task[None] | None = None
+        self._is_streaming = False
+        self._is_over = False
+        """The connection closes after the answer at hand: nothing more is read."""
         self._drains = False
+        self._heard_s = now_s()
+        self._began_s: float | None = None
+        """When the request that is arriving began."""
+        self._stalled_s: float | None = None
+        """When the client stopped reading."""
+        self._caught_up: asyncio.Future[None] | None = None
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -39,42 +75,49 @@ class Http1Protocol(asyncio.Protocol):
         self._members.add(self)
 
     def data_received(self, data: bytes) -> None:
-        """Answer each whole request."""
+        """Answer each whole request in its turn."""
+        if self._is_over:
+            return
         self._heard_s = now_s()
-        for request in self._connection.receive(data):
-            match request:
-                case BadRequest(status, reason):
-                    body = f"{reason}\n".encode()
-                    self._transport.write(render_response(status, "text/plain", body, keep_alive=False))
-                    self._transport.close()
-                case _:
-                    reply = page(self._pages, request.method, request.path)
-                    keep_alive = request.keep_alive and not self._drains
-                    head_only = request.method == "HEAD"
-                    self._transport.write(
-                        render_response(
-                            reply.status, reply.content_type, reply.body, keep_alive=keep_alive, head_only=head_only
-                        )
-                    )
-                    if not keep_alive:
-                        self._transport.close()
-                        return
+        events = self._connection.receive(data)
+        if not self._connection.is_midway:
+            self._began_s = None
+        elif events or self._began_s is None:
+            self._began_s = self._heard_s
+        self._waiting += events
+        if self._is_streaming and self._waiting:
+            # A stream may never end; whoever asks behind it asks again on another connection (RFC 9112 9.6).
+            self._end_after_this()
+        self._advance()
 
     def pause_writing(self) -> None:
         """The client reads slower than we write."""
-        self._transport.pause_reading()
+        self._stalled_s = now_s()
+        self._set_reading()
 
     def resume_writing(self) -> None:
         """The client has caught up."""
-        self._transport.resume_reading()
+        self._stalled_s = None
+        if self._caught_up is not None and not self._caught_up.done():
+            self._caught_up.set_result(None)
+        self._advance()
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """Leave the server's list."""
+        """Leave the server's list; what was being answered is cancelled."""
+        self._is_over = True
+        self._waiting.clear()
+        if self._task is not None:
+            self._task.cancel()
         self._members.discard(self)
 
     def tick(self, at_s: float) -> None:
-        """Close what has been silent for long."""
-        if at_s - self._heard_s > IDLE_S:
+        """Give up a client that is silent, sends too slowly, or does not read."""
+        if self._stalled_s is not None:
+            if at_s - self._stalled_s > STALL_S:
+                self._transport.abort()
+        elif self._task is None and self._began_s is not None and at_s - self._began_s > REQUEST_S:
+            self._refuse(BadRequest(408, f"the request did not arrive within {REQUEST_S:g} s"))
+        elif self._task is None and at_s - self._heard_s > IDLE_S:
             self._transport.abort()
 
     def start_drain(self) -> None:
@@ -82,14 +125,151 @@ class Http1Protocol(asyncio.Protocol):
         self._drains = True
 
     def finish_drain(self) -> None:
-        """Pages are answered as they are asked for: nothing is open."""
-        self._transport.close()
+        """Close, once what is being answered has its answer."""
+        if self._task is None:
+            self._transport.close()
+        else:
+            self._end_after_this()
 
-    def stop(self, _fault: Fault) -> list[asyncio.Task[Any]]:
-        """Close."""
+    def stop(self, fault: Fault) -> list[asyncio.Task[Any]]:
+        """Answer with `fault` if that can be said, and close."""
+        task, self._task = self._task, None
+        if task is None:
+            self._transport.close()
+            return []
+        task.cancel()
+        if not self._is_streaming:
+            self._refuse(BadRequest(503, fault.public))
         self._transport.close()
-        return []
+        return [task]
 
     def abort(self) -> None:
         """Close without waiting for the client to read."""
         self._transport.abort()
+
+    # The sink of the answer at hand.
+
+    def reply(self, reply: HttpReply) -> None:
+        """Send a whole answer."""
+        assert self._serving is not None
+        self._write_reply(self._serving, reply)
+
+    def begin(self, stream: HttpStream) -> None:
+        """Send the head of an answer whose parts follow."""
+        assert self._serving is not None
+        self._is_streaming = True
+        if not self._serving.can_chunk or self._waiting:
+            self._end_after_this()
+        fields = {"content-type": stream.content_type, **stream.fields}
+        if self._serving.can_chunk:
+            fields["transfer-encoding"] = "chunked"
+        self._transport.write(render_head(stream.status, fields, keep_alive=self._keeps_alive(self._serving)))
+
+    async def send(self, part: bytes) -> None:
+        """Send a part; wait while the client does not keep up."""
+        assert self._serving is not None
+        if part and self._serving.method != "HEAD":
+            self._transport.write(render_chunk(part) if self._serving.can_chunk else part)
+        if self._stalled_s is not None:
+            self._caught_up = asyncio.get_running_loop().create_future()
+            await self._caught_up
+
+    def end(self) -> None:
+        """All parts are sent."""
+        assert self._serving is not None
+        if self._serving.can_chunk and self._serving.method != "HEAD":
+            self._transport.write(LAST_CHUNK)
+        if not self._keeps_alive(self._serving):
+            self._close()
+
+    def cut(self) -> None:
+        """Close without the last chunk."""
+        self._close()
+
+    # Requests in their turn.
+
+    def _advance(self) -> None:
+        """Answer what waits, until something has to be waited for."""
+        while self._waiting and self._task is None and self._stalled_s is None and not self._is_over:
+            match self._waiting.popleft():
+                case Request(head, body):
+                    self._serve(head, body)
+                case ContinueWanted():
+                    self._transport.write(CONTINUE)
+                case BadRequest() as refusal:
+                    self._refuse(refusal)
+        self._set_reading()
+
+    def _serve(self, head: RequestHead, body: bytes) -> None:
+        request = HttpRequest(head.method, head.path, head.query, head.fields, body, self._peer)
+        answer = self._pages.answer(request)
+        if isinstance(answer, HttpReply):
+            self._write_reply(head, answer)
+            return
+        self._serving = head
+        self._task = asyncio.get_running_loop().create_task(deliver(answer, head.path, self), name=head.path)
+        self._task.add_done_callback(self._delivered)
+
+    def _delivered(self, task: asyncio.Task[None]) -> None:
+        """Go on after an answer that took a task."""
+        if task is not self._task:
+            return
+        was_streaming, self._is_streaming, self._task = self._is_streaming, False, None
+        self._heard_s = now_s()
+        if self._began_s is not None:
+            self._began_s = self._heard_s
+        if task.cancelled() and not self._transport.is_closing():
+            if was_streaming:
+                self._close()
+            else:
+                self._refuse(BadRequest(503, GIVEN_UP))
+        elif not task.cancelled():
+            # What `deliver` does not expect is a defect of this module, and nobody else would hear of it.
+            task.result()
+        self._advance()
+
+    def _write_reply(self, head: RequestHead, reply: HttpReply) -> None:
+        keep_alive = self._keeps_alive(head)
+        fields = {"content-type": reply.content_type, **reply.fields}
+        head_only = head.method == "HEAD"
+        self._transport.write(
+            render_response(reply.status, fields, reply.body, keep_alive=keep_alive, head_only=head_only)
+        )
+        if not keep_alive:
+            self._close()
+
+    def _refuse(self, refusal: BadRequest) -> None:
+        """Answer with an error and close: the client and we no longer agree where its next request begins."""
+        body = f"{refusal.reason}\n".encode()
+        self._transport.write(render_response(refusal.status, {"content-type": PLAIN}, body, keep_alive=False))
+        self._end_after_this()
+        if self._transport.can_write_eof():
+            # Closing with bytes unread would reset the connection, and a reset can overtake the answer.
+            self._transport.write_eof()
+            self._set_reading()
+            asyncio.get_running_loop().call_later(LINGER_S, self._transport.abort)
+        else:
+            self._transport.close()
+
+    def _keeps_alive(self, head: RequestHead) -> bool:
+        return head.keep_alive and not self._drains and not self._is_over
+
+    def _end_after_this(self) -> None:
+        """Close the connection once the answer at hand is sent."""
+        self._is_over = True
+        self._waiting.clear()
+
+    def _close(self) -> None:
+        self._end_after_this()
+        self._transport.close()
+
+    def _set_reading(self) -> None:
+        """Read on only while there is room for what comes. What is cut off is still heard, unless it is far ahead."""
+        if self._transport.is_closing():
+            return
+        bodies = sum(len(event.body) for event in self._waiting if isinstance(event, Request))
+        is_far_ahead = len(self._waiting) > PIPELINE_MAX or bodies > self._body_bytes_max
+        if is_far_ahead or (self._stalled_s is not None and not self._is_streaming):
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Mapping
 from typing import Any, cast
 
 from ultracloud.api.rpc import Peer
@@ -16,8 +15,9 @@ from ultracloud.wire.core.limits import Limits
 from ultracloud.wire.errors import ErrorCode
 from ultracloud.wire.shell.clock import now_s
 from ultracloud.wire.shell.edge import Edge, Site
+from ultracloud.wire.shell.http2_pages import Http2Pages
 from ultracloud.wire.shell.members import Members
-from ultracloud.wire.shell.options import HttpReply, HttpRoute
+from ultracloud.wire.shell.pages import Pages
 
 LINGER_S = 0.5
 """How long a drained connection stays for its client to close it: closing with bytes unread would reset it, and a reset
@@ -33,7 +33,7 @@ class Http2Protocol(asyncio.Protocol):
     Args:
         limits: Bounds of the connection.
         site: What the server's connections share.
-        pages: Plain HTTP pages by path.
+        pages: What plain HTTP requests are answered.
         peer: The client.
         members: The server's connections; this one is in it from its first byte to its end.
     """
@@ -42,16 +42,16 @@ class Http2Protocol(asyncio.Protocol):
         self,
         limits: Limits,
         site: Site,
-        pages: Mapping[str, HttpRoute],
+        pages: Pages,
         peer: Peer,
         members: Members,
     ) -> None:
         self._limits = limits
-        self._pages = pages
         self._members = members
         self._connection = Connection(limits, now_s())
         self._sender = self._connection.sender
         self._edge = Edge(site, self._connection, peer, self._flush, self._flush_soon)
+        self._pages = Http2Pages(pages, self._connection, peer, self._flush_soon)
         self._backlog: deque[Event] = deque()
         self._flush_is_due = False
         self._lingers = False
@@ -76,12 +76,14 @@ class Http2Protocol(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The client reads slower than we write: read no more of its requests until it has caught up."""
         self._edge.is_paused = True
+        self._pages.is_paused = True
         if not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         """The client has caught up."""
         self._edge.resume()
+        self._pages.resume()
         backlog = list(self._backlog)
         self._backlog.clear()
         self._serve(backlog)
@@ -98,6 +100,7 @@ class Http2Protocol(asyncio.Protocol):
         self._connection.is_closed = True
         self._backlog.clear()
         self._edge.stop(None)
+        self._pages.stop()
         self._members.discard(self)
 
     def tick(self, at_s: float) -> None:
@@ -117,7 +120,7 @@ class Http2Protocol(asyncio.Protocol):
 
     def stop(self, fault: Fault) -> list[asyncio.Task[Any]]:
         """Answer all open calls with `fault`, then close as after a drain; give the tasks that were cancelled."""
-        tasks = self._edge.stop(fault)
+        tasks = self._edge.stop(fault) + self._pages.stop()
         self._connection.start_drain()
         self._connection.finish_drain()
         self._flush()
@@ -134,10 +137,10 @@ class Http2Protocol(asyncio.Protocol):
             if isinstance(event, CallArrived):
                 arrive(event)
             elif isinstance(event, PageRequested):
-                self._serve_page(event)
+                self._pages.serve(event)
             elif isinstance(event, Closed):
                 self._close(event)
-            else:
+            elif not self._pages.take(event):
                 self._edge.take(event)
             if self._sender.out_bytes > self._limits.output_bytes_max:
                 self._flush()
@@ -145,18 +148,12 @@ class Http2Protocol(asyncio.Protocol):
                     self._backlog.extend(events[index + 1 :])
                     return
 
-    def _serve_page(self, event: PageRequested) -> None:
-        """Answer a plain HTTP request."""
-        reply = page(self._pages, event.head.method, event.head.path)
-        fields = {"content-type": reply.content_type, "content-length": str(len(reply.body))}
-        body = b"" if event.head.method == "HEAD" else reply.body
-        self._sender.page(event.stream_id, reply.status, fields, body)
-
     def _close(self, event: Closed) -> None:
         """The machine is done with this client."""
         if event.code is not ErrorCode.NO_ERROR:
             _log.info("connection closed: %s: %s", event.code.name, event.reason)
         self._edge.stop(None)
+        self._pages.stop()
         self._flush()
         self._transport.close()
         asyncio.get_running_loop().call_later(LINGER_S, self._transport.abort)
@@ -186,13 +183,3 @@ class Http2Protocol(asyncio.Protocol):
         if self._connection.is_drained and not self._lingers:
             self._lingers = True
             asyncio.get_running_loop().call_later(LINGER_S, self._transport.close)
-
-
-def page(pages: Mapping[str, HttpRoute], method: str, path: str) -> HttpReply:
-    """What a plain HTTP request is answered."""
-    route = pages.get(path)
-    if route is None:
-        return HttpReply(404, b"no such page; this port serves gRPC and " + ", ".join(sorted(pages)).encode() + b"\n")
-    if method not in ("GET", "HEAD"):
-        return HttpReply(405, b"only GET and HEAD are served here\n")
-    return route()

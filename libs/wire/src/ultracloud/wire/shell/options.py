@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from ultracloud.api.rpc import Call
+from ultracloud.api.rpc import Call, Peer
 from ultracloud.wire.core.limits import Limits
 
 
@@ -47,17 +47,60 @@ class ServerOptions:
     connections_max: int = 10_000
 
 
+PLAIN = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One plain HTTP request, over HTTP/1.1 or HTTP/2.
+
+    Attributes:
+        path: Without the query, undecoded.
+        query: What stands behind the question mark, undecoded.
+        metadata: Header fields in lower case; repeated ones joined by commas.
+        body: All of it.
+        peer: Who asks.
+    """
+
+    method: str
+    path: str
+    query: str
+    metadata: Mapping[str, str]
+    body: bytes
+    peer: Peer
+
+
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """What a page answers."""
+    """What a page answers; `fields` are header fields besides type and length, names in lower case."""
 
     status: int = 200
     body: bytes = b""
-    content_type: str = "text/plain; charset=utf-8"
+    content_type: str = PLAIN
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpStream:
+    """An answer that is sent as it is made.
+
+    Attributes:
+        parts: What to send; waits at `yield` while the client does not keep up, and is closed when the client leaves.
+            If it raises, the client sees its answer cut off.
+    """
+
+    parts: AsyncGenerator[bytes, None]
+    status: int = 200
+    content_type: str = PLAIN
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 HttpRoute: TypeAlias = Callable[[], HttpReply]
 """Makes a page; answered inline, so it must not block."""
+
+HttpAnswer: TypeAlias = HttpReply | HttpStream
+HttpEndpoint: TypeAlias = Callable[[HttpRequest], HttpReply | Awaitable[HttpAnswer]]
+"""Answers any request to its path; inline if it gives a reply, in a task if it is a coroutine function."""
 
 
 class Interceptor(Protocol):

@@ -9,6 +9,7 @@ import socket
 import stat
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,14 @@ from ultracloud.wire.shell.health import Health
 from ultracloud.wire.shell.heap import keep_freed_memory
 from ultracloud.wire.shell.http1 import Http1Protocol
 from ultracloud.wire.shell.http2 import Http2Protocol
+from ultracloud.wire.shell.inner import Endpoints, InnerCalls
 from ultracloud.wire.shell.members import Members
 from ultracloud.wire.shell.options import AroundInterceptor, HttpRoute, Interceptor, ServerOptions
+from ultracloud.wire.shell.pages import Pages
 from ultracloud.wire.shell.reflection import Catalogue, V1AlphaReflection, V1Reflection
 from ultracloud.wire.shell.routes import Service, route_table, service
 from ultracloud.wire.shell.sniff import Sniffer
-from ultracloud.wire.shell.tls import TlsKeeper, spiffe_identity
+from ultracloud.wire.shell.tls import TlsKeeper, common_name, spiffe_identity
 
 BACKLOG = 1024
 """Connections the kernel holds while the loop is busy; a restart brings all clients back at once."""
@@ -50,6 +53,8 @@ class Server:
         options: Settings.
         interceptors: The first one's `admit` runs first, its `done` last.
         http_routes: Pages by path.
+        endpoints: Makes, of a way to call the services from inside, what answers other plain HTTP requests, by path. A
+            path that ends in a slash answers all below it. They go before pages.
 
     Raises:
         OSError: A TLS file cannot be read.
@@ -62,6 +67,7 @@ class Server:
         options: ServerOptions | None = None,
         interceptors: Sequence[Interceptor | AroundInterceptor] = (),
         http_routes: Mapping[str, HttpRoute] | None = None,
+        endpoints: Endpoints | None = None,
     ) -> None:
         # hpack writes every header field it reads to its debug log, tokens too.
         logging.getLogger("hpack").setLevel(logging.INFO)
@@ -70,7 +76,9 @@ class Server:
         """What grpc.health.v1 tells."""
         everything = _with_standard_services(services, self._options, self.health)
         self._site = Site.make(route_table(everything), interceptors)
-        self._pages = dict(http_routes or {})
+        self._pages = Pages(dict(http_routes or {}), endpoints(InnerCalls(self._site)) if endpoints else {})
+        limits = self._options.limits
+        self._limits = limits if self._pages.takes_bodies else replace(limits, body_bytes_max=0)
         self._tls = TlsKeeper(self._options.tls) if self._options.tls else None
         self._listeners: list[asyncio.AbstractServer] = []
         self._unix_paths: list[Path] = []
@@ -151,10 +159,10 @@ class Server:
 
     def _speak(self, transport: asyncio.Transport, is_http2: bool) -> asyncio.Protocol:  # noqa: FBT001
         """The protocol of a connection that has."""
+        peer = Peer(_address(transport), spiffe_identity(transport), common_name(transport))
         if not is_http2:
-            return Http1Protocol(self._pages, self._members)
-        peer = Peer(address=_address(transport), identity=spiffe_identity(transport))
-        return Http2Protocol(self._options.limits, self._site, self._pages, peer, self._members)
+            return Http1Protocol(self._pages, peer, self._members, self._limits.body_bytes_max)
+        return Http2Protocol(self._limits, self._site, self._pages, peer, self._members)
 
     def _tls_arguments(self) -> dict[str, Any]:
         """What asyncio wants for a TLS listener."""

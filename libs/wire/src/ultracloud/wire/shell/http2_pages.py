@@ -1,0 +1,153 @@
+"""Plain HTTP requests of one HTTP/2 connection, each on a stream of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from ultracloud.api.rpc import Peer
+from ultracloud.wire.core.connection import Connection
+from ultracloud.wire.core.events import CallReset, Event, PageRequested, StreamReady
+from ultracloud.wire.errors import ErrorCode
+from ultracloud.wire.shell.edge import GIVEN_UP
+from ultracloud.wire.shell.options import HttpReply, HttpRequest, HttpStream
+from ultracloud.wire.shell.pages import Pages, deliver
+
+
+class Http2Pages:
+    """The requests of one connection that are pages.
+
+    Args:
+        pages: What is served.
+        connection: The machine.
+        peer: The client.
+        flush_soon: Writes what the machine has to send once this turn of the loop is over.
+    """
+
+    def __init__(self, pages: Pages, connection: Connection, peer: Peer, flush_soon: Callable[[], None]) -> None:
+        self.is_paused = False
+        """The transport takes no more for now."""
+        self._pages = pages
+        self._connection = connection
+        self._peer = peer
+        self._flush_soon = flush_soon
+        self._running: dict[int, _Visit] = {}
+
+    def serve(self, event: PageRequested) -> None:
+        """Answer a request, or begin to."""
+        head, stream_id = event.head, event.stream_id
+        path, _, query = head.path.partition("?")
+        answer = self._pages.answer(HttpRequest(head.method, path, query, head.metadata, event.body, self._peer))
+        visit = _Visit(self, self._connection, stream_id, head.method, self._flush_soon)
+        if isinstance(answer, HttpReply):
+            visit.reply(answer)
+            return
+        self._running[stream_id] = visit
+        visit.task = asyncio.get_running_loop().create_task(deliver(answer, path, visit), name=path)
+        visit.task.add_done_callback(visit.settle)
+
+    def take(self, event: Event) -> bool:
+        """Take an event of a stream, if it is about a page that is being answered; whether it is."""
+        match event:
+            case StreamReady(stream_id) if stream_id in self._running:
+                self._running[stream_id].go_on()
+            case CallReset(stream_id) if stream_id in self._running:
+                self._running.pop(stream_id).cancel()
+            case _:
+                return False
+        return True
+
+    def discard(self, stream_id: int) -> bool:
+        """Forget a request whose work has ended; whether it was still to be answered."""
+        return self._running.pop(stream_id, None) is not None
+
+    def resume(self) -> None:
+        """The transport takes more."""
+        self.is_paused = False
+        for visit in list(self._running.values()):
+            visit.go_on()
+
+    def stop(self) -> list[asyncio.Task[Any]]:
+        """Cancel what runs, answered as far as it can be; the tasks that will now end."""
+        visits = list(self._running.values())
+        self._running.clear()
+        return [task for visit in visits if (task := visit.cancel()) is not None]
+
+
+class _Visit:
+    """One request; the `Sink` of its answer."""
+
+    task: asyncio.Task[None] | None = None
+
+    def __init__(
+        self, home: Http2Pages, connection: Connection, stream_id: int, method: str, flush_soon: Callable[[], None]
+    ) -> None:
+        self._home = home
+        self._connection = connection
+        self._sender = connection.sender
+        self._stream_id = stream_id
+        self._has_body = method != "HEAD"
+        self._flush_soon = flush_soon
+        self._has_begun = False
+        self._turn: asyncio.Future[None] | None = None
+
+    def reply(self, reply: HttpReply) -> None:
+        """Send the whole answer."""
+        fields = {"content-type": reply.content_type, **reply.fields, "content-length": str(len(reply.body))}
+        self._sender.page(self._stream_id, reply.status, fields, reply.body if self._has_body else b"")
+        self._flush_soon()
+
+    def begin(self, stream: HttpStream) -> None:
+        """Send the head of an answer whose parts follow."""
+        self._has_begun = True
+        self._sender.begin_page(self._stream_id, stream.status, {"content-type": stream.content_type, **stream.fields})
+        self._flush_soon()
+
+    async def send(self, part: bytes) -> None:
+        """Send a part; wait while the client or the transport does not keep up."""
+        if self._has_body:
+            self._sender.send_page(self._stream_id, part)
+            self._flush_soon()
+        while self._home.is_paused or self._sender.is_backed_up(self._stream_id):
+            self._turn = asyncio.get_running_loop().create_future()
+            await self._turn
+
+    def end(self) -> None:
+        """All parts are sent."""
+        self._sender.send_page(self._stream_id, b"", ends=True)
+        self._flush_soon()
+
+    def cut(self) -> None:
+        """Reset the stream."""
+        self._connection.reset(self._stream_id, ErrorCode.INTERNAL_ERROR)
+        self._flush_soon()
+
+    def go_on(self) -> None:
+        """Let the answer go on that waits to send."""
+        if self._turn is not None and not self._turn.done():
+            self._turn.set_result(None)
+
+    def cancel(self) -> asyncio.Task[None] | None:
+        """Answer as far as that can be done, and stop the work."""
+        self._give_up()
+        if self.task is not None:
+            self.task.cancel()
+        return self.task
+
+    def settle(self, task: asyncio.Task[None]) -> None:
+        """Note the end of the work."""
+        was_waited_for = self._home.discard(self._stream_id)
+        if not task.cancelled():
+            # What `deliver` does not expect is a defect of this module, and nobody else would hear of it.
+            task.result()
+        elif was_waited_for:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """End what will not be finished; a stream that is gone takes nothing."""
+        if self._has_begun:
+            self.cut()
+        else:
+            self._has_begun = True
+            self.reply(HttpReply(503, f"{GIVEN_UP}\n".encode()))

@@ -1,0 +1,104 @@
+"""Plain HTTP requests: which page or endpoint answers one, and how its answer gets to the client.
+
+A page is answered on the spot; an endpoint may also run in a task, and may stream. What an endpoint raises becomes a
+status here, since no gRPC method stands behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from contextlib import aclosing
+from typing import Protocol
+
+from ultracloud.wire.shell.edge import fault_of
+from ultracloud.wire.shell.options import HttpAnswer, HttpEndpoint, HttpReply, HttpRequest, HttpRoute, HttpStream
+
+
+class Sink(Protocol):
+    """Where the answer to one request goes."""
+
+    def reply(self, reply: HttpReply) -> None:
+        """Send the whole answer."""
+        ...
+
+    def begin(self, stream: HttpStream) -> None:
+        """Send the head of an answer whose parts follow."""
+        ...
+
+    async def send(self, part: bytes) -> None:
+        """Send a part; wait while the client does not keep up."""
+        ...
+
+    def end(self) -> None:
+        """All parts are sent."""
+        ...
+
+    def cut(self) -> None:
+        """End so that the client sees that parts are missing."""
+        ...
+
+
+class Pages:
+    """What a server answers to plain HTTP requests.
+
+    Args:
+        pages: By path.
+        endpoints: By path; one that ends in a slash answers everything below it. They go before pages.
+    """
+
+    def __init__(self, pages: Mapping[str, HttpRoute], endpoints: Mapping[str, HttpEndpoint]) -> None:
+        self._pages = pages
+        self._endpoints = endpoints
+        self._below = tuple(sorted((path for path in endpoints if path.endswith("/")), key=len, reverse=True))
+        self.takes_bodies = bool(endpoints)
+
+    def answer(self, request: HttpRequest) -> HttpReply | Awaitable[HttpAnswer]:
+        """Answer a request, or begin to."""
+        endpoint = self._find(request.path)
+        try:
+            return page(self._pages, request.method, request.path) if endpoint is None else endpoint(request)
+        except Exception as error:  # noqa: BLE001 - the edge of plain HTTP, as `edge` is gRPC's
+            return failure(error, request.path)
+
+    def _find(self, path: str) -> HttpEndpoint | None:
+        exact = self._endpoints.get(path)
+        if exact is not None or path in self._pages:
+            return exact
+        return next((self._endpoints[each] for each in self._below if path.startswith(each)), None)
+
+
+async def deliver(work: Awaitable[HttpAnswer], path: str, sink: Sink) -> None:
+    """Send what an endpoint answers, once and while it does."""
+    try:
+        answer = await work
+    except Exception as error:  # noqa: BLE001 - the edge of plain HTTP, as `edge` is gRPC's
+        sink.reply(failure(error, path))
+        return
+    if isinstance(answer, HttpReply):
+        sink.reply(answer)
+        return
+    sink.begin(answer)
+    try:
+        async with aclosing(answer.parts) as parts:
+            async for part in parts:
+                await sink.send(part)
+    except Exception as error:  # noqa: BLE001 - as above
+        fault_of(error, path)
+        sink.cut()
+    else:
+        sink.end()
+
+
+def failure(error: BaseException, path: str) -> HttpReply:
+    """What a client is told of an endpoint that failed; the log has the rest."""
+    return HttpReply(500, f"{fault_of(error, path).public}\n".encode())
+
+
+def page(pages: Mapping[str, HttpRoute], method: str, path: str) -> HttpReply:
+    """What a plain HTTP request for a page is answered."""
+    route = pages.get(path)
+    if route is None:
+        return HttpReply(404, b"no such page; this port serves gRPC and " + ", ".join(sorted(pages)).encode() + b"\n")
+    if method not in ("GET", "HEAD"):
+        return HttpReply(405, b"only GET and HEAD are served here\n", fields={"allow": "GET, HEAD"})
+    return route()
