@@ -23,7 +23,17 @@ if TYPE_CHECKING:
     from ultracloud.servicekit.coordination import Coordination
     from ultracloud.servicekit.policy import PolicyCopy
     from ultracloud.servicekit.store import FlaredbStore
-    from ultracloud.wire import AroundInterceptor, HttpReply, HttpRoute, Interceptor, Limits, Server, Service, TlsFiles
+    from ultracloud.wire import (
+        AroundInterceptor,
+        Endpoints,
+        HttpReply,
+        HttpRoute,
+        Interceptor,
+        Limits,
+        Server,
+        Service,
+        TlsFiles,
+    )
 
 CERTIFICATE_CHECK_S = 5.0
 """How often our own certificate's files are looked at."""
@@ -130,6 +140,7 @@ class Runtime:
         limits: Limits | None = None,
         require_client_certificate: bool = False,
         doors: Sequence[Door] | None = None,
+        endpoints: Endpoints | None = None,
     ) -> tuple[str, ...]:
         """Listen where the settings say, and give the addresses. Calls are served from now on.
 
@@ -139,6 +150,7 @@ class Runtime:
             limits: Bounds of each connection, if not the default.
             require_client_certificate: Refuse whoever shows none. Without, a bearer token will do.
             doors: Where to listen, instead of where the settings say; whoever names a door answers for its clear text.
+            endpoints: Makes what answers plain HTTP requests besides the pages every service has, and before them.
 
         Raises:
             StartError: An address is taken or is none.
@@ -160,7 +172,7 @@ class Runtime:
             kind = (door.tls, door.pages_only)
             if kind not in opened:
                 served = [] if door.pages_only else services
-                opened[kind] = self._open(served, [rpc, *interceptors], limits or Limits(), door.tls)
+                opened[kind] = self._open(served, [rpc, *interceptors], limits or Limits(), door.tls, endpoints)
                 self._served.append((opened[kind], rpc))
             addresses.append(await self._listen(opened[kind], door))
         self.addresses = (*self.addresses, *addresses)
@@ -172,6 +184,7 @@ class Runtime:
         interceptors: Sequence[Interceptor | AroundInterceptor],
         limits: Limits,
         tls: TlsFiles | None,
+        endpoints: Endpoints | None,
     ) -> Server:
         """A server that listens nowhere yet, and the tasks beside it."""
         from ultracloud.wire import Server, ServerOptions
@@ -183,6 +196,7 @@ class Runtime:
                 options=ServerOptions(limits=limits, tls=tls, health=is_whole, reflection=is_whole),
                 interceptors=interceptors,
                 http_routes=self._pages(),
+                endpoints=endpoints,
             )
         except OSError as error:
             raise StartError(f"{self.name}: cannot read its certificate: {error}; see [tls]") from error
