@@ -213,6 +213,8 @@ class Link:
     def receive(self, octets: bytes, now_s: float) -> list[Event]:
         """Take what was read; how it was cut makes no difference to the events but for how messages are grouped."""
         self._now_s = now_s
+        if self.stage is Stage.CLOSED:
+            return []
         if self.stage is Stage.OPEN:
             self._quiet_s = 0.0
         events: list[Event] = []

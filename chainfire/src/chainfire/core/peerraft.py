@@ -61,6 +61,7 @@ _READ_REPLY = struct.Struct("<QQQQQ")
 _COUNT = struct.Struct("<I")
 _ID = struct.Struct("<Q")
 
+_INDEX_MAX = (1 << 64) - 1
 _LENGTH_BITS = 28
 _LENGTH_MASK = (1 << _LENGTH_BITS) - 1
 """An entry's word is its kind above its length; a length has at most 26 bits, or no frame would hold it."""
@@ -175,6 +176,8 @@ def _read_entries(body: bytes, prev_index: int, count: int) -> tuple[Entry, ...]
     # Before anything is made of the count: hostile ones would cost memory that their bytes did not.
     if sum(length for _, length in runs) != count:
         raise ValueError(f"the terms are of another number of entries than {count}")
+    if prev_index + count > _INDEX_MAX:
+        raise ValueError(f"{count} entries after index {prev_index} go past the last index there is")
     words = _unpack_words(body, words_at, count)
     kinds: Iterable[EntryKind] = repeat(EntryKind.NORMAL)
     if max(words) > _LENGTH_MASK:
