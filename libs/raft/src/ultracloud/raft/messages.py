@@ -49,7 +49,13 @@ class Appended:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The leader is there. `round` numbers the reads that its answer confirms; 0 confirms none."""
+    """The leader is there.
+
+    Attributes:
+        commit: What of the receiver's log is committed.
+        round: Rises; an answer confirms that the sender still led when the round began. With 0 it only tells the commit
+            index, and is not answered.
+    """
 
     to: NodeId
     sender: NodeId

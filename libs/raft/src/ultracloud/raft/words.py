@@ -6,6 +6,7 @@ and Practice", chapter 4.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NewType
@@ -75,3 +76,23 @@ class SnapshotMark:
     index: int = 0
     term: int = 0
     config: Config = Config()
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a node starts from.
+
+    The first nodes of a cluster all start from a mark with index 1, term 1 and the first configuration, and no entries;
+    a node that joins starts from `Restored()` and is sent a snapshot.
+
+    Attributes:
+        mark: The last snapshot.
+        entries: The log, without a gap: from the entry after the mark, or from any before it.
+        hard_state: What was stored last.
+        applied: Index that the state machine has, at least the mark's. What is committed after it is given out again.
+    """
+
+    mark: SnapshotMark = SnapshotMark()
+    entries: Sequence[Entry] = ()
+    hard_state: HardState = HardState()
+    applied: int = 0
