@@ -10,7 +10,17 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from chainfire.config import HISTORY_REVISIONS_MAX, MIB, QUOTA_MIB_MAX, ClientTls, Config, Storage
+from chainfire.config import (
+    BCRYPT_COST_MAX,
+    BCRYPT_COST_MIN,
+    HISTORY_REVISIONS_MAX,
+    MIB,
+    QUOTA_MIB_MAX,
+    Auth,
+    ClientTls,
+    Config,
+    Storage,
+)
 from chainfire.core.flags import FlagError, Flags, seconds_of
 from chainfire.core.urls import Url
 from ultracloud.servicekit.settings import Log
@@ -54,6 +64,7 @@ def settings_of(flags: Flags) -> Config:
             client_urls=tuple(url.text for url in flags.urls("advertise-client-urls")),
             progress_s=flags.seconds("experimental-watch-progress-notify-interval"),
             storage=_storage(flags),
+            auth=_auth(flags),
         )
     except ValueError as error:
         raise FlagError(str(error)) from error
@@ -128,6 +139,17 @@ def _client_tls(flags: Flags) -> ClientTls:
         # As in etcd: who names an authority wants to see its certificates.
         require=bool(ca) or flags.is_on("client-cert-auth"),
         made_in=folder_of(flags) / "fixtures" / "client" if flags.is_on("auto-tls") and not has_certificate else None,
+    )
+
+
+def _auth(flags: Flags) -> Auth:
+    """As in etcd, a lifetime of 0 and a cost that bcrypt does not have are the default ones."""
+    cost = flags.whole("bcrypt-cost")
+    return Auth(
+        token=flags.text("auth-token"),
+        token_ttl_s=flags.whole("auth-token-ttl") or Auth().token_ttl_s,
+        bcrypt_cost=cost if BCRYPT_COST_MIN <= cost <= BCRYPT_COST_MAX else Auth().bcrypt_cost,
+        by_certificate=flags.is_on("client-cert-auth"),
     )
 
 
