@@ -333,6 +333,36 @@ class TransferTimeoutError(EtcdError, UnavailableError):
     sentence = "etcdserver: request timed out, leader transfer took too long"
 
 
+class LockSessionError(EtcdError, UnknownError):
+    """The lease of a caller that waited for a lock has ended."""
+
+    sentence = "mutex: session is expired"
+
+
+class CampaignSessionError(EtcdError, UnknownError):
+    """The lease of a candidate has ended. etcd answers as if it had been elected."""
+
+    sentence = "election: session is expired"
+
+
+class NotElectedError(EtcdError, UnknownError):
+    """The caller does not lead, or no longer."""
+
+    sentence = "election: not leader"
+
+
+class NobodyElectedError(EtcdError, UnknownError):
+    """The election has no candidate."""
+
+    sentence = "election: no leader"
+
+
+class LeaderKeyMissingError(EtcdError, UnknownError):
+    """The request does not say which leadership it is about."""
+
+    sentence = '"leader" field must be provided'
+
+
 class CorruptError(EtcdError, DataLossError):
     """The CORRUPT alarm is raised: nothing is written until it is disarmed."""
 
