@@ -19,7 +19,7 @@ from chainfire.core import token_options
 from chainfire.core.urls import Url, url_of
 from ultracloud.servicekit.settings import Settings
 
-MIB = 1 << 20
+KIB, MIB = 1 << 10, 1 << 20
 QUOTA_MIB_MIN, QUOTA_MIB_MAX = 1 / 64, 64 * 1024
 """The store is kept in memory: more than this is no coordination."""
 SEGMENT_MIB_MIN, SEGMENT_MIB_MAX = 4, 1024
@@ -35,8 +35,8 @@ ELECTION_MS_MAX = 50_000
 REQUEST_KIB_MAX = 10 * 1024
 """etcd's recommended most; records must fit segments."""
 PROGRESS_S_MIN, PROGRESS_S_MAX = 0.5, 86_400.0
-TOKEN_TTL_S_MAX = 86_400
-"""Whoever finds a token that lives longer has time to use it."""
+TOKEN_TTL_S_MAX = 366 * 86_400
+"""A year: a token that lives longer is a password."""
 BCRYPT_COST_MIN, BCRYPT_COST_MAX = 4, 31
 """bcrypt's own."""
 
@@ -179,7 +179,7 @@ class Auth:
         by_certificate: Without a token, the CommonName of the client's certificate is its user.
     """
 
-    token: str = "simple"
+    token: str = "simple"  # noqa: S105 - the kind of tokens, and none of them
     token_ttl_s: int = 300
     bcrypt_cost: int = 10
     by_certificate: bool = True

@@ -291,6 +291,12 @@ class LearnerRpcError(EtcdError, UnavailableError):
     sentence = "etcdserver: rpc not supported for learner"
 
 
+class BadUrlsError(EtcdError, InvalidArgumentError):
+    """A member's peer URLs are none, or no URLs."""
+
+    sentence = "etcdserver: given member URLs are invalid"
+
+
 class NotLeaderError(EtcdError, FailedPreconditionError):
     """Only the leader can do this."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from chainfire.core import wal
 from chainfire.shell.segments import LogBrokenError, LogFullError
+from ultracloud.raft.words import Entry, HardState
 
 SEGMENT_ENTRIES = 4
 """Batches that one "segment" of memory holds; small, so that tests meet its end."""
@@ -29,14 +30,13 @@ class MemoryLog:
         self.bytes_appended = 0
         self.has_room = True
 
-    def append_batch(self, first_index: int, term: int, bodies: Sequence[bytes]) -> None:
+    def append(self, state: HardState, entries: Sequence[Entry] = ()) -> None:
         """Keep a batch; raises as `SegmentedLog`."""
-        entries = tuple(wal.Entry(first_index + number, term, body) for number, body in enumerate(bodies))
-        self._append(wal.Batch(entries), sum(map(len, bodies)))
+        self._append(wal.Batch(state, tuple(entries)), sum(len(each.body) for each in entries))
 
-    def append_hard_state(self, state: wal.HardState, next_index: int) -> None:  # noqa: ARG002 - it has no file to name
-        """Keep a hard state; raises as `SegmentedLog`."""
-        self._append(state, 0)
+    def append_mark(self, mark: wal.Mark) -> None:
+        """Keep a mark; raises as `SegmentedLog`."""
+        self._append(mark, 0)
 
     def replay(self) -> Iterator[wal.Payload]:
         """Give everything that is kept."""
@@ -71,4 +71,5 @@ class MemoryLog:
 
 
 def _first_index(segment: list[wal.Payload]) -> int:
-    return next(payload.entries[0].index for payload in segment if isinstance(payload, wal.Batch))
+    first = next(payload for payload in segment if isinstance(payload, wal.Mark) or payload.entries)
+    return first.index + 1 if isinstance(first, wal.Mark) else first.entries[0].index

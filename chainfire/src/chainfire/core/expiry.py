@@ -45,6 +45,10 @@ class Expiry:
         heapify(self._queue)
         self._checkpointed_ms = now_ms
 
+    def rest(self) -> None:
+        """Somebody else leads: forget all deadlines."""
+        self.lead((), 0)
+
     def add(self, lease: LeaseId, ttl_s: int, now_ms: int) -> None:
         """Start the time of a lease that was just granted."""
         self._ttls_ms[lease] = ttl_s * MS_PER_S

@@ -63,11 +63,16 @@ def first_members(urls: Mapping[str, Iterable[str]], token: str) -> tuple[Member
 
 
 class Membership:
-    """All members there are, and the ids of those there were."""
+    """All members there are, and the ids of those there were.
+
+    Attributes:
+        version: Rises with every change.
+    """
 
     def __init__(self, members: Iterable[Member] = (), removed: Iterable[int] = ()) -> None:
         self._members = {member.member_id: member for member in members}
         self.removed = set(removed)
+        self.version = 0
 
     def all(self) -> tuple[Member, ...]:
         """Every member, by id."""
@@ -143,11 +148,13 @@ class Membership:
     def add(self, added: Member) -> None:
         """Add a member, or change all of one."""
         self._members[added.member_id] = added
+        self.version += 1
 
     def remove(self, member: int) -> None:
         """Remove a member for ever: its id is never used again."""
         self._members.pop(member, None)
         self.removed.add(member)
+        self.version += 1
 
     def promote(self, member: int) -> None:
         """Let a learner vote."""
@@ -165,6 +172,7 @@ class Membership:
         found = self._members.get(member)
         if found is not None:
             self._members[member] = changed(found)
+            self.version += 1
 
     def _require(self, member: int) -> Member:
         found = self._members.get(member)

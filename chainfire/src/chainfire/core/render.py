@@ -50,11 +50,18 @@ class HeaderRenderer:
     """Renders response headers of one member; the last one is kept, since most answers repeat it."""
 
     def __init__(self, cluster_id: int, member_id: int, term: int) -> None:
-        # Fields 1, 2, 4 are the same in all answers; field 3, the revision, goes between.
+        # Fields 1, 2, 4 are the same in all answers of a term; field 3, the revision, goes between.
         self._before = b"\x08" + varint(cluster_id) + b"\x10" + varint(member_id) + b"\x18"
-        self._after = b"\x20" + varint(term) if term else b""
-        self._revision = 0
-        self._rendered = b""
+        self._term = -1
+        self.begin_term(term)
+
+    def begin_term(self, term: int) -> None:
+        """Show this term from now on."""
+        if term != self._term:
+            self._term = term
+            self._after = b"\x20" + varint(term) if term else b""
+            self._revision = 0
+            self._rendered = b""
 
     def render(self, revision: int) -> bytes:
         """Field 1 of any response: the header at a revision above 0."""

@@ -1,4 +1,4 @@
-"""The state as of one log index, as a stream of frames: head, leases, records, end. Each frame carries its checksum.
+"""The state as of one log index, as frames with checksums: head, members, users and roles, leases, records, end.
 
 A snapshot is written in steps while the store goes on: the records up to its revision never change, and the little that
 does (leases, alarms) is taken at the start. Records come in revision order, so reading them back rebuilds key index and
@@ -13,11 +13,16 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from zlib import crc32
 
+from chainfire.core.auth import AuthState
+from chainfire.core.auth_entry import parse_state, render_state
 from chainfire.core.commands import Alarm
+from chainfire.core.entry import parse_member, render_member
 from chainfire.core.keyvalue import NO_LEASE, LeaseId, Record
 from chainfire.core.machine import Machine
+from chainfire.core.membership import Member, Membership
+from ultracloud.raft.words import Config, NodeId
 
-SNAPSHOT_MAGIC = b"CHNFSNP1"
+SNAPSHOT_MAGIC = b"CHNFSNP2"
 """Names the format and its version."""
 FRAME_BYTES_MAX = 1 << 30
 """A frame holds one chunk of history: 512 records of at most 1.5 MiB. A longer one is damage."""
@@ -28,7 +33,8 @@ _ALARM = struct.Struct("<QB")
 _LEASE = struct.Struct("<qqq")
 _LENGTH = struct.Struct("<I")
 _END = struct.Struct("<Q")
-_HEAD_FRAME, _LEASES_FRAME, _RECORDS_FRAME, _END_FRAME = range(1, 5)
+_HEAD_FRAME, _LEASES_FRAME, _RECORDS_FRAME, _END_FRAME, _MEMBERS_FRAME, _AUTH_FRAME = range(1, 7)
+_LAST_FRAME = _AUTH_FRAME
 LEASES_PER_FRAME = 4096
 FRAME_HEAD_BYTES = _FRAME.size
 
@@ -66,13 +72,22 @@ class SnapshotRecords:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotMembers:
+    """Who takes part in the log, and who the members are, and were."""
+
+    config: Config
+    members: tuple[Member, ...]
+    removed: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotEnd:
     """The snapshot is whole; `count` is how many records it has."""
 
     count: int
 
 
-Frame: TypeAlias = SnapshotHead | SnapshotLeases | SnapshotRecords | SnapshotEnd
+Frame: TypeAlias = SnapshotHead | SnapshotMembers | AuthState | SnapshotLeases | SnapshotRecords | SnapshotEnd
 
 
 class MalformedSnapshotError(ValueError):
@@ -88,14 +103,15 @@ def head_of(machine: Machine, term: int, cluster_id: int, member_id: int) -> Sna
     )
 
 
-def frames_of(machine: Machine, head: SnapshotHead) -> Iterator[bytes]:
-    """Give the bytes of a snapshot, piece by piece.
+def frames_of(machine: Machine, head: SnapshotHead, config: Config) -> Iterator[bytes]:
+    """Give the bytes of a snapshot, piece by piece; `config` is who takes part as of now.
 
     The state may change between pieces, but no sweep may step in. The first piece holds all that changes in place: take
     it in the same breath as `head`.
     """
     leases = [(lease.lease, lease.ttl_s, lease.remaining_s) for lease in machine.leases.all()]
-    start = [SNAPSHOT_MAGIC, render(head)]
+    members = SnapshotMembers(config, machine.members.all(), tuple(sorted(machine.members.removed)))
+    start = [SNAPSHOT_MAGIC, render(head), render(members), render(machine.auth.state())]
     start += [
         render(SnapshotLeases(tuple(leases[at : at + LEASES_PER_FRAME])))
         for at in range(0, len(leases), LEASES_PER_FRAME)
@@ -132,7 +148,7 @@ def parse_frame_head(head: bytes) -> FrameHead:
     if len(head) != FRAME_HEAD_BYTES:
         raise MalformedSnapshotError("the snapshot ends in the middle")
     kind, length, checksum = _FRAME.unpack(head)
-    if not _HEAD_FRAME <= kind <= _END_FRAME or length > FRAME_BYTES_MAX:
+    if not _HEAD_FRAME <= kind <= _LAST_FRAME or length > FRAME_BYTES_MAX:
         raise MalformedSnapshotError(f"no frame has kind {kind} and {length} bytes")
     return FrameHead(kind, length, checksum)
 
@@ -152,6 +168,10 @@ def parse_body(head: FrameHead, body: bytes) -> Frame:
         index, term, revision, compacted, cluster_id, member_id = _HEAD.unpack_from(body)
         alarms = tuple((member, Alarm(alarm)) for member, alarm in _ALARM.iter_unpack(body[_HEAD.size :]))
         return SnapshotHead(index, term, revision, compacted, cluster_id, member_id, alarms)
+    if kind == _MEMBERS_FRAME:
+        return _parse_members(body)
+    if kind == _AUTH_FRAME:
+        return _parse_auth(body)
     if kind == _LEASES_FRAME:
         return SnapshotLeases(tuple((LeaseId(i), ttl, left) for i, ttl, left in _LEASE.iter_unpack(body)))
     if kind == _RECORDS_FRAME:
@@ -165,6 +185,7 @@ class Restore:
     def __init__(self) -> None:
         self.machine = Machine()
         self.head: SnapshotHead | None = None
+        self.config = Config()
         self.is_whole = False
         self._count = 0
 
@@ -179,6 +200,11 @@ class Restore:
         match frame:
             case SnapshotHead():
                 self.head = frame
+            case SnapshotMembers():
+                self.config = frame.config
+                self.machine.members = Membership(frame.members, frame.removed)
+            case AuthState():
+                self.machine.auth.restore(frame)
             case SnapshotLeases():
                 for lease, ttl_s, remaining_s in frame.leases:
                     self.machine.leases.restore(lease, ttl_s, remaining_s)
@@ -207,12 +233,54 @@ def _render_body(frame: Frame) -> tuple[int, bytes]:
                 frame.index, frame.term, frame.revision, frame.compact_revision, frame.cluster_id, frame.member_id
             )
             return _HEAD_FRAME, head + b"".join(_ALARM.pack(member, alarm) for member, alarm in frame.alarms)
+        case SnapshotMembers():
+            return _MEMBERS_FRAME, _render_members(frame)
+        case AuthState():
+            return _AUTH_FRAME, render_state(frame)
         case SnapshotLeases():
             return _LEASES_FRAME, b"".join(_LEASE.pack(*lease) for lease in frame.leases)
         case SnapshotRecords():
             return _RECORDS_FRAME, b"".join(_render_records(frame.records))
         case SnapshotEnd():
             return _END_FRAME, _END.pack(frame.count)
+
+
+def _render_members(frame: SnapshotMembers) -> bytes:
+    config = frame.config
+    out = bytearray([config.auto_leave])
+    for ids in (config.voters, config.outgoing, config.learners, config.learners_next, frame.removed):
+        out += _LENGTH.pack(len(ids)) + b"".join(_END.pack(each) for each in sorted(ids))
+    out += _LENGTH.pack(len(frame.members)) + b"".join(map(render_member, frame.members))
+    return bytes(out)
+
+
+def _parse_members(body: bytes) -> SnapshotMembers:
+    try:
+        at = 1
+        groups: list[frozenset[NodeId]] = []
+        for _ in range(5):
+            (count,) = _LENGTH.unpack_from(body, at)
+            at += _LENGTH.size
+            groups.append(frozenset(NodeId(_END.unpack_from(body, at + _END.size * n)[0]) for n in range(count)))
+            at += _END.size * count
+        voters, outgoing, learners, learners_next, removed = groups
+        (count,) = _LENGTH.unpack_from(body, at)
+        at += _LENGTH.size
+        members: list[Member] = []
+        for _ in range(count):
+            member, at = parse_member(body, at)
+            members.append(member)
+    except (struct.error, ValueError, IndexError) as error:
+        raise MalformedSnapshotError(f"the members cannot be read: {error}") from error
+    config = Config(voters, outgoing, learners, learners_next, bool(body[0]))
+    return SnapshotMembers(config, tuple(members), tuple(sorted(removed)))
+
+
+def _parse_auth(body: bytes) -> AuthState:
+    try:
+        return parse_state(body)
+    except (struct.error, ValueError, IndexError) as error:
+        raise MalformedSnapshotError(f"the users cannot be read: {error}") from error
 
 
 def _render_records(records: Iterable[Record]) -> Iterator[bytes]:

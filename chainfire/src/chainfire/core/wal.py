@@ -1,8 +1,9 @@
 """The write-ahead log's format: segments of records, each record what one sync makes durable.
 
-A segment is a file of fixed size, zeros at first: a header, then records one after another. A record holds a batch of
-entries; its number counts on through all segments, and its checksum is salted by the segment, so neither old bytes nor
-a client's value can pass for a record.
+A segment is a file of fixed size, zeros at first: a header, then records one after another. A record holds the hard state
+and a batch of entries, of which the first may replace what an earlier record held there; or it says that the log begins
+anew behind a leader's snapshot. Its number counts on through all segments, and its checksum is salted by the segment,
+so neither old bytes nor a client's value can pass for a record.
 
 Only one record is ever unsynced. So where records end, what follows tells how: zeros are the clean end; a damaged
 record with nothing after it is the torn tail of a crash, which nobody was promised; a damaged record with a later one
@@ -19,7 +20,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from zlib import crc32
 
-SEGMENT_MAGIC = b"CHNFWAL1"
+from ultracloud.raft.words import Entry, EntryKind, HardState, NodeId
+
+SEGMENT_MAGIC = b"CHNFWAL2"
 """Names the format and its version."""
 RECORD_MAGIC = b"\xc4\xf1RE"
 SEGMENT_HEADER_BYTES = 64
@@ -30,13 +33,16 @@ _SEGMENT = struct.Struct("<8sQQQQQI")
 _SEGMENT_CRC = struct.Struct("<I")
 _RECORD = struct.Struct("<4sIQBI")
 _CHECKED_BYTES = _RECORD.size - 4
+_STATE = struct.Struct("<QQQ")
 _BATCH = struct.Struct("<QI")
-_ENTRY = struct.Struct("<QI")
-RECORD_OVERHEAD_BYTES = _RECORD.size + _BATCH.size
+_ENTRY = struct.Struct("<QBI")
+_MARK = struct.Struct("<QQ")
+RECORD_OVERHEAD_BYTES = _RECORD.size + _STATE.size + _BATCH.size + _MARK.size
+"""What a record of either kind takes at most besides its entries."""
 ENTRY_OVERHEAD_BYTES = _ENTRY.size
 
-ENTRIES = 1
-HARD_STATE = 2
+BATCH = 1
+MARK = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,30 +65,23 @@ class SegmentHeader:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One command in the log."""
+class Batch:
+    """Hard state and entries with rising indexes, made durable together. From the first one on, older ones are void."""
 
+    state: HardState
+    entries: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The log begins anew after `index`, whose entry had `term`: a leader's snapshot replaced what was there."""
+
+    state: HardState
     index: int
     term: int
-    body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Entries with rising indexes, made durable together."""
-
-    entries: tuple[Entry, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class HardState:
-    """What a member must not forget before it speaks: its term, and whom it voted for in it."""
-
-    term: int
-    vote: int
-
-
-Payload: TypeAlias = Batch | HardState
+Payload: TypeAlias = Batch | Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +136,21 @@ def parse_segment_header(start: bytes) -> SegmentHeader | Corruption:
     return SegmentHeader(*fields)
 
 
-def render_batch(number: int, salt: int, first_index: int, term: int, bodies: Sequence[bytes]) -> bytes:
-    """Give the record of a batch of entries, all of one term."""
-    pieces = [_BATCH.pack(first_index, len(bodies))]
-    for body in bodies:
-        pieces += (_ENTRY.pack(term, len(body)), body)
-    return _render(number, salt, ENTRIES, b"".join(pieces))
+def render_batch(number: int, salt: int, state: HardState, entries: Sequence[Entry]) -> bytes:
+    """Give the record of a hard state and entries that follow each other; there may be none."""
+    first_index = entries[0].index if entries else 0
+    pieces = [_STATE.pack(state.term, state.vote, state.commit), _BATCH.pack(first_index, len(entries))]
+    pack = _ENTRY.pack
+    for each in entries:
+        pieces += (pack(each.term, each.kind, len(each.body)), each.body)
+    return _render(number, salt, BATCH, b"".join(pieces))
 
 
-def render_hard_state(number: int, salt: int, state: HardState) -> bytes:
-    """Give the record of a hard state."""
-    return _render(number, salt, HARD_STATE, struct.pack("<QQ", state.term, state.vote))
+def render_mark(number: int, salt: int, mark: Mark) -> bytes:
+    """Give the record of a mark."""
+    state = mark.state
+    payload = _STATE.pack(state.term, state.vote, state.commit) + _MARK.pack(mark.index, mark.term)
+    return _render(number, salt, MARK, payload)
 
 
 class Segment:
@@ -175,9 +178,10 @@ class Segment:
                 self.end = self._judge_end(offset)
                 return
             _, kind, payload = found
-            parsed = _parse_payload(kind, payload)
-            if parsed is None:
-                self.end = Corruption(offset, f"record {self.next_record} has the unknown kind {kind}")
+            try:
+                parsed = _parse_payload(kind, payload)
+            except (struct.error, ValueError) as error:
+                self.end = Corruption(offset, f"record {self.next_record} cannot be read: {error}")
                 return
             yield offset, parsed
             self.next_record += 1
@@ -226,17 +230,23 @@ def _render(number: int, salt: int, kind: int, payload: bytes) -> bytes:
     return b"".join((head, _SEGMENT_CRC.pack(crc32(payload, crc32(head, salt))), payload))
 
 
-def _parse_payload(kind: int, payload: bytes) -> Payload | None:
-    if kind == HARD_STATE:
-        return HardState(*struct.unpack("<QQ", payload))
-    if kind != ENTRIES:
-        return None
-    first_index, count = _BATCH.unpack_from(payload)
-    at = _BATCH.size
+def _parse_payload(kind: int, payload: bytes) -> Payload:
+    term, vote, commit = _STATE.unpack_from(payload)
+    state = HardState(term, NodeId(vote), commit)
+    at = _STATE.size
+    if kind == MARK:
+        return Mark(state, *_MARK.unpack_from(payload, at))
+    if kind != BATCH:
+        raise ValueError(f"no record has the kind {kind}")
+    first_index, count = _BATCH.unpack_from(payload, at)
+    at += _BATCH.size
     entries: list[Entry] = []
     for number in range(count):
-        term, length = _ENTRY.unpack_from(payload, at)
+        entry_term, entry_kind, length = _ENTRY.unpack_from(payload, at)
         at += _ENTRY.size
-        entries.append(Entry(first_index + number, term, payload[at : at + length]))
+        body = payload[at : at + length]
+        if len(body) != length:
+            raise ValueError(f"entry {first_index + number} goes past its end")
+        entries.append(Entry(first_index + number, entry_term, EntryKind(entry_kind), body))
         at += length
-    return Batch(tuple(entries))
+    return Batch(state, tuple(entries))

@@ -152,6 +152,12 @@ class WatchHub:
         self.synced: Intervals[Watch] = Intervals()
         self._published = store.revision
 
+    def restart(self, streams: Iterable[WatchStream]) -> None:
+        """The store has become another one: what watches have not been given they read from its history."""
+        for stream in streams:
+            stream.fall_behind(self._published)
+        self._published = self.store.revision
+
     def publish(self, records: Iterable[Record]) -> set[WatchStream]:
         """Give records that were just applied, whole revisions, to the watches that want them.
 

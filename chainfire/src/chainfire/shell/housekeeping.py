@@ -11,13 +11,15 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from chainfire.core.replica import Replica
 from chainfire.core.snapshot import SnapshotHead, frames_of, head_of
 from chainfire.shell import snapshots
-from chainfire.shell.committer import LogThread
+from chainfire.shell.logthread import LogThread
 from chainfire.shell.recovery import LOG_FOLDER, SNAPSHOT_FOLDER, Recovered
 from ultracloud.base.faults import ResourceExhaustedError
+from ultracloud.raft.words import SnapshotMark
 
 LOOK_S = 0.5
 """How often there is something to do is looked for."""
@@ -28,11 +30,12 @@ _log = logging.getLogger("chainfire.housekeeping")
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A snapshot to be read: `size` bytes of `file`, as of `revision`."""
+    """A snapshot to be read: `size` bytes of `file`, as of `revision`; `mark` is what it stands for in the log."""
 
     file: BinaryIO
     size: int
     revision: int
+    mark: SnapshotMark
 
 
 class Housekeeping:
@@ -41,6 +44,7 @@ class Housekeeping:
     Args:
         folder: The state folder.
         state: What was recovered from it, and goes on changing.
+        replica: The member.
         thread: The log's.
         snapshot_log_bytes: Log since the last snapshot that asks for the next one, or that snapshot's size if it is
             more: then no more than half of what is written is snapshots.
@@ -49,19 +53,23 @@ class Housekeeping:
         walking: Held by whoever walks the history.
     """
 
-    def __init__(self, folder: Path, state: Recovered, thread: LogThread, snapshot_log_bytes: int) -> None:
+    def __init__(
+        self, folder: Path, state: Recovered, replica: Replica[Any], thread: LogThread, snapshot_log_bytes: int
+    ) -> None:
         self.walking = asyncio.Lock()
         self._folder = folder / SNAPSHOT_FOLDER
-        self._state = state
+        self._cluster_id, self._member_id = state.cluster_id, state.member_id
+        self._replica = replica
+        self._machine = state.machine
         self._store = state.machine.store
         self._log = state.log
         self._thread = thread
         self._snapshot_log_bytes = snapshot_log_bytes
         self._snapshot_bytes = state.snapshot_bytes
         # What was replayed counts, or a node that restarts often would never get to its next snapshot.
-        self._logged_at_snapshot = -state.replayed_bytes
+        self._logged_at_snapshot = -state.kept_bytes
         self._swept_revision = self._store.compact_revision
-        self._is_exporting = False
+        self._exporting = asyncio.Lock()
 
     async def run(self) -> None:
         """Keep things short, until cancelled."""
@@ -87,7 +95,7 @@ class Housekeeping:
             head = self.head()
             try:
                 self._snapshot_bytes = await snapshots.write(
-                    self._folder, head.index, frames_of(self._state.machine, head)
+                    self._folder, head.index, frames_of(self._machine, head, self._replica.config)
                 )
             except OSError as error:
                 _log.error("no snapshot could be written: %s; the log is kept", error.strerror)
@@ -96,31 +104,35 @@ class Housekeeping:
             self._thread.submit(lambda: self._drop_log(head.index + 1))
 
     @contextlib.asynccontextmanager
-    async def exported(self) -> AsyncIterator[Export]:
+    async def exported(self, *, waits: bool = False) -> AsyncIterator[Export]:
         """A snapshot in a file of its own, so that whoever reads it slowly holds nobody up. One at a time.
+
+        Args:
+            waits: Wait for the one that is being read.
 
         Raises:
             ResourceExhaustedError: Another one is being read, or the disk is full.
         """
-        if self._is_exporting:
+        if self._exporting.locked() and not waits:
             raise ResourceExhaustedError("chainfire: another snapshot is being read; try again when it is done")
-        self._is_exporting = True
+        async with self._exporting, self._written() as export:
+            yield export
+
+    @contextlib.asynccontextmanager
+    async def _written(self) -> AsyncIterator[Export]:
         path = self._folder / snapshots.EXPORT_NAME
         try:
             async with self.walking:
-                head = self.head()
-                size = await snapshots.write_to(path, frames_of(self._state.machine, head))
+                head, mark = self.head(), self._replica.mark
+                size = await snapshots.write_to(path, frames_of(self._machine, head, self._replica.config))
             with snapshots.open_and_unlink(path) as file:
-                yield Export(file, size, head.revision)
+                yield Export(file, size, head.revision, mark)
         except OSError as error:
             raise ResourceExhaustedError(f"chainfire: no snapshot could be written: {error.strerror}") from error
-        finally:
-            self._is_exporting = False
 
     def head(self) -> SnapshotHead:
         """The head of a snapshot of now."""
-        state = self._state
-        return head_of(state.machine, state.term, state.cluster_id, state.member_id)
+        return head_of(self._machine, self._replica.applied_term, self._cluster_id, self._member_id)
 
     async def _snapshot_if_due(self) -> None:
         due = self._logged_at_snapshot + max(self._snapshot_log_bytes, self._snapshot_bytes)

@@ -11,14 +11,14 @@ from chainfire.core.commands import Compact, Range
 from chainfire.core.keyvalue import KeyValue, unpack
 from chainfire.core.query import Found, chosen, find
 from chainfire.core.results import DeleteResult, PutResult, RangeResult, Result, TxnResult
+from chainfire.errors import LearnerRpcError
 from chainfire.shell import requests
-from chainfire.shell.committer import REQUEST_BYTES_MAX
 from chainfire.shell.encoded import Encoded
 from chainfire.shell.node import Node
 from ultracloud.api.etcd import rpc_pb2
 from ultracloud.api.rpc import Call
 
-REQUEST_MESSAGE_BYTES_MAX = REQUEST_BYTES_MAX + 512 * 1024
+REQUEST_MESSAGE_SLACK_BYTES = 512 * 1024
 """etcd's: messages a little over the limit of requests are still read, to be refused in its own words."""
 
 INLINE_KEYS_MAX = 500
@@ -35,10 +35,19 @@ class KvService:
 
     def range(self, request: rpc_pb2.RangeRequest, _call: Call, /) -> Encoded | Awaitable[Encoded]:
         """Read keys, from memory; many of them a few at a time, so that nobody else waits long."""
+        node = self._node
         if len(request.ListFields()) == 1 and request.key:
-            return self._get(request.key)
+            return self._get(request.key) if node.replica.is_alone else node.read(lambda: self._get(request.key))
         query = requests.range_of(request)
         checks.check_key(query.key)
+        if request.serializable or node.replica.is_alone:
+            return self._range(query)
+        if node.is_learner:
+            raise LearnerRpcError
+        return self._range_confirmed(query)
+
+    def _range(self, query: Range) -> Encoded | Awaitable[Encoded]:
+        """Read keys as they are here."""
         found = find(self._store, query, self._store.revision)
         if len(found.records) > INLINE_KEYS_MAX:
             return self._found_many(found, query)
@@ -61,7 +70,9 @@ class KvService:
         command = requests.txn_of(request)
         checks.check_txn(command)
         if txn.is_read_only(command):
-            return self._was_run(self._node.machine.read_txn(command))
+            if self._node.replica.is_alone:
+                return self._was_run(self._node.machine.read_txn(command))
+            return self._node.read(lambda: self._was_run(self._node.machine.read_txn(command)))
         return self._node.propose(command, self._was_run)
 
     def compact(self, request: rpc_pb2.CompactionRequest, _call: Call, /) -> Awaitable[Encoded]:
@@ -74,6 +85,14 @@ class KvService:
         record = self._store.get(key)
         header = self._headers.render(self._store.revision)
         return Encoded(header if record is None else render.single_response(header, record))
+
+    async def _range_confirmed(self, query: Range) -> Encoded:
+        """Read keys once this member has everything that was answered anywhere before."""
+        confirmed = self._node.confirm()
+        if confirmed is not None:
+            await confirmed
+        answer = self._range(query)
+        return answer if isinstance(answer, Encoded) else await answer
 
     async def _when_swept(self, logged: Future[Encoded]) -> Encoded:
         answer = await logged

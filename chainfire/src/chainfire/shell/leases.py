@@ -12,6 +12,7 @@ from chainfire.core.keyvalue import LeaseId
 from chainfire.core.results import LeaseGranted, Result
 from chainfire.shell.encoded import Encoded
 from chainfire.shell.node import Node
+from chainfire.shell.questions import Questions
 from ultracloud.api.etcd import rpc_pb2
 from ultracloud.api.rpc import Call
 
@@ -23,9 +24,14 @@ class LeaseService:
     """Serves etcdserverpb.Lease."""
 
     def __init__(
-        self, node: Node, header: Callable[[int], rpc_pb2.ResponseHeader], entropy: Callable[[int], bytes]
+        self,
+        node: Node,
+        questions: Questions,
+        header: Callable[[int], rpc_pb2.ResponseHeader],
+        entropy: Callable[[int], bytes],
     ) -> None:
         self._node = node
+        self._questions = questions
         self._header = header
         self._entropy = entropy
 
@@ -47,30 +53,42 @@ class LeaseService:
         """Give leases their whole time again, as often as the client asks."""
         node = self._node
         async for request in requests:
-            ttl_s = node.renew(LeaseId(request.ID))
+            lease = LeaseId(request.ID)
+            ttl_s = node.replica.renew(lease) if node.replica.is_alone else await self._questions.renew(lease)
             yield Encoded(render.keep_alive_response(node.headers.render(node.revision), request.ID, ttl_s))
 
-    def lease_time_to_live(
+    async def lease_time_to_live(
         self, request: rpc_pb2.LeaseTimeToLiveRequest, _call: Call, /
     ) -> rpc_pb2.LeaseTimeToLiveResponse:
         """Say how long a lease still has; -1 says that there is none."""
-        node, header = self._node, self._header(self._node.revision)
-        lease = node.machine.leases.find(LeaseId(request.ID))
-        left_ms = node.expiry.remaining_ms(LeaseId(request.ID), node.now_ms)
-        if lease is None or left_ms is None:
+        lease = LeaseId(request.ID)
+        left_ms, granted_s = await self._questions.time_left(lease)
+        header = self._header(self._node.revision)
+        if left_ms < 0:
             return rpc_pb2.LeaseTimeToLiveResponse(header=header, ID=request.ID, TTL=-1)
+        confirmed = self._node.confirm() if request.keys else None
+        if confirmed is not None:
+            await confirmed
+        found = self._node.machine.leases.find(lease)
         return rpc_pb2.LeaseTimeToLiveResponse(
             header=header,
             ID=request.ID,
             TTL=left_ms // MS_PER_S,
-            grantedTTL=lease.ttl_s,
-            keys=sorted(lease.keys) if request.keys else (),
+            grantedTTL=granted_s,
+            keys=sorted(found.keys) if request.keys and found is not None else (),
         )
 
-    def lease_leases(self, _request: rpc_pb2.LeaseLeasesRequest, _call: Call, /) -> rpc_pb2.LeaseLeasesResponse:
-        """List all leases, the one that dies first at the front."""
-        found = [rpc_pb2.LeaseStatus(ID=lease) for lease in self._node.expiry.by_deadline()]
-        return rpc_pb2.LeaseLeasesResponse(header=self._header(self._node.revision), leases=found)
+    async def lease_leases(self, _request: rpc_pb2.LeaseLeasesRequest, _call: Call, /) -> rpc_pb2.LeaseLeasesResponse:
+        """List all leases, on the leader the one that dies first at the front."""
+        confirmed = self._node.confirm()
+        if confirmed is not None:
+            await confirmed
+        node = self._node
+        known = (
+            node.replica.expiry.by_deadline() if node.is_leader else [each.lease for each in node.machine.leases.all()]
+        )
+        found = [rpc_pb2.LeaseStatus(ID=lease) for lease in known]
+        return rpc_pb2.LeaseLeasesResponse(header=self._header(node.revision), leases=found)
 
     def _was_granted(self, result: Result) -> rpc_pb2.LeaseGrantResponse:
         assert isinstance(result, LeaseGranted), result

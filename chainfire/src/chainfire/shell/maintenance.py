@@ -1,4 +1,4 @@
-"""The Maintenance, Cluster and Auth services: what operators ask of a member."""
+"""The Maintenance service: what operators ask of a member."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from zlib import crc32
 from chainfire.core.commands import AlarmAction
 from chainfire.core.results import AlarmsResult, Result
 from chainfire.core.snapshot import frames_of
-from chainfire.errors import AuthNotEnabledError
+from chainfire.errors import BadLeaderTransfereeError, NotLeaderError, TransferTimeoutError
 from chainfire.shell import requests
 from chainfire.shell.node import Node
 from ultracloud.api.etcd import rpc_pb2
 from ultracloud.api.rpc import Call
-from ultracloud.base.faults import UnimplementedError
+from ultracloud.raft.events import TransferLeader
+from ultracloud.raft.words import NodeId
 
 ETCD_VERSION = "3.5.16"
 """The version of etcd whose API this is; clients choose by it what they may ask."""
@@ -45,11 +46,12 @@ class MaintenanceService:
             version=ETCD_VERSION,
             dbSize=store.stored_bytes,
             dbSizeInUse=store.live_bytes,
-            leader=node.member_id,
-            raftIndex=node.machine.applied_index,
+            leader=node.leader,
+            raftIndex=node.replica.raft.commit,
             raftAppliedIndex=node.machine.applied_index,
             raftTerm=node.term,
             errors=node.troubles(),
+            isLearner=node.is_learner,
         )
 
     def alarm(
@@ -74,7 +76,7 @@ class MaintenanceService:
         async with node.housekeeping.walking:
             head = node.housekeeping.head()
             checksum = 0
-            for frame in frames_of(node.machine, head):
+            for frame in frames_of(node.machine, head, node.replica.config):
                 checksum = crc32(frame, checksum)
                 await asyncio.sleep(0)
         return rpc_pb2.HashResponse(header=self._header(head.revision), hash=checksum)
@@ -110,39 +112,20 @@ class MaintenanceService:
             checksum.update(padding)
             yield rpc_pb2.SnapshotResponse(header=header, blob=padding + checksum.digest(), version=ETCD_VERSION)
 
-    def move_leader(self, _request: rpc_pb2.MoveLeaderRequest, _call: Call, /) -> rpc_pb2.MoveLeaderResponse:
-        """There is nobody else to lead."""
-        raise UnimplementedError("chainfire: a cluster of one member cannot move its leader")
+    async def move_leader(self, request: rpc_pb2.MoveLeaderRequest, _call: Call, /) -> rpc_pb2.MoveLeaderResponse:
+        """Let another member lead, and wait until it does."""
+        node, target = self._node, NodeId(request.targetID)
+        if not node.is_leader:
+            raise NotLeaderError
+        if target not in node.replica.config.voters:
+            raise BadLeaderTransfereeError
+        if target != node.member_id:
+            node.tell(TransferLeader(target))
+            if not await node.wait_until(lambda: node.leader == target, node.transfer_s):
+                raise TransferTimeoutError
+        return rpc_pb2.MoveLeaderResponse(header=self._header(node.revision))
 
     def _alarms(self, result: Result) -> rpc_pb2.AlarmResponse:
         assert isinstance(result, AlarmsResult), result
         members = [rpc_pb2.AlarmMember(memberID=member, alarm=alarm.name) for member, alarm in result.alarms]
         return rpc_pb2.AlarmResponse(header=self._header(result.revision), alarms=members)
-
-
-class ClusterService:
-    """Serves etcdserverpb.Cluster for the one member there is."""
-
-    def __init__(self, header: Header, member: Callable[[], rpc_pb2.Member]) -> None:
-        self._header = header
-        self._member = member
-
-    def member_list(self, _request: rpc_pb2.MemberListRequest, _call: Call, /) -> rpc_pb2.MemberListResponse:
-        """List the members."""
-        return rpc_pb2.MemberListResponse(header=self._header(0), members=[self._member()])
-
-
-class AuthService:
-    """Serves the part of etcdserverpb.Auth that clients ask to find out whether it is in use. It is not."""
-
-    def __init__(self, node: Node, header: Header) -> None:
-        self._node = node
-        self._header = header
-
-    def auth_status(self, _request: rpc_pb2.AuthStatusRequest, _call: Call, /) -> rpc_pb2.AuthStatusResponse:
-        """Clients are admitted by certificate; etcd's users and roles are not in use."""
-        return rpc_pb2.AuthStatusResponse(header=self._header(self._node.revision), enabled=False, authRevision=1)
-
-    def authenticate(self, _request: rpc_pb2.AuthenticateRequest, _call: Call, /) -> rpc_pb2.AuthenticateResponse:
-        """Refuse, as etcd does while authentication is off."""
-        raise AuthNotEnabledError

@@ -38,7 +38,7 @@ _GAUGES: tuple[tuple[str, str, Callable[[Node], float]], ...] = (
     ("etcd_mvcc_db_total_size_in_use_in_bytes", "Stored, the present alone", lambda n: n.machine.store.live_bytes),
     ("etcd_server_quota_backend_bytes", "Where NOSPACE is raised", lambda n: n.bounds.quota_bytes),
     ("etcd_server_proposals_applied_total", "Log entries applied", lambda n: n.machine.applied_index),
-    ("etcd_server_has_leader", "1 while writes can be logged", lambda n: float(not n.committer.failure)),
+    ("etcd_server_has_leader", "1 while writes can be logged", lambda n: float(n.has_leader)),
     ("etcd_debugging_mvcc_watch_stream_total", "Open watch streams", lambda n: n.streams_open),
     ("chainfire_leases", "Leases alive", lambda n: len(n.machine.leases)),
     ("chainfire_log_bytes", "Log written since the start", lambda n: n.log_bytes),

@@ -1,44 +1,50 @@
-"""One member: the state machine, its log, its watches, and what happens by itself as time passes.
+"""One member: turns of the loop in which what came is taken, stored, sent, applied and answered.
 
-Everything here runs on the loop. Reads are answered from memory: with one member the state that was applied is the
-state that was committed, so every read is linearizable.
+Everything here runs on the loop; only the disk is waited for in a thread. A turn takes everything that came since the
+last one, so the busier the member, the larger the batches and the fewer the syncs and messages.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from chainfire.core import render
-from chainfire.core.commands import (
-    Alarm,
-    AlarmAction,
-    AlarmSet,
-    Command,
-    Compact,
-    LeaseCheckpoint,
-    LeaseRevoke,
-)
-from chainfire.core.expiry import Expiry
-from chainfire.core.keyvalue import NO_LEASE, LeaseId
-from chainfire.core.machine import adds
-from chainfire.core.results import LeaseGranted, Result
-from chainfire.core.wal import HardState
+from chainfire.core.commands import Alarm, AlarmAction, AlarmSet, Command, Compact, MemberCommand
+from chainfire.core.compaction import AutoCompaction, Policy
+from chainfire.core.machine import Machine, adds
+from chainfire.core.membership import Membership
+from chainfire.core.replica import Outcome, Replica
+from chainfire.core.results import Result
 from chainfire.core.watch import WatchHub, WatchStream
-from chainfire.errors import NoSpaceError
-from chainfire.shell.committer import Committer, LogThread
+from chainfire.errors import NoSpaceError, StoppedError
 from chainfire.shell.housekeeping import Housekeeping
+from chainfire.shell.logthread import LogThread
 from chainfire.shell.recovery import Recovered
 from chainfire.shell.segments import LogBrokenError, LogFullError
+from chainfire.shell.storing import Storing
 from ultracloud.base.faults import Fault
+from ultracloud.raft import events
+from ultracloud.raft.messages import Install, Message
+from ultracloud.raft.options import Options
+from ultracloud.raft.raft import Raft
+from ultracloud.raft.words import NodeId
 
-TICK_S = 0.5
-"""How often expired leases are looked for: etcd's."""
+LOOK_S = 0.5
+"""How often it is looked for what seldom has anything to do."""
+GATHER_S = 0.0001
+"""How long an idle disk waits for callers that were answered together to come back together. A sync takes longer, and
+one sync for ten callers is quicker for all of them than one for the first and another for the rest."""
+ANSWER_MS = 5000
+"""etcd's: how long a request may take besides two elections."""
+NUMBERS = 1 << 32
+"""Commands of one life of a member: its first number is a random multiple of this."""
 _log = logging.getLogger("chainfire.node")
 
 AnswerT = TypeVar("AnswerT")
@@ -46,20 +52,65 @@ AnswerT = TypeVar("AnswerT")
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How large things may get.
+    """How large things may get, and how often things happen.
 
     Attributes:
-        quota_bytes: Stored bytes from which on the NOSPACE alarm is raised.
+        quota_bytes: Stored bytes from which on the NOSPACE alarm is raised; 0 is no bound.
         snapshot_log_bytes: Log written since the last snapshot that asks for the next one, or that snapshot's own size
             if it is more: then no more than half of what is written is snapshots.
-        history_revisions: Revisions kept for watches and past reads; 0 keeps all that nobody compacts.
+        compaction: What is kept for watches and past reads.
         progress_s: Seconds between progress answers to watches that asked for them.
+        tick_ms: Milliseconds of a tick: leaders are heard once in it.
+        election_ticks: Ticks without a leader after which one is elected.
+        request_bytes_max: Of one request.
     """
 
     quota_bytes: int
     snapshot_log_bytes: int
-    history_revisions: int
+    compaction: Policy
     progress_s: float
+    tick_ms: int
+    election_ticks: int
+    request_bytes_max: int
+
+
+class Sender(Protocol):
+    """The way to other members; `chainfire.shell.peers.Peers` is one."""
+
+    def send(self, messages: Iterable[Message], /) -> None:
+        """Send, or lose; never wait."""
+        ...
+
+    def update(self, members: Mapping[NodeId, Sequence[str]], removed: Collection[NodeId], /) -> None:
+        """Know who the members are, where, and who is none any more."""
+        ...
+
+
+class Nobody:
+    """The way to other members, of whom there are none."""
+
+    def send(self, messages: Iterable[Message], /) -> None:
+        """Lose them."""
+
+    def update(self, members: Mapping[NodeId, Sequence[str]], removed: Collection[NodeId], /) -> None:
+        """Nobody is to be known."""
+
+
+class _Asked(NamedTuple):
+    """Who waits for a command, and how its result is answered."""
+
+    answer: asyncio.Future[Any]
+    render: Callable[[Result], Any]
+
+
+class _Reader(NamedTuple):
+    """Who waits for a read, and how it is answered once it may look."""
+
+    answer: asyncio.Future[Any]
+    render: Callable[[], Any]
+
+
+Token = _Asked | _Reader
 
 
 class Node:
@@ -68,31 +119,56 @@ class Node:
     Attributes:
         cluster_id: Of all members together.
         member_id: Of this one.
-        term: How often a member of this log began to lead.
         headers: Renders response headers.
+        peers: The way to the other members.
+        send_snapshot: Called with each `Install` that is to be sent, with the state.
     """
 
-    def __init__(self, folder: Path, state: Recovered, bounds: Bounds, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        state: Recovered,
+        bounds: Bounds,
+        now_ms: Callable[[], int],
+        entropy: Callable[[int], bytes],
+    ) -> None:
         self.machine = state.machine
         self.cluster_id = state.cluster_id
         self.member_id = state.member_id
-        self.term = state.term
-        self.headers = render.HeaderRenderer(state.cluster_id, state.member_id, state.term)
-        self.expiry = Expiry()
-        self.hub = WatchHub(self.machine.store)
         self.bounds = bounds
+        raft = Raft(
+            NodeId(state.member_id),
+            Options(election_ticks=bounds.election_ticks),
+            state.restored,
+            lambda ceiling: int.from_bytes(entropy(8), "big") % ceiling,
+        )
+        first_number = int.from_bytes(entropy(4), "big") * NUMBERS
+        self.replica: Replica[Token] = Replica(
+            NodeId(state.member_id), state.machine, raft, state.mark.term, first_number
+        )
+        self.replica.request_bytes_max = bounds.request_bytes_max
+        self.replica.timeout_ms = ANSWER_MS + 2 * bounds.election_ticks * bounds.tick_ms
+        self.headers = render.HeaderRenderer(state.cluster_id, state.member_id, raft.term)
+        self.hub = WatchHub(self.machine.store)
+        self.peers: Sender = Nobody()
+        self.send_snapshot: Callable[[Install], None] = _nobody_joins
         self._log = state.log
         self._now_ms = now_ms
         self._thread = LogThread()
-        self.committer = Committer(
-            state.log, self._thread, self.machine.applied_index + 1, state.term, self._apply, self._publish
-        )
-        self.housekeeping = Housekeeping(folder, state, self._thread, bounds.snapshot_log_bytes)
+        self.storing = Storing(state.log, self._thread, self._stored)
+        self.housekeeping = Housekeeping(folder, state, self.replica, self._thread, bounds.snapshot_log_bytes)
+        self._compaction = AutoCompaction(bounds.compaction)
+        self._loop = asyncio.get_running_loop()
+        self._is_scheduled = False
+        self._last_batch = 0
+        self._gathered = 0
+        self._gather_until_s = 0.0
+        self._is_stopping = False
         self._wakes: dict[WatchStream, asyncio.Event] = {}
-        self._revoking: set[LeaseId] = set()
         self._raising: set[Alarm] = set()
         self._progress_ms = now_ms()
-        self.expiry.lead(self.machine.leases.all(), now_ms())
+        self._members_shown: tuple[Membership, int] | None = None
+        self._waiters: set[asyncio.Future[None]] = set()
 
     @property
     def revision(self) -> int:
@@ -100,9 +176,35 @@ class Node:
         return self.machine.store.revision
 
     @property
-    def now_ms(self) -> int:
-        """The node's own time."""
-        return self._now_ms()
+    def term(self) -> int:
+        """The term of the log."""
+        return self.replica.raft.term
+
+    @property
+    def leader(self) -> NodeId:
+        """Who leads, as far as this member knows; 0 is nobody."""
+        return self.replica.raft.leader
+
+    @property
+    def has_leader(self) -> bool:
+        """Whether this member knows who leads."""
+        return self.replica.has_leader
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether it is this one."""
+        return self.replica.is_leader
+
+    @property
+    def is_learner(self) -> bool:
+        """Whether this member receives the log without a vote."""
+        member = self.machine.members.find(self.member_id)
+        return member is not None and member.is_learner
+
+    @property
+    def transfer_s(self) -> float:
+        """How long a change of leaders may take: an election."""
+        return self.bounds.election_ticks * self.bounds.tick_ms / 1000
 
     @property
     def streams_open(self) -> int:
@@ -119,15 +221,73 @@ class Node:
 
         Raises:
             NoSpaceError: It adds to a store that is over its quota.
-            EtcdError: As `Committer.propose`.
+            StoppedError: The server is stopping.
+            EtcdError: As `Replica.propose`.
         """
         if self.machine.alarms:
             # Here and not only when it is applied: what is left of a full disk is for what frees space.
             self.machine.refuse_under_alarm(command)
-        if self.machine.store.stored_bytes > self.bounds.quota_bytes and adds(command):
+        quota = self.bounds.quota_bytes
+        if quota and self.machine.store.stored_bytes > quota and adds(command):
             self.raise_alarm(Alarm.NOSPACE)
             raise NoSpaceError
-        return self.committer.propose(command, answer)
+        if self._is_stopping:
+            raise StoppedError
+        future: asyncio.Future[AnswerT] = self._loop.create_future()
+        self.replica.propose(command, _Asked(future, answer))
+        self._wake()
+        return future
+
+    def propose_change(self, changes: tuple[events.NodeChange, ...], command: MemberCommand) -> asyncio.Future[Result]:
+        """As the leader, have a change of members logged and applied; raises as `Replica.propose_change`."""
+        future: asyncio.Future[Result] = self._loop.create_future()
+        self.replica.propose_change(changes, command, _Asked(future, _itself))
+        self._wake()
+        return future
+
+    def read(self, answer: Callable[[], AnswerT]) -> asyncio.Future[AnswerT]:
+        """Answer with what `answer` reads once that is linearizable.
+
+        The future raises RequestTimeoutError if the members do not answer, or what `answer` raises of Faults.
+        """
+        future: asyncio.Future[AnswerT] = self._loop.create_future()
+        self.replica.read(_Reader(future, answer))
+        self._wake()
+        return future
+
+    def confirm(self) -> asyncio.Future[None] | None:
+        """Make sure that what is read here next is linearizable; None if it already is. Raises as `read`."""
+        return None if self.replica.is_alone else self.read(_nothing)
+
+    def tell(self, event: events.TransferLeader | events.Campaign | events.Unreachable | events.SnapshotSent) -> None:
+        """Tell the log something."""
+        self.replica.tell(event)
+        self._wake()
+
+    def receive(self, messages: Iterable[Message]) -> None:
+        """Take messages of other members."""
+        self.replica.receive(messages)
+        self._wake()
+
+    def install(self, install: Install, machine: Machine) -> None:
+        """Take a leader's state, all of which has arrived and is durable. Nobody may be walking the history now."""
+        self.replica.receive_snapshot(install, machine)
+        self._turn()
+
+    async def wait_until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait until `condition`, of leader, term, members or what is applied, holds; False if it does not in time."""
+        end_s = self._loop.time() + timeout_s
+        while not condition():
+            turned: asyncio.Future[None] = self._loop.create_future()
+            self._waiters.add(turned)
+            try:
+                async with asyncio.timeout_at(end_s):
+                    await turned
+            except TimeoutError:
+                return condition()
+            finally:
+                self._waiters.discard(turned)
+        return True
 
     def raise_alarm(self, alarm: Alarm) -> None:
         """Raise an alarm of this member, unless it is raised or about to be."""
@@ -138,11 +298,11 @@ class Node:
             self._propose_quietly(command, partial(self._raising.discard, alarm))
 
     def troubles(self) -> list[str]:
-        """Why writes are refused now, one sentence each."""
+        """Why writes are refused or wait now, one sentence each."""
         found = [f"memberID:{member} alarm:{alarm.name} " for member, alarm in sorted(self.machine.alarms)]
-        if self.committer.failure:
-            found.append(f"the log cannot be written: {self.committer.failure}; restart the server")
-        if self.committer.is_full:
+        if not self.has_leader:
+            found.append("etcdserver: no leader")
+        if self.storing.is_full:
             found.append("the disk is full; free some space")
         return found
 
@@ -158,30 +318,112 @@ class Node:
         del self._wakes[stream]
 
     async def run_ticks(self) -> None:
-        """Do what time asks for, until cancelled."""
+        """Let time pass for the log and the leases, until cancelled."""
+        interval_s, last_ms = self.bounds.tick_ms / 1000, self._now_ms()
+        due_s = self._loop.time()
         while True:
-            await asyncio.sleep(TICK_S)
-            now = self._now_ms()
-            self._expire_leases(now)
-            self._report_progress(now)
-            self._compact_history()
+            due_s = max(due_s + interval_s, self._loop.time())
+            await asyncio.sleep(due_s - self._loop.time())
+            now_ms = self._now_ms()
+            self.replica.tick(now_ms - last_ms)
+            last_ms = now_ms
+            self._turn()
+
+    async def run_housekeeping(self) -> None:
+        """Do what is due now and then, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self._report_progress(self._now_ms())
+            self._compact_history(self._now_ms())
             if not self._log.has_room:
+                self.raise_alarm(Alarm.NOSPACE)
                 self._thread.submit(self._make_spare)
 
     async def stop(self) -> None:
         """Take no more commands, answer those that were taken, and close the log."""
-        await self.committer.stop()
+        self._is_stopping = True
+        if self.is_leader:
+            await self.wait_until(lambda: not self.replica.pending, 1.0)
+        await self.storing.wait_idle()
         self._thread.submit(self._seal)
         self._thread.stop()
         self._log.close()
 
-    def _apply(self, index: int, command: Command) -> Result:
-        result = self.machine.apply(index, command)
-        if isinstance(result, LeaseGranted):
-            self.expiry.add(result.lease, result.ttl_s, self._now_ms())
-        elif isinstance(command, LeaseRevoke):
-            self.expiry.remove(command.lease)
-        return result
+    def _wake(self) -> None:
+        """Have a turn at the end of this turn of the loop: all that it reads goes into one batch."""
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._gathered = 0
+            self._gather_until_s = time.monotonic() + GATHER_S
+            self._loop.call_soon(self._gather)
+
+    def _gather(self) -> None:
+        """Have the turn, unless the batch is smaller than the last one and every turn of the loop still adds to it."""
+        replica = self.replica
+        count = replica.waiting
+        if (
+            self._gathered < count < self._last_batch
+            and not replica.is_storing
+            and time.monotonic() < self._gather_until_s
+        ):
+            self._gathered = count
+            self._loop.call_soon(self._gather)
+            return
+        self._turn()
+
+    def _stored(self, number: int) -> None:
+        self.replica.persisted(number)
+        self._turn()
+
+    def _turn(self) -> None:
+        """Take what came, store and send, apply and answer."""
+        self._is_scheduled = False
+        try:
+            work = self.replica.begin()
+            if work.store is not None:
+                self._last_batch = len(work.store.entries)
+                self.storing.store(work.store)
+            if work.messages:
+                self._send(work.messages)
+            outcome = self.replica.finish()
+            self._answer(outcome)
+        except BaseException as error:
+            # A callback's error would only be logged, and a state that is half changed would go on serving.
+            self.storing.crash(error)
+            raise
+        if outcome.has_more:
+            self._wake()
+
+    def _send(self, messages: Iterable[Message]) -> None:
+        """Hand messages to the way to the others; a state is streamed beside them."""
+        plain: list[Message] = []
+        for each in messages:
+            if isinstance(each, Install):
+                self.send_snapshot(each)
+            else:
+                plain.append(each)
+        self.peers.send(plain)
+
+    def _answer(self, outcome: Outcome[Token]) -> None:
+        for token, result in outcome.answers:
+            assert isinstance(token, _Asked), token
+            future, answer = token
+            if future.done():
+                continue
+            if isinstance(result, Fault):
+                future.set_exception(result)
+            else:
+                future.set_result(answer(result))
+        for reader, refusal in outcome.reads:
+            assert isinstance(reader, _Reader), reader
+            _answer_read(reader, refusal)
+        if outcome.is_installed:
+            self.hub.restart(self._wakes)
+            for wake in self._wakes.values():
+                wake.set()
+        if outcome.applied or outcome.is_installed:
+            self._publish()
+        self._note_changes()
 
     def _publish(self) -> None:
         """Give what a batch changed to the watches."""
@@ -191,23 +433,21 @@ class Node:
             # There is one segment left. It is for what frees space.
             self.raise_alarm(Alarm.NOSPACE)
 
-    def _expire_leases(self, now: int) -> None:
-        for lease in self.expiry.expired(now):
-            if lease not in self._revoking:
-                self._revoking.add(lease)
-                self._propose_quietly(LeaseRevoke(lease), partial(self._revoking.discard, lease))
-        for remaining in self.expiry.checkpoints(now):
-            self._propose_quietly(LeaseCheckpoint(remaining))
-
-    def renew(self, lease: LeaseId) -> int:
-        """Give a lease its whole time again; its seconds, or 0 if it is gone."""
-        found = self.machine.leases.find(lease)
-        if lease == NO_LEASE or found is None or not self.expiry.renew(lease, self._now_ms()):
-            return 0
-        if found.remaining_s:
-            # Or a restart would count from the checkpoint and let the lease die early.
-            self._propose_quietly(LeaseCheckpoint(((lease, 0),)))
-        return found.ttl_s
+    def _note_changes(self) -> None:
+        """Tell whoever waits that leader, term, members or what is applied have changed."""
+        replica = self.replica
+        self.headers.begin_term(replica.raft.term)
+        members = self.machine.members
+        shown = (members, members.version)
+        if shown != self._members_shown:
+            self._members_shown = shown
+            others = (each for each in members.all() if each.member_id != self.member_id)
+            self.peers.update(
+                {NodeId(each.member_id): each.peer_urls for each in others}, [NodeId(each) for each in members.removed]
+            )
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _report_progress(self, now: int) -> None:
         if now - self._progress_ms >= self.bounds.progress_s * 1000:
@@ -216,16 +456,17 @@ class Node:
                 if stream.tick_progress():
                     wake.set()
 
-    def _compact_history(self) -> None:
-        """Keep the history at its bound; a tenth over it makes compaction worth its walk."""
-        kept, store = self.bounds.history_revisions, self.machine.store
-        if kept and store.revision - max(store.compact_revision, 0) > kept + kept // 10:
-            self._propose_quietly(Compact(store.revision - kept))
+    def _compact_history(self, now_ms: int) -> None:
+        store = self.machine.store
+        if self.is_leader:
+            target = self._compaction.due(store.revision, store.compact_revision, now_ms)
+            if target:
+                self._propose_quietly(Compact(target))
 
     def _seal(self) -> None:
         """In the log's thread: write one more record, so that damage to the last batch cannot pass for a torn tail."""
         try:
-            self._log.append_hard_state(HardState(self.term, self.member_id), self.machine.applied_index + 1)
+            self._log.append(self.replica.state)
         except (LogFullError, LogBrokenError) as error:
             _log.warning("the log is not sealed: %s", error)
 
@@ -237,15 +478,41 @@ class Node:
             _log.error("no segment can be made ahead: %s", error)
 
     def _propose_quietly(self, command: Command, ended: Callable[[], None] | None = None) -> None:
-        """Propose what nobody waits for; if it is refused, a later tick tries again."""
+        """Propose what nobody waits for; if it is refused, a later look tries again."""
         try:
-            answer = self.committer.propose(command, lambda result: result)
+            self.replica.propose(command, _Asked(future := self._loop.create_future(), _itself))
         except Fault as refusal:
             _log.info("%s was not logged: %s", type(command).__name__, refusal)
             if ended is not None:
                 ended()
             return
-        answer.add_done_callback(lambda done: _end_quietly(done, ended))
+        future.add_done_callback(lambda done: _end_quietly(done, ended))
+        self._wake()
+
+
+def _answer_read(reader: _Reader, refusal: Fault | None) -> None:
+    future, answer = reader
+    if future.done():
+        return
+    if refusal is not None:
+        future.set_exception(refusal)
+        return
+    try:
+        future.set_result(answer())
+    except Fault as fault:
+        future.set_exception(fault)
+
+
+def _nothing() -> None:
+    return None
+
+
+def _itself(result: Result) -> Result:
+    return result
+
+
+def _nobody_joins(install: Install) -> None:
+    raise AssertionError(install)
 
 
 def _end_quietly(done: asyncio.Future[Result], ended: Callable[[], None] | None) -> None:

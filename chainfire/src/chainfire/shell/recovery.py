@@ -1,51 +1,90 @@
-"""From a state folder to a running state: the newest snapshot, then the log after it.
+"""From a state folder to a member that can take part: newest snapshot first, then the log after it.
 
-Whatever cannot be right ends the start with the file and the offset: a node that guesses is worse than one that stops.
+A folder always has a snapshot, since a new member writes one of its beginning: who the members are is part of the state.
+Only what is known to be committed may be applied, so what the log holds is handed to Raft, which finds out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from chainfire.core import entry, wal
+from chainfire.core import snapshot, wal
 from chainfire.core.machine import Machine
-from chainfire.core.snapshot import Restore
+from chainfire.core.membership import Member, Membership
+from chainfire.core.replica import command_of
 from chainfire.errors import StorageError
 from chainfire.shell import snapshots
 from chainfire.shell.segments import Log, LogBrokenError, LogFullError, Origin, SegmentedLog, sync_folder
 from ultracloud.base.faults import Fault
+from ultracloud.raft.words import Config, Entry, HardState, NodeId, Restored, SnapshotMark
 
 LOG_FOLDER = "log"
 SNAPSHOT_FOLDER = "snapshots"
 FOLDER_MODE = 0o700
-ID_BYTES = 8
+FIRST_INDEX, FIRST_TERM = 1, 1
+"""The beginning of a cluster stands for an entry: who joins later has not got it, and so is sent the state."""
+NOTHING = SnapshotMark()
+_REPAIR = (
+    "restore the state folder from a backup; or, if other members live, remove this member from the cluster, empty the "
+    "folder and let it join again (chainfire member replace)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Founding:
+    """Who a member without any state is.
+
+    Attributes:
+        members: Everybody there is, itself included.
+        is_new: They begin a cluster; otherwise it joins one, and its leader will send it the state.
+    """
+
+    cluster_id: int
+    member_id: int
+    members: tuple[Member, ...]
+    is_new: bool = True
 
 
 @dataclass(slots=True)
 class Recovered:
-    """A state that is ready to serve.
+    """A member that can take part.
 
     Attributes:
-        snapshot_bytes: Size of the snapshot it came from, 0 without one.
-        replayed: Entries of the log that came after that.
-        replayed_bytes: What they take in the log.
+        restored: What Raft is told.
+        mark: Which snapshot the machine is.
+        snapshot_bytes: Size of that snapshot.
+        kept_bytes: What the log holds after it.
     """
 
     machine: Machine
     log: Log
     cluster_id: int
     member_id: int
-    term: int
+    restored: Restored
+    mark: SnapshotMark
     snapshot_bytes: int
-    replayed: int
-    replayed_bytes: int
+    kept_bytes: int
 
 
-def recover(folder: Path, segment_bytes: int, entropy: Callable[[int], bytes]) -> Recovered:
+def recover(
+    folder: Path,
+    segment_bytes: int,
+    entropy: Callable[[int], bytes],
+    found: Callable[[], Founding],
+    *,
+    force_new: bool = False,
+) -> Recovered:
     """Open a state folder, or make a new one.
+
+    Args:
+        folder: The folder.
+        segment_bytes: Size of new files of the log.
+        entropy: Random bytes.
+        found: Says who this member is; asked only if the folder does not say it.
+        force_new: Forget all other members and what is not known to be committed: the way out when most are lost.
 
     Raises:
         StorageError: Something on disk is damaged or missing, or the disk is full.
@@ -53,81 +92,186 @@ def recover(folder: Path, segment_bytes: int, entropy: Callable[[int], bytes]) -
     """
     for part in (folder, folder / LOG_FOLDER, folder / SNAPSHOT_FOLDER):
         part.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-    for name in (snapshots.UNFINISHED_NAME, snapshots.EXPORT_NAME):
+    for name in snapshots.UNFINISHED_NAMES:
         (folder / SNAPSHOT_FOLDER / name).unlink(missing_ok=True)
-    path = snapshots.newest(folder / SNAPSHOT_FOLDER)
-    restored = snapshots.load(path) if path is not None else None
-    machine = Machine() if restored is None else restored.machine
     log = SegmentedLog(folder / LOG_FOLDER, segment_bytes, lambda: int.from_bytes(entropy(4), "big"))
-    from_snapshot = machine.applied_index
-    state, replayed_bytes = _replay(log, machine)
-    _check_belong_together(path, restored, log)
+    payloads = list(log.replay())
+    path = snapshots.newest(folder / SNAPSHOT_FOLDER)
     try:
-        if log.is_new:
-            log.begin(Origin(_new_id(entropy), _new_id(entropy)))
-        origin = log.origin
-        state = wal.HardState(state.term + 1 if state else 1, origin.member_id)
-        log.append_hard_state(state, machine.applied_index + 1)
+        if path is None:
+            # A log that was begun and never written to is what a crash in the very beginning leaves.
+            _refuse_without_snapshot(folder, payloads)
+            path = _begin(folder, log, found())
+        recovered = _read(folder, log, payloads, path)
+        if force_new:
+            recovered = _alone(folder, recovered)
     except (LogFullError, LogBrokenError) as error:
         raise StorageError(f"the log cannot be written: {error}; free some space and start again") from error
     sync_folder(folder)
+    return recovered
+
+
+def _refuse_without_snapshot(folder: Path, payloads: Sequence[wal.Payload]) -> None:
+    if payloads:
+        raise StorageError(f"{folder / LOG_FOLDER} holds records but {folder / SNAPSHOT_FOLDER} no snapshot; {_REPAIR}")
+
+
+def _begin(folder: Path, log: SegmentedLog, founding: Founding) -> Path:
+    """Make the first segment and the snapshot of the beginning; give the snapshot's path."""
+    mark = NOTHING
+    if founding.is_new:
+        voters = frozenset(NodeId(each.member_id) for each in founding.members)
+        mark = SnapshotMark(FIRST_INDEX, FIRST_TERM, Config(voters))
+    if log.is_new:
+        log.begin(Origin(founding.cluster_id, founding.member_id), mark.index + 1)
+    machine = Machine()
+    machine.members = Membership(founding.members)
+    machine.applied_index = mark.index
+    return _write_snapshot(folder, machine, mark, log.origin)
+
+
+def _write_snapshot(folder: Path, machine: Machine, mark: SnapshotMark, origin: Origin) -> Path:
+    head = snapshot.head_of(machine, mark.term, origin.cluster_id, origin.member_id)
+    return snapshots.write_now(folder / SNAPSHOT_FOLDER, mark.index, snapshot.frames_of(machine, head, mark.config))
+
+
+def _read(folder: Path, log: SegmentedLog, payloads: Sequence[wal.Payload], path: Path) -> Recovered:
+    """Read the snapshot, and take what the log has after it."""
+    restore = snapshots.load(path)
+    head = restore.head
+    assert head is not None, path
+    if log.is_new:
+        raise StorageError(f"{path} is there but the log is not; {_REPAIR}")
+    if log.origin.cluster_id != head.cluster_id:
+        raise StorageError(f"{path} is of another cluster than the log beside it; {_REPAIR}")
+    mark = SnapshotMark(head.index, head.term, restore.config)
+    tail = tail_of(payloads)
+    state, entries = joined(folder, mark, tail)
+    if not entries and (tail.last_index, tail.last_term) != (mark.index, mark.term):
+        log.append_mark(wal.Mark(state, mark.index, mark.term))
     return Recovered(
-        machine,
-        log,
-        origin.cluster_id,
-        origin.member_id,
-        state.term,
-        path.stat().st_size if path is not None else 0,
-        machine.applied_index - from_snapshot,
-        replayed_bytes,
+        machine=restore.machine,
+        log=log,
+        cluster_id=log.origin.cluster_id,
+        member_id=log.origin.member_id,
+        restored=Restored(mark, entries, state, mark.index),
+        mark=mark,
+        snapshot_bytes=path.stat().st_size,
+        kept_bytes=sum(len(each.body) + wal.ENTRY_OVERHEAD_BYTES for each in entries),
     )
 
 
-def _check_belong_together(path: Path | None, restored: Restore | None, log: SegmentedLog) -> None:
-    """Refuse a snapshot without its log: what was promised after it would be gone without a word."""
-    if restored is None or restored.head is None:
-        return
-    if log.is_new:
-        raise StorageError(f"{path} is there but the log is not; restore the state folder from a backup")
-    if log.origin != Origin(restored.head.cluster_id, restored.head.member_id):
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """What a log says after all that was replaced in it.
+
+    Attributes:
+        state: The newest hard state; None if it has no record.
+        start: The mark it begins behind: index and term; zeros if its beginning was dropped.
+        entries: Its entries, without gaps.
+    """
+
+    state: HardState | None
+    start: tuple[int, int]
+    entries: tuple[Entry, ...]
+
+    @property
+    def last_index(self) -> int:
+        """Where it ends."""
+        return self.entries[-1].index if self.entries else self.start[0]
+
+    @property
+    def last_term(self) -> int:
+        """The term there."""
+        return self.entries[-1].term if self.entries else self.start[1]
+
+
+def tail_of(payloads: Iterable[wal.Payload]) -> Tail:
+    """Read records one after another.
+
+    Raises:
+        StorageError: Entries are missing between two of them.
+    """
+    state: HardState | None = None
+    entries: list[Entry] = []
+    start = (0, 0)
+    for payload in payloads:
+        state = payload.state
+        if isinstance(payload, wal.Mark):
+            entries, start = [], (payload.index, payload.term)
+        elif payload.entries:
+            first = payload.entries[0].index
+            base = entries[0].index if entries else start[0] + 1 if start[0] else first
+            if first > base + len(entries):
+                raise StorageError(f"the log goes on with entry {first} after {base + len(entries) - 1}; {_REPAIR}")
+            del entries[max(0, first - base) :]
+            entries += payload.entries
+    return Tail(state, start, tuple(entries))
+
+
+def joined(folder: Path, mark: SnapshotMark, tail: Tail) -> tuple[HardState, tuple[Entry, ...]]:
+    """Hard state, and the entries that follow a snapshot.
+
+    Raises:
+        StorageError: What is between the two is missing.
+    """
+    entries = tail.entries
+    found = tail.state or HardState()
+    state = HardState(max(found.term, mark.term), found.vote, max(found.commit, mark.index))
+    first = entries[0].index if entries else tail.last_index + 1
+    if first > mark.index + 1:
         raise StorageError(
-            f"{path} is of another member than the log beside it; restore the state folder from a backup"
+            f"the log in {folder} begins with entry {first}, but the snapshot ends with {mark.index}: a segment or a "
+            f"snapshot is missing; {_REPAIR}"
         )
+    at = mark.index - first
+    if at >= len(entries) or (at >= 0 and entries[at].term != mark.term):
+        # A crash came between a leader's snapshot and the record that the log begins anew. What the log says instead
+        # was never committed.
+        return state, ()
+    return state, entries[at + 1 :]
 
 
-def _replay(log: Log, machine: Machine) -> tuple[wal.HardState | None, int]:
-    """Apply what the log has and the machine has not; give the last hard state, and the bytes of what was applied."""
-    state: wal.HardState | None = None
-    replayed_bytes = 0
-    for payload in log.replay():
-        if isinstance(payload, wal.HardState):
-            state = payload
-        else:
-            for each in payload.entries:
-                if each.index > machine.applied_index:
-                    _apply(machine, each)
-                    replayed_bytes += len(each.body) + wal.ENTRY_OVERHEAD_BYTES
+def _alone(folder: Path, found: Recovered) -> Recovered:
+    """Apply what is known to be committed, and begin anew with this member alone."""
+    machine, restored = found.machine, found.restored
+    term = found.mark.term
+    for each in restored.entries:
+        if each.index > restored.hard_state.commit:
+            break
+        apply_offline(machine, each)
+        term = each.term
+    me = machine.members.find(found.member_id) or Member(found.member_id)
+    machine.members = Membership([replace(me, is_learner=False)], machine.members.removed)
     machine.store.take_changes()
-    return state, replayed_bytes
+    mark = SnapshotMark(machine.applied_index, term, Config(frozenset({NodeId(found.member_id)})))
+    state = HardState(restored.hard_state.term + 1, NodeId(0), mark.index)
+    path = _write_snapshot(folder, machine, mark, Origin(found.cluster_id, found.member_id))
+    found.log.append_mark(wal.Mark(state, mark.index, mark.term))
+    return replace(
+        found,
+        restored=Restored(mark, (), state, mark.index),
+        mark=mark,
+        snapshot_bytes=path.stat().st_size,
+        kept_bytes=0,
+    )
 
 
-def _apply(machine: Machine, found: wal.Entry) -> None:
-    if found.index != machine.applied_index + 1:
-        raise StorageError(
-            f"the log goes on with entry {found.index}, but the state ends with {machine.applied_index}: "
-            "a segment or a snapshot is missing; restore the state folder from a backup"
-        )
+def apply_offline(machine: Machine, found: Entry) -> None:
+    """Apply an entry of a log that nobody serves.
+
+    Raises:
+        StorageError: It cannot be read.
+    """
     try:
-        command = entry.decode(found.body)
-    except entry.MalformedEntryError as error:
+        command = command_of(found)
+    except ValueError as error:
         raise StorageError(
             f"entry {found.index} of the log cannot be read: {error}; was it written by a newer version?"
         ) from error
+    if command is None:
+        machine.skip(found.index)
+        return
     with suppress(Fault):
         # A refusal is the command's result, now as it was then.
         machine.apply(found.index, command)
-
-
-def _new_id(entropy: Callable[[int], bytes]) -> int:
-    """A random id that is not 0, which etcd's clients take for none."""
-    return int.from_bytes(entropy(ID_BYTES), "big") | 1

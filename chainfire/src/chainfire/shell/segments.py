@@ -21,6 +21,7 @@ from typing import Protocol
 
 from chainfire.core import wal
 from chainfire.errors import StorageError
+from ultracloud.raft.words import Entry, HardState
 
 SEGMENT_SUFFIX = ".wal"
 SPARE_NAME = "spare"
@@ -57,12 +58,12 @@ class Log(Protocol):
         """Whether the next segment exists already, or nothing says that there is no room for it."""
         ...
 
-    def append_batch(self, first_index: int, term: int, bodies: Sequence[bytes]) -> None:
-        """Make a batch of entries durable."""
+    def append(self, state: HardState, entries: Sequence[Entry] = ()) -> None:
+        """Make a hard state and entries durable."""
         ...
 
-    def append_hard_state(self, state: wal.HardState, next_index: int) -> None:
-        """Make a hard state durable."""
+    def append_mark(self, mark: wal.Mark) -> None:
+        """Make durable that the log begins anew."""
         ...
 
     def replay(self) -> Iterator[wal.Payload]:
@@ -111,6 +112,7 @@ class SegmentedLog:
         self._descriptor = -1
         self._offset = wal.SEGMENT_HEADER_BYTES
         self._next_record = 1
+        self._next_index = 1
         self._is_broken = False
         self.bytes_appended = 0
         self.has_room = True
@@ -127,14 +129,15 @@ class SegmentedLog:
         """Whether nothing was ever written to it."""
         return not self._files
 
-    def begin(self, origin: Origin) -> None:
-        """Make the first segment.
+    def begin(self, origin: Origin, first_index: int) -> None:
+        """Make the first segment, for entries from `first_index` on.
 
         Raises:
             LogFullError: There is no room for it.
         """
         assert self.is_new, self._folder
-        self._roll(wal.SegmentHeader(1, 1, 1, origin.cluster_id, origin.member_id, self._make_salt()))
+        self._next_index = first_index
+        self._roll(wal.SegmentHeader(1, 1, first_index, origin.cluster_id, origin.member_id, self._make_salt()))
 
     def replay(self) -> Iterator[wal.Payload]:
         """Give everything that is on disk, oldest first, and make the log ready for appending.
@@ -151,7 +154,9 @@ class SegmentedLog:
                 raise _damaged(path, header)
             self._check_follows(path, header)
             segment = wal.Segment(content, header, is_last=is_last)
+            self._next_index = max(self._next_index, header.first_index)
             for _, payload in segment.records():
+                self._next_index = _after(payload, self._next_index)
                 yield payload
             if isinstance(segment.end, wal.Corruption):
                 raise _damaged(path, segment.end)
@@ -163,21 +168,24 @@ class SegmentedLog:
                 if isinstance(segment.end, wal.TornTail):
                     self._cut_tail()
 
-    def append_batch(self, first_index: int, term: int, bodies: Sequence[bytes]) -> None:
-        """Make a batch of entries durable.
+    def append(self, state: HardState, entries: Sequence[Entry] = ()) -> None:
+        """Make a hard state and entries durable.
 
         Raises:
             LogFullError: There is no room; the log is as before.
             LogBrokenError: The disk failed.
         """
-        size = wal.RECORD_OVERHEAD_BYTES + sum(map(len, bodies)) + wal.ENTRY_OVERHEAD_BYTES * len(bodies)
-        self._make_room(size, first_index)
-        self._write(wal.render_batch(self._next_record, self._files[-1].header.salt, first_index, term, bodies))
+        size = wal.RECORD_OVERHEAD_BYTES + sum([len(each.body) + wal.ENTRY_OVERHEAD_BYTES for each in entries])
+        self._make_room(size, entries[0].index if entries else self._next_index)
+        self._write(wal.render_batch(self._next_record, self._files[-1].header.salt, state, entries))
+        if entries:
+            self._next_index = entries[-1].index + 1
 
-    def append_hard_state(self, state: wal.HardState, next_index: int) -> None:
-        """Make a hard state durable; raises as `append_batch`."""
-        self._make_room(wal.RECORD_OVERHEAD_BYTES + 16, next_index)
-        self._write(wal.render_hard_state(self._next_record, self._files[-1].header.salt, state))
+    def append_mark(self, mark: wal.Mark) -> None:
+        """Make durable that the log begins anew; raises as `append`."""
+        self._make_room(wal.RECORD_OVERHEAD_BYTES, mark.index + 1)
+        self._write(wal.render_mark(self._next_record, self._files[-1].header.salt, mark))
+        self._next_index = mark.index + 1
 
     def make_spare(self) -> bool:
         """Make the next segment ahead if it is missing; False if there is no room for it."""
@@ -277,6 +285,13 @@ class SegmentedLog:
         self._offset += len(record)
         self._next_record += 1
         self.bytes_appended += len(record)
+
+
+def _after(payload: wal.Payload, before: int) -> int:
+    """The index that comes after a record, if `before` came after the one before it."""
+    if isinstance(payload, wal.Mark):
+        return payload.index + 1
+    return payload.entries[-1].index + 1 if payload.entries else before
 
 
 def sync_folder(folder: Path) -> None:

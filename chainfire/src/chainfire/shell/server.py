@@ -4,24 +4,39 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chainfire.config import MIB, Config
+from chainfire.config import KIB, MIB, Config
+from chainfire.core.compaction import Policy
 from chainfire.errors import StorageError
 from chainfire.shell import meters
+from chainfire.shell.auth import AuthService
+from chainfire.shell.cluster import ClusterService
 from chainfire.shell.encoded import answering_encoded
-from chainfire.shell.kv import REQUEST_MESSAGE_BYTES_MAX, KvService
+from chainfire.shell.founding import founding_of, unknown
+from chainfire.shell.guard import Guard
+from chainfire.shell.kv import REQUEST_MESSAGE_SLACK_BYTES, KvService
 from chainfire.shell.leases import LeaseService
 from chainfire.shell.listeners import doors_of
-from chainfire.shell.maintenance import AuthService, ClusterService, MaintenanceService
+from chainfire.shell.maintenance import MaintenanceService
 from chainfire.shell.node import Bounds, Node
-from chainfire.shell.recovery import recover
+from chainfire.shell.passwords import Passwords
+from chainfire.shell.questions import Questions
+from chainfire.shell.recovery import Founding, Recovered, recover
+from chainfire.shell.replication import Replication, follow_leader, listen, listen_urls, peer_tls_of, publish
+from chainfire.shell.tokens import SimpleTokens
 from chainfire.shell.watches import WatchService
 from ultracloud.api.etcd import rpc_pb2
 from ultracloud.api.etcd.rpc_rpc import AUTH, CLUSTER, KV, LEASE, MAINTENANCE, WATCH
 from ultracloud.api.rpc import Call
 from ultracloud.base.faults import PermissionDeniedError
+from ultracloud.raft.events import Campaign
 from ultracloud.servicekit.errors import StartError
 from ultracloud.servicekit.runtime import Runtime
 from ultracloud.wire import Interceptor, Limits, Service, service
+
+SIMPLE_TTL_MS = 300_000
+"""etcd's life of a simple token that is not used."""
+BCRYPT_COST = 10
+"""etcd's."""
 
 
 @dataclass(slots=True)
@@ -29,82 +44,127 @@ class Chainfire:
     """A running member; `ultracloud.servicekit.lifecycle` stops it when no more calls come."""
 
     node: Node
+    replication: Replication
 
     async def stop(self) -> None:
-        """Make durable what was taken, and close the log."""
+        """Give up the lead, make durable what was taken, and close the log."""
         await self.node.stop()
+        await self.replication.peers.close()
 
 
 async def build(config: Config, runtime: Runtime) -> Chainfire:
-    """Recover the state and serve it.
+    """Recover the state, find the other members, and serve.
 
     Raises:
-        StartError: The state folder cannot be used, or an address is taken.
+        StartError: The state folder cannot be used, an address is taken, or the cluster to join cannot be reached.
     """
     started_ms = runtime.clock.monotonic_ms()
-    try:
-        state = recover(config.state_dir, config.storage.segment_mib * MIB, runtime.clock.entropy)
-    except StorageError as error:
-        raise StartError(f"chainfire: {error}") from error
-    except OSError as error:
-        raise StartError(f"chainfire: {error.filename or config.state_dir}: {error.strerror}") from error
-    node = Node(config.state_dir, state, bounds_of(config), runtime.clock.monotonic_ms)
+    peer_urls = listen_urls(config)
+    tls = peer_tls_of(config.cluster, runtime.identity, peer_urls)
+    state = recovered(config, runtime, await founding_of(config, tls))
+    node = Node(config.state_dir, state, bounds_of(config), runtime.clock.monotonic_ms, runtime.clock.entropy)
     runtime.log.info(
         "recovered",
         extra={
             "revision": node.revision,
             "index": node.machine.applied_index,
-            "replayed": state.replayed,
+            "entries": len(state.restored.entries),
             "term": node.term,
             "milliseconds": runtime.clock.monotonic_ms() - started_ms,
         },
     )
-    runtime.tasks.create_task(node.committer.wait_crash(), name="crash")
+    replication = Replication(node, tls, config.state_dir, runtime.tasks, strict=config.cluster.strict)
+    await listen(replication.peers, peer_urls)
+    start(node, replication, runtime)
+    await serve(config, runtime, node, replication)
+    return Chainfire(node, replication)
+
+
+def recovered(config: Config, runtime: Runtime, founding: Founding | None) -> Recovered:
+    """Open the state folder.
+
+    Raises:
+        StartError: It cannot be used.
+    """
+    if config.cluster.force_new:
+        runtime.log.warning("FORCE NEW CLUSTER: all other members are forgotten, and what only they had is lost")
+    try:
+        return recover(
+            config.state_dir,
+            config.storage.segment_mib * MIB,
+            runtime.clock.entropy,
+            unknown if founding is None else lambda: founding,
+            force_new=config.cluster.force_new,
+        )
+    except StorageError as error:
+        raise StartError(f"chainfire: {error}") from error
+    except OSError as error:
+        raise StartError(f"chainfire: {error.filename or config.state_dir}: {error.strerror}") from error
+
+
+def start(node: Node, replication: Replication, runtime: Runtime) -> None:
+    """Let time pass for the member."""
+    runtime.tasks.create_task(node.storing.wait_crash(), name="crash")
+    runtime.tasks.create_task(replication.peers.wait_crash(), name="peers")
     runtime.tasks.create_task(node.run_ticks(), name="ticks")
+    runtime.tasks.create_task(node.run_housekeeping(), name="upkeep")
     runtime.tasks.create_task(node.housekeeping.run(), name="housekeeping")
     meters.install(runtime.metrics, node)
-    urls: list[str] = list(config.client_urls)
+    if node.replica.config.voters == {node.member_id}:
+        # Nobody else can lead: there is nothing to wait for.
+        node.tell(Campaign())
+
+
+async def serve(config: Config, runtime: Runtime, node: Node, replication: Replication) -> None:
+    """Serve clients, and become one of the members."""
+    gate = runtime.readiness.gate("a leader")
     addresses = await runtime.serve(
-        services_of(node, config.name, urls, runtime),
+        services_of(node, replication.questions, runtime),
         [Admission(config.clients)] if config.clients and runtime.identity else [],
-        limits=Limits(message_bytes_max=REQUEST_MESSAGE_BYTES_MAX),
+        limits=Limits(message_bytes_max=config.request_kib * KIB + REQUEST_MESSAGE_SLACK_BYTES),
         require_client_certificate=True,
         doors=doors_of(config),
     )
     scheme = "https" if runtime.identity else "http"
-    urls += [] if urls else [f"{scheme}://{address}" for address in addresses if not address.startswith("unix:")]
-    return Chainfire(node)
+    found = tuple(f"{scheme}://{address}" for address in addresses if not address.startswith("unix:"))
+    urls = config.client_urls or found
+    joined = runtime.tasks.create_task(publish(node, config.name, lambda: urls), name="publish")
+    runtime.tasks.create_task(follow_leader(node, gate, joined), name="leader")
 
 
 def bounds_of(config: Config) -> Bounds:
     """The node's bounds, in its units."""
-    storage = config.storage
+    storage, cluster = config.storage, config.cluster
     return Bounds(
         quota_bytes=int(storage.quota_mib * MIB),
         snapshot_log_bytes=storage.snapshot_mib * MIB,
-        history_revisions=storage.history_revisions,
+        compaction=Policy(storage.history_revisions, int(storage.history_s * 1000)),
         progress_s=config.progress_s,
+        tick_ms=cluster.heartbeat_ms,
+        election_ticks=-(-cluster.election_ms // cluster.heartbeat_ms),
+        request_bytes_max=config.request_kib * KIB,
     )
 
 
-def services_of(node: Node, name: str, client_urls: list[str], runtime: Runtime) -> list[Service]:
-    """All of etcd's services that a member has; `client_urls` is read when a client asks."""
+def services_of(node: Node, questions: Questions, runtime: Runtime) -> list[Service]:
+    """All of etcd's services that a member has."""
 
     def header(revision: int) -> rpc_pb2.ResponseHeader:
         return rpc_pb2.ResponseHeader(
             cluster_id=node.cluster_id, member_id=node.member_id, revision=revision, raft_term=node.term
         )
 
-    def member() -> rpc_pb2.Member:
-        return rpc_pb2.Member(ID=node.member_id, name=name, clientURLs=client_urls)
-
+    entropy, clock = runtime.clock.entropy, runtime.clock
+    tokens = SimpleTokens(node.machine.auth, entropy)
+    guard = Guard(node, tokens, SIMPLE_TTL_MS, is_certificate_enough=False, now_ms=clock.monotonic_ms)
+    runtime.tasks.create_task(guard.run(), name="tokens")
     return [
         service(answering_encoded(KV, "Range", "Put", "DeleteRange", "Txn", "Compact"), KvService(node)),
         service(answering_encoded(WATCH, "Watch"), WatchService(node)),
-        service(answering_encoded(LEASE, "LeaseKeepAlive"), LeaseService(node, header, runtime.clock.entropy)),
+        service(answering_encoded(LEASE, "LeaseKeepAlive"), LeaseService(node, questions, header, entropy)),
         service(MAINTENANCE, MaintenanceService(node, header)),
-        service(CLUSTER, ClusterService(header, member)),
-        service(AUTH, AuthService(node, header)),
+        service(CLUSTER, ClusterService(node, questions, guard, header)),
+        service(AUTH, AuthService(node, guard, tokens, Passwords(BCRYPT_COST), header)),
     ]
 
 

@@ -1,0 +1,149 @@
+"""A member among others: the way to them, what they ask, states that go and come, and becoming one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+from chainfire.config import Cluster, Config
+from chainfire.core.commands import MemberPublish
+from chainfire.core.membership import Member
+from chainfire.core.peernames import Allowed
+from chainfire.core.urls import Url, url_of
+from chainfire.shell.installing import Installing
+from chainfire.shell.node import Node
+from chainfire.shell.peers import LocalMember, Peers, PeerTls
+from chainfire.shell.questions import Questions
+from chainfire.shell.recovery import SNAPSHOT_FOLDER
+from ultracloud.base.faults import Fault
+from ultracloud.raft import events
+from ultracloud.raft.messages import Install, Message
+from ultracloud.raft.words import NodeId, SnapshotMark
+from ultracloud.servicekit.errors import StartError
+from ultracloud.servicekit.pki import TlsIdentity
+from ultracloud.servicekit.readiness import Gate
+
+PUBLISH_PAUSE_S = 0.05
+"""Between attempts of a member to say what it is called."""
+LOOK_S = 0.2
+"""How often it is looked whether there is a leader."""
+_log = logging.getLogger("chainfire.replication")
+
+
+class Replication:
+    """The other members, for one.
+
+    Args:
+        node: The member.
+        tls: Certificates for the others; None speaks clear text.
+        folder: The state folder.
+        tasks: Runs what takes long.
+        strict: Refuse changes of members that endanger the quorum.
+
+    Attributes:
+        peers: The way to the others.
+        questions: What only the leader can answer.
+    """
+
+    def __init__(
+        self, node: Node, tls: PeerTls | None, folder: Path, tasks: asyncio.TaskGroup, *, strict: bool
+    ) -> None:
+        self._node = node
+        self.peers = Peers(LocalMember(node.cluster_id, NodeId(node.member_id)), tls, self)
+        self.questions = Questions(node, self.peers, strict=strict)
+        self._installing = Installing(node, self.peers, folder / SNAPSHOT_FOLDER, tasks)
+        node.peers = self.peers
+        node.send_snapshot = self._installing.send
+
+    def receive(self, messages: Sequence[Message], /) -> None:
+        """Take Raft's messages of one read from one peer."""
+        self._node.receive(messages)
+
+    async def answer(self, sender: NodeId, kind: int, body: bytes, /) -> bytes:
+        """Serve a peer's call."""
+        return await self.questions.answer(sender, kind, body)
+
+    async def receive_snapshot(self, install: Install, chunks: AsyncIterator[bytes], /) -> None:
+        """Take a leader's state."""
+        await self._installing.receive(install, chunks)
+
+    def unreachable(self, peer: NodeId, /) -> None:
+        """A connection was lost or could not be made."""
+        self._node.tell(events.Unreachable(peer))
+
+    def snapshot_sent(self, to: NodeId, mark: SnapshotMark, ok: bool, /) -> None:  # noqa: FBT001 - as peers call it
+        """A state has reached a member, or has not."""
+        self._installing.sent(to, mark, ok)
+
+
+def listen_urls(config: Config) -> tuple[Url, ...]:
+    """Where this member listens for the others; nowhere if it is alone for good."""
+    cluster = config.cluster
+    urls = cluster.listen or cluster.urls_by_name().get(config.name, ()) or cluster.advertise
+    return tuple(map(url_of, urls))
+
+
+def peer_tls_of(cluster: Cluster, identity: TlsIdentity | None, urls: Sequence[Url]) -> PeerTls | None:
+    """Certificates for the other members; None for clear text.
+
+    Raises:
+        StartError: A peer URL speaks TLS and there is no certificate.
+    """
+    files = cluster.tls
+    if not any(url.is_tls for url in urls):
+        return None
+    if files.certificate is not None and files.key is not None and files.ca is not None:
+        return PeerTls(files.certificate, files.key, files.ca, Allowed(files.allowed_name, files.allowed_host))
+    if identity is None:
+        raise StartError("chainfire: peer URLs speak TLS and there is no certificate; set [tls] or cluster.tls")
+    return PeerTls(identity.certificate, identity.key, identity.ca)
+
+
+async def listen(peers: Peers, urls: Sequence[Url]) -> None:
+    """Listen for the other members.
+
+    Raises:
+        StartError: An address cannot be had.
+    """
+    for url in urls:
+        try:
+            await peers.listen(url.host, url.port)
+        except OSError as error:
+            raise StartError(
+                f"chainfire: cannot listen for members on {url.text}: {error.strerror or error}"
+            ) from error
+
+
+async def publish(node: Node, name: str, client_urls: Callable[[], tuple[str, ...]]) -> None:
+    """Have all members know what this one is called and where clients find it. It takes a quorum."""
+    while not _is_published(node.machine.members.find(node.member_id), name, client_urls()):
+        if node.has_leader:
+            try:
+                await node.propose(MemberPublish(node.member_id, name, client_urls()), lambda _: None)
+            except Fault as error:
+                _log.info("not yet among the members: %s", error)
+        await asyncio.sleep(PUBLISH_PAUSE_S)
+
+
+async def follow_leader(node: Node, gate: Gate, joined: asyncio.Future[None]) -> None:
+    """Keep a gate open while the member is part of the cluster and somebody leads it.
+
+    Raises:
+        StartError: The member was removed.
+    """
+    await joined
+    while not node.replica.is_removed:
+        if node.has_leader:
+            gate.open()
+        else:
+            gate.close()
+        await asyncio.sleep(LOOK_S)
+    raise StartError(
+        "chainfire: this member was removed from the cluster for good; empty its state folder and join again as a new one"
+    )
+
+
+def _is_published(member: Member | None, name: str, client_urls: tuple[str, ...]) -> bool:
+    return member is not None and (member.name, member.client_urls) == (name, client_urls)
