@@ -10,7 +10,7 @@ from collections.abc import Callable
 from chainfire.core.peerevents import Event
 from chainfire.core.peerlink import Link
 from chainfire.core.peernames import Address, parse_url
-from chainfire.core.peerwire import Purpose
+from chainfire.core.peerwire import Purpose, Refusal
 from chainfire.shell.peer_protocol import PeerProtocol, described_tls
 from chainfire.shell.peer_site import Ground
 from ultracloud.raft.words import NodeId
@@ -21,7 +21,15 @@ nothing, and each try must end soon for the next to find it back."""
 
 
 class CannotConnectError(Exception):
-    """There is no connection; the sentence says why."""
+    """There is no connection; the sentence says why.
+
+    Attributes:
+        refusal: The kind of refusal, if it was one.
+    """
+
+    def __init__(self, sentence: str, refusal: Refusal | None = None) -> None:
+        super().__init__(sentence)
+        self.refusal = refusal
 
 
 async def dial(
@@ -41,7 +49,7 @@ async def dial(
         protocol.abort("nobody waits for it any more")
         raise
     if sentence:
-        raise CannotConnectError(sentence)
+        raise CannotConnectError(sentence, protocol.refusal)
     return protocol
 
 

@@ -82,7 +82,7 @@ class Outgoing:
             async with asyncio.timeout(timeout_s):
                 await self._tried.wait()
         except TimeoutError:
-            raise DeadlineExceededError(f"member {self.peer:x} was not reached within {timeout_s:g} s") from None
+            raise DeadlineExceededError(f"member {self.peer:x} was not reached within {timeout_s:.3g} s") from None
         connection = self.connection
         if connection is None:
             raise UnavailableError(f"member {self.peer:x} cannot be reached: {self.problem}")
@@ -120,6 +120,7 @@ class Outgoing:
         try:
             self._protocol = await dial(self._site, url, self.peer, Purpose.MESSAGES, _take)
         except CannotConnectError as error:
+            self.refusal = error.refusal
             self._lost(str(error), is_new=True)
             return 0.0
         self._connected(url)

@@ -188,7 +188,7 @@ class PeerProtocol(asyncio.Protocol):
             async with asyncio.timeout(timeout_s):
                 return await answer
         except TimeoutError:
-            raise DeadlineExceededError(f"member {self.peer:x} did not answer within {timeout_s:g} s") from None
+            raise DeadlineExceededError(f"member {self.peer:x} did not answer within {timeout_s:.3g} s") from None
         finally:
             del self._calls[call_id]
 

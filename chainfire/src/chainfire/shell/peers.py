@@ -211,7 +211,7 @@ async def ask(url: str, kind: int, body: bytes, timeout_s: float, tls: PeerTls |
             protocol = await dial(ground, url, NOBODY, Purpose.ASK, lambda _protocol, _event: None)
             return await protocol.call(kind, body, timeout_s)
     except TimeoutError:
-        raise DeadlineExceededError(f"{url} did not answer within {timeout_s:g} s") from None
+        raise DeadlineExceededError(f"{url} did not answer within {timeout_s:.3g} s") from None
     except CannotConnectError as error:
         raise UnavailableError(f"{url} cannot be reached: {error}") from error
     finally:
