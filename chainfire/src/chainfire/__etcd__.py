@@ -15,9 +15,10 @@ from chainfire.config import Config
 from chainfire.core.flag_file import parse_file
 from chainfire.core.flags import FlagError, Flags, HelpAsked, help_text, parse, usage
 from chainfire.core.urls import Url
-from chainfire.etcd import log_files, settings_of, warnings_of
+from chainfire.etcd import folder_of, log_files, settings_of, warnings_of
 from chainfire.shell import zap
 from chainfire.shell.maintenance import ETCD_VERSION
+from chainfire.shell.recovery import LOG_FOLDER
 from chainfire.shell.server import Chainfire, build
 from ultracloud.servicekit import lifecycle
 from ultracloud.servicekit.errors import StartError
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if flags.is_on("version"):
             sys.stdout.write(version())
             return 0
-        config = settings_of(flags)
+        config = settings_of(flags, has_state=(folder_of(flags) / LOG_FOLDER).exists())
         log = zap.configure(config.log.level, log_files(flags))
     except HelpAsked:
         sys.stdout.write(help_text())

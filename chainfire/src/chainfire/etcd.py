@@ -18,10 +18,12 @@ from chainfire.config import (
     QUOTA_MIB_MAX,
     Auth,
     ClientTls,
+    Cluster,
     Config,
+    PeerFiles,
     Storage,
 )
-from chainfire.core.flags import FlagError, Flags, seconds_of
+from chainfire.core.flags import FlagError, Flags, members_of, seconds_of
 from chainfire.core.urls import Url
 from ultracloud.servicekit.settings import Log
 
@@ -40,10 +42,15 @@ _LEVELS: dict[str, Literal["debug", "info", "warning", "error"]] = {
 }
 _STREAMS = ("default", "stderr", "stdout", "systemd/journal")
 _S_PER_H = 3600
+KIB = 1024
 
 
-def settings_of(flags: Flags) -> Config:
+def settings_of(flags: Flags, *, has_state: bool = False) -> Config:
     """The configuration that flags ask for.
+
+    Args:
+        flags: As they were set.
+        has_state: The member has run before. What the flags say of the first members then counts no more.
 
     Raises:
         FlagError: They contradict each other, or chainfire cannot do what they ask for safely.
@@ -63,6 +70,8 @@ def settings_of(flags: Flags) -> Config:
             client_tls=_client_tls(flags),
             client_urls=tuple(url.text for url in flags.urls("advertise-client-urls")),
             progress_s=flags.seconds("experimental-watch-progress-notify-interval"),
+            request_kib=-(-flags.whole("max-request-bytes") // KIB),
+            cluster=_cluster(flags, has_state=has_state),
             storage=_storage(flags),
             auth=_auth(flags),
         )
@@ -106,9 +115,14 @@ def _check(flags: Flags) -> None:
             _check_bindable(url)
     if flags.is_set("listen-client-urls") and not flags.is_set("advertise-client-urls"):
         raise FlagError("--advertise-client-urls is required when --listen-client-urls is set explicitly")
+    _check_times(flags)
+
+
+def _check_times(flags: Flags) -> None:
     heartbeat, election = flags.whole("heartbeat-interval"), flags.whole("election-timeout")
-    if heartbeat == 0 or election == 0:
-        raise FlagError("--heartbeat-interval and --election-timeout must be more than 0")
+    for name, value in (("heartbeat-interval", heartbeat), ("election-timeout", election)):
+        if value == 0:
+            raise FlagError(f"--{name} must be >0 (set to 0ms)")
     if election < heartbeat * HEARTBEATS_PER_ELECTION_MIN:
         raise FlagError(
             f"--election-timeout[{election}ms] should be at least as 5 times as --heartbeat-interval[{heartbeat}ms]"
@@ -130,15 +144,88 @@ def _check_bindable(url: Url) -> None:
 
 
 def _client_tls(flags: Flags) -> ClientTls:
-    ca = flags.text("trusted-ca-file")
-    has_certificate = bool(flags.text("cert-file") and flags.text("key-file"))
+    """As in etcd, the files are looked at only where a URL speaks TLS."""
+    certificate, key, ca = (flags.text(name) for name in ("cert-file", "key-file", "trusted-ca-file"))
+    has_certificate, makes = bool(certificate and key), flags.is_on("auto-tls")
+    for url in flags.urls("listen-client-urls"):
+        if url.is_tls and not (has_certificate or makes):
+            raise FlagError(
+                f"TLS key/cert (--cert-file, --key-file) must be provided for client url {url.text} with HTTPS scheme"
+            )
+    for name in ("listen-metrics-urls", "listen-client-http-urls"):
+        if not (has_certificate or makes) and any(url.is_tls for url in flags.urls(name)):
+            raise FlagError("client TLS key/cert (--cert-file, --key-file) must be provided for metrics secure url")
+    if not (has_certificate or makes):
+        return ClientTls()
     return ClientTls(
-        certificate=Path(flags.text("cert-file")) if has_certificate else None,
-        key=Path(flags.text("key-file")) if has_certificate else None,
+        certificate=Path(certificate) if has_certificate else None,
+        key=Path(key) if has_certificate else None,
         ca=Path(ca) if ca else None,
         # As in etcd: who names an authority wants to see its certificates.
         require=bool(ca) or flags.is_on("client-cert-auth"),
-        made_in=folder_of(flags) / "fixtures" / "client" if flags.is_on("auto-tls") and not has_certificate else None,
+        made_in=None if has_certificate else folder_of(flags) / "fixtures" / "client",
+    )
+
+
+def _cluster(flags: Flags, *, has_state: bool) -> Cluster:
+    name = flags.text("name")
+    advertised = tuple(url.text for url in flags.urls("initial-advertise-peer-urls"))
+    first = members_of(flags.text("initial-cluster")) if flags.is_set("initial-cluster") else {name: advertised}
+    if not has_state:
+        _check_first(flags, first, name, advertised)
+    is_joining = flags.text("initial-cluster-state") == "existing"
+    others = tuple(url for other, urls in first.items() if other != name for url in urls)
+    return Cluster(
+        members=() if is_joining or name not in first else tuple(_pairs(first)),
+        # A lone member that should join asks itself, and is told that nobody is there.
+        join=(others or advertised) if is_joining else (),
+        listen=tuple(url.text for url in flags.urls("listen-peer-urls")),
+        advertise=advertised,
+        token=flags.text("initial-cluster-token"),
+        force_new=flags.is_on("force-new-cluster"),
+        strict=flags.is_on("strict-reconfig-check"),
+        heartbeat_ms=flags.whole("heartbeat-interval"),
+        election_ms=flags.whole("election-timeout"),
+        tls=_peer_files(flags),
+    )
+
+
+def _check_first(flags: Flags, first: dict[str, tuple[str, ...]], name: str, advertised: tuple[str, ...]) -> None:
+    """What etcd refuses of the first members."""
+    whole = ",".join(_pairs(first))
+    if name not in first:
+        raise FlagError(f'couldn\'t find local name "{name}" in the initial cluster configuration')
+    urls = [url for urls in first.values() for url in urls]
+    if len(urls) != len(set(urls)):
+        raise FlagError(f"initial cluster {whole} has duplicate url")
+    if flags.text("initial-cluster-state") == "new" and set(first[name]) != set(advertised):
+        own = ",".join(f"{name}={url}" for url in first[name])
+        raise FlagError(
+            f"--initial-cluster has {own} but missing from --initial-advertise-peer-urls={','.join(advertised)}"
+        )
+
+
+def _pairs(first: dict[str, tuple[str, ...]]) -> list[str]:
+    return [f"{name}={url}" for name, urls in first.items() for url in urls]
+
+
+def _peer_files(flags: Flags) -> PeerFiles:
+    certificate, key, ca = (flags.text(f"peer-{name}") for name in ("cert-file", "key-file", "trusted-ca-file"))
+    for url in flags.urls("listen-peer-urls"):
+        if url.is_tls and not (certificate and key):
+            raise FlagError(f"cannot listen on TLS for {url.address}: KeyFile and CertFile are not presented")
+        if url.is_tls and not ca:
+            raise FlagError(
+                "--peer-trusted-ca-file is required: members must be able to tell each other from strangers"
+            )
+    if not (certificate and key and ca):
+        return PeerFiles()
+    return PeerFiles(
+        certificate=Path(certificate),
+        key=Path(key),
+        ca=Path(ca),
+        allowed_name=flags.text("peer-cert-allowed-cn"),
+        allowed_host=flags.text("peer-cert-allowed-hostname"),
     )
 
 
@@ -156,7 +243,7 @@ def _auth(flags: Flags) -> Auth:
 def _storage(flags: Flags) -> Storage:
     quota = flags.whole("quota-backend-bytes")
     kept = Storage().quota_mib if quota == 0 else QUOTA_MIB_MAX if quota < 0 else quota / MIB
-    return Storage(quota_mib=kept, history_revisions=_history(flags))
+    return Storage(quota_mib=kept, history_revisions=_history(flags), history_s=_period_s(flags))
 
 
 def _history(flags: Flags) -> int:
@@ -164,7 +251,7 @@ def _history(flags: Flags) -> int:
     match mode:
         case "revision":
             if not re.fullmatch(r"\d+", retention):
-                raise FlagError(f'error parsing AutoCompactionRetention: "{retention}" is no number')
+                raise FlagError(f'error parsing CompactionRetention: invalid number "{retention}"')
             return min(int(retention), HISTORY_REVISIONS_MAX)
         case "periodic":
             return 0
@@ -180,4 +267,4 @@ def _period_s(flags: Flags) -> float:
     try:
         return float(retention) * _S_PER_H if retention.isdigit() else seconds_of(retention)
     except ValueError:
-        raise FlagError(f'error parsing AutoCompactionRetention: "{retention}" is no time') from None
+        raise FlagError(f'error parsing CompactionRetention: time: invalid duration "{retention}"') from None
