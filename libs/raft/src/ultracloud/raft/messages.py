@@ -128,7 +128,7 @@ class TimeoutNow:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Proposals of a follower, for the leader to log."""
+    """Proposals of a follower, for the leader of `term` to log; in any other term they are dropped."""
 
     to: NodeId
     sender: NodeId

@@ -236,16 +236,14 @@ class Raft:
         self._turn(self._part.receive(message))
 
     def _receive_stale(self, message: Message, *, is_from_leader: bool) -> None:
-        """A message of an earlier term means nothing, but for two things.
+        """A message of an earlier term means nothing; but a leader that cannot depose itself must hear of the newer term.
 
-        A proposal is a client's, whatever the term. And a leader that cannot depose itself must hear of the newer term:
-        with pre-votes or loyal voters this node cannot make it known by standing for election.
+        With pre-votes or loyal voters this node cannot make it known by standing for election. Proposals of an earlier
+        term are dropped too: so whoever forwarded some in a term knows, once an entry of a later one is applied, that
+        they are in the log by then or never will be, and may propose them again.
         """
         state = self._state
-        if isinstance(message, Forward):
-            if isinstance(self._part, Leader):
-                self._part.propose(message.bodies)
-        elif is_from_leader:
+        if is_from_leader:
             state.messages.append(Appended(message.sender, state.node, state.term, 0, rejected=True))
 
     def _asked_for_vote(self, request: VoteRequest) -> None:
