@@ -5,7 +5,8 @@ stores and sends what that gives, and calls `finish`, which applies what is comm
 server and the simulation drive the same class, so what the simulation finds out holds for the server.
 
 An entry's body begins with its proposer and a number that the proposer never uses twice. So whoever proposed a command,
-leader or follower, answers it when it applies it, whatever leaders came and went in between.
+leader or follower, answers it when it applies it, whatever leaders came and went in between; and what a leader lost is
+proposed again, once it is certain that it is lost.
 
 Source: the Raft dissertation, chapter 6 (clients); etcd 3.5 for what a lease outlives and which answers a timeout has.
 """
@@ -110,13 +111,19 @@ class Outcome(Generic[TokenT]):
 
 @dataclass(slots=True)
 class _Pending(Generic[TokenT]):
-    """A command without an answer; `led_by` is who led when it came."""
+    """A command without an answer.
+
+    Attributes:
+        led_by: Who led when it came.
+        term: In which it was handed to the log; 0 before.
+    """
 
     token: TokenT | None
     command: Command
-    size: int
+    body: bytes
     deadline_ms: int
     led_by: NodeId
+    term: int = 0
 
 
 @dataclass(slots=True)
@@ -262,7 +269,7 @@ class Replica(Generic[TokenT]):
         ):
             raise TooManyRequestsError
         self._next_number = number + 1
-        self._pending[number] = _Pending(token, command, size, self.clock_ms + self.timeout_ms, self.raft.leader)
+        self._pending[number] = _Pending(token, command, body, self.clock_ms + self.timeout_ms, self.raft.leader)
         self._waiting.append((number, body))
         self._waiting_bytes += size
 
@@ -277,7 +284,7 @@ class Replica(Generic[TokenT]):
         number = self._next_number
         self._next_number = number + 1
         context = _HEAD.pack(self.me, number) + entry.encode(command)
-        self._pending[number] = _Pending(token, command, len(context), self.clock_ms + self.timeout_ms, self.me)
+        self._pending[number] = _Pending(token, command, b"", self.clock_ms + self.timeout_ms, self.me, self.raft.term)
         self._change = number
         self._events.append(events.ProposeConfig(tuple(changes), context))
 
@@ -308,10 +315,11 @@ class Replica(Generic[TokenT]):
 
     def tick(self, elapsed_ms: int) -> None:
         """Let a tick pass, in which `elapsed_ms` passed on the clock."""
+        if self.is_leader:
+            # By the time of the tick before: a lease that was renewed since then has its time counted from there.
+            self._expire_leases()
         self.clock_ms += min(elapsed_ms, ELAPSED_MS_MAX)
         self._events.append(events.Tick())
-        if self.is_leader:
-            self._expire_leases()
         self._give_up()
         for number, reading in list(self._rounds.items()):
             if self.clock_ms - reading.asked_ms >= READ_RETRY_MS:
@@ -375,8 +383,9 @@ class Replica(Generic[TokenT]):
                 continue
             if asked.token is None and not self.is_leader:
                 # What a leader did by itself is no longer its to do: another one may have renewed the lease.
-                del self._pending[number]
+                self._drop(number)
                 continue
+            asked.term = self.raft.term
             size += len(body)
             bodies.append(body)
         return [events.Propose(tuple(bodies))] if bodies else []
@@ -473,7 +482,35 @@ class Replica(Generic[TokenT]):
             if asked is not None and asked.token is not None:
                 outcome.answers.append((asked.token, result))
         outcome.applied += len(batch)
-        self.applied_term = batch[-1].term
+        if batch[-1].term > self.applied_term:
+            self.applied_term = batch[-1].term
+            self._propose_again()
+
+    def _propose_again(self) -> None:
+        """Propose anew what earlier leaders lost.
+
+        A command is logged in the term it was handed over in or never, and an entry of a later term is applied: what
+        was logged before is applied too. So nothing can happen twice.
+        """
+        again: list[tuple[int, bytes]] = []
+        for number, asked in list(self._pending.items()):
+            if not 0 < asked.term < self.applied_term:
+                continue
+            if number == self._change:
+                self._refuse_change()
+            elif asked.token is None:
+                self._drop(number)
+            else:
+                asked.term = 0
+                again.append((number, asked.body))
+                self._waiting_bytes += len(asked.body)
+        self._waiting.extendleft(reversed(again))
+
+    def _drop(self, number: int) -> None:
+        """Forget what a leader did by itself."""
+        asked = self._pending.pop(number)
+        if isinstance(asked.command, LeaseRevoke):
+            self._revoking.discard(asked.command.lease)
 
     def _note(self, command: Command, result: Result | Fault, number: int) -> None:
         """Keep what goes with the state: deadlines, and changes of members."""
