@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from chainfire.core import etcdfile_writer
 from chainfire.core.replica import Replica
 from chainfire.core.snapshot import SnapshotHead, frames_of, head_of
 from chainfire.shell import snapshots
+from chainfire.shell.export import write_pieces
 from chainfire.shell.logthread import LogThread
 from chainfire.shell.recovery import LOG_FOLDER, SNAPSHOT_FOLDER, Recovered
 from ultracloud.base.faults import ResourceExhaustedError
@@ -104,31 +106,38 @@ class Housekeeping:
             self._thread.submit(lambda: self._drop_log(head.index + 1))
 
     @contextlib.asynccontextmanager
-    async def exported(self, *, waits: bool = False) -> AsyncIterator[Export]:
+    async def exported(self, *, waits: bool = False, for_etcd: bool = False) -> AsyncIterator[Export]:
         """A snapshot in a file of its own, so that whoever reads it slowly holds nobody up. One at a time.
 
         Args:
             waits: Wait for the one that is being read.
+            for_etcd: As etcd's database instead of in our own format.
 
         Raises:
             ResourceExhaustedError: Another one is being read, or the disk is full.
         """
         if self._exporting.locked() and not waits:
             raise ResourceExhaustedError("chainfire: another snapshot is being read; try again when it is done")
-        async with self._exporting, self._written() as export:
+        async with self._exporting, self._written(self._write_for_etcd if for_etcd else self._write_ours) as export:
             yield export
 
     @contextlib.asynccontextmanager
-    async def _written(self) -> AsyncIterator[Export]:
+    async def _written(self, write: Callable[[Path, SnapshotHead], Awaitable[int]]) -> AsyncIterator[Export]:
         path = self._folder / snapshots.EXPORT_NAME
         try:
             async with self.walking:
                 head, mark = self.head(), self._replica.mark
-                size = await snapshots.write_to(path, frames_of(self._machine, head, self._replica.config))
+                size = await write(path, head)
             with snapshots.open_and_unlink(path) as file:
                 yield Export(file, size, head.revision, mark)
         except OSError as error:
             raise ResourceExhaustedError(f"chainfire: no snapshot could be written: {error.strerror}") from error
+
+    async def _write_ours(self, path: Path, head: SnapshotHead) -> int:
+        return await snapshots.write_to(path, frames_of(self._machine, head, self._replica.config))
+
+    async def _write_for_etcd(self, path: Path, head: SnapshotHead) -> int:
+        return await write_pieces(path, etcdfile_writer.pieces_of(self._machine, head, self._replica.config))
 
     def head(self) -> SnapshotHead:
         """The head of a snapshot of now."""
