@@ -8,6 +8,7 @@ What a service uses stands here.
 """
 
 from ultracloud.wire.core.limits import Limits
+from ultracloud.wire.core.timeouts import parse_timeout
 from ultracloud.wire.shell.health import Health
 from ultracloud.wire.shell.inner import Caller, Endpoints, InnerCalls
 from ultracloud.wire.shell.options import (
@@ -43,5 +44,6 @@ __all__ = [
     "ServerOptions",
     "Service",
     "TlsFiles",
+    "parse_timeout",
     "service",
 ]
