@@ -51,8 +51,8 @@ _RUN = struct.Struct("<QI")
 _APPENDED = struct.Struct("<QQQQ?QQ")
 _HEARTBEAT = struct.Struct("<QQQQQ")
 _HEARTBEAT_REPLY = struct.Struct("<QQQQ")
-_VOTE_REQUEST = struct.Struct("<QQQQQ??")
-_VOTE = struct.Struct("<QQQ??")
+_VOTE_REQUEST = struct.Struct("<QQQQQ??QQ")
+_VOTE = struct.Struct("<QQQ??QQ")
 _INSTALL = struct.Struct("<QQQQQ?HHHH")
 _TIMEOUT_NOW = struct.Struct("<QQQ")
 _FORWARD = struct.Struct("<QQQI")
@@ -104,10 +104,12 @@ def render(message: Message, columns: EntryColumns) -> list[bytes]:  # noqa: C90
         case HeartbeatReply():
             return render_frame(HEARTBEAT_REPLY, _HEARTBEAT_REPLY.pack(m.to, m.sender, m.term, m.round))
         case VoteRequest():
-            body = _VOTE_REQUEST.pack(m.to, m.sender, m.term, m.last_index, m.last_term, m.is_pre, m.is_transfer)
+            flags, commit = (m.is_pre, m.is_transfer), (m.commit, m.commit_term)
+            body = _VOTE_REQUEST.pack(m.to, m.sender, m.term, m.last_index, m.last_term, *flags, *commit)
             return render_frame(VOTE_REQUEST, body)
         case Vote():
-            return render_frame(VOTE, _VOTE.pack(m.to, m.sender, m.term, m.granted, m.is_pre))
+            body = _VOTE.pack(m.to, m.sender, m.term, m.granted, m.is_pre, m.commit, m.commit_term)
+            return render_frame(VOTE, body)
         case Install():
             return render_frame(INSTALL, _render_install(m))
         case TimeoutNow():

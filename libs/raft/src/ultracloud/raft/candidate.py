@@ -56,6 +56,8 @@ class Candidate:
             log.last_term,
             is_pre=self._stand.is_pre,
             is_transfer=self._stand.is_transfer,
+            commit=log.commit,
+            commit_term=log.commit_term,
         )
 
     def _asked_term(self) -> int:

@@ -127,6 +127,18 @@ class Log:
             assert index <= self.last_index, f"entry {index} is committed but the log ends at {self.last_index}: lost?"
             self.commit = index
 
+    def learn_commit(self, index: int, term: int) -> None:
+        """Some node knows that the entry of `term` at `index` is committed: then it is here too, if it is here."""
+        if self.term(index) == term:
+            self.commit_to(index)
+
+    @property
+    def commit_term(self) -> int:
+        """Term of the last committed entry."""
+        term = self.term(self.commit)
+        assert term is not None, "what is committed is never cut, and compacted only behind its last entry"
+        return term
+
     def restore(self, index: int, term: int, number: int) -> None:
         """Replace everything by a snapshot, which `Ready` number `number` stores."""
         self._entries.clear()

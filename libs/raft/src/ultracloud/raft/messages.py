@@ -81,6 +81,7 @@ class VoteRequest:
     Attributes:
         is_pre: Only asks whether it could; `term` is the one it would take.
         is_transfer: The leader asked it to: stickiness to that leader does not count.
+        commit: What the sender knows to be committed, and the term of that entry; 0 and 0 tell nothing.
     """
 
     to: NodeId
@@ -90,17 +91,21 @@ class VoteRequest:
     last_term: int
     is_pre: bool = False
     is_transfer: bool = False
+    commit: int = 0
+    commit_term: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """Answer to `VoteRequest`."""
+    """Answer to `VoteRequest`, with what the voter knows to be committed."""
 
     to: NodeId
     sender: NodeId
     term: int
     granted: bool
     is_pre: bool = False
+    commit: int = 0
+    commit_term: int = 0
 
 
 @dataclass(frozen=True, slots=True)

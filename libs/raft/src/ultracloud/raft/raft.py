@@ -226,6 +226,8 @@ class Raft:
         state = self._state
         assert message.to == state.node, f"a message to {message.to} came to {state.node}"
         is_from_leader = isinstance(message, Append | Heartbeat | Install)
+        if isinstance(message, Vote):
+            self._learn_commit(message)
         if message.term < state.term:
             self._receive_stale(message, is_from_leader=is_from_leader)
             return
@@ -246,9 +248,19 @@ class Raft:
         if is_from_leader:
             state.messages.append(Appended(message.sender, state.node, state.term, 0, rejected=True))
 
+    def _learn_commit(self, message: VoteRequest | Vote) -> None:
+        """What another node knows to be committed, whatever becomes of the vote.
+
+        Configurations hold once they are committed. So a voter whose log is long enough to win, but which does not know
+        that the nodes it would ask are gone, could wait for them for ever, while those who know have shorter logs.
+        """
+        if not isinstance(self._part, Leader):
+            self._state.log.learn_commit(message.commit, message.commit_term)
+
     def _asked_for_vote(self, request: VoteRequest) -> None:
         """Somebody wants to lead (5.2, 5.4.1)."""
         state, log = self._state, self._state.log
+        self._learn_commit(request)
         if request.term > state.term:
             if not request.is_transfer and self._is_loyal():
                 return
@@ -258,7 +270,7 @@ class Raft:
         may_vote = request.term > state.term or (request.term == state.term and is_free)
         granted = may_vote and log.is_up_to_date(request.last_index, request.last_term)
         term = request.term if granted else state.term
-        vote = Vote(request.sender, state.node, term, granted, request.is_pre)
+        vote = Vote(request.sender, state.node, term, granted, request.is_pre, log.commit, log.commit_term)
         if granted and not request.is_pre:
             state.vote = request.sender
             self._turn(Follow(state.term, NOBODY))

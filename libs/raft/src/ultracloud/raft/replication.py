@@ -85,11 +85,17 @@ class Replication:
         peer.heard(self._state.tick)
         peer.is_paused = False
         if peer.state is PeerState.REPLICATE and peer.match < peer.next - 1:
-            # Has it arrived? Either the answer frees the window, or a rejection tells where to go on.
-            self._append(message.sender, peer, (), 0)
+            self._ask_what_arrived(message.sender, peer)
         is_news = message.round > peer.round
         peer.round = max(peer.round, message.round)
         return is_news
+
+    def _ask_what_arrived(self, node: NodeId, peer: Peer) -> None:
+        """Answers may be lost, or what they answer: the next answer frees the window or tells where to go on."""
+        if peer.next > self._state.log.base_index:
+            self._append(node, peer, (), 0)
+        else:
+            peer.probe()
 
     def unreachable(self, node: NodeId) -> None:
         """What is on its way to a peer may be lost."""
