@@ -135,7 +135,7 @@ def _operation(words: list[str]) -> Operation:
         return parse_txn(rest[:-1])
     if verb == "get":
         return parse_query(rest)
-    plain, options = _split(rest[1:])
+    plain, options = split_options(rest[1:])
     key = rest[0].encode()
     if verb == "put":
         return Put(
@@ -147,16 +147,16 @@ def _operation(words: list[str]) -> Operation:
             ignore_lease="keep-lease" in options,
         )
     assert verb == "del", words
-    return DeleteRange(key, _end(key, plain, options), prev_kv="prev" in options)
+    return DeleteRange(key, end_of(key, plain, options), prev_kv="prev" in options)
 
 
 def parse_query(words: list[str]) -> Range:
     """A range from its words."""
     key = words[0].encode()
-    plain, options = _split(words[1:])
+    plain, options = split_options(words[1:])
     return Range(
         key,
-        _end(key, plain, options),
+        end_of(key, plain, options),
         limit=int(options.get("limit", "0")),
         revision=int(options.get("rev", "0")),
         order=SortOrder[options.get("order", "none").upper()],
@@ -170,13 +170,15 @@ def parse_query(words: list[str]) -> Range:
     )
 
 
-def _split(words: list[str]) -> tuple[list[str], dict[str, str]]:
+def split_options(words: list[str]) -> tuple[list[str], dict[str, str]]:
+    """Plain words, and those that begin with `--`."""
     plain = [word for word in words if not word.startswith("--")]
     options = dict(word[2:].partition("=")[::2] for word in words if word.startswith("--"))
     return plain, options
 
 
-def _end(key: bytes, plain: list[str], options: dict[str, str]) -> bytes:
+def end_of(key: bytes, plain: list[str], options: dict[str, str]) -> bytes:
+    """The end of a range: a plain word, or what `--prefix` and `--from` mean."""
     if "prefix" in options:
         return prefix_end(key)
     if "from" in options:

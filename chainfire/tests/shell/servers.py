@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,10 @@ from ultracloud.testkit.processes import Process, ProcessFailedError, serve, sta
 
 ETCD = shutil.which("etcd")
 needs_etcd = pytest.mark.skipif(ETCD is None, reason="etcd is not installed (Debian: etcd-server)")
+TRIXIE = Path(__file__).parents[3] / ".cache" / "trixie" / "usr" / "bin"
+"""Where `tools/bootstrap.sh` unpacks etcd 3.5."""
+ETCD_35 = shutil.which("etcd", path=str(TRIXIE))
+needs_etcd_35 = pytest.mark.skipif(ETCD_35 is None, reason="etcd 3.5 is not unpacked (tools/bootstrap.sh)")
 START_S = 20.0
 
 
@@ -34,18 +38,31 @@ def chainfire(folder: Path, settings: str = "", **options: object) -> Iterator[P
 
 
 @contextlib.contextmanager
-def etcd(folder: Path, env: Mapping[str, str] | None = None) -> Iterator[Process]:
+def etcd(
+    folder: Path, env: Mapping[str, str] | None = None, *, program: str | None = ETCD, flags: Sequence[str] = ()
+) -> Iterator[Process]:
     """An etcd that is ready."""
-    assert ETCD is not None
+    assert program is not None
     folder.mkdir(parents=True, exist_ok=True)
     client, peer = free_port(), free_port()
     command = [
-        *(ETCD, "--name", "chainfire", "--data-dir", str(folder / "data"), "--log-level", "error", "--logger", "zap"),
+        *(
+            program,
+            "--name",
+            "chainfire",
+            "--data-dir",
+            str(folder / "data"),
+            "--log-level",
+            "error",
+            "--logger",
+            "zap",
+        ),
         *("--listen-client-urls", f"http://127.0.0.1:{client}"),
         *("--advertise-client-urls", f"http://127.0.0.1:{client}"),
         *("--listen-peer-urls", f"http://127.0.0.1:{peer}"),
         *("--initial-advertise-peer-urls", f"http://127.0.0.1:{peer}"),
         *("--initial-cluster", f"chainfire=http://127.0.0.1:{peer}"),
+        *flags,
     ]
     with started(command, folder / "etcd.log", env=env) as process:
         wait_until(lambda: is_listening(client), process)

@@ -53,17 +53,25 @@ class WireSpeaker:
     def say(self, words: list[str]) -> str:
         """Do one line; a refusal is an answer."""
         try:
-            match words:
-                case ["leases"]:
-                    return self._leases()
-                case ["get", *rest]:
-                    return shown(self._send(parse_query(rest)))
-                case ["txn", *rest]:
-                    return shown(self._send(parse_txn(rest)))
-                case _:
-                    return shown(self._send(parse(words)))
+            return self.answer(words)
         except grpc.RpcError as error:
             return refusal(error)
+
+    def answer(self, words: list[str]) -> str:
+        """Do one line.
+
+        Raises:
+            RpcError: It is refused.
+        """
+        match words:
+            case ["leases"]:
+                return self._leases()
+            case ["get", *rest]:
+                return shown(self._send(parse_query(rest)))
+            case ["txn", *rest]:
+                return shown(self._send(parse_txn(rest)))
+            case _:
+                return shown(self._send(parse(words)))
 
     def _send(self, command: Command | Range) -> Result:  # noqa: PLR0911 - one return a command
         """Send a command, and read the answer as the core would have given it."""

@@ -222,7 +222,7 @@ class WatchStream:
         revision = self._hub.store.revision
         refusal = self._refusal(wanted)
         if refusal:
-            self._answers.append(Canceled(revision, ALL_WATCHES, refusal, refused=True))
+            self.refuse(refusal)
             return
         watch_id = wanted.watch_id or self._free_id()
         start = wanted.start_revision if wanted.start_revision > 0 else revision + 1
@@ -233,6 +233,10 @@ class WatchStream:
             self._hub.synced.add(wanted.key, wanted.end, watch)
         else:
             self._lagging[watch] = None
+
+    def refuse(self, reason: str) -> None:
+        """Answer that a watch cannot be made."""
+        self._answers.append(Canceled(self._hub.store.revision, ALL_WATCHES, reason, refused=True))
 
     def cancel(self, watch_id: int) -> None:
         """End a watch; one that does not exist is passed over, as etcd does."""

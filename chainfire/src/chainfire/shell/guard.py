@@ -84,6 +84,10 @@ class Guard:
             return NOBODY_KNOWN
         return Caller(name, self._auth.revision)
 
+    def is_behind(self, call: Call) -> bool:
+        """Whether this member may have yet to learn of the call's token."""
+        return self._index_ahead(call) > 0
+
     async def learn(self, call: Call) -> None:
         """Wait until this member knows of a token that another one just gave."""
         index = self._index_ahead(call)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from asyncio import Future
 from collections.abc import Awaitable
 
 from chainfire.core import checks, render, txn
-from chainfire.core.commands import Compact, Range
+from chainfire.core.commands import Compact, Range, Txn
 from chainfire.core.keyvalue import KeyValue, unpack
 from chainfire.core.query import Found, chosen, find
 from chainfire.core.results import DeleteResult, PutResult, RangeResult, Result, TxnResult
 from chainfire.errors import LearnerRpcError
 from chainfire.shell import requests
 from chainfire.shell.encoded import Encoded
+from chainfire.shell.guard import Guard
 from chainfire.shell.node import Node
 from ultracloud.api.etcd import rpc_pb2
 from ultracloud.api.rpc import Call
@@ -28,73 +28,95 @@ INLINE_KEYS_MAX = 500
 class KvService:
     """Serves etcdserverpb.KV. Writes are answered when they are durable, without a task each."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, guard: Guard) -> None:
         self._node = node
+        self._guard = guard
+        self._auth = node.machine.auth
         self._store = node.machine.store
         self._headers = node.headers
 
-    def range(self, request: rpc_pb2.RangeRequest, _call: Call, /) -> Encoded | Awaitable[Encoded]:
+    def range(self, request: rpc_pb2.RangeRequest, call: Call, /) -> Encoded | Awaitable[Encoded]:
         """Read keys, from memory; many of them a few at a time, so that nobody else waits long."""
         node = self._node
         if len(request.ListFields()) == 1 and request.key:
-            return self._get(request.key) if node.replica.is_alone else node.read(lambda: self._get(request.key))
+            if node.replica.is_alone:
+                return self._get(request.key, call)
+            return node.read(lambda: self._get(request.key, call))
         query = requests.range_of(request)
         checks.check_key(query.key)
         if request.serializable or node.replica.is_alone:
-            return self._range(query)
+            if self._auth.is_enabled and self._guard.is_behind(call):
+                return self._range_learned(query, call)
+            return self._range(query, call)
         if node.is_learner:
             raise LearnerRpcError
-        return self._range_confirmed(query)
+        return self._range_confirmed(query, call)
 
-    def _range(self, query: Range) -> Encoded | Awaitable[Encoded]:
+    def _range(self, query: Range, call: Call) -> Encoded | Awaitable[Encoded]:
         """Read keys as they are here."""
+        if self._auth.is_enabled:
+            self._guard.check_read(call, query.key, query.end)
         found = find(self._store, query, self._store.revision)
         if len(found.records) > INLINE_KEYS_MAX:
             return self._found_many(found, query)
         return self._found(chosen(found, [unpack(record) for record in found.records], query))
 
-    def put(self, request: rpc_pb2.PutRequest, _call: Call, /) -> Future[Encoded]:
+    def put(self, request: rpc_pb2.PutRequest, call: Call, /) -> Awaitable[Encoded]:
         """Write a key."""
         put = requests.put_of(request)
         checks.check_put(put)
+        if self._auth.is_enabled:
+            return self._guard.propose(put, call, self._was_put)
         return self._node.propose(put, self._was_put)
 
-    def delete_range(self, request: rpc_pb2.DeleteRangeRequest, _call: Call, /) -> Future[Encoded]:
+    def delete_range(self, request: rpc_pb2.DeleteRangeRequest, call: Call, /) -> Awaitable[Encoded]:
         """Delete keys."""
         delete = requests.delete_of(request)
         checks.check_key(delete.key)
-        return self._node.propose(delete, self._was_deleted)
+        return self._guard.propose(delete, call, self._was_deleted)
 
-    def txn(self, request: rpc_pb2.TxnRequest, _call: Call, /) -> Future[Encoded] | Encoded:
+    def txn(self, request: rpc_pb2.TxnRequest, call: Call, /) -> Awaitable[Encoded] | Encoded:
         """Do one of two lists of operations; without writes it is answered from memory."""
         command = requests.txn_of(request)
         checks.check_txn(command)
         if txn.is_read_only(command):
             if self._node.replica.is_alone:
-                return self._was_run(self._node.machine.read_txn(command))
-            return self._node.read(lambda: self._was_run(self._node.machine.read_txn(command)))
-        return self._node.propose(command, self._was_run)
+                return self._read_txn(command, call)
+            return self._node.read(lambda: self._read_txn(command, call))
+        return self._guard.propose(command, call, self._was_run)
 
-    def compact(self, request: rpc_pb2.CompactionRequest, _call: Call, /) -> Awaitable[Encoded]:
+    def compact(self, request: rpc_pb2.CompactionRequest, call: Call, /) -> Awaitable[Encoded]:
         """Forget the past; `physical` waits until its space is free."""
-        logged = self._node.propose(Compact(request.revision), self._is_done)
+        logged = self._guard.propose(Compact(request.revision), call, self._is_done)
         return self._when_swept(logged) if request.physical else logged
 
-    def _get(self, key: bytes) -> Encoded:
+    def _get(self, key: bytes, call: Call) -> Encoded:
         """Read one key, which is what is asked most."""
+        if self._auth.is_enabled:
+            self._guard.check_read(call, key)
         record = self._store.get(key)
         header = self._headers.render(self._store.revision)
         return Encoded(header if record is None else render.single_response(header, record))
 
-    async def _range_confirmed(self, query: Range) -> Encoded:
+    def _read_txn(self, command: Txn, call: Call) -> Encoded:
+        self._guard.check_txn(call, command)
+        return self._was_run(self._node.machine.read_txn(command))
+
+    async def _range_learned(self, query: Range, call: Call) -> Encoded:
+        """Read keys here, for a caller whose token this member has yet to learn of."""
+        await self._guard.learn(call)
+        answer = self._range(query, call)
+        return answer if isinstance(answer, Encoded) else await answer
+
+    async def _range_confirmed(self, query: Range, call: Call) -> Encoded:
         """Read keys once this member has everything that was answered anywhere before."""
         confirmed = self._node.confirm()
         if confirmed is not None:
             await confirmed
-        answer = self._range(query)
+        answer = self._range(query, call)
         return answer if isinstance(answer, Encoded) else await answer
 
-    async def _when_swept(self, logged: Future[Encoded]) -> Encoded:
+    async def _when_swept(self, logged: Awaitable[Encoded]) -> Encoded:
         answer = await logged
         await self._node.housekeeping.sweep()
         return answer

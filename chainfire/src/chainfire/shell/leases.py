@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio import Future
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
 from chainfire.core import render
 from chainfire.core.commands import LeaseGrant, LeaseRevoke
@@ -11,6 +10,7 @@ from chainfire.core.expiry import MS_PER_S
 from chainfire.core.keyvalue import LeaseId
 from chainfire.core.results import LeaseGranted, Result
 from chainfire.shell.encoded import Encoded
+from chainfire.shell.guard import Guard
 from chainfire.shell.node import Node
 from chainfire.shell.questions import Questions
 from ultracloud.api.etcd import rpc_pb2
@@ -27,40 +27,47 @@ class LeaseService:
         self,
         node: Node,
         questions: Questions,
+        guard: Guard,
         header: Callable[[int], rpc_pb2.ResponseHeader],
         entropy: Callable[[int], bytes],
     ) -> None:
         self._node = node
         self._questions = questions
+        self._guard = guard
         self._header = header
         self._entropy = entropy
 
-    def lease_grant(self, request: rpc_pb2.LeaseGrantRequest, _call: Call, /) -> Future[rpc_pb2.LeaseGrantResponse]:
+    def lease_grant(self, request: rpc_pb2.LeaseGrantRequest, call: Call, /) -> Awaitable[rpc_pb2.LeaseGrantResponse]:
         """Make a lease; without an id it gets a random one."""
         lease = LeaseId(request.ID or self._free_id())
-        return self._node.propose(LeaseGrant(lease, request.TTL), self._was_granted)
+        return self._guard.propose(LeaseGrant(lease, request.TTL), call, self._was_granted)
 
-    def lease_revoke(self, request: rpc_pb2.LeaseRevokeRequest, _call: Call, /) -> Future[rpc_pb2.LeaseRevokeResponse]:
+    def lease_revoke(
+        self, request: rpc_pb2.LeaseRevokeRequest, call: Call, /
+    ) -> Awaitable[rpc_pb2.LeaseRevokeResponse]:
         """End a lease and delete its keys."""
-        return self._node.propose(
+        return self._guard.propose(
             LeaseRevoke(LeaseId(request.ID)),
+            call,
             lambda result: rpc_pb2.LeaseRevokeResponse(header=self._header(result.revision)),
         )
 
     async def lease_keep_alive(
-        self, requests: AsyncIterator[rpc_pb2.LeaseKeepAliveRequest], _call: Call, /
+        self, requests: AsyncIterator[rpc_pb2.LeaseKeepAliveRequest], call: Call, /
     ) -> AsyncGenerator[Encoded, None]:
         """Give leases their whole time again, as often as the client asks."""
         node = self._node
         async for request in requests:
             lease = LeaseId(request.ID)
+            await self._guard.check_renewed(call, lease)
             ttl_s = node.replica.renew(lease) if node.replica.is_alone else await self._questions.renew(lease)
             yield Encoded(render.keep_alive_response(node.headers.render(node.revision), request.ID, ttl_s))
 
     async def lease_time_to_live(
-        self, request: rpc_pb2.LeaseTimeToLiveRequest, _call: Call, /
+        self, request: rpc_pb2.LeaseTimeToLiveRequest, call: Call, /
     ) -> rpc_pb2.LeaseTimeToLiveResponse:
         """Say how long a lease still has; -1 says that there is none."""
+        await self._guard.require_known(call)
         lease = LeaseId(request.ID)
         left_ms, granted_s = await self._questions.time_left(lease)
         header = self._header(self._node.revision)
@@ -69,6 +76,8 @@ class LeaseService:
         confirmed = self._node.confirm() if request.keys else None
         if confirmed is not None:
             await confirmed
+        if request.keys:
+            await self._guard.check_told(call, lease)
         found = self._node.machine.leases.find(lease)
         return rpc_pb2.LeaseTimeToLiveResponse(
             header=header,
@@ -78,11 +87,12 @@ class LeaseService:
             keys=sorted(found.keys) if request.keys and found is not None else (),
         )
 
-    async def lease_leases(self, _request: rpc_pb2.LeaseLeasesRequest, _call: Call, /) -> rpc_pb2.LeaseLeasesResponse:
+    async def lease_leases(self, _request: rpc_pb2.LeaseLeasesRequest, call: Call, /) -> rpc_pb2.LeaseLeasesResponse:
         """List all leases, on the leader the one that dies first at the front."""
         confirmed = self._node.confirm()
         if confirmed is not None:
             await confirmed
+        await self._guard.check_listed(call)
         node = self._node
         known = (
             node.replica.expiry.by_deadline() if node.is_leader else [each.lease for each in node.machine.leases.all()]

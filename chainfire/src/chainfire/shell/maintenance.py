@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from asyncio import Future
 from collections.abc import AsyncGenerator, Callable
 from zlib import crc32
 
@@ -13,6 +12,7 @@ from chainfire.core.results import AlarmsResult, Result
 from chainfire.core.snapshot import frames_of
 from chainfire.errors import BadLeaderTransfereeError, NotLeaderError, TransferTimeoutError
 from chainfire.shell import requests
+from chainfire.shell.guard import Guard
 from chainfire.shell.node import Node
 from ultracloud.api.etcd import rpc_pb2
 from ultracloud.api.rpc import Call
@@ -21,9 +21,6 @@ from ultracloud.raft.words import NodeId
 
 ETCD_VERSION = "3.5.16"
 """The version of etcd whose API this is; clients choose by it what they may ask."""
-
-SNAPSHOT_PAGE_BYTES = 512
-"""etcdctl knows a snapshot with its checksum by its size: so many bytes times something, and 32."""
 
 EXPORT_BYTES = 1 << 20
 """Of a snapshot in one message; clients take 4 MiB unless told otherwise."""
@@ -34,12 +31,14 @@ Header = Callable[[int], rpc_pb2.ResponseHeader]
 class MaintenanceService:
     """Serves etcdserverpb.Maintenance."""
 
-    def __init__(self, node: Node, header: Header) -> None:
+    def __init__(self, node: Node, guard: Guard, header: Header) -> None:
         self._node = node
+        self._guard = guard
         self._header = header
 
-    def status(self, _request: rpc_pb2.StatusRequest, _call: Call, /) -> rpc_pb2.StatusResponse:
+    async def status(self, _request: rpc_pb2.StatusRequest, call: Call, /) -> rpc_pb2.StatusResponse:
         """Say how the member is."""
+        await self._guard.require_known(call)
         node, store = self._node, self._node.machine.store
         return rpc_pb2.StatusResponse(
             header=self._header(node.revision),
@@ -54,24 +53,25 @@ class MaintenanceService:
             isLearner=node.is_learner,
         )
 
-    def alarm(
-        self, request: rpc_pb2.AlarmRequest, _call: Call, /
-    ) -> Future[rpc_pb2.AlarmResponse] | rpc_pb2.AlarmResponse:
+    async def alarm(self, request: rpc_pb2.AlarmRequest, call: Call, /) -> rpc_pb2.AlarmResponse:
         """List, raise or disarm alarms."""
         command = requests.alarm_of(request)
         if command.action is AlarmAction.GET:
+            await self._guard.require_known(call)
             wanted = [
                 pair for pair in sorted(self._node.machine.alarms) if not command.alarm or command.alarm is pair[1]
             ]
             return self._alarms(AlarmsResult(self._node.revision, tuple(wanted)))
-        return self._node.propose(command, self._alarms)
+        return await self._guard.propose(command, call, self._alarms)
 
-    def defragment(self, _request: rpc_pb2.DefragmentRequest, _call: Call, /) -> rpc_pb2.DefragmentResponse:
+    async def defragment(self, _request: rpc_pb2.DefragmentRequest, call: Call, /) -> rpc_pb2.DefragmentResponse:
         """There is nothing to defragment: swept space is free at once, and nobody is kept waiting."""
+        await self._guard.require_root(call)
         return rpc_pb2.DefragmentResponse(header=self._header(self._node.revision))
 
-    async def hash(self, _request: rpc_pb2.HashRequest, _call: Call, /) -> rpc_pb2.HashResponse:
+    async def hash(self, _request: rpc_pb2.HashRequest, call: Call, /) -> rpc_pb2.HashResponse:
         """Checksum of the whole state."""
+        await self._guard.require_root(call)
         node = self._node
         async with node.housekeeping.walking:
             head = node.housekeeping.head()
@@ -81,8 +81,9 @@ class MaintenanceService:
                 await asyncio.sleep(0)
         return rpc_pb2.HashResponse(header=self._header(head.revision), hash=checksum)
 
-    async def hash_kv(self, request: rpc_pb2.HashKVRequest, _call: Call, /) -> rpc_pb2.HashKVResponse:
+    async def hash_kv(self, request: rpc_pb2.HashKVRequest, call: Call, /) -> rpc_pb2.HashKVResponse:
         """Checksum of all keys up to a revision: the same on every member that is compacted alike."""
+        await self._guard.require_root(call)
         node, store = self._node, self._node.machine.store
         async with node.housekeeping.walking:
             store.check_readable(request.revision, store.revision)
@@ -97,10 +98,11 @@ class MaintenanceService:
         )
 
     async def snapshot(
-        self, _request: rpc_pb2.SnapshotRequest, _call: Call, /
+        self, _request: rpc_pb2.SnapshotRequest, call: Call, /
     ) -> AsyncGenerator[rpc_pb2.SnapshotResponse, None]:
-        """Stream the state in chainfire's own format, ended as etcdctl wants it: whole pages, then their SHA-256."""
-        async with self._node.housekeeping.exported() as export:
+        """Stream the state as etcd's database, with its SHA-256 behind it."""
+        await self._guard.require_root(call)
+        async with self._node.housekeeping.exported(for_etcd=True) as export:
             header = self._header(export.revision)
             checksum, left = hashlib.sha256(), export.size
             while left:
@@ -108,12 +110,11 @@ class MaintenanceService:
                 checksum.update(blob)
                 left -= len(blob)
                 yield rpc_pb2.SnapshotResponse(header=header, remaining_bytes=left, blob=blob)
-            padding = bytes(-export.size % SNAPSHOT_PAGE_BYTES)
-            checksum.update(padding)
-            yield rpc_pb2.SnapshotResponse(header=header, blob=padding + checksum.digest(), version=ETCD_VERSION)
+            yield rpc_pb2.SnapshotResponse(header=header, blob=checksum.digest(), version=ETCD_VERSION)
 
-    async def move_leader(self, request: rpc_pb2.MoveLeaderRequest, _call: Call, /) -> rpc_pb2.MoveLeaderResponse:
+    async def move_leader(self, request: rpc_pb2.MoveLeaderRequest, call: Call, /) -> rpc_pb2.MoveLeaderResponse:
         """Let another member lead, and wait until it does."""
+        await self._guard.require_root(call)
         node, target = self._node, NodeId(request.targetID)
         if not node.is_leader:
             raise NotLeaderError

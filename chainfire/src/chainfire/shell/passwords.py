@@ -62,11 +62,6 @@ class Passwords:
         octets = password.encode()
         return await self._in_thread(lambda: _matches(octets, password_hash))
 
-    def close(self) -> None:
-        """Let the threads go."""
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
-
     async def _in_thread(self, work: Callable[[], ResultT]) -> ResultT:
         if self._waiting >= WAITING_MAX:
             raise TooManyRequestsError

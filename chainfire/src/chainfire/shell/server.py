@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chainfire.config import KIB, MIB, Config
+from chainfire.config import KIB, MIB, Auth, Config
 from chainfire.core.compaction import Policy
 from chainfire.errors import StorageError
 from chainfire.shell import meters
@@ -22,7 +22,7 @@ from chainfire.shell.passwords import Passwords
 from chainfire.shell.questions import Questions
 from chainfire.shell.recovery import Founding, Recovered, recover
 from chainfire.shell.replication import Replication, follow_leader, listen, listen_urls, peer_tls_of, publish
-from chainfire.shell.tokens import SimpleTokens
+from chainfire.shell.tokens import Tokens, tokens_of
 from chainfire.shell.watches import WatchService
 from ultracloud.api.etcd import rpc_pb2
 from ultracloud.api.etcd.rpc_rpc import AUTH, CLUSTER, KV, LEASE, MAINTENANCE, WATCH
@@ -32,11 +32,6 @@ from ultracloud.raft.events import Campaign
 from ultracloud.servicekit.errors import StartError
 from ultracloud.servicekit.runtime import Runtime
 from ultracloud.wire import Interceptor, Limits, Service, service
-
-SIMPLE_TTL_MS = 300_000
-"""etcd's life of a simple token that is not used."""
-BCRYPT_COST = 10
-"""etcd's."""
 
 
 @dataclass(slots=True)
@@ -119,7 +114,7 @@ async def serve(config: Config, runtime: Runtime, node: Node, replication: Repli
     """Serve clients, and become one of the members."""
     gate = runtime.readiness.gate("a leader")
     addresses = await runtime.serve(
-        services_of(node, replication.questions, runtime),
+        services_of(config, node, replication.questions, runtime),
         [Admission(config.clients)] if config.clients and runtime.identity else [],
         limits=Limits(message_bytes_max=config.request_kib * KIB + REQUEST_MESSAGE_SLACK_BYTES),
         require_client_certificate=True,
@@ -146,26 +141,47 @@ def bounds_of(config: Config) -> Bounds:
     )
 
 
-def services_of(node: Node, questions: Questions, runtime: Runtime) -> list[Service]:
-    """All of etcd's services that a member has."""
+def services_of(config: Config, node: Node, questions: Questions, runtime: Runtime) -> list[Service]:
+    """All of etcd's services that a member has.
+
+    Raises:
+        StartError: The keys of tokens cannot be used.
+    """
 
     def header(revision: int) -> rpc_pb2.ResponseHeader:
         return rpc_pb2.ResponseHeader(
             cluster_id=node.cluster_id, member_id=node.member_id, revision=revision, raft_term=node.term
         )
 
-    entropy, clock = runtime.clock.entropy, runtime.clock
-    tokens = SimpleTokens(node.machine.auth, entropy)
-    guard = Guard(node, tokens, SIMPLE_TTL_MS, is_certificate_enough=False, now_ms=clock.monotonic_ms)
-    runtime.tasks.create_task(guard.run(), name="tokens")
+    entropy = runtime.clock.entropy
+    tokens, guard = guarded(config.auth, node, runtime)
     return [
-        service(answering_encoded(KV, "Range", "Put", "DeleteRange", "Txn", "Compact"), KvService(node)),
-        service(answering_encoded(WATCH, "Watch"), WatchService(node)),
-        service(answering_encoded(LEASE, "LeaseKeepAlive"), LeaseService(node, questions, header, entropy)),
-        service(MAINTENANCE, MaintenanceService(node, header)),
+        service(answering_encoded(KV, "Range", "Put", "DeleteRange", "Txn", "Compact"), KvService(node, guard)),
+        service(answering_encoded(WATCH, "Watch"), WatchService(node, guard)),
+        service(answering_encoded(LEASE, "LeaseKeepAlive"), LeaseService(node, questions, guard, header, entropy)),
+        service(MAINTENANCE, MaintenanceService(node, guard, header)),
         service(CLUSTER, ClusterService(node, questions, guard, header)),
-        service(AUTH, AuthService(node, guard, tokens, Passwords(BCRYPT_COST), header)),
+        service(AUTH, AuthService(node, guard, tokens, Passwords(config.auth.bcrypt_cost), header)),
     ]
+
+
+def guarded(auth: Auth, node: Node, runtime: Runtime) -> tuple[Tokens, Guard]:
+    """How tokens are made, and who asks for them.
+
+    Raises:
+        StartError: The keys of tokens cannot be used.
+    """
+    clock = runtime.clock
+    try:
+        tokens = tokens_of(auth.jwt(), node.machine.auth, clock.entropy, lambda: clock.now_ms() / 1000)
+    except OSError as error:
+        raise StartError(f"chainfire: auth.token: {error.filename}: {error.strerror}") from error
+    except ValueError as error:
+        raise StartError(f"chainfire: auth.token: {error}") from error
+    ttl_ms = auth.token_ttl_s * 1000
+    guard = Guard(node, tokens, ttl_ms, is_certificate_enough=auth.by_certificate, now_ms=clock.monotonic_ms)
+    runtime.tasks.create_task(guard.run(), name="tokens")
+    return tokens, guard
 
 
 class Admission(Interceptor):

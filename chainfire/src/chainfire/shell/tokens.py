@@ -50,6 +50,13 @@ class Tokens(Protocol):
         ...
 
 
+def tokens_of(
+    options: JwtOptions | None, auth: AuthTable, entropy: Callable[[int], bytes], now_s: Callable[[], float]
+) -> Tokens:
+    """Tokens of the kind that is wanted; raises as `JwtTokens`."""
+    return SimpleTokens(auth, entropy) if options is None else JwtTokens(options, now_s)
+
+
 class SimpleTokens:
     """Random tokens.
 

@@ -10,6 +10,7 @@ from chainfire.core import render
 from chainfire.core.watch import Answer, Change, Changes, WatchStream, parts
 from chainfire.shell import requests
 from chainfire.shell.encoded import Encoded
+from chainfire.shell.guard import Guard
 from chainfire.shell.node import Node
 from ultracloud.api.etcd import rpc_pb2
 from ultracloud.api.rpc import Call
@@ -23,17 +24,18 @@ RENDERED_KEPT = 16
 class WatchService:
     """Serves etcdserverpb.Watch."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, guard: Guard) -> None:
         self._node = node
+        self._guard = guard
         self._rendered: dict[Change, bytes] = {}
 
     async def watch(
-        self, requests_in: AsyncIterator[rpc_pb2.WatchRequest], _call: Call, /
+        self, requests_in: AsyncIterator[rpc_pb2.WatchRequest], call: Call, /
     ) -> AsyncGenerator[Encoded, None]:
         """Serve watches until the client goes. One that only stops sending still gets its changes."""
         stream, wake = self._node.open_stream()
         taken = asyncio.Event()
-        reader = asyncio.create_task(_read(requests_in, stream, wake, taken), name="watch requests")
+        reader = asyncio.create_task(self._read(requests_in, call, stream, wake, taken), name="watch requests")
         reader.add_done_callback(lambda _: wake.set())
         try:
             while True:
@@ -55,6 +57,36 @@ class WatchService:
                 await asyncio.wait([reader])
             self._node.close_stream(stream)
 
+    async def _read(
+        self,
+        requests_in: AsyncIterator[rpc_pb2.WatchRequest],
+        call: Call,
+        stream: WatchStream,
+        wake: asyncio.Event,
+        taken: asyncio.Event,
+    ) -> None:
+        """Do what the client asks, until it asks no more. One that does not read its answers is not listened to."""
+        async for request in requests_in:
+            while stream.is_clogged:
+                taken.clear()
+                await taken.wait()
+            match request.WhichOneof("request_union"):
+                case "create_request":
+                    wanted = requests.wanted_of(request.create_request)
+                    refusal = await self._guard.watch_refusal(call, wanted.key, wanted.end)
+                    if refusal:
+                        stream.refuse(refusal)
+                    else:
+                        stream.create(wanted)
+                case "cancel_request":
+                    stream.cancel(request.cancel_request.watch_id)
+                case "progress_request":
+                    stream.request_progress()
+                case None:
+                    # etcd passes an empty request over, and so do we.
+                    continue
+            wake.set()
+
     def _render(self, answer: Answer) -> Iterator[Encoded]:
         header = self._node.headers.render(answer.revision)
         if not isinstance(answer, Changes):
@@ -73,27 +105,6 @@ class WatchService:
                 self._rendered.clear()
             self._rendered[change] = found
         return found
-
-
-async def _read(
-    requests_in: AsyncIterator[rpc_pb2.WatchRequest], stream: WatchStream, wake: asyncio.Event, taken: asyncio.Event
-) -> None:
-    """Do what the client asks, until it asks no more. One that does not read its answers is not listened to."""
-    async for request in requests_in:
-        while stream.is_clogged:
-            taken.clear()
-            await taken.wait()
-        match request.WhichOneof("request_union"):
-            case "create_request":
-                stream.create(requests.wanted_of(request.create_request))
-            case "cancel_request":
-                stream.cancel(request.cancel_request.watch_id)
-            case "progress_request":
-                stream.request_progress()
-            case None:
-                # etcd passes an empty request over, and so do we.
-                continue
-        wake.set()
 
 
 def _size(change: Change) -> int:
