@@ -206,6 +206,9 @@ class Link:
 
     def close(self, why: Refusal, sentence: str) -> Closed:
         """End the connection with a sentence for the other side."""
+        if self.stage is Stage.PREFACE:
+            # A hello that has not left yet would be welcomed.
+            del self._out[1:]
         self.say(Refused(why, sentence))
         self.stage = Stage.CLOSED
         return Closed(sentence, why)
@@ -285,7 +288,7 @@ class Link:
                 return self._open(word.sender, word.purpose)
             case Welcome() if self.side is Side.DIALS:
                 return self._check_welcome(word) or self._open(word.member_id, self.purpose)
-            case Refused() if self.side is Side.DIALS:
+            case Refused():
                 self.stage = Stage.CLOSED
                 return Closed(word.sentence, word.why, by_peer=True)
             case _:

@@ -19,7 +19,7 @@ from chainfire.core.peerevents import (
 )
 from chainfire.core.peerlink import HANDSHAKE_S, Link, judge_hello
 from chainfire.core.peerwire import Answer, Call, Failed, Hello, Purpose, Refusal, Refused, StreamAbort
-from chainfire.shell.peer_protocol import CALLS_OPEN_MAX, PeerProtocol, described_tls
+from chainfire.shell.peer_protocol import CALLS_OPEN_MAX, DISTRUST, PeerProtocol, described_tls
 from chainfire.shell.peer_site import Site
 from chainfire.shell.peer_snapshots import Arriving
 from ultracloud.base.faults import DeadlineExceededError, Fault, ResourceExhaustedError
@@ -130,7 +130,7 @@ class Incoming:
         except ssl.SSLError as error:
             protocol.abort(described_tls(error))
         except OSError as error:
-            protocol.abort(str(error) or "the TLS handshake broke off")
+            protocol.abort(str(error) or f"the TLS handshake broke off; {DISTRUST}")
 
     def _objection(self, transport: asyncio.BaseTransport) -> str:
         """What speaks against a client's certificate."""

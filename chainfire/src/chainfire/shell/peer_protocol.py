@@ -26,6 +26,9 @@ LINGER_S = 1.0
 STUCK_S = 30.0
 """How long a peer may read nothing while it is answered."""
 
+DISTRUST = "perhaps it does not trust our certificate, its log says more"
+"""uvloop closes a failed handshake without the alert that would tell."""
+
 
 class PeerProtocol(asyncio.Protocol):
     """A connection, from either end.
@@ -151,7 +154,12 @@ class PeerProtocol(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Nothing more comes and nothing more goes."""
-        self._finish(self._ending or _described(error))
+        is_tls = self._transport is not None and self._transport.get_extra_info("ssl_object") is not None
+        if error is None and is_tls and self.link.stage is Stage.PREFACE:
+            # TLS 1.3: a client is through with its handshake before the server has looked at its certificate.
+            self._finish(self._ending or f"the other side broke off after the TLS handshake; {DISTRUST}")
+        else:
+            self._finish(self._ending or _described(error))
 
     def write(self, octets: bytes) -> None:
         """Write frames that were rendered elsewhere, at once."""
