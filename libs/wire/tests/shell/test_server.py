@@ -256,3 +256,10 @@ def test_the_standard_event_loop_serves_too() -> None:
             return (await echo.say(EchoRequest(payload=b"x" * 100_000))).payload
 
     assert asyncio.run(talk()) == b"x" * 100_000
+
+
+async def test_a_server_knows_what_came_and_went() -> None:
+    async with serving() as (server, target), calling(target) as echo:
+        await echo.say(EchoRequest(payload=bytes(10_000)))
+        assert 10_000 < server.received_bytes < 12_000
+        assert 10_000 < server.sent_bytes < 12_000

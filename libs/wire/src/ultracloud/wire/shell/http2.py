@@ -66,6 +66,7 @@ class Http2Protocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Serve all that a read brought and write all that it made."""
+        self._members.received_bytes += len(data)
         events = self._connection.receive(data, now_s())
         if self._edge.is_paused or self._backlog:
             self._backlog.extend(events)
@@ -174,6 +175,7 @@ class Http2Protocol(asyncio.Protocol):
         size = self._sender.out_bytes
         if size:
             parts = self._sender.take_parts()
+            self._members.sent_bytes += size
             if self._transport.is_closing():
                 return
             if size < JOINED_BYTES_MAX:

@@ -34,9 +34,15 @@ class Member(Protocol):
 
 
 class Members:
-    """The connections of a server."""
+    """The connections of a server.
+
+    Attributes:
+        received_bytes: What came over HTTP/2 since the start; `sent_bytes` what went.
+    """
 
     def __init__(self) -> None:
+        self.received_bytes = 0
+        self.sent_bytes = 0
         self._members: set[Member] = set()
         self._emptied: asyncio.Future[None] | None = None
 

@@ -85,6 +85,16 @@ class Server:
         self._members = Members()
         self._ticking: asyncio.TimerHandle | None = None
 
+    @property
+    def received_bytes(self) -> int:
+        """What came over HTTP/2, gRPC's calls above all, since the start."""
+        return self._members.received_bytes
+
+    @property
+    def sent_bytes(self) -> int:
+        """What went over HTTP/2 since the start."""
+        return self._members.sent_bytes
+
     async def listen(self, host: str, port: int) -> tuple[str, int]:
         """Listen on a TCP address; port 0 takes a free one. Gives the address that is bound.
 
