@@ -9,7 +9,7 @@ Source: the Prometheus naming guide (base units, `_total`, `_seconds`).
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import Protocol, cast
 
@@ -43,9 +43,10 @@ LATENCY_BUCKETS_S = (
 
 
 class Metrics:
-    """A process's metrics; `registry` takes a service's own."""
+    """A process's metrics; `registry` takes a service's own, `rpc` is what its servers count."""
 
     def __init__(self, service: str) -> None:
+        self.rpc: list[RpcMetrics] = []
         self.registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
@@ -83,6 +84,16 @@ class RpcMetrics(Collector):
         self._seconds: dict[str, list[float]] = {}
         self._buckets: dict[str, list[int]] = {}
         metrics.registry.register(self)
+        metrics.rpc.append(self)
+
+    @property
+    def calls(self) -> Mapping[tuple[str, int], int]:
+        """How many calls ended, by path and google.rpc.Code."""
+        return self._calls
+
+    def streams_open(self) -> dict[str, int]:
+        """How many streams are open, by path."""
+        return {path: sum(call.path == path for call in self._open) for path in sorted(self._streams)}
 
     def admit(self, call: Call, /) -> None:
         """Let every call in."""
@@ -125,6 +136,6 @@ class RpcMetrics(Collector):
             times.add_metric([path], list(zip(bounds, accumulate(buckets), strict=True)), self._seconds[path][0])
         yield times
         streams = GaugeMetricFamily("ultracloud_rpc_streams_open", "Streams that are being answered", labels=["path"])
-        for path in sorted(self._streams):
-            streams.add_metric([path], sum(call.path == path for call in self._open))
+        for path, count in self.streams_open().items():
+            streams.add_metric([path], count)
         yield streams
