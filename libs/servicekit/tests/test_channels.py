@@ -201,6 +201,49 @@ def test_both_sides_of_a_stream_flow() -> None:
     asyncio.run(scenario())
 
 
+def test_requests_of_a_stream_end_with_it() -> None:
+    async def scenario() -> None:
+        ended = asyncio.Event()
+
+        async def questions() -> AsyncGenerator[EchoRequest, None]:
+            try:
+                yield EchoRequest(payload=b"x")
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+        async with connected("127.0.0.1:1", deadline_s=0.2) as channel:
+            with pytest.raises(UnavailableError):
+                await anext(EchoClient(channel).chat(questions()))
+        async with serving(Echo()) as (server, target), connected(target) as channel:
+            stream = EchoClient(channel).chat(questions())
+            assert (await anext(stream)).payload == b"x"
+            await server.drain(0)
+            with pytest.raises(UnavailableError):
+                await anext(stream)
+            assert ended.is_set()
+
+    asyncio.run(scenario())
+
+
+async def _read_out(stream: AsyncIterator[EchoResponse]) -> None:
+    async for _ in stream:
+        pass
+
+
+def test_a_stream_whose_requests_fail_says_why() -> None:
+    async def questions() -> AsyncGenerator[EchoRequest, None]:
+        yield EchoRequest(payload=b"x")
+        raise LookupError("no more questions")
+
+    async def scenario() -> None:
+        async with serving(Echo()) as (_, target), connected(target) as channel:
+            with pytest.raises(LookupError, match="no more questions"):
+                await _read_out(EchoClient(channel).chat(questions()))
+
+    asyncio.run(scenario())
+
+
 def test_both_sides_prove_who_they_are(tmp_path: Path) -> None:
     async def scenario() -> None:
         material = TlsMaterial(tmp_path)

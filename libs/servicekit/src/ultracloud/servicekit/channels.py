@@ -27,6 +27,7 @@ from ultracloud.base.faults import FAULT_OF_CODE, Fault, InvalidArgumentError, U
 from ultracloud.servicekit import deadlines, pki
 from ultracloud.servicekit.diagnosis import diagnose
 from ultracloud.servicekit.pki import TlsIdentity
+from ultracloud.servicekit.streams import closing
 
 if TYPE_CHECKING:
     import grpc.aio
@@ -209,10 +210,13 @@ class PeerChannel(Channel):
         codec: dict[str, Any] = {"request_serializer": _serialise, "response_deserializer": response_type.FromString}
         options: dict[str, Any] = {"timeout": timeout_s, "metadata": (*self._metadata(), *headers)}
         call: Any
+        sending: asyncio.Task[None] | None = None
         if isinstance(requests, Message):
             call = channel.unary_stream(path, **codec)(requests, **options)
         else:
-            call = channel.stream_stream(path, **codec)(aiter(requests), **options)
+            call = channel.stream_stream(path, **codec)(**options)
+            # grpcio's own task that reads `requests` outlives a call that fails, and waits for the next one for ever.
+            sending = asyncio.create_task(_send_all(call, requests), name=f"requests of {path}")
         try:
             async for response in call:
                 yield response
@@ -220,6 +224,11 @@ class PeerChannel(Channel):
             raise fault_of(error, self._connection.name) from None
         finally:
             call.cancel()
+            if sending is not None:
+                sending.cancel()
+                await asyncio.wait([sending])
+                if not sending.cancelled() and (failure := sending.exception()) is not None:
+                    raise failure
 
     def is_idempotent(self, path: str) -> bool:
         """Whether `path` may be sent twice."""
@@ -346,6 +355,21 @@ class _Connection:
         if self._channel is not None:
             await self._channel.close(None)
             self._channel = None
+
+
+async def _send_all(call: Any, requests: AsyncIterable[Message]) -> None:
+    """Send the requests of a stream, then its end; whatever goes wrong with the call, its answers tell."""
+    import grpc
+
+    try:
+        async with closing(aiter(requests)) as wanted:
+            with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                async for request in wanted:
+                    await call.write(request)
+                await call.done_writing()
+    except BaseException:
+        call.cancel()  # who has no more requests because they failed gets no answers
+        raise
 
 
 def fault_of(error: grpc.aio.AioRpcError, peer: str) -> Fault:
