@@ -66,6 +66,9 @@ KEPT_ENTRIES = 10_000
 COMPACT_STEP = 1024
 """Entries after which memory is given back: rarely enough that it costs nothing."""
 
+IN_DOUBT = -1
+"""In place of the term a command was handed over in: whether it happened is not known."""
+
 _HEAD = struct.Struct("<QQ")
 HEAD_BYTES = _HEAD.size
 
@@ -197,7 +200,7 @@ class Replica(Generic[TokenT]):
         # Applying.
         self._committed: deque[Entry] = deque()
         self._config = raft.config
-        self._incoming: Machine | None = None
+        self._incoming: dict[int, Machine] = {}
         self._compacted = machine.applied_index
         # Reading.
         self._asking: list[tuple[TokenT, int]] = []
@@ -298,7 +301,7 @@ class Replica(Generic[TokenT]):
 
     def receive_snapshot(self, install: Install, machine: Machine) -> None:
         """Take a leader's state, all of which has arrived and is durable; it counts if the log still needs it."""
-        self._incoming = machine
+        self._incoming[install.mark.index] = machine
         self._events.append(install)
 
     def persisted(self, number: int) -> None:
@@ -405,7 +408,7 @@ class Replica(Generic[TokenT]):
             self.state = ready.hard_state
         if ready.snapshot is not None:
             self._install(ready.snapshot)
-        self._incoming = None
+        self._incoming.clear()
         if ready.entries:
             self._add_entries(ready.entries)
         if ready.must_sync:
@@ -435,12 +438,16 @@ class Replica(Generic[TokenT]):
 
     def _install(self, mark: SnapshotMark) -> None:
         """Become what a leader's snapshot holds."""
-        assert self._incoming is not None, mark
-        assert self._incoming.applied_index == mark.index, (self._incoming.applied_index, mark)
-        self.machine.take_over(self._incoming)
+        incoming = self._incoming[mark.index]
+        assert incoming.applied_index == mark.index, (incoming.applied_index, mark)
+        self.machine.take_over(incoming)
         self.applied_term = mark.term
         self._compacted = mark.index
         self._config = mark.config
+        for asked in self._pending.values():
+            if 0 < asked.term <= mark.term:
+                # The snapshot may hold it: it is answered if it is applied here, and never proposed again.
+                asked.term = IN_DOUBT
         self._committed.clear()
         self._to_store.clear()
         self._to_mark = mark
