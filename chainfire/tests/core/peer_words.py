@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import get_args
+
 from hypothesis import strategies as st
 
 from chainfire.core import peerwire
@@ -57,19 +60,23 @@ def appends(draw: st.DrawFn) -> Append:
     return Append(draw(IDS), draw(IDS), draw(NUMBERS), prev_index, draw(NUMBERS), draw(NUMBERS), entries)
 
 
-MESSAGES: st.SearchStrategy[Message] = st.one_of(
-    appends(),
-    st.builds(Appended, IDS, IDS, NUMBERS, NUMBERS, st.booleans(), NUMBERS, NUMBERS),
-    st.builds(Heartbeat, IDS, IDS, NUMBERS, NUMBERS, NUMBERS),
-    st.builds(HeartbeatReply, IDS, IDS, NUMBERS, NUMBERS),
-    st.builds(VoteRequest, IDS, IDS, NUMBERS, NUMBERS, NUMBERS, *([st.booleans()] * 2), NUMBERS, NUMBERS),
-    st.builds(Vote, IDS, IDS, NUMBERS, st.booleans(), st.booleans(), NUMBERS, NUMBERS),
-    st.builds(Install, IDS, IDS, NUMBERS, MARKS),
-    st.builds(TimeoutNow, IDS, IDS, NUMBERS),
-    st.builds(Forward, IDS, IDS, NUMBERS, st.lists(BODIES, max_size=5).map(tuple)),
-    st.builds(ReadRequest, IDS, IDS, NUMBERS, NUMBERS),
-    st.builds(ReadReply, IDS, IDS, NUMBERS, NUMBERS, NUMBERS),
-)
+OF_TYPE: dict[str, st.SearchStrategy[object]] = {
+    "NodeId": IDS,
+    "int": NUMBERS,
+    "bool": st.booleans(),
+    "SnapshotMark": MARKS,
+    "tuple[bytes, ...]": st.lists(BODIES, max_size=5).map(tuple),
+}
+
+
+def any_of(kind: type[Message]) -> st.SearchStrategy[Message]:
+    """Messages of a kind with every field drawn, whatever fields it gets."""
+    if kind is Append:
+        return appends()
+    return st.builds(kind, **{field.name: OF_TYPE[str(field.type)] for field in fields(kind)})
+
+
+MESSAGES: st.SearchStrategy[Message] = st.one_of(*(any_of(kind) for kind in get_args(Message)))
 KINDS = st.integers(0, (1 << 16) - 1)
 TIMEOUTS = st.integers(0, (1 << 32) - 1)
 WORDS: st.SearchStrategy[Word] = st.one_of(
@@ -87,6 +94,40 @@ WORDS: st.SearchStrategy[Word] = st.one_of(
     st.builds(StreamAbort, SENTENCES),
     st.just(StreamTaken()),
 )
+
+_ME, _YOU = NodeId(0xA1), NodeId(0xB2)
+_ENTRIES = (
+    Entry(6, 3, EntryKind.NORMAL, b"put"),
+    Entry(7, 4, EntryKind.CONFIG, b"add"),
+    Entry(8, 4, EntryKind.NORMAL, b""),
+)
+_CONFIG = Config(frozenset({_ME, _YOU}), frozenset({_ME}), frozenset({NodeId(3)}), auto_leave=True)
+EXAMPLES: tuple[Word, ...] = (
+    Append(_ME, _YOU, 4, 5, 3, 6, _ENTRIES),
+    Appended(_ME, _YOU, 4, 5, rejected=True, hint_index=6, hint_term=7),
+    Heartbeat(_ME, _YOU, 4, 5, 6),
+    HeartbeatReply(_ME, _YOU, 4, 6),
+    VoteRequest(_ME, _YOU, 4, 5, 6, is_pre=True, is_transfer=False, commit=7, commit_term=8),
+    Vote(_ME, _YOU, 4, granted=True, is_pre=False, commit=7, commit_term=8),
+    Install(_ME, _YOU, 4, SnapshotMark(9, 3, _CONFIG)),
+    TimeoutNow(_ME, _YOU, 4),
+    Forward(_ME, _YOU, 4, (b"put", b"")),
+    ReadRequest(_ME, _YOU, 4, 5),
+    ReadReply(_ME, _YOU, 4, 5, 6),
+    Hello(7, _ME, _YOU, Purpose.SNAPSHOT),
+    Welcome(7, _ME),
+    Refused(Refusal.REMOVED, "no"),
+    Ping(1),
+    Pong(1),
+    Call(1, 2, 3, b"who?"),
+    Answer(1, b"me"),
+    Failed(1, 5, "no such lease", "LEASE_GONE"),
+    Chunk(b"bytes"),
+    StreamEnd(5, bytes(range(32))),
+    StreamAbort("full"),
+    StreamTaken(),
+)
+"""One of each; their bytes are a golden, for a running member of the version before must understand them."""
 
 
 def rendered(words: list[Word]) -> bytes:

@@ -1,7 +1,8 @@
 import contextlib
 
 import pytest
-from core.peer_words import MESSAGES, WORDS, cut, parsed, rendered
+from conversation import GOLDEN
+from core.peer_words import EXAMPLES, MESSAGES, WORDS, cut, parsed, rendered
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ from chainfire.core.peerwire import (
 )
 from ultracloud.raft.messages import Append, Message
 from ultracloud.raft.words import Entry, EntryKind, NodeId
+from ultracloud.testkit import golden
 
 A, B = NodeId(1), NodeId(2)
 PLACES = st.lists(st.integers(0, 1 << 20), max_size=8)
@@ -102,3 +104,8 @@ def test_a_snapshot_is_what_its_bytes_are_however_they_are_cut(chunks: list[byte
     whole.add(b"".join(chunks))
     assert pieces.end() == whole.end()
     assert whole.end().total_bytes == sum(map(len, chunks))
+
+
+def test_the_bytes_of_every_word_stay_as_they_are() -> None:
+    lines = (f"{word}\n  {rendered([word]).hex(' ', -8)}" for word in EXAMPLES)
+    golden.check(GOLDEN / "peers_bytes.txt", "\n".join(lines) + "\n")

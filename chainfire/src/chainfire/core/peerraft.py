@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable
+from dataclasses import fields
 from itertools import accumulate, chain, groupby, pairwise, repeat
-from typing import assert_never
+from operator import attrgetter
+from typing import NamedTuple
 
 from chainfire.core.peerframes import MalformedError, render_frame
 from ultracloud.raft.messages import (
@@ -48,19 +50,10 @@ FIRST_KIND = 32
 
 _APPEND = struct.Struct("<QQQQQQI")
 _RUN = struct.Struct("<QI")
-_APPENDED = struct.Struct("<QQQQ?QQ")
-_HEARTBEAT = struct.Struct("<QQQQQ")
-_HEARTBEAT_REPLY = struct.Struct("<QQQQ")
-_VOTE_REQUEST = struct.Struct("<QQQQQ??QQ")
-_VOTE = struct.Struct("<QQQ??QQ")
 _INSTALL = struct.Struct("<QQQQQ?HHHH")
-_TIMEOUT_NOW = struct.Struct("<QQQ")
 _FORWARD = struct.Struct("<QQQI")
-_READ_REQUEST = struct.Struct("<QQQQ")
-_READ_REPLY = struct.Struct("<QQQQQ")
 _COUNT = struct.Struct("<I")
 _ID = struct.Struct("<Q")
-
 _INDEX_MAX = (1 << 64) - 1
 _LENGTH_BITS = 28
 _LENGTH_MASK = (1 << _LENGTH_BITS) - 1
@@ -86,43 +79,23 @@ class EntryColumns:
         self._entries, self._parts = (), ()
 
 
-def render(message: Message, columns: EntryColumns) -> list[bytes]:  # noqa: C901, PLR0911 - one branch a message
+def render(message: Message, columns: EntryColumns) -> list[bytes]:
     """The bytes of a message's frame, in pieces for one join.
 
     Raises:
         ValueError: It is longer than a frame may be.
     """
-    m = message
-    match m:
+    match message:
         case Append():
-            return _render_append(m, columns)
-        case Appended():
-            body = _APPENDED.pack(m.to, m.sender, m.term, m.index, m.rejected, m.hint_index, m.hint_term)
-            return render_frame(APPENDED, body)
-        case Heartbeat():
-            return render_frame(HEARTBEAT, _HEARTBEAT.pack(m.to, m.sender, m.term, m.commit, m.round))
-        case HeartbeatReply():
-            return render_frame(HEARTBEAT_REPLY, _HEARTBEAT_REPLY.pack(m.to, m.sender, m.term, m.round))
-        case VoteRequest():
-            flags, commit = (m.is_pre, m.is_transfer), (m.commit, m.commit_term)
-            body = _VOTE_REQUEST.pack(m.to, m.sender, m.term, m.last_index, m.last_term, *flags, *commit)
-            return render_frame(VOTE_REQUEST, body)
-        case Vote():
-            body = _VOTE.pack(m.to, m.sender, m.term, m.granted, m.is_pre, m.commit, m.commit_term)
-            return render_frame(VOTE, body)
+            return _render_append(message, columns)
         case Install():
-            return render_frame(INSTALL, _render_install(m))
-        case TimeoutNow():
-            return render_frame(TIMEOUT_NOW, _TIMEOUT_NOW.pack(m.to, m.sender, m.term))
-        case Forward():
-            head = _FORWARD.pack(m.to, m.sender, m.term, len(m.bodies))
-            return render_frame(FORWARD, head, _pack_words(list(map(len, m.bodies))), *m.bodies)
-        case ReadRequest():
-            return render_frame(READ_REQUEST, _READ_REQUEST.pack(m.to, m.sender, m.term, m.context))
-        case ReadReply():
-            return render_frame(READ_REPLY, _READ_REPLY.pack(m.to, m.sender, m.term, m.context, m.index))
+            return render_frame(INSTALL, _render_install(message))
+        case Forward(to, sender, term, bodies):
+            head = _FORWARD.pack(to, sender, term, len(bodies))
+            return render_frame(FORWARD, head, _pack_words(list(map(len, bodies))), *bodies)
         case _:
-            assert_never(m)
+            fixed = _FIXED[type(message)]
+            return render_frame(fixed.kind, fixed.layout.pack(*fixed.values(message)))
 
 
 def parse(kind: int, body: bytes) -> Message:
@@ -176,7 +149,7 @@ def _read_entries(body: bytes, prev_index: int, count: int) -> tuple[Entry, ...]
     words_at = runs_at + run_count * _RUN.size
     runs = list(_RUN.iter_unpack(body[runs_at:words_at]))
     # Before anything is made of the count: hostile ones would cost memory that their bytes did not.
-    if sum(length for _, length in runs) != count:
+    if len(runs) != run_count or sum(length for _, length in runs) != count:
         raise ValueError(f"the terms are of another number of entries than {count}")
     if prev_index + count > _INDEX_MAX:
         raise ValueError(f"{count} entries after index {prev_index} go past the last index there is")
@@ -185,7 +158,7 @@ def _read_entries(body: bytes, prev_index: int, count: int) -> tuple[Entry, ...]
     if max(words) > _LENGTH_MASK:
         kinds = [EntryKind(word >> _LENGTH_BITS) for word in words]
         words = tuple(word & _LENGTH_MASK for word in words)
-    terms = chain.from_iterable(repeat(term, length) for term, length in runs)
+    terms = repeat(*runs[0]) if run_count == 1 else chain.from_iterable(repeat(*run) for run in runs)
     bodies = _cut(body, words_at + count * _COUNT.size, words)
     return tuple(map(Entry, range(prev_index + 1, prev_index + count + 1), terms, kinds, bodies))
 
@@ -216,11 +189,6 @@ def _read_install(body: bytes) -> Install:
     return Install(NodeId(to), NodeId(sender), term, SnapshotMark(index, mark_term, config))
 
 
-def _fixed(make: Callable[..., Message], layout: struct.Struct) -> Callable[[bytes], Message]:
-    """The reader of a message whose fields lie one after another."""
-    return lambda body: make(*layout.unpack(body))
-
-
 def _pack_words(words: list[int]) -> bytes:
     return struct.pack(f"<{len(words)}I", *words)
 
@@ -239,16 +207,34 @@ def _cut(body: bytes, at: int, lengths: tuple[int, ...]) -> list[bytes]:
     return [body[start:end] for start, end in pairwise(ends)]
 
 
+class _Fixed(NamedTuple):
+    """A message whose fields lie one after another, in the order in which its class has them."""
+
+    kind: int
+    layout: struct.Struct
+    values: Callable[[Message], tuple[int, ...]]
+    read: Callable[[bytes], Message]
+
+
+def _fixed(kind: int, layout: str, of: type[Message]) -> _Fixed:
+    packed = struct.Struct(layout)
+    values = attrgetter(*(field.name for field in fields(of)))
+    return _Fixed(kind, packed, values, lambda body: of(*packed.unpack(body)))
+
+
+_FIXED: dict[type[Message], _Fixed] = {
+    Appended: _fixed(APPENDED, "<QQQQ?QQ", Appended),
+    Heartbeat: _fixed(HEARTBEAT, "<QQQQQ", Heartbeat),
+    HeartbeatReply: _fixed(HEARTBEAT_REPLY, "<QQQQ", HeartbeatReply),
+    VoteRequest: _fixed(VOTE_REQUEST, "<QQQQQ??QQ", VoteRequest),
+    Vote: _fixed(VOTE, "<QQQ??QQ", Vote),
+    TimeoutNow: _fixed(TIMEOUT_NOW, "<QQQ", TimeoutNow),
+    ReadRequest: _fixed(READ_REQUEST, "<QQQQ", ReadRequest),
+    ReadReply: _fixed(READ_REPLY, "<QQQQQ", ReadReply),
+}
 _READERS: dict[int, Callable[[bytes], Message]] = {
     APPEND: _read_append,
-    APPENDED: _fixed(Appended, _APPENDED),
-    HEARTBEAT: _fixed(Heartbeat, _HEARTBEAT),
-    HEARTBEAT_REPLY: _fixed(HeartbeatReply, _HEARTBEAT_REPLY),
-    VOTE_REQUEST: _fixed(VoteRequest, _VOTE_REQUEST),
-    VOTE: _fixed(Vote, _VOTE),
     INSTALL: _read_install,
-    TIMEOUT_NOW: _fixed(TimeoutNow, _TIMEOUT_NOW),
     FORWARD: _read_forward,
-    READ_REQUEST: _fixed(ReadRequest, _READ_REQUEST),
-    READ_REPLY: _fixed(ReadReply, _READ_REPLY),
+    **{fixed.kind: fixed.read for fixed in _FIXED.values()},
 }
