@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainfire.core import etcdfile_reader, etcdfile_writer
+from chainfire.core.auth import AuthState, Role, User
+from chainfire.core.auth_commands import Permission, PermissionKind
 from chainfire.core.bbolt import MalformedDatabaseError
 from chainfire.core.bbolt_reader import Database
 from chainfire.core.commands import Alarm, DeleteRange, Put, Txn
@@ -144,6 +146,9 @@ WRONG = {
     "a number where bytes belong": rewritten(b"key", {at(99): b"\x08\x01"}),
     "no alarm has the number 9": rewritten(b"alarm", {b"\x08\x05\x10\x09": b""}),
     "the lease below the id 63 says that it is 7": rewritten(b"lease", {(99).to_bytes(8, "big"): b"\x08\x07"}),
+    "a user without a name": rewritten(b"authUsers", {b"x": b"\x12\x01x"}),
+    "a role without a name": rewritten(b"authRoles", {b"x": b"\x12\x00"}),
+    "no permission has the number 7": rewritten(b"authRoles", {b"x": b"\x0a\x01x\x12\x02\x08\x07"}),
     "a member cannot be read: 'id'": rewritten(b"members", {b"3": json.dumps({"name": "x"}).encode()}),
 }
 
@@ -170,3 +175,33 @@ def test_nothing_in_a_bucket_does_more_than_be_refused(name: bytes, items: dict[
 
 def test_alarms_are_restored() -> None:
     assert restored(written(speaker())).machine.alarms == {(5, Alarm.NOSPACE)}
+
+
+USERS = AuthState(
+    is_enabled=True,
+    revision=9,
+    users=(
+        User("root", b"$2b$10$hash", ("root",)),
+        User("watcher", b"$2b$10$other", ("a", "b")),
+        User("x509", b"", no_password=True),
+    ),
+    roles=(
+        Role(
+            "a", (Permission(PermissionKind.READ, b"\x00", b"\x00"), Permission(PermissionKind.READWRITE, b"k", b"l"))
+        ),
+        Role("b", (Permission(PermissionKind.READ, b""),)),
+        Role("root"),
+    ),
+)
+
+
+def test_users_and_roles_are_moved() -> None:
+    store = StoreSpeaker()
+    store.machine.auth.restore(USERS)
+    content = written(store)
+    assert restored(content).machine.auth.state() == USERS
+    found = tables(content)
+    assert found[b"auth"] == {b"authEnabled": b"\x01", b"authRevision": (9).to_bytes(8, "big")}
+    assert found[b"authUsers"][b"x509"] == b"\x0a\x04x509\x22\x02\x08\x01"
+    assert found[b"authRoles"][b"b"] == b"\x0a\x01b\x12\x00"
+    assert found[b"authRoles"][b"a"] == b"\x0a\x01a\x12\x06\x12\x01\x00\x1a\x01\x00\x12\x08\x08\x02\x12\x01k\x1a\x01l"

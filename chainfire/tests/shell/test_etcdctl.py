@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from shell.servers import SERVERS, needs_etcd, wait_until
 
+from chainfire.core.bbolt_reader import Database
+
 ETCDCTL = shutil.which("etcdctl")
 pytestmark = [
     needs_etcd,
@@ -207,4 +209,4 @@ def test_an_election_is_won_and_observed(addresses: dict[str, str], kind: str, t
 def test_a_snapshot_is_saved(addresses: dict[str, str], tmp_path: Path) -> None:
     answer = etcdctl(addresses["chainfire"], ["snapshot", "save", str(tmp_path / "saved")])
     assert answer.endswith("exit 0\n"), answer
-    assert (tmp_path / "saved").read_bytes().startswith(b"CHNFSNP1")
+    assert Database((tmp_path / "saved").read_bytes()[:-32]).check() > 0

@@ -17,6 +17,7 @@ from chainfire.core import etcdfile
 from chainfire.core.bbolt_reader import Bucket, Database
 from chainfire.core.commands import Alarm
 from chainfire.core.etcdfile import DELETION, NUMBER, REVISION, SEPARATOR, MalformedEtcdFileError
+from chainfire.core.etcdfile_auth import parse_auth
 from chainfire.core.keyvalue import FIRST_REVISION, NO_LEASE, LeaseId, Record, pack
 from chainfire.core.membership import Member
 from chainfire.core.mvcc import UNCOMPACTED
@@ -49,6 +50,9 @@ def frames_of(database: Database) -> Iterator[Frame]:
     try:
         yield _head(database, buckets)
         yield SnapshotMembers(Config(), _members(database, buckets), ())
+        yield parse_auth(
+            *(_items(database, buckets, name) for name in (etcdfile.AUTH, etcdfile.AUTH_USERS, etcdfile.AUTH_ROLES))
+        )
         leases = _leases(database, buckets)
         yield SnapshotLeases(tuple((each.lease, each.ttl_s, each.remaining_s) for each in leases))
         yield from _records(database, buckets[etcdfile.KEY], frozenset(each.lease for each in leases))

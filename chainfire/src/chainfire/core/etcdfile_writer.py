@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from chainfire.core import bbolt_writer, etcdfile
+from chainfire.core import bbolt_writer, etcdfile, etcdfile_auth
 from chainfire.core.bbolt_writer import Item, Piece
 from chainfire.core.etcdfile import NUMBER, REVISION, SEPARATOR, field
 from chainfire.core.keyvalue import Record, unpack
@@ -33,8 +33,12 @@ def pieces_of(machine: Machine, head: SnapshotHead, config: Config) -> Iterator[
     """
     leases, members = _leases(machine.leases.all()), _members(machine.members.all())
     removed = sorted((_id_text(each), b"removed") for each in machine.members.removed)
+    auth = machine.auth.state()
     buckets: list[tuple[bytes, Iterable[Item]]] = [
         (etcdfile.ALARM, sorted((field(1, member) + field(2, alarm), b"") for member, alarm in head.alarms)),
+        (etcdfile.AUTH, etcdfile_auth.auth_items(auth)),
+        (etcdfile.AUTH_ROLES, etcdfile_auth.role_items(auth.roles)),
+        (etcdfile.AUTH_USERS, etcdfile_auth.user_items(auth.users)),
         (etcdfile.CLUSTER, [(etcdfile.CLUSTER_VERSION, CLUSTER_VERSION)]),
         (etcdfile.KEY, _records(machine.store.records(head.revision, head.compact_revision))),
         (etcdfile.LEASE, leases),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from math import isfinite
 
 from chainfire.core.commands import Alarm
 
@@ -240,7 +241,7 @@ def _one(each: Sighting) -> Iterator[Finding]:
         yield Finding(
             Weight.SLOW,
             "DISK_SLOW",
-            f"The disk of {each.address} takes up to {_ms(fsync_s)} for one sync in a hundred; "
+            f"The disk of {each.address} takes {_ms(fsync_s)} for one sync in a hundred; "
             f"{_ms(FSYNC_P99_S_MAX)} is what elections and writers bear well.",
             "Give the log a disk of its own (state_dir), without other writers; look at iostat and dmesg.",
         )
@@ -249,7 +250,7 @@ def _one(each: Sighting) -> Iterator[Finding]:
         yield Finding(
             Weight.SLOW,
             "NETWORK_SLOW",
-            f"From {each.address} a message to another member and back takes up to {_ms(round_trip_s)}.",
+            f"From {each.address} a message to another member and back takes {_ms(round_trip_s)}, once in a hundred.",
             "Every write waits for it once: bring the members closer together, or look for loss (ip -s link).",
         )
     if gauges.pending is not None and gauges.pending > PENDING_MAX:
@@ -310,4 +311,4 @@ def _trial(trial: Trial, found: Sequence[Finding]) -> Iterator[Finding]:
 
 
 def _ms(seconds: float) -> str:
-    return f"{seconds * 1000:.3g} ms"
+    return f"{seconds * 1000:.3g} ms" if isfinite(seconds) else "longer than is counted"

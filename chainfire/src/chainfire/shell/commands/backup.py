@@ -10,8 +10,9 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, assert_never
 
+from chainfire.core.auth import AuthState
 from chainfire.core.keyvalue import is_tombstone, key_of
 from chainfire.core.snapshot import (
     Frame,
@@ -166,6 +167,8 @@ def _told(file: StateFile) -> dict[str, str | int | list[str]]:
         "keys": len(content.keys),
         "records": content.record_count,
         "leases": content.lease_count,
+        "users": content.users,
+        "auth": "enabled" if content.is_auth_enabled else "disabled",
         "members": list(content.members),
         "alarms": [f"{alarm.name} of {member:x}" for member, alarm in head.alarms],
         "raft_index": head.index,
@@ -182,6 +185,8 @@ class _Content:
     def __init__(self) -> None:
         self.head: SnapshotHead | None = None
         self.members: tuple[str, ...] = ()
+        self.users: list[str] = []
+        self.is_auth_enabled = False
         self.lease_count = self.record_count = 0
         self.keys: set[bytes] = set()
 
@@ -192,6 +197,9 @@ class _Content:
                 self.head = frame
             case SnapshotMembers():
                 self.members = tuple(member.name or f"{member.member_id:x}" for member in frame.members)
+            case AuthState():
+                self.users = [user.name for user in frame.users]
+                self.is_auth_enabled = frame.is_enabled
             case SnapshotLeases():
                 self.lease_count += len(frame.leases)
             case SnapshotRecords():
@@ -200,3 +208,5 @@ class _Content:
                     (self.keys.discard if is_tombstone(record) else self.keys.add)(key_of(record))
             case SnapshotEnd():
                 pass
+            case _:
+                assert_never(frame)

@@ -202,6 +202,8 @@ def run(asking: Callable[[], Awaitable[int]]) -> int:
         return asyncio.run(whole())
     except Fault as fault:
         raise StartError(sentence(fault)) from fault
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise StartError(f"{error.filename or 'output'}: {error.strerror}") from error
 

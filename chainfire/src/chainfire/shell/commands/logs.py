@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from chainfire.core import wal
+from chainfire.core.commands import By
 from chainfire.core.entry import MalformedEntryError
 from chainfire.core.replica import command_of
 from chainfire.errors import StorageError
@@ -18,10 +19,13 @@ from chainfire.shell import snapshots
 from chainfire.shell.commands.printing import add_output_argument, print_json, print_one, say
 from chainfire.shell.recovery import LOG_FOLDER, SNAPSHOT_FOLDER, joined, tail_of
 from chainfire.shell.segments import SEGMENT_SUFFIX
+from ultracloud.raft import config as raft_config
 from ultracloud.raft.words import Entry, EntryKind, SnapshotMark
 from ultracloud.servicekit.errors import StartError
 from ultracloud.servicekit.state_dir import hold_state_dir
 
+IDS = ("lease", "member", "member_id")
+"""Fields that people read in hexadecimal digits, as etcd's tools print them."""
 SHOWN_BYTES = 60
 """Of a key or value in a table; JSON has all of it."""
 Json: TypeAlias = "str | int | bool | list[Json] | dict[str, Json] | None"
@@ -116,6 +120,8 @@ def _dump(arguments: argparse.Namespace) -> int:
                     print_json(told)
                 else:
                     say(_text(told))
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise StartError(f"{error.filename or arguments.state_dir}: {error.strerror}") from error
     finally:
@@ -132,33 +138,39 @@ def _lines(payload: wal.Payload, start: int) -> Iterator[dict[str, Json]]:
     told: dict[str, Json] = {"term": state.term, "vote": f"{state.vote:x}", "commit": state.commit}
     if isinstance(payload, wal.Mark):
         yield {"what": "mark", "index": payload.index, "entry_term": payload.term, **told}
-    elif not payload.entries and not start:
-        yield {"what": "state", **told}
-    elif not start:
+        return
+    if not start:
         yield {"what": "state", **told, "entries": len(payload.entries)}
-    for entry in getattr(payload, "entries", ()):
+    for entry in payload.entries:
         if entry.index >= start:
-            yield {"what": "entry", "index": entry.index, "entry_term": entry.term, **_command(entry)}
+            yield {"what": "entry", "index": entry.index, "entry_term": entry.term, **_said(entry)}
 
 
-def _command(entry: Entry) -> dict[str, Json]:
-    if entry.kind is EntryKind.CONFIG:
-        return {"command": "Config", "bytes": len(entry.body)}
+def _said(entry: Entry) -> dict[str, Json]:
+    """What an entry says: its command, who asked for it, and who takes part from then on."""
+    told: dict[str, Json] = {}
     try:
-        command = command_of(entry)
-    except MalformedEntryError as error:
-        return {"command": "?", "error": str(error)}
-    return {"command": "Nothing"} if command is None else {"command": type(command).__name__, **_fields(command)}
+        command: object = command_of(entry)
+        if entry.kind is EntryKind.CONFIG:
+            changes, _ = raft_config.parse(entry.body)
+            told["changes"] = [f"{change.kind.name} {change.node:x}" for change in changes]
+    except (MalformedEntryError, raft_config.MalformedError) as error:
+        return {"does": "?", "error": str(error)}
+    if isinstance(command, By):
+        told |= {"user": command.caller.user} if command.caller.user else {}
+        command = command.command
+    return {"does": "Nothing" if command is None else type(command).__name__, **_fields(command), **told}
 
 
 def _fields(thing: object) -> dict[str, Json]:
     """A command's fields, those at their defaults left out."""
-    assert dataclasses.is_dataclass(thing), thing
+    if not dataclasses.is_dataclass(thing):
+        return {}
     told: dict[str, Json] = {}
     for each in dataclasses.fields(thing):
         value = getattr(thing, each.name)
         if each.default is dataclasses.MISSING or value != each.default:
-            told[each.name] = _plain(value)
+            told[each.name] = f"{value:x}" if each.name in IDS and isinstance(value, int) else _plain(value)
     return told
 
 
@@ -170,24 +182,22 @@ def _plain(value: object) -> Json:
             return value.name
         case None | bool() | int() | str():
             return value
-        case tuple() | list() | frozenset():
+        case tuple() | list():
             return [_plain(each) for each in value]
-        case Mapping():
-            return {str(key): _plain(each) for key, each in value.items()}
-    return {"command": type(value).__name__, **_fields(value)} if dataclasses.is_dataclass(value) else str(value)
+    return {"does": type(value).__name__, **_fields(value)}
 
 
 def _text(told: Mapping[str, Json]) -> str:
     """One line for people."""
     head = f"{told['segment']}:{told['offset']}"
     rest = " ".join(
-        f"{key}={_cut(value)}" for key, value in told.items() if key not in ("segment", "offset", "what", "command")
+        f"{key}={_cut(value)}" for key, value in told.items() if key not in ("segment", "offset", "what", "does")
     )
-    return f"{head:30} {told['what']:5} {told.get('command', '')} {rest}".rstrip()
+    return " ".join(word for word in (f"{head:28}", str(told["what"]), str(told.get("does", "")), rest) if word)
 
 
 def _cut(value: Json) -> str:
-    text = repr(value) if isinstance(value, str) else str(value)
+    text = value if isinstance(value, str) and value.isalnum() else repr(value)
     return text if len(text) <= SHOWN_BYTES else f"{text[:SHOWN_BYTES]}... ({len(text)})"
 
 

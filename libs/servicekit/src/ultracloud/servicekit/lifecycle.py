@@ -32,6 +32,8 @@ from ultracloud.servicekit.state_dir import open_state_dir
 STOP_S = 10.0
 """Seconds a service gets to put its state in order after the last call; a log is flushed in far less."""
 EXIT_FORCED = 1
+EXIT_INTERRUPTED = 130
+"""As a shell has it of a program that SIGINT ended."""
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
@@ -86,7 +88,7 @@ def main(
         return 2
     try:
         if "run" in arguments:
-            return int(arguments.run(arguments))
+            return _run(arguments)
         settings = configuration.load(config_cls, arguments.config, os.environ, _prefix(name))
         # Before the state folder is touched: a wrong address leaves nothing half-made.
         parse_address(settings.listen.address)
@@ -99,6 +101,20 @@ def main(
         text = str(error)
         sys.stderr.write(f"{text if text.startswith(name + ':') else f'{name}: {text}'}\n")
         return error.exit_code
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """Run a command that serves nothing."""
+    try:
+        code = int(arguments.run(arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the answer has enough of it; at its end Python would try to write the rest again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FORCED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    return code
 
 
 def _arguments(name: str, besides: Sequence[Command]) -> argparse.ArgumentParser:
