@@ -217,6 +217,11 @@ class WatchStream:
         """Whether `take` would give something, perhaps after some steps."""
         return bool(self._answers or self._lagging or self._wants_progress)
 
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """How many watches there are, how many of them lag, and how many changes wait."""
+        return len(self._watches), len(self._lagging), self._waiting_changes
+
     def create(self, wanted: Wanted) -> None:
         """Make a watch, or answer why not."""
         revision = self._hub.store.revision

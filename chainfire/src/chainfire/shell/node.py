@@ -207,9 +207,9 @@ class Node:
         return self.bounds.election_ticks * self.bounds.tick_ms / 1000
 
     @property
-    def streams_open(self) -> int:
-        """How many streams of watches are open."""
-        return len(self._wakes)
+    def streams(self) -> Collection[WatchStream]:
+        """The streams of watches that are open."""
+        return self._wakes.keys()
 
     @property
     def log_bytes(self) -> int:

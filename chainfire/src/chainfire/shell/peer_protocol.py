@@ -63,6 +63,8 @@ class PeerProtocol(asyncio.Protocol):
         self._traffic = Traffic()
         self._ending = ""
         self._calls: dict[int, asyncio.Future[bytes]] = {}
+        self._rtt_s: float | None = None
+        """The round trip that was counted last."""
         self._call_ids = itertools.count(1)
         self._writable: asyncio.Future[None] | None = None
         self._full_since_s: float | None = None
@@ -107,6 +109,10 @@ class PeerProtocol(asyncio.Protocol):
             return
         events = self.link.receive(data, self._ground.now_s())
         self._traffic.received_bytes += len(data)
+        rtt_s = self.link.rtt_s
+        if rtt_s is not None and rtt_s != self._rtt_s:
+            self._rtt_s = rtt_s
+            self._traffic.note_round_trip(rtt_s)
         for event in events:
             self._serve(event)
         self.flush()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from chainfire.core.peerlink import LocalMember
@@ -48,6 +49,10 @@ class PeerCallbacks(Protocol):
         ...
 
 
+ROUND_TRIP_BOUNDS_S = tuple(0.0001 * 2**power for power in range(16))
+"""Upper bounds of the counted round trips: etcd's."""
+
+
 @dataclass(slots=True)
 class Traffic:
     """What went to one peer and came from it since the start."""
@@ -62,6 +67,13 @@ class Traffic:
     snapshots_sent: int = 0
     snapshots_received: int = 0
     snapshots_failed: int = 0
+    round_trips: list[int] = field(default_factory=lambda: [0] * (len(ROUND_TRIP_BOUNDS_S) + 1))
+    round_trips_sum_s: float = 0.0
+
+    def note_round_trip(self, seconds: float) -> None:
+        """Count a round trip in the bounds of ROUND_TRIP_BOUNDS_S."""
+        self.round_trips[bisect_left(ROUND_TRIP_BOUNDS_S, seconds)] += 1
+        self.round_trips_sum_s += seconds
 
 
 class Ground:

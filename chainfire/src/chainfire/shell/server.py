@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from chainfire.config import KIB, MIB, Auth, Config
 from chainfire.core.compaction import Policy
@@ -10,21 +11,28 @@ from chainfire.errors import StorageError
 from chainfire.shell import meters
 from chainfire.shell.auth import AuthService
 from chainfire.shell.cluster import ClusterService
+from chainfire.shell.elections import ElectionService
 from chainfire.shell.encoded import answering_encoded
 from chainfire.shell.founding import founding_of, unknown
 from chainfire.shell.guard import Guard
 from chainfire.shell.kv import REQUEST_MESSAGE_SLACK_BYTES, KvService
 from chainfire.shell.leases import LeaseService
 from chainfire.shell.listeners import doors_of
+from chainfire.shell.locks import LockService
 from chainfire.shell.maintenance import MaintenanceService
 from chainfire.shell.node import Bounds, Node
+from chainfire.shell.pages import Health, endpoints_of
 from chainfire.shell.passwords import Passwords
 from chainfire.shell.questions import Questions
+from chainfire.shell.queues import Queues
 from chainfire.shell.recovery import Founding, Recovered, recover
 from chainfire.shell.replication import Replication, follow_leader, listen, listen_urls, peer_tls_of, publish
+from chainfire.shell.store_calls import Store
 from chainfire.shell.tokens import Tokens, tokens_of
 from chainfire.shell.watches import WatchService
 from ultracloud.api.etcd import rpc_pb2
+from ultracloud.api.etcd.election_rpc import ELECTION
+from ultracloud.api.etcd.lock_rpc import LOCK
 from ultracloud.api.etcd.rpc_rpc import AUTH, CLUSTER, KV, LEASE, MAINTENANCE, WATCH
 from ultracloud.api.rpc import Call
 from ultracloud.base.faults import PermissionDeniedError
@@ -32,6 +40,9 @@ from ultracloud.raft.events import Campaign
 from ultracloud.servicekit.errors import StartError
 from ultracloud.servicekit.runtime import Runtime
 from ultracloud.wire import Interceptor, Limits, Service, service
+
+JSON_FACTOR = 2
+"""The largest message as JSON takes four thirds, and its fields have names."""
 
 
 @dataclass(slots=True)
@@ -104,7 +115,6 @@ def start(node: Node, replication: Replication, runtime: Runtime) -> None:
     runtime.tasks.create_task(node.run_ticks(), name="ticks")
     runtime.tasks.create_task(node.run_housekeeping(), name="upkeep")
     runtime.tasks.create_task(node.housekeeping.run(), name="housekeeping")
-    meters.install(runtime.metrics, node)
     if node.replica.config.voters == {node.member_id}:
         # Nobody else can lead: there is nothing to wait for.
         node.tell(Campaign())
@@ -113,12 +123,16 @@ def start(node: Node, replication: Replication, runtime: Runtime) -> None:
 async def serve(config: Config, runtime: Runtime, node: Node, replication: Replication) -> None:
     """Serve clients, and become one of the members."""
     gate = runtime.readiness.gate("a leader")
+    message_bytes_max = config.request_kib * KIB + REQUEST_MESSAGE_SLACK_BYTES
+    health = Health(node)
+    meters.install(runtime, node, replication.peers, health)
     addresses = await runtime.serve(
         services_of(config, node, replication.questions, runtime),
         [Admission(config.clients)] if config.clients and runtime.identity else [],
-        limits=Limits(message_bytes_max=config.request_kib * KIB + REQUEST_MESSAGE_SLACK_BYTES),
+        limits=Limits(message_bytes_max=message_bytes_max, body_bytes_max=JSON_FACTOR * message_bytes_max),
         require_client_certificate=True,
         doors=doors_of(config),
+        endpoints=partial(endpoints_of, health, message_bytes_max),
     )
     scheme = "https" if runtime.identity else "http"
     found = tuple(f"{scheme}://{address}" for address in addresses if not address.startswith("unix:"))
@@ -155,10 +169,15 @@ def services_of(config: Config, node: Node, questions: Questions, runtime: Runti
 
     entropy = runtime.clock.entropy
     tokens, guard = guarded(config.auth, node, runtime)
+    kv, watches = KvService(node, guard), WatchService(node, guard)
+    leases = LeaseService(node, questions, guard, header, entropy)
+    queues = Queues(Store(kv, leases, watches))
     return [
-        service(answering_encoded(KV, "Range", "Put", "DeleteRange", "Txn", "Compact"), KvService(node, guard)),
-        service(answering_encoded(WATCH, "Watch"), WatchService(node, guard)),
-        service(answering_encoded(LEASE, "LeaseKeepAlive"), LeaseService(node, questions, guard, header, entropy)),
+        service(answering_encoded(KV, "Range", "Put", "DeleteRange", "Txn", "Compact"), kv),
+        service(answering_encoded(WATCH, "Watch"), watches),
+        service(answering_encoded(LEASE, "LeaseKeepAlive"), leases),
+        service(LOCK, LockService(queues)),
+        service(ELECTION, ElectionService(queues)),
         service(MAINTENANCE, MaintenanceService(node, guard, header)),
         service(CLUSTER, ClusterService(node, questions, guard, header)),
         service(AUTH, AuthService(node, guard, tokens, Passwords(config.auth.bcrypt_cost), header)),
