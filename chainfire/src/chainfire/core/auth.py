@@ -97,6 +97,7 @@ class AuthTable:
         is_enabled: Everybody is asked who they are.
         revision: Grows with every change of users and roles.
         tokens: Simple tokens. Not part of the state: each member forgets them by its own time.
+        tokens_after: Entries up to this index give no token here.
     """
 
     is_enabled: bool = False
@@ -104,6 +105,7 @@ class AuthTable:
     users: dict[str, User] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
     tokens: TokenTable = field(default_factory=TokenTable)
+    tokens_after: int = 0
     _granted: dict[str, Granted] = field(default_factory=dict)
 
     def apply(self, command: AuthChange) -> None:
@@ -144,8 +146,17 @@ class AuthTable:
             return ""
         # The index lets a member that is behind see that it has yet to learn of the token.
         token = f"{command.token_prefix}.{index}"
-        self.tokens.assign(token, command.user)
+        if index > self.tokens_after:
+            self.tokens.assign(token, command.user)
         return token
+
+    def forget_tokens(self, index: int) -> None:
+        """Forget the tokens of all entries up to `index`, also of those that are yet to be applied.
+
+        A member that starts calls it with the end of its log: tokens of its earlier lives may have died long ago.
+        """
+        self.tokens.clear()
+        self.tokens_after = index
 
     def granted(self, user: str) -> Granted | None:
         """What a user may do; None if there is no such user."""

@@ -51,7 +51,7 @@ from chainfire.core.commands import (
 )
 from chainfire.core.keyvalue import NO_LEASE, LeaseId
 from chainfire.core.leases import LeaseTable
-from chainfire.errors import OldAuthRevisionError, PermissionRefusedError, UserEmptyError
+from chainfire.errors import OldAuthRevisionError, PermissionRefusedError, UserEmptyError, UserNotFoundError
 
 
 def check(auth: AuthTable, leases: LeaseTable, command: Command) -> None:
@@ -60,6 +60,7 @@ def check(auth: AuthTable, leases: LeaseTable, command: Command) -> None:
     Raises:
         UserEmptyError: Nobody knows who asks.
         OldAuthRevisionError: What the caller may do has changed since it asked.
+        UserNotFoundError: As `require_root`.
         PermissionRefusedError: It may not.
     """
     if isinstance(command, By):
@@ -83,12 +84,15 @@ def require_root(auth: AuthTable, caller: Caller) -> None:
 
     Raises:
         UserEmptyError: Nobody knows who asks.
+        UserNotFoundError: A certificate or a signed token names a user that is none.
         PermissionRefusedError: It has not.
     """
     if not caller.user:
         raise UserEmptyError
     granted = auth.granted(caller.user)
-    if granted is None or not granted.is_root:
+    if granted is None:
+        raise UserNotFoundError
+    if not granted.is_root:
         raise PermissionRefusedError
 
 

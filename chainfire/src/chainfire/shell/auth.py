@@ -32,7 +32,7 @@ from chainfire.errors import (
     OldAuthRevisionError,
     PermissionNotGivenError,
     PermissionRefusedError,
-    UserEmptyError,
+    UserNotFoundError,
 )
 from chainfire.shell import requests
 from chainfire.shell.guard import Guard
@@ -210,15 +210,14 @@ class AuthService:
         """Refuse those without the role root, except whom the request is about.
 
         Raises:
-            UserEmptyError: Nobody knows who asks.
-            PermissionRefusedError: Somebody else asks.
+            EtcdError: As `require_root`, of somebody else.
         """
         if self._guard.is_on:
             caller = self._guard.caller(call)
             try:
                 require_root(self._node.machine.auth, caller)
-            except (PermissionRefusedError, UserEmptyError):
-                if not caller.user or not may(caller.user):
+            except (PermissionRefusedError, UserNotFoundError):
+                if not may(caller.user):
                     raise
 
     def _hash_given(self, request: rpc_pb2.AuthUserChangePasswordRequest) -> bytes:

@@ -55,6 +55,7 @@ class Guard:
         self._auth = node.machine.auth
         self._auth.tokens.ttl_ms = ttl_ms
         self._auth.tokens.tick(now_ms())
+        self._auth.forget_tokens(node.replica.raft.last_index)
 
     @property
     def is_on(self) -> bool:
