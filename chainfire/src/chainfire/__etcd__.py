@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from chainfire.config import Config
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     log = zap.configure("info", ["stderr"])
     try:
-        flags = _flags(arguments)
+        flags = flags_of(arguments, os.environ)
         if flags.is_on("version"):
             sys.stdout.write(version())
             return 0
@@ -78,9 +78,14 @@ def version() -> str:
     )
 
 
-def _flags(arguments: Sequence[str]) -> Flags:
-    """The flags of the command line, or of the file it names."""
-    flags = parse(arguments, os.environ)
+def flags_of(arguments: Sequence[str], environment: Mapping[str, str]) -> Flags:
+    """The flags of the command line, or of the file it names.
+
+    Raises:
+        FlagError: They cannot be used.
+        HelpAsked: The command line asks for help.
+    """
+    flags = parse(arguments, environment)
     path = flags.text("config-file")
     if not path:
         return flags

@@ -206,7 +206,7 @@ def _check_first(flags: Flags, first: dict[str, tuple[str, ...]], name: str, adv
 
 
 def _pairs(first: dict[str, tuple[str, ...]]) -> list[str]:
-    return [f"{name}={url}" for name, urls in first.items() for url in urls]
+    return [f"{name}={url}" for name, urls in sorted(first.items()) for url in urls]
 
 
 def _peer_files(flags: Flags) -> PeerFiles:

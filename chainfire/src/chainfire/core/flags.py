@@ -209,9 +209,7 @@ def members_of(text: str) -> dict[str, tuple[str, ...]]:
     """
     found: dict[str, tuple[str, ...]] = {}
     for part in filter(None, (one.strip() for one in text.split(","))):
-        name, equals, url = part.partition("=")
-        if not equals or not name or not url:
-            raise FlagError(f"error setting up initial cluster: empty URL given for '{name or part}'")
+        name, _, url = part.partition("=")
         try:
             url_of(url)
         except ValueError as error:
