@@ -34,10 +34,10 @@ __all__ = [
 ]
 
 
-def check_all(history: History, bounds: LeaseBounds) -> Order:
-    """Check everything, and give the order of writes; raises as the single checks."""
+def check_all(history: History, bounds: LeaseBounds, compacted: int = 0) -> Order:
+    """Check everything, and give the order of writes; arguments and errors are those of the single checks."""
     order = check_linearizable(history)
     check_serializable(history)
-    check_watches(history.watches, order)
+    check_watches(history.watches, order, compacted)
     check_leases(history, order, bounds)
     return order

@@ -5,21 +5,20 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 
 EVENTS_MAX = 10_000_000
 """Events of one run: more is a loop that never rests."""
 
 
-@dataclass(order=True, slots=True)
+@dataclass(slots=True)
 class Timer:
-    """Something that will happen. Equal times happen in the order they were asked for."""
+    """Something that will happen."""
 
     at_ms: int
-    number: int
-    action: Callable[[], None] = field(compare=False)
-    is_cancelled: bool = field(default=False, compare=False)
+    action: Callable[[], None]
+    is_cancelled: bool = False
 
     def cancel(self) -> None:
         """Let it not happen."""
@@ -32,7 +31,8 @@ class SimClock:
     def __init__(self, seed: int = 0, now_ms: int = 1_700_000_000_000) -> None:
         self._start_ms = self._now_ms = now_ms
         self._random = Random(seed)  # noqa: S311 - a simulation repeats itself
-        self._timers: list[Timer] = []
+        # Tuples compare in C. Equal times happen in the order they were asked for.
+        self._timers: list[tuple[int, int, Timer]] = []
         self._numbers = itertools.count()
 
     def now_ms(self) -> int:
@@ -49,8 +49,8 @@ class SimClock:
 
     def call_at(self, at_ms: int, action: Callable[[], None]) -> Timer:
         """Let `action` happen at a time; one that has passed means as soon as time passes."""
-        timer = Timer(max(at_ms, self._now_ms), next(self._numbers), action)
-        heapq.heappush(self._timers, timer)
+        timer = Timer(max(at_ms, self._now_ms), action)
+        heapq.heappush(self._timers, (timer.at_ms, next(self._numbers), timer))
         return timer
 
     def call_later(self, delay_ms: int, action: Callable[[], None]) -> Timer:
@@ -60,7 +60,7 @@ class SimClock:
     def step(self) -> bool:
         """Let the next thing happen, passing the time until it; False if there is none."""
         while self._timers:
-            timer = heapq.heappop(self._timers)
+            _, _, timer = heapq.heappop(self._timers)
             if not timer.is_cancelled:
                 self._now_ms = timer.at_ms
                 timer.action()
@@ -88,6 +88,6 @@ class SimClock:
 
     def _next_at_ms(self) -> float:
         """When the next thing happens; infinity if nothing does."""
-        while self._timers and self._timers[0].is_cancelled:
+        while self._timers and self._timers[0][2].is_cancelled:
             heapq.heappop(self._timers)
-        return self._timers[0].at_ms if self._timers else float("inf")
+        return self._timers[0][0] if self._timers else float("inf")

@@ -57,13 +57,14 @@ class SimNetwork(Generic[NodeT, MessageT]):
         """Lose what is sent to `node`, also what is under way: it crashed."""
         self._receivers.pop(node, None)
 
-    def send(self, source: NodeT, target: NodeT, message: MessageT) -> None:
-        """Send; what happens then is the network's."""
+    def send(self, source: NodeT, target: NodeT, message: MessageT, *, once: bool = False) -> None:
+        """Send; what happens then is the network's. `once`: it may be lost, but never doubled."""
         self.sent += 1
         if self._random.random() < self.faults.drop:
             self.lost += 1
             return
-        for _ in range(1 + (self._random.random() < self.faults.duplicate)):
+        doubled = not once and self._random.random() < self.faults.duplicate
+        for _ in range(1 + doubled):
             delay_ms = self._random.randint(self.faults.delay_ms_min, self.faults.delay_ms_max)
             self._clock.call_later(delay_ms, lambda: self._deliver(source, target, message))
 
@@ -77,6 +78,10 @@ class SimNetwork(Generic[NodeT, MessageT]):
     def block(self, source: NodeT, target: NodeT) -> None:
         """Cut one direction: `target` no longer hears `source`."""
         self._blocked.add((source, target))
+
+    def is_blocked(self, source: NodeT, target: NodeT) -> bool:
+        """Whether `target` does not hear `source` now."""
+        return (source, target) in self._blocked
 
     def heal(self) -> None:
         """End all cuts."""
