@@ -168,3 +168,32 @@ async def test_a_snapshot_for_nobody_fails_and_one_that_is_sent_again_ends_the_f
         await until(lambda: len(one.node.sent) == 3)
         assert one.node.sent[1:] == [(TWO, 7, False), (TWO, 8, True)]
         assert two.node.snapshots == [(8, 3)]
+
+
+@scene
+async def test_a_source_is_closed_whatever_becomes_of_its_snapshot() -> None:
+    closed: list[int] = []
+
+    async def source() -> AsyncIterator[bytes]:
+        try:
+            for _ in range(100):
+                yield bytes(MIB)
+            raise OSError(5, "Input/output error")
+        finally:
+            closed.append(1)
+
+    async with pair() as (one, _):
+        one.peers.send_snapshot(TWO, install(8), source)
+        await until(lambda: one.node.sent == [(TWO, 8, False)] and closed == [1])
+        one.peers.send_snapshot(TWO, install(404), source)
+        await until(lambda: len(one.node.sent) == len(closed) == 2)
+
+
+@scene
+async def test_every_snapshot_is_reported_once_even_if_it_never_began() -> None:
+    async with pair() as (one, two):
+        for index in (2, 4, 6):
+            one.peers.send_snapshot(TWO, install(index), reader_of([b"all"]))
+        await until(lambda: len(one.node.sent) == 3)
+        assert sorted(one.node.sent) == [(TWO, 2, False), (TWO, 4, False), (TWO, 6, True)]
+        assert two.node.snapshots == [(6, 3)]

@@ -13,13 +13,16 @@ from shell.peer_members import (
     finishes,
     forward,
     heartbeat,
+    install,
     knock,
     member,
     pair,
+    reader_of,
     scene,
     until,
 )
 
+from chainfire.core.peerframes import FRAME_BYTES_MAX
 from chainfire.core.peerlink import Link, LocalMember
 from chainfire.core.peerwire import Purpose, Refusal
 from chainfire.shell.peer_incoming import GREETING_MAX
@@ -277,3 +280,41 @@ async def test_a_node_that_fails_on_a_message_fails_loudly() -> None:
         one.peers.send([heartbeat(1)])
         with pytest.raises(ZeroDivisionError):
             await finishes(two.peers.wait_crash())
+
+
+@scene
+async def test_a_message_that_is_too_long_is_dropped_and_told() -> None:
+    async with pair() as (one, two):
+        one.peers.send([heartbeat(1), append(FRAME_BYTES_MAX), heartbeat(2)])
+        await until(lambda: len(two.node.messages) == 2)
+        assert one.node.lost == [TWO]
+        assert one.peers.traffic[TWO].dropped_messages == 1
+
+
+@scene
+async def test_strangers_that_knock_in_many_ways_get_a_line_a_second(caplog: pytest.LogCaptureFixture) -> None:
+    async with member(1) as one:
+        for number in range(20):
+            stranger = await knock(one)
+            stranger.transport.write(b"knock %d" % number)
+            await finishes(stranger.gone)
+        await until(lambda: one.peers._incoming._unsaid == 19)
+        one.clock.added_s += 1
+        stranger = await knock(one)
+        stranger.transport.write(b"last")
+        await until(lambda: "(and 19 others before)" in caplog.text)
+        assert len([line for line in caplog.messages if line.startswith("refused")]) == 2
+
+
+@scene
+async def test_nothing_is_left_of_a_member_that_closed() -> None:
+    async with pair() as (one, two):
+        calling = asyncio.ensure_future(one.peers.call(TWO, 9, b"", 10))
+        one.peers.send_snapshot(TWO, install(7), reader_of([bytes(1 << 20)] * 20))
+        await until(lambda: two.node.calls and two.node.chunks)
+        await knock(two)
+    with pytest.raises(UnavailableError):
+        await calling
+    await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
+    async with member(2, port=two.port):
+        assert one.node.sent == [(TWO, 7, False)]

@@ -38,6 +38,10 @@ class MalformedError(ValueError):
     """Bytes that no member sends: another protocol, another version, or damage."""
 
 
+class FrameTooLongError(ValueError):
+    """What is to be said is longer than a frame may be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Preface:
     """The versions that one side speaks, both included."""
@@ -84,11 +88,11 @@ def render_frame(kind: int, *parts: bytes) -> list[bytes]:
     """The bytes of a frame, in pieces for one join; together `parts` have at most FRAME_BYTES_MAX bytes.
 
     Raises:
-        ValueError: They have more.
+        FrameTooLongError: They have more.
     """
     length = sum(map(len, parts))
     if length > FRAME_BYTES_MAX:
-        raise ValueError(f"a frame of {length} bytes is over {FRAME_BYTES_MAX}")
+        raise FrameTooLongError(f"a frame of {length} bytes is over {FRAME_BYTES_MAX}")
     word = length << KIND_BITS | kind
     checksum = word
     for part in parts:

@@ -241,9 +241,13 @@ class Link:
             return None
         self._quiet_s += 0 if self.is_deaf else step_s
         if self.stage is Stage.OPEN:
-            self.say(Ping(int(now_s * _MICROSECONDS)))
+            self._ping()
             return self._lose(f"nothing was heard for {SILENCE_S:g} s") if self._quiet_s > SILENCE_S else None
         return self._lose(f"there was no greeting within {HANDSHAKE_S:g} s") if self._quiet_s > HANDSHAKE_S else None
+
+    def _ping(self) -> None:
+        """Ask for a sign, and measure how long it takes."""
+        self.say(Ping(int(self._now_s * _MICROSECONDS)))
 
     def _lose(self, sentence: str) -> Closed:
         """The other side is gone; there is nobody to tell."""
@@ -309,6 +313,7 @@ class Link:
         """From now on frames of this purpose may come."""
         self.peer, self.purpose, self.stage = peer, purpose, Stage.OPEN
         self._quiet_s = 0.0
+        self._ping()
         self._legal = _LEGAL[self.side, purpose]
         self._reader.body_bytes_max = _BODY_BYTES_MAX[purpose]
         return Opened(peer, purpose)

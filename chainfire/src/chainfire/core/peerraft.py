@@ -83,7 +83,7 @@ def render(message: Message, columns: EntryColumns) -> list[bytes]:
     """The bytes of a message's frame, in pieces for one join.
 
     Raises:
-        ValueError: It is longer than a frame may be.
+        FrameTooLongError: It is longer than a frame may be.
     """
     match message:
         case Append():

@@ -198,7 +198,7 @@ def render(word: Word) -> list[bytes]:  # noqa: C901, PLR0911, PLR0912 - one bra
     """The bytes of a word's frame, in pieces for one join.
 
     Raises:
-        ValueError: It is longer than a frame may be.
+        FrameTooLongError: It is longer than a frame may be.
     """
     match word:
         case Hello():

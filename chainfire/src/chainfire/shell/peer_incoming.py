@@ -34,6 +34,8 @@ OPEN_MAX = 128
 """Connections of members and of those who ask to become one."""
 ASKING_MAX = 16
 """Of these, those who ask."""
+COMPLAINT_S = 1.0
+"""Between two lines of the log about different connections that were refused."""
 ACCEPT_PAUSE_S = 0.1
 """Pause after connections could not be accepted."""
 _log = logging.getLogger("chainfire.peers")
@@ -57,6 +59,8 @@ class Incoming:
         self._calls: dict[PeerProtocol, set[asyncio.Task[bytes]]] = {}
         self._arriving: Arriving | None = None
         self._last_complaint = ""
+        self._complained_s = -COMPLAINT_S
+        self._unsaid = 0
 
     async def listen(self, host: str, port: int) -> tuple[str, int]:
         """Listen on an address, or on all that a name has; port 0 takes a free one. Gives the first that is bound."""
@@ -159,11 +163,17 @@ class Incoming:
             self._arriving.break_off(sentence)
 
     def _complain(self, address: str, sentence: str) -> None:
-        """Log why somebody was not let in, once for each reason in a row: it comes back every second."""
-        complaint = f"{address}: {sentence}"
-        if complaint != self._last_complaint:
-            _log.warning("refused a connection from %s", complaint)
-        self._last_complaint = complaint
+        """Log why somebody was not let in: once for each reason in a row, for it comes back every second."""
+        complaint, at_s = f"{address}: {sentence}", self._site.now_s()
+        if complaint == self._last_complaint:
+            return
+        # Strangers must not fill our disk by knocking in different ways.
+        if at_s - self._complained_s < COMPLAINT_S:
+            self._unsaid += 1
+            return
+        unsaid = f" (and {self._unsaid} others before)" if self._unsaid else ""
+        _log.warning("refused a connection from %s%s", complaint, unsaid)
+        self._last_complaint, self._complained_s, self._unsaid = complaint, at_s, 0
 
     def _take(self, protocol: PeerProtocol, event: Event) -> None:
         """Take what came on a connection."""

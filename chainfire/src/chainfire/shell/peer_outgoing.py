@@ -52,7 +52,13 @@ class Outgoing:
         self._protocol: PeerProtocol | None = None
         self._tried = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._url = self.urls[0] if self.urls else ""
         self._task = site.start(self._run(), f"peer {peer:x}")
+
+    @property
+    def url(self) -> str:
+        """Where it is connected, or was last tried."""
+        return self._url
 
     @property
     def connection(self) -> PeerProtocol | None:
@@ -117,6 +123,7 @@ class Outgoing:
 
     async def _attempt(self, url: str) -> float:
         """Connect and stay connected; give for how many seconds it was."""
+        self._url = url
         try:
             self._protocol = await dial(self._site, url, self.peer, Purpose.MESSAGES, _take)
         except CannotConnectError as error:

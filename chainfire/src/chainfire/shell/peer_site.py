@@ -6,7 +6,7 @@ import asyncio
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from chainfire.core.peerlink import LocalMember
 from chainfire.shell.peer_tls import PeerContexts
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PEERS_COUNTED_MAX = 256
 """Members over the life of a process, removed ones included."""
+
+ResultT = TypeVar("ResultT")
 
 
 class PeerCallbacks(Protocol):
@@ -145,7 +147,7 @@ class Site(Ground):
         for peer in peers:
             self.callbacks.unreachable(peer)
 
-    def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    def start(self, work: Coroutine[Any, Any, ResultT], name: str) -> asyncio.Task[ResultT]:
         """Run `work` beside; what it raises is a defect and ends the process."""
         task = self.loop.create_task(work, name=name)
         self._tasks.add(task)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 from chainfire.core.peerevents import Event, SnapshotBroken
 from chainfire.core.peerwire import (
@@ -63,11 +63,14 @@ async def _send(site: Site, url: str, install: Install, source: Source) -> str:
         return str(error)
     protocol.say(install)
     try:
-        await _pour(protocol, source, verdict)
+        await _pour(protocol, source(), verdict)
         await asyncio.wait((verdict, protocol.gone), timeout=TAKEN_S, return_when=asyncio.FIRST_COMPLETED)
     except Fault as error:
         protocol.say(StreamAbort(error.public))
         return verdict.result() if verdict.done() else str(error)
+    except OSError as error:
+        protocol.say(StreamAbort("the sender cannot read its snapshot"))
+        return f"it cannot be read: {error.strerror or error}"
     finally:
         protocol.close(Refusal.LEAVING, "the snapshot stream is over")
     if verdict.done():
@@ -75,20 +78,25 @@ async def _send(site: Site, url: str, install: Install, source: Source) -> str:
     return protocol.gone.result() if protocol.gone.done() else f"it was not stored within {TAKEN_S:g} s"
 
 
-async def _pour(protocol: PeerProtocol, source: Source, verdict: asyncio.Future[str]) -> None:
+async def _pour(protocol: PeerProtocol, octets: AsyncIterator[bytes], verdict: asyncio.Future[str]) -> None:
     """Send the bytes and what they come to, unless the receiver has heard enough."""
     total = SnapshotSum()
-    async for octets in source():
-        for at in range(0, len(octets), CHUNK_BYTES_MAX):
-            piece = octets[at : at + CHUNK_BYTES_MAX]
-            total.add(piece)
-            protocol.say(Chunk(piece))
-            await protocol.wait_writable()
-            # A source that never waits must not hold up everything else.
-            await asyncio.sleep(0)
-            if verdict.done():
-                return
-    protocol.say(total.end())
+    try:
+        async for read in octets:
+            for at in range(0, len(read), CHUNK_BYTES_MAX):
+                piece = read[at : at + CHUNK_BYTES_MAX]
+                total.add(piece)
+                protocol.say(Chunk(piece))
+                await protocol.wait_writable()
+                # A source that never waits must not hold up everything else.
+                await asyncio.sleep(0)
+                if verdict.done():
+                    return
+        protocol.say(total.end())
+    finally:
+        # It holds a file, which nobody else closes as long as the generator is not collected.
+        if isinstance(octets, AsyncGenerator):
+            await octets.aclose()
 
 
 class Arriving:

@@ -10,10 +10,12 @@ between two members there are two connections, and a snapshot has one of its own
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from chainfire.core import peerraft
+from chainfire.core.peerframes import FrameTooLongError
 from chainfire.core.peerlink import TICK_S, LocalMember
 from chainfire.core.peerraft import EntryColumns
 from chainfire.core.peerwire import Purpose, Refusal
@@ -28,6 +30,7 @@ from ultracloud.base.faults import DeadlineExceededError, UnavailableError
 from ultracloud.raft.messages import Install, Message
 from ultracloud.raft.words import NOBODY, NodeId
 
+_log = logging.getLogger("chainfire.peers")
 __all__ = ["LocalMember", "PeerCallbacks", "PeerTls", "Peers", "Traffic", "ask"]
 
 
@@ -56,7 +59,7 @@ class Peers:
         self._site = Site(me, contexts, callbacks, now_s)
         self._incoming = Incoming(self._site, self._came)
         self._outgoing: dict[NodeId, Outgoing] = {}
-        self._streams: dict[NodeId, asyncio.Task[None]] = {}
+        self._streams: dict[NodeId, asyncio.Task[bool]] = {}
         self._columns = EntryColumns()
         self._ticking = self._site.loop.call_later(TICK_S, self._tick)
 
@@ -98,6 +101,8 @@ class Peers:
         frames: dict[NodeId, list[bytes]] = {}
         counts: dict[NodeId, int] = {}
         for message in messages:
+            # A snapshot has a stream; on this connection the peer would take it for a breach of the protocol.
+            assert not isinstance(message, Install), message
             to = message.to
             outgoing = self._outgoing.get(to)
             if outgoing is None:
@@ -105,7 +110,13 @@ class Peers:
             if outgoing.connection is None:
                 outgoing.drop(1)
                 continue
-            frames.setdefault(to, []).extend(peerraft.render(message, self._columns))
+            try:
+                rendered = peerraft.render(message, self._columns)
+            except FrameTooLongError as error:
+                _log.error("a message for member %x cannot be sent: %s", to, error)
+                outgoing.drop(1)
+                continue
+            frames.setdefault(to, []).extend(rendered)
             counts[to] = counts.get(to, 0) + 1
         self._columns.forget()
         for to, parts in frames.items():
@@ -117,7 +128,9 @@ class Peers:
         running = self._streams.pop(to, None)
         if running is not None:
             running.cancel()
-        self._streams[to] = self._site.start(self._stream(to, install, source), f"snapshot for {to:x}")
+        task = self._site.start(self._stream(to, install, source), f"snapshot for {to:x}")
+        task.add_done_callback(lambda task: self._streamed(to, install, task))
+        self._streams[to] = task
 
     async def call(self, to: NodeId, kind: int, body: bytes, timeout_s: float) -> bytes:
         """Ask a peer and wait for its answer.
@@ -179,15 +192,19 @@ class Peers:
         if peer in self._outgoing:
             self._outgoing[peer].hurry()
 
-    async def _stream(self, to: NodeId, install: Install, source: Source) -> None:
-        """Send one snapshot and tell how it ended."""
-        is_stored = False
+    async def _stream(self, to: NodeId, install: Install, source: Source) -> bool:
+        """Send one snapshot; whether it was stored."""
         outgoing = self._outgoing.get(to)
-        try:
-            if outgoing is not None and outgoing.urls:
-                is_stored = await send_snapshot(self._site, outgoing.urls[0], install, source)
-        finally:
-            self._site.callbacks.snapshot_sent(to, install.mark, is_stored)
+        if outgoing is None or not outgoing.urls:
+            return False
+        return await send_snapshot(self._site, outgoing.url, install, source)
+
+    def _streamed(self, to: NodeId, install: Install, task: asyncio.Task[bool]) -> None:
+        """Tell how a stream ended, also if it was cancelled before it began."""
+        if self._streams.get(to) is task:
+            del self._streams[to]
+        is_stored = not task.cancelled() and task.exception() is None and task.result()
+        self._site.callbacks.snapshot_sent(to, install.mark, is_stored)
 
     def _tick(self) -> None:
         """Let every connection look at the clock."""
