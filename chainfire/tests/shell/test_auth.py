@@ -72,7 +72,7 @@ def test_users_are_there_after_the_process_was_killed(tmp_path: Path) -> None:
 
 @both_kinds
 def test_a_token_lives_while_it_is_used_and_dies_when_it_is_not(start: Start, tmp_path: Path) -> None:
-    with start(tmp_path, "auth-token-ttl=2") as server, speaker(server) as partner:
+    with start(tmp_path, "auth-token-ttl=1") as server, speaker(server) as partner:
         say(partner, *USERS, "auth enable", "login alice secret", "login root secret")
         used = [""]
 
@@ -81,7 +81,7 @@ def test_a_token_lives_while_it_is_used_and_dies_when_it_is_not(start: Start, tm
             return False
 
         with pytest.raises(ProcessFailedError):
-            wait_until(is_dead, timeout_s=4)
+            wait_until(is_dead, timeout_s=3)
         assert used[0] == "revision 1, 0 keys"
         assert say(partner, "as root get a") == [INVALID]
 
