@@ -56,11 +56,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=0.0, metavar="N", help="go on for so long (default: a round)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the first round (default: 0)")
     parser.add_argument("--members", type=int, choices=(1, 3, 5), default=3, help="of the cluster (default: 3)")
-    parser.add_argument("--clients", type=int, default=5, metavar="N", help="that ask at once (default: 5)")
+    parser.add_argument("--clients", type=int, default=6, metavar="N", help="that ask at once (default: 6)")
     parser.add_argument("--count", type=int, default=FAULTS_A_ROUND, metavar="N", help="faults a round (default: 6)")
     parser.add_argument("--faults", nargs="*", default=[], metavar="FAULT", help="only these, drawn from the seed")
     parser.add_argument("--in-order", action="store_true", help="exactly the given faults, one after the other")
     parser.add_argument("--small-disks", action="store_true", help="on small disks in memory, which can be filled")
+    parser.add_argument("--stale-reads", action="store_true", help="read stale on purpose: the round must be found out")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="where rounds that fail leave history and logs")
     return parser
 
@@ -69,7 +70,8 @@ def _enter(arguments: Sequence[str]) -> int:
     """Run this again in namespaces of its own."""
     command = ["unshare", "--net", "--mount", "--", sys.executable, "-m", "tests.robustness", *arguments]
     os.chdir(ROOT)
-    environment = {**os.environ, INSIDE: "1", "PYTHONPATH": str(ROOT)}
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
+    environment = {**os.environ, INSIDE: "1", "PYTHONPATH": path}
     os.execvpe("unshare", command, environment)  # noqa: S606 - no shell
 
 
@@ -89,7 +91,9 @@ def _round(options: argparse.Namespace, server: Server, seed: int) -> bool:
     """One round; whether every promise was kept."""
     faults = tuple(options.faults) if options.in_order else draw(seed, options.count, options.faults)
     is_small = options.small_disks or (options.in_order and bool(NEEDS_SMALL_DISK & set(faults)))
-    plan = Plan(server, seed, faults, options.members, options.clients, is_small=is_small)
+    plan = Plan(
+        server, seed, faults, options.members, options.clients, is_small=is_small, reads_stale=options.stale_reads
+    )
     folder = Path(tempfile.mkdtemp(prefix=f"robustness-{server.name}-{seed}-"))
     began = time.monotonic()
     try:
@@ -120,6 +124,7 @@ def _reproducer(options: argparse.Namespace, seed: int) -> str:
     words += [f"--count {options.count}"] if options.count != FAULTS_A_ROUND else []
     words += [f"--faults {' '.join(options.faults)}"] if options.faults else []
     words += ["--in-order"] if options.in_order else []
+    words += ["--stale-reads"] if options.stale_reads else []
     words += ["--small-disks"] if options.small_disks else []
     return " ".join(words)
 

@@ -11,7 +11,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from tests.robustness import speech
@@ -30,6 +30,8 @@ TIMEOUT_S = 2.0
 """A call that takes longer is lost: elections are over by then, and a client that waits observes nothing."""
 CONNECT_S = 0.2
 """A client that waits for a dead member observes nothing either."""
+OWN_CHOICE = 0.7
+"""Part of its calls that a client asks of its own member."""
 LEASE_S = 3
 LEASE_CHOICE = 0.06
 """Part of the calls that are about leases."""
@@ -79,12 +81,14 @@ class Channels:
             await channel.close()
 
 
-async def ask(record: Record, channel: PeerChannel, client: str, member: Member, op: Op) -> Call:
-    """Ask a member, and write down what comes of it."""
+async def ask(
+    record: Record, channel: PeerChannel, client: str, member: Member, op: Op, asked: Op | None = None
+) -> Call:
+    """Ask a member, and write down what comes of it; `asked` is what it is really asked, if that is something else."""
     number, life, invoked_ms = next(record.numbers), member.life_name, record.now_ms()
     result: history.Result
     try:
-        result = await speech.ask(channel, op, TIMEOUT_S)
+        result = await speech.ask(channel, asked or op, TIMEOUT_S)
     except Fault as fault:
         result = speech.refusal(fault)
     except asyncio.CancelledError:
@@ -103,11 +107,21 @@ async def ask(record: Record, channel: PeerChannel, client: str, member: Member,
 class Client:
     """One that asks all the time."""
 
-    def __init__(self, name: str, record: Record, random: Random, members: Callable[[], Sequence[Member]]) -> None:
-        self._name = name
+    def __init__(
+        self,
+        number: int,
+        record: Record,
+        random: Random,
+        members: Callable[[], Sequence[Member]],
+        *,
+        reads_stale: bool = False,
+    ) -> None:
+        self._number = number
+        self._name = f"c{number}"
         self._record = record
         self._random = random
         self._members = members
+        self._reads_stale = reads_stale
         self._channels = Channels()
         self._seen: dict[str, int] = {}
         self._count = 0
@@ -116,14 +130,23 @@ class Client:
         """Ask until it is quiet."""
         try:
             while not self._record.is_quiet.is_set():
-                member = self._random.choice(self._members())
+                member = self._choose()
                 if not await self._channels.to(member).is_connected(CONNECT_S):
                     continue
-                call = await ask(self._record, self._channels.to(member), self._name, member, self._draw())
+                op = self._draw()
+                asked = replace(op, serializable=True) if self._reads_stale and isinstance(op, Get) else op
+                call = await ask(self._record, self._channels.to(member), self._name, member, op, asked)
                 self._learn(call)
                 await asyncio.sleep(pause_s * 2 * self._random.random())
         finally:
             await self._channels.close()
+
+    def _choose(self) -> Member:
+        """A member: mostly the client's own, so that others go on while its own hears nobody."""
+        members = self._members()
+        if self._random.random() < OWN_CHOICE:
+            return members[self._number % len(members)]
+        return self._random.choice(members)
 
     def _learn(self, call: Call) -> None:
         """Remember versions for comparisons, and leases that are there."""

@@ -36,16 +36,18 @@ class Plan:
     Attributes:
         faults: What strikes, in this order; `draw` makes one from a seed.
         pause_s: What each client waits between two calls, on average.
+        reads_stale: Ask for stale reads and take them for new ones: proof that the verdict notices.
     """
 
     server: Server
     seed: int
     faults: tuple[str, ...]
     members: int = 3
-    clients: int = 5
+    clients: int = 6
     watchers: int = 2
     pause_s: float = 0.02
     is_small: bool = False
+    reads_stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ class _Round:
 
     def _client(self, number: int) -> Coroutine[None, None, None]:
         random = Random(self._random.random())  # noqa: S311 - as above
-        client = Client(f"c{number}", self._record, random, lambda: self._bed.members)
+        client = Client(number, self._record, random, lambda: self._bed.members, reads_stale=self._plan.reads_stale)
         return client.run(self._plan.pause_s)
 
     async def _strike(self, asking: Sequence[asyncio.Task[None]]) -> None:

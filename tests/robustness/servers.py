@@ -5,6 +5,7 @@ Both take etcd's command line, so one description starts either.
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -82,8 +83,9 @@ def _etcd(*candidates: Path) -> Callable[[], Server | None]:
 
 
 def _chainfire() -> Server | None:
-    script = Path(sys.executable).with_name("chainfire-etcd")
-    return Server("chainfire", (str(script),), bends=True) if script.exists() else None
+    if importlib.util.find_spec("chainfire") is None:
+        return None
+    return Server("chainfire", (sys.executable, "-m", "chainfire.__etcd__"), bends=True)
 
 
 SERVERS: Mapping[str, Callable[[], Server | None]] = {
