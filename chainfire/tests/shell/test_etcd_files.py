@@ -15,7 +15,7 @@ from compat.programs import member, program
 from core import databases
 from core.stores import StoreSpeaker
 from shell.command_line import run
-from shell.servers import free_port, wait_until
+from shell.servers import chainfire, free_port, wait_until
 
 from chainfire.core import etcdfile_writer
 from chainfire.core.bbolt_reader import Database
@@ -163,3 +163,41 @@ def test_members_of_etcd_are_asked_as_ours_are(etcd: Process) -> None:
     assert run("alarm", "list", *at).out == ""
     why = run("why", *at, "-o", "json")
     assert [finding["cause"] for finding in why.json if finding["weight"] != "slow"] == []
+
+
+def test_chainfire_goes_on_from_etcds_snapshot(etcd: Process, tmp_path: Path) -> None:
+    called(ETCDCTL, f"--endpoints={etcd.addresses[0]}", "snapshot", "save", tmp_path / "saved")
+    words = ("--state-dir", tmp_path / "state", "--name", "chainfire")
+    assert run("snapshot", "restore", tmp_path / "saved", *words).code == 0
+    with chainfire(tmp_path) as server:
+        for question in (["get", "", "--from-key"], ["get", "a", "--rev=5"]):
+            mine, theirs = ctl(server, *question), ctl(etcd, *question)
+            assert mine.pop("header")["revision"] == theirs.pop("header")["revision"]
+            assert mine == theirs
+        leases = [ctl(each, "lease", "list")["leases"] for each in (server, etcd)]
+        assert sorted(map(str, leases[0])) == sorted(map(str, leases[1]))
+        assert ctl(server, "put", "after", "1")["header"]["revision"] == ctl(etcd, "get", "a")["header"]["revision"] + 1
+
+
+def test_users_move_with_their_passwords(tmp_path: Path) -> None:
+    with member([str(ETCD)], tmp_path / "etcd") as process:
+        for words in ("user add root:secret", "user grant-role root root", "role add r", "user add reader:pass"):
+            called(ETCDCTL, f"--endpoints={process.addresses[0]}", *words.split())
+        called(ETCDCTL, f"--endpoints={process.addresses[0]}", "role", "grant-permission", "r", "read", "a", "c")
+        called(ETCDCTL, f"--endpoints={process.addresses[0]}", "user", "grant-role", "reader", "r")
+        ctl(process, "put", "b", "1")
+        called(ETCDCTL, f"--endpoints={process.addresses[0]}", "auth", "enable")
+        saved = run("snapshot", "save", tmp_path / "saved", "--endpoint", process.addresses[0], "--user", "root:secret")
+        assert saved.field["users"] == "reader,root", saved.err
+    words = ("--state-dir", tmp_path / "state", "--name", "chainfire")
+    assert run("snapshot", "restore", tmp_path / "saved", *words).code == 0
+    with chainfire(tmp_path) as server:
+        assert ctl(server, "--user=reader:pass", "get", "b")["count"] == 1
+        at = ("--endpoint", server.addresses[0])
+        assert run("snapshot", "save", tmp_path / "refused", *at, "--user", "reader:pass").err.count(
+            "permission denied"
+        )
+        assert run("snapshot", "save", tmp_path / "back", *at, "--user", "root:secret").code == 0
+    with restored_etcd(tmp_path / "back", tmp_path / "again") as process:
+        assert ctl(process, "--user=reader:pass", "get", "b")["count"] == 1
+        assert ctl(process, "--user=root:secret", "put", "b", "2")["header"]["revision"] == 3

@@ -81,15 +81,20 @@ def _print(findings: Sequence[Finding], output: str) -> None:
 
 
 async def _look(access: Access, members: Sequence[Endpoint]) -> Seen:
-    """See all there is to see."""
-    before = await asyncio.gather(*(_gauges(access, member.address) for member in members))
-    trial = await _try_writes(members)
-    sightings = await asyncio.gather(*map(_sight, members))
-    after = await asyncio.gather(*(_gauges(access, member.address) for member in members))
-    seen = tuple(
-        replace(sighting, gauges=_since(old, new)) for sighting, old, new in zip(sightings, before, after, strict=True)
-    )
-    return Seen(seen, trial, await _voters(members), await _alarms(members))
+    """See all there is to see. Who does not answer is asked once: each time takes seconds."""
+    first = await asyncio.gather(*map(_sight, members))
+    there = [member for member, sighting in zip(members, first, strict=True) if not sighting.failure]
+    if not there:
+        return Seen(tuple(first), Trial(), {})
+    before = await asyncio.gather(*(_gauges(access, member.address) for member in there))
+    trial, voters, alarms = await asyncio.gather(_try_writes(there), _voters(there), _alarms(there))
+    after = await asyncio.gather(*(_gauges(access, member.address) for member in there))
+    again = await asyncio.gather(*map(_sight, there))
+    seen = {sighting.address: sighting for sighting in first} | {
+        sighting.address: replace(sighting, gauges=_since(old, new))
+        for sighting, old, new in zip(again, before, after, strict=True)
+    }
+    return Seen(tuple(seen.values()), trial, voters, alarms)
 
 
 async def _sight(member: Endpoint) -> Sighting:
