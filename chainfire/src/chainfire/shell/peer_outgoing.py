@@ -83,16 +83,22 @@ class Outgoing:
 
     async def call(self, kind: int, body: bytes, timeout_s: float) -> bytes:
         """Ask the peer; see `Peers.call`."""
+        if not self._tried.is_set():
+            timeout_s = await self._wait_tried(timeout_s)
+        connection = self.connection
+        if connection is None:
+            raise UnavailableError(f"member {self.peer:x} cannot be reached: {self.problem}")
+        return await connection.call(kind, body, timeout_s)
+
+    async def _wait_tried(self, timeout_s: float) -> float:
+        """Wait until it is known whether the peer can be reached; give what is left of the time."""
         ends_at_s = self._site.now_s() + timeout_s
         try:
             async with asyncio.timeout(timeout_s):
                 await self._tried.wait()
         except TimeoutError:
             raise DeadlineExceededError(f"member {self.peer:x} was not reached within {timeout_s:.3g} s") from None
-        connection = self.connection
-        if connection is None:
-            raise UnavailableError(f"member {self.peer:x} cannot be reached: {self.problem}")
-        return await connection.call(kind, body, max(0.001, ends_at_s - self._site.now_s()))
+        return max(0.001, ends_at_s - self._site.now_s())
 
     def move(self, urls: Sequence[str]) -> None:
         """The peer has other URLs now: connect there."""
