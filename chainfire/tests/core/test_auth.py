@@ -1,10 +1,13 @@
 """Users, roles and permissions in the state: what a command's caller may have done when it is applied."""
 
 import pytest
+from core.commands import NAMES, PERMISSIONS, TEXT, UINT64
 from core.stores import parse, parse_txn
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chainfire.core import entry
-from chainfire.core.auth import AuthTable
+from chainfire.core.auth import AuthState, AuthTable, Role, User
 from chainfire.core.auth_commands import (
     AuthCommand,
     AuthDisable,
@@ -225,6 +228,19 @@ def test_users_and_roles_survive_as_bytes() -> None:
     granted = copy.granted("alice")
     assert granted is not None
     assert granted.read.hold(b"a", b"d")
+
+
+@given(
+    st.builds(
+        AuthState,
+        st.booleans(),
+        UINT64,
+        st.lists(st.builds(User, NAMES, TEXT, st.lists(NAMES, max_size=3).map(tuple), st.booleans())).map(tuple),
+        st.lists(st.builds(Role, NAMES, st.lists(PERMISSIONS, max_size=3).map(tuple))).map(tuple),
+    )
+)
+def test_every_state_of_users_and_roles_survives_as_bytes(state: AuthState) -> None:
+    assert parse_state(render_state(state)) == state
 
 
 def test_a_refused_change_leaves_users_and_roles_as_they_were() -> None:
