@@ -201,3 +201,14 @@ def test_users_move_with_their_passwords(tmp_path: Path) -> None:
     with restored_etcd(tmp_path / "back", tmp_path / "again") as process:
         assert ctl(process, "--user=reader:pass", "get", "b")["count"] == 1
         assert ctl(process, "--user=root:secret", "put", "b", "2")["header"]["revision"] == 3
+
+
+def test_a_killed_etcds_database_is_not_taken_for_the_whole(tmp_path: Path) -> None:
+    with member([str(ETCD)], tmp_path, "--backend-batch-interval=1h") as process:
+        ctl(process, "put", "a", "1")
+        process.kill()
+    assert run("snapshot", "status", tmp_path / "data").field["missing changes"] == "1"
+    words = ("snapshot", "restore", tmp_path / "data", "--state-dir", tmp_path / "state", "--name", "chainfire")
+    refused = run(*words)
+    assert (refused.code, "lacks the last 1 changes that this etcd had logged" in refused.err) == (1, True)
+    assert run(*words, "--allow-missing").field["revision"] == "1"

@@ -175,6 +175,7 @@ def _told(file: StateFile) -> dict[str, str | int | list[str]]:
         "raft_term": head.term,
         "size_bytes": file.size,
         "checksum": "matches" if file.is_verified else "none",
+        "missing_changes": file.missing,
         "sha256": file.digest,
     }
 

@@ -60,6 +60,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="forget the past, so that watches of the old cluster's clients start anew; goes with --bump-revision",
     )
+    parser.add_argument(
+        "--allow-missing", action="store_true", help="restore a killed etcd's database without what only its log has"
+    )
     add_hash_argument(parser)
     add_output_argument(parser)
     parser.set_defaults(run=_restore)
@@ -78,6 +81,7 @@ def _restore(arguments: argparse.Namespace) -> int:
         raise ConfigError("--bump-revision and --mark-compacted go together: watches must not miss the gap")
     _refuse_unless_empty(arguments.state_dir)
     with opened(arguments.file, skip_hash_check=arguments.skip_hash_check) as file:
+        _refuse_if_missing(file, is_accepted=arguments.allow_missing)
         machine = _state(file, arguments.bump_revision)
         token = arguments.token or f"restored-{file.digest[:16]}"
         kind = file.kind
@@ -132,6 +136,15 @@ def _refuse_unless_empty(folder: Path) -> None:
             raise ConfigError(f"{folder} is not empty; name a new folder, or move the old one away first")
     except OSError as error:
         raise StartError(f"{folder}: {error.strerror}") from error
+
+
+def _refuse_if_missing(file: StateFile, *, is_accepted: bool) -> None:
+    """Refuse a database that lacks what its etcd had answered."""
+    if file.missing and not is_accepted:
+        raise StartError(
+            f"{file.path} lacks the last {file.missing} changes that this etcd had logged: it was killed; start it again "
+            "and end it with SIGTERM, or save a snapshot while it runs; --allow-missing restores without them"
+        )
 
 
 def _state(file: StateFile, bump: int) -> Machine:

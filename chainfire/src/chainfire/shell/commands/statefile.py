@@ -16,17 +16,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from chainfire.core import etcdfile_reader, snapshot
+from chainfire.core import etcdfile_reader, etcdwal, snapshot
 from chainfire.core.bbolt import MalformedDatabaseError
 from chainfire.core.bbolt_reader import Database
 from chainfire.core.etcdfile import MalformedEtcdFileError
-from chainfire.core.snapshot import FRAME_HEAD_BYTES, SNAPSHOT_MAGIC, Frame, MalformedSnapshotError, SnapshotEnd
+from chainfire.core.snapshot import (
+    FRAME_HEAD_BYTES,
+    SNAPSHOT_MAGIC,
+    Frame,
+    MalformedSnapshotError,
+    SnapshotEnd,
+    SnapshotHead,
+)
 from ultracloud.servicekit.errors import ConfigError, StartError
 
 CHECKSUM_BYTES = hashlib.sha256().digest_size
 PAGE_BYTES = 512
 """A file whose size is so many bytes times something and CHECKSUM_BYTES ends in its checksum."""
-ETCD_DATABASE = Path("member/snap/db")
+ETCD_DATABASE, ETCD_LOG = Path("member/snap/db"), "wal"
 READ_BYTES = 1 << 20
 OURS, ETCD_SNAPSHOT, ETCD_FOLDER = "chainfire snapshot", "etcd snapshot", "etcd data folder"
 
@@ -40,7 +47,7 @@ class StateFile:
         path: The very file.
         digest: SHA-256 of its content, without what may be appended; empty for another program's live file.
         is_verified: Whether a checksum of the whole was found and matches.
-        pages: Of an etcd database.
+        missing: Changes that a killed etcd had logged and answered, and that its database lacks.
     """
 
     kind: str
@@ -48,6 +55,7 @@ class StateFile:
     digest: str
     is_verified: bool
     size: int
+    missing: int
     _file: BinaryIO
     _database: Database | None
 
@@ -101,7 +109,7 @@ def opened(path: Path, *, skip_hash_check: bool) -> Iterator[StateFile]:
         if kind == ETCD_FOLDER:
             _refuse_if_used(path, file)
         if file.read(len(SNAPSHOT_MAGIC)) == SNAPSHOT_MAGIC:
-            yield StateFile(OURS, path, _digest(file, size), is_verified=True, size=size, _file=file, _database=None)
+            yield StateFile(OURS, path, _digest(file, size), True, size, 0, file, None)
             return
         has_checksum = kind == ETCD_SNAPSHOT and size % PAGE_BYTES == CHECKSUM_BYTES
         size -= CHECKSUM_BYTES * has_checksum
@@ -118,7 +126,8 @@ def opened(path: Path, *, skip_hash_check: bool) -> Iterator[StateFile]:
             database = Database(content if size == len(content) else _Head(content, size))
         except MalformedDatabaseError as error:
             raise StartError(f"{path} is no snapshot of etcd's or chainfire's: {error}") from error
-        yield StateFile(kind, path, digest, is_verified=has_checksum, size=size, _file=file, _database=database)
+        missing = _missing(path, database) if kind == ETCD_FOLDER else 0
+        yield StateFile(kind, path, digest, has_checksum, size, missing, file, database)
 
 
 class _Head:
@@ -161,6 +170,19 @@ def _refuse_if_used(path: Path, file: BinaryIO) -> None:
         raise StartError(
             f"{path} is in use by a running etcd; stop it, or take a snapshot (chainfire snapshot save)"
         ) from error
+
+
+def _missing(path: Path, database: Database) -> int:
+    """How many changes are in etcd's log and not in its database."""
+    folder = path.parents[1] / ETCD_LOG
+    try:
+        head = next(etcdfile_reader.frames_of(database))
+        assert isinstance(head, SnapshotHead), head
+        return etcdwal.changes_after((each.read_bytes() for each in sorted(folder.glob("*.wal"))), head.index)
+    except (MalformedDatabaseError, MalformedEtcdFileError) as error:
+        raise StartError(f"{path} is damaged: {error}; use another backup") from error
+    except OSError as error:
+        raise StartError(f"{error.filename or folder}: {error.strerror}") from error
 
 
 def _digest(file: BinaryIO, size: int) -> str:
