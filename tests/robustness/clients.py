@@ -32,6 +32,10 @@ CONNECT_S = 0.2
 """A client that waits for a dead member observes nothing either."""
 OWN_CHOICE = 0.7
 """Part of its calls that a client asks of its own member."""
+PAST = 150
+"""Revisions back that reads of the past go; some are compacted by then."""
+LARGE_CHOICE, LARGE_BYTES = 0.2, 16_384
+"""Part of the values that are large, and how large: snapshots and the rolling of logs come within a round."""
 LEASE_S = 3
 LEASE_CHOICE = 0.06
 """Part of the calls that are about leases."""
@@ -171,6 +175,7 @@ class Client:
             Get(key),
             Get(key, serializable=True),
             Get(PREFIX, END),
+            Get(PREFIX, END, revision=max(0, max(self._seen.values(), default=0) - self._random.randrange(PAST))),
             self._put(key),
             self._put(key),
             self._put(key),
@@ -199,7 +204,8 @@ class Client:
 
     def _value(self) -> str:
         self._count += 1
-        return f"{self._name}.{self._count}"
+        room = self._random.randrange(LARGE_BYTES) if self._random.random() < LARGE_CHOICE else 0
+        return f"{self._name}.{self._count}{'.' * room}"
 
 
 class Watcher:

@@ -280,6 +280,13 @@ async def change_members(scene: Scene) -> None:
         await kv.close()
 
 
+async def two_at_once(scene: Scene) -> None:
+    """Two of the simple faults, at the same time."""
+    simple = [name for name in possible(scene.bed) if name not in NEEDS_ALL | NEEDS_SMALL_DISK | {"two_at_once"}]
+    first, second = scene.random.sample(simple, 2)
+    await asyncio.gather(FAULTS[first](scene), FAULTS[second](scene))
+
+
 async def _id_of(kv: Coordination, member: Member) -> int:
     members = await kv.admin.members()
     found = next((each.id for each in members if member.place.peer_url in each.peer_urls), None)
@@ -316,7 +323,7 @@ FAULTS: Mapping[str, Callable[[Scene], Awaitable[None]]] = {
     for fault in (
         *(kill_leader, kill_follower, kill_all, kill_again_and_again, stop_leader, stop_most),
         *(isolate_leader, isolate_follower, deafen_leader, silence_leader, deafen_follower, split_pair),
-        *(slow_disk, slow_disks, clock_jump, full_disk, replace_member, change_members),
+        *(slow_disk, slow_disks, clock_jump, full_disk, replace_member, change_members, two_at_once),
     )
 }
 NEEDS_SHIM = frozenset({"slow_disk", "slow_disks", "clock_jump"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -12,7 +13,7 @@ from random import Random
 from tests.robustness import verdict
 from tests.robustness.bed import Bed, BedError, Member, bed
 from tests.robustness.clients import END, PREFIX, TIMEOUT_S, Channels, Client, Record, Watcher, ask
-from tests.robustness.faults import FAULTS, NEEDS_ALL, Scene, names, possible, statuses
+from tests.robustness.faults import FAULTS, NEEDS_ALL, Scene, care_of, names, possible, statuses
 from tests.robustness.servers import Server
 from ultracloud.base.faults import Fault
 from ultracloud.servicekit import coordination
@@ -25,6 +26,7 @@ RECOVERY_S = 15.0
 """From the end of a fault to the next accepted write: elections take one, a busy machine several."""
 CATCH_UP_S = 30.0
 """From the last fault until all members and watches have everything."""
+COMPACT_EVERY_S, COMPACT_KEEPS = 1.5, 100
 QUIET_S = (0.4, 1.2)
 """Between two faults."""
 
@@ -110,13 +112,14 @@ class _Round:
         async with asyncio.timeout(START_S):
             await asyncio.gather(*(watcher.began.wait() for watcher in self._watchers))
         asking = [asyncio.create_task(self._client(number)) for number in range(self._plan.clients)]
+        compacting = asyncio.create_task(self._compact())
         try:
             await self._strike(asking)
             await self._make_peace(asking)
         finally:
-            for task in (*asking, *watching):
+            for task in (*asking, *watching, compacting):
                 task.cancel()
-            await asyncio.gather(*asking, *watching, return_exceptions=True)
+            await asyncio.gather(*asking, *watching, compacting, return_exceptions=True)
             await self._channels.close()
 
     def save(self) -> None:
@@ -139,6 +142,16 @@ class _Round:
         random = Random(self._random.random())  # noqa: S311 - as above
         client = Client(number, self._record, random, lambda: self._bed.members, reads_stale=self._plan.reads_stale)
         return client.run(self._plan.pause_s)
+
+    async def _compact(self) -> None:
+        """Forget the past all the time, but what watches may still need."""
+        while True:
+            await asyncio.sleep(COMPACT_EVERY_S)
+            kv = care_of(self._bed)
+            revision = min(watcher.revision for watcher in self._watchers) - COMPACT_KEEPS
+            with suppress(Fault):
+                await kv.compact(revision)
+            await kv.close()
 
     async def _strike(self, asking: Sequence[asyncio.Task[None]]) -> None:
         """One fault after the other; after each, writes must be accepted again."""

@@ -1,15 +1,17 @@
 """What starts a member: chainfire, or a real etcd to hold the harness itself against.
 
-Both take etcd's command line, so one description starts either.
+etcd's command line starts either; chainfire is also started with a file of its own, which can ask for short logs.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 CLIENT_PORT, PEER_PORT = 2379, 2380
 SNAPSHOT_ENTRIES = 500
@@ -36,15 +38,30 @@ class Place:
         return f"http://{self.address}:{CLIENT_PORT}"
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(Protocol):
     """A program that can be a member.
 
     Attributes:
-        command: What it is started with, before its options.
         bends: Whether `shim.c` reaches it: its disk can be made slow and its clock wrong.
-        extra: Options besides etcd's common ones.
     """
+
+    name: str
+    bends: bool
+
+    def start(self, place: Place, cluster: Sequence[Place], *, joins: bool) -> list[str]:
+        """The whole command of a member.
+
+        Args:
+            place: Where it lives; what is there already it carries on.
+            cluster: All members, itself too, at its first start.
+            joins: They run already.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ByFlags(Server):
+    """A server that is told what etcd is told."""
 
     name: str
     command: tuple[str, ...]
@@ -52,13 +69,7 @@ class Server:
     extra: tuple[str, ...] = ()
 
     def start(self, place: Place, cluster: Sequence[Place], *, joins: bool) -> list[str]:
-        """The whole command of a member.
-
-        Args:
-            place: Where it lives.
-            cluster: All members, itself too, at its first start.
-            joins: They run already.
-        """
+        """See `Server`."""
         return [
             *self.command,
             *("--name", place.name, "--data-dir", str(place.folder)),
@@ -72,24 +83,54 @@ class Server:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class ByFile(Server):
+    """chainfire with a configuration of its own, whose log is short and whose snapshots are frequent."""
+
+    name: str = "chainfire"
+    bends: bool = True
+
+    def start(self, place: Place, cluster: Sequence[Place], *, joins: bool) -> list[str]:
+        """See `Server`."""
+        config = place.folder.with_name("chainfire.toml")
+        if not place.folder.exists():
+            config.write_text(self._config(place, cluster, joins=joins))
+        return [sys.executable, "-m", "chainfire", "serve", "--config", str(config)]
+
+    def _config(self, place: Place, cluster: Sequence[Place], *, joins: bool) -> str:
+        others = json.dumps([each.peer_url for each in cluster if each != place])
+        members = json.dumps([f"{each.name}={each.peer_url}" for each in cluster])
+        begins = f"join = {others}\nadvertise = ['{place.peer_url}']" if joins else f"members = {members}"
+        return (
+            f"name = '{place.name}'\nstate_dir = '{place.folder}'\n"
+            f"listen_urls = ['{place.client_url}']\nclient_urls = ['{place.client_url}']\n"
+            f"[storage]\nsnapshot_mib = 1\nsegment_mib = 4\n"
+            f"[cluster]\n{begins}\n"
+        )
+
+
 def _etcd(*candidates: Path) -> Callable[[], Server | None]:
     def find() -> Server | None:
         found = next((str(path) for path in candidates if path.exists()), None)
         if found is None:
             return None
-        return Server("etcd", (found,), bends=False, extra=("--log-level", "warn", "--logger", "zap"))
+        return ByFlags("etcd", (found,), bends=False, extra=("--log-level", "warn", "--logger", "zap"))
 
     return find
 
 
 def _chainfire() -> Server | None:
-    if importlib.util.find_spec("chainfire") is None:
-        return None
-    return Server("chainfire", (sys.executable, "-m", "chainfire.__etcd__"), bends=True)
+    return ByFile() if importlib.util.find_spec("chainfire") else None
+
+
+def _chainfire_etcd() -> Server | None:
+    command = (sys.executable, "-m", "chainfire.__etcd__")
+    return ByFlags("chainfire-etcd", command, bends=True) if importlib.util.find_spec("chainfire") else None
 
 
 SERVERS: Mapping[str, Callable[[], Server | None]] = {
     "chainfire": _chainfire,
+    "chainfire-etcd": _chainfire_etcd,
     "etcd": _etcd(ROOT / ".cache/trixie/usr/bin/etcd"),
     "etcd-debian": _etcd(ROOT / ".cache/debian/usr/bin/etcd"),
 }
