@@ -8,12 +8,17 @@ from hypothesis import strategies as st
 from chainfire.core.etcdfile import field
 from chainfire.core.etcdwal import changes_after
 
-PUT, RANGE, VERSION_2 = field(4, b"\x0a\x01k"), field(3, b"\x0a\x01k"), field(2, b"v2")
+HEADER = field(100, b"\x08\x01")
+PUT, RANGE, VERSION_2 = (
+    HEADER + field(4, b"\x0a\x01k"),
+    HEADER + field(3, b"\x0a\x01k"),
+    field(2, b"PUT") + field(4, b"v"),
+)
 
 
 def entry(index: int, request: bytes = PUT, kind: int = 0) -> bytes:
     """A record with an entry."""
-    return record(2, field(1, kind) + field(2, 7) + field(3, index) + field(4, field(100, b"\x08\x01") + request))
+    return record(2, field(1, kind) + field(2, 7) + field(3, index) + field(4, request))
 
 
 def record(kind: int, body: bytes) -> bytes:

@@ -20,9 +20,11 @@ _TYPE, _DATA = 1, 3
 _ENTRY_TYPE, _ENTRY_INDEX, _ENTRY_DATA = 1, 3, 4
 _ENTRY = 2
 """Record type of an entry of the log; other records do not change the state."""
-_BESIDE = frozenset({1, 2, 3, 100, 1300, 1301, 1302})
-"""Fields of a request that change no key, lease or user: id, version 2 of the API, range, header, and what is told of
-the cluster's version, its members and its downgrade."""
+_HEADER = 100
+"""Field that every request has, and that those of the API's version 2 lack: what they keep is not in the database."""
+_BESIDE = frozenset({1, 2, 3, _HEADER, 1300, 1301, 1302})
+"""Fields of a request that change no key, lease or user: id, one of version 2, range, header, and what is told of the
+cluster's version, its members and its downgrade."""
 
 
 def changes_after(segments: Iterable[bytes], index: int) -> int:
@@ -54,8 +56,8 @@ def _entries(segment: bytes) -> Iterator[tuple[int, bool]]:
             continue
         entry = dict(fields(text(said.get(_DATA, b""))))
         data = text(entry.get(_ENTRY_DATA, b""))
-        is_normal = not entry.get(_ENTRY_TYPE, 0)
-        yield signed(entry.get(_ENTRY_INDEX, 0)), is_normal and any(number not in _BESIDE for number, _ in fields(data))
+        numbers = frozenset() if entry.get(_ENTRY_TYPE) else frozenset(number for number, _ in fields(data))
+        yield signed(entry.get(_ENTRY_INDEX, 0)), _HEADER in numbers and not numbers <= _BESIDE
 
 
 def _records(segment: bytes) -> Iterator[bytes]:

@@ -142,8 +142,8 @@ def _refuse_if_missing(file: StateFile, *, is_accepted: bool) -> None:
     """Refuse a database that lacks what its etcd had answered."""
     if file.missing and not is_accepted:
         raise StartError(
-            f"{file.path} lacks the last {file.missing} changes that this etcd had logged: it was killed; start it again "
-            "and end it with SIGTERM, or save a snapshot while it runs; --allow-missing restores without them"
+            f"{file.path} lacks the last {file.missing} changes that this etcd had logged: it was killed; start it, "
+            "then end it with SIGTERM, or save a snapshot while it runs; --allow-missing restores without them"
         )
 
 
