@@ -162,7 +162,7 @@ class Theirs:
 
     def __init__(self, channel: grpc.aio.Channel, heard: list[int]) -> None:
         self._heard = heard
-        self._stream = channel.stream_stream("/peer/Talk")()
+        self._stream: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream("/peer/Talk")()
         self._call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/peer/Ask")
 
     async def rounds(self, count: int) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from shell.peer_certificates import PlainAuthority, allowing, another, replace, spiffe
-from shell.peer_members import Member, heartbeat, install, member, pair, reader_of, scene, until
+from shell.peer_members import Member, heartbeat, install, knock, member, pair, reader_of, scene, until
 
+from chainfire.shell.peer_incoming import GREETING_MAX
 from chainfire.shell.peers import PeerTls, ask
 from ultracloud.base.faults import UnavailableError
 from ultracloud.raft.words import NodeId
@@ -135,3 +136,15 @@ async def test_a_reload_of_bad_files_changes_nothing(tmp_path: Path) -> None:
         files.certificate.write_bytes(good)
         assert await ask(two.urls[0], 1, b"abc", 5, files) == b"cba"
         assert one.peers.is_connected(TWO)
+
+
+@scene
+async def test_strangers_that_never_finish_a_handshake_keep_no_member_out(tmp_path: Path) -> None:
+    tls = spiffe(tmp_path)
+    async with member(1, tls=tls) as one, member(2, tls=tls) as two:
+        strangers = [await knock(one) for _ in range(GREETING_MAX + 10)]
+        strangers[-1].transport.write(b"\x16\x03\x01\x02\x00\x01\x00")
+        two.knows(one)
+        await until(lambda: two.peers.is_connected(ONE))
+        await until(lambda: sum(each.gone.done() for each in strangers) >= 10)
+        assert len(one.peers._incoming._greeting) <= GREETING_MAX

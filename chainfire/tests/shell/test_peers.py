@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 
 import pytest
@@ -24,11 +25,19 @@ from shell.peer_members import (
 
 from chainfire.core.peerframes import FRAME_BYTES_MAX
 from chainfire.core.peerlink import Link, LocalMember
-from chainfire.core.peerwire import Purpose, Refusal
+from chainfire.core.peerwire import Call, Purpose, Refusal
 from chainfire.shell.peer_incoming import GREETING_MAX
 from chainfire.shell.peer_outgoing import UNSENT_BYTES_MAX
+from chainfire.shell.peer_protocol import CALLS_OPEN_MAX
 from chainfire.shell.peers import ask
-from ultracloud.base.faults import DeadlineExceededError, InternalError, NotFoundError, UnavailableError
+from ultracloud.base.faults import (
+    DeadlineExceededError,
+    InternalError,
+    NotFoundError,
+    ResourceExhaustedError,
+    UnavailableError,
+)
+from ultracloud.raft.messages import Forward
 from ultracloud.raft.words import NOBODY, NodeId
 
 TWO = NodeId(2)
@@ -318,3 +327,59 @@ async def test_nothing_is_left_of_a_member_that_closed() -> None:
     await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
     async with member(2, port=two.port):
         assert one.node.sent == [(TWO, 7, False)]
+
+
+@scene
+async def test_who_calls_and_does_not_read_is_not_read_either() -> None:
+    async with member(1) as one:
+        stranger = await knock(one, Purpose.MESSAGES)
+        await stranger.wait_event()
+        stranger.transport.pause_reading()
+        assert stranger.link is not None
+        for number in range(400):
+            stranger.link.say(Call(number, 1, 60_000, bytes(100_000)))
+            stranger.flush()
+            await asyncio.sleep(0)
+        (incoming,) = one.peers._incoming._open
+        await until(lambda: incoming.link.is_deaf)
+        assert incoming.unsent_bytes < 8 << 20
+        answered = len(one.node.calls)
+        assert answered < 400
+        one.pass_time(20)
+        assert not stranger.gone.done()
+        one.pass_time(20)
+        stranger.transport.resume_reading()
+        await finishes(stranger.gone)
+
+
+@scene
+async def test_calls_over_the_limit_are_refused_one_by_one() -> None:
+    async with pair() as (one, two):
+        calls = [asyncio.ensure_future(one.peers.call(TWO, 9, b"", 10)) for _ in range(CALLS_OPEN_MAX + 5)]
+        await until(lambda: len(two.node.calls) == CALLS_OPEN_MAX)
+        two.node.gate.set()
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        assert sum(isinstance(each, ResourceExhaustedError) for each in outcomes) == 5
+        assert outcomes.count(b"") == CALLS_OPEN_MAX
+
+
+@pytest.mark.parametrize("seed", range(3))
+@scene
+async def test_whatever_breaks_messages_come_in_order_and_at_most_once(seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311 - a seed that a failure names
+    async with member(1) as one, member(2) as two:
+        one.knows(two)
+        two.knows(one)
+        for number in range(300):
+            one.peers.send([forward(f"{number}.{turn}") for turn in range(chance.randrange(5))])
+            if chance.random() < 0.03:
+                ends = [*one.peers._site.connections, *two.peers._site.connections]
+                if ends:
+                    chance.choice(ends).abort("the test cuts it")
+            await asyncio.sleep(0.001)
+            for each in (one, two):
+                for outgoing in each.peers._outgoing.values():
+                    outgoing.hurry()
+        texts = [tuple(map(int, each.bodies[0].split(b"."))) for each in two.node.messages if isinstance(each, Forward)]
+        assert texts == sorted(set(texts)), f"seed {seed}"
+        assert len(texts) > 50, f"seed {seed}"

@@ -25,8 +25,9 @@ RETRY_FIRST_S, RETRY_MAX_S = 0.05, 1.0
 """Pause before the first try after a loss, doubled up to the last: a member restarts within a few of them."""
 STEADY_S = 1.0
 """A connection that lived this long was a good one: the next pause is short again."""
-UNSENT_BYTES_MAX = 64 << 20
-"""What may wait for a slow peer. Above, messages are dropped, and Raft sends no more in advance."""
+UNSENT_BYTES_MAX = 72 << 20
+"""What may wait for a slow peer: the 64 MiB that Raft has in flight to it, and room for heartbeats. Above, messages are
+dropped, and Raft sends no more in advance."""
 _log = logging.getLogger("chainfire.peers")
 
 
