@@ -17,6 +17,8 @@ from ultracloud.testkit.sim import SimClock
 from ultracloud.testkit.sim.disk import SECTOR_BYTES
 
 SEGMENT_BYTES = 4096
+RECORD_BYTES = 200
+"""Entries of a record; small, so that what is to be stored is often cut into several."""
 RETRY_FULL_MS = 500
 """How soon a full disk is tried again: the shell's."""
 
@@ -80,12 +82,7 @@ class Disk:
 
     def store(self, store: Store, done: Callable[[], None]) -> None:
         """Write what must be durable, and call `done` then; never, if the member dies before."""
-        payloads: list[wal.Payload] = []
-        if store.mark is not None:
-            payloads.append(wal.Mark(store.state, store.mark.index, store.mark.term))
-        if store.entries or store.mark is None:
-            payloads.append(wal.Batch(store.state, store.entries))
-        self._write(payloads, done)
+        self._write(list(wal.payloads(store.state, store.entries, store.mark, RECORD_BYTES)), done)
 
     def note_mark(self, mark: wal.Mark) -> None:
         """Write, at a start, that the log begins anew."""

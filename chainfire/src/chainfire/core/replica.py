@@ -209,6 +209,9 @@ class Replica(Generic[TokenT]):
         self._next_round = 1
         self._outcome: Outcome[TokenT] = Outcome()
         self._revoking: set[LeaseId] = set()
+        # Leases that got their time since the last tick: what passed before is in the next one, and not theirs.
+        self._fresh: set[LeaseId] = set()
+        self._has_begun_to_lead = False
 
     @property
     def is_leader(self) -> bool:
@@ -318,11 +321,11 @@ class Replica(Generic[TokenT]):
 
     def tick(self, elapsed_ms: int) -> None:
         """Let a tick pass, in which `elapsed_ms` passed on the clock."""
-        if self.is_leader:
-            # By the time of the tick before: a lease that was renewed since then has its time counted from there.
-            self._expire_leases()
         self.clock_ms += min(elapsed_ms, ELAPSED_MS_MAX)
         self._events.append(events.Tick())
+        if self.is_leader:
+            self._count_from_now()
+            self._expire_leases()
         self._give_up()
         for number, reading in list(self._rounds.items()):
             if self.clock_ms - reading.asked_ms >= READ_RETRY_MS:
@@ -337,6 +340,7 @@ class Replica(Generic[TokenT]):
         found = self.machine.leases.find(lease)
         if lease == NO_LEASE or found is None or not self.expiry.renew(lease, self.clock_ms):
             return 0
+        self._fresh.add(lease)
         if found.remaining_s:
             # Or the next leader would count from the checkpoint and let the lease die early.
             self.propose(LeaseCheckpoint(((lease, 0),)), None)
@@ -524,6 +528,7 @@ class Replica(Generic[TokenT]):
         if isinstance(result, LeaseGranted):
             if self.is_leader:
                 self.expiry.add(result.lease, result.ttl_s, self.clock_ms)
+                self._fresh.add(result.lease)
         elif isinstance(asked := plain(command), LeaseRevoke):
             if self.machine.leases.find(asked.lease) is None:
                 self.expiry.remove(asked.lease)
@@ -551,10 +556,21 @@ class Replica(Generic[TokenT]):
         if self.is_leader and self._leads_term != self.raft.term:
             self._leads_term = self.raft.term
             self._revoking.clear()
+            self._fresh.clear()
+            self._has_begun_to_lead = True
             self.expiry.lead(self.machine.leases.all(), self.clock_ms)
         elif not self.is_leader and self._leads_term:
             self._leads_term = 0
             self.expiry.rest()
+
+    def _count_from_now(self) -> None:
+        """Count the time of leases that got theirs since the last tick from this one, or a long tick shortens it."""
+        if self._has_begun_to_lead:
+            self._has_begun_to_lead = False
+            self.expiry.lead(self.machine.leases.all(), self.clock_ms)
+        for lease in self._fresh:
+            self.expiry.renew(lease, self.clock_ms)
+        self._fresh.clear()
 
     def _expire_leases(self) -> None:
         """Revoke leases whose time is up. Only a leader's own log takes it: it is not forwarded."""

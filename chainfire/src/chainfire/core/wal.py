@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 from zlib import crc32
 
-from ultracloud.raft.words import Entry, EntryKind, HardState, NodeId
+from ultracloud.raft.words import Entry, EntryKind, HardState, NodeId, SnapshotMark
 
 SEGMENT_MAGIC = b"CHNFWAL2"
 """Names the format and its version."""
@@ -82,6 +82,32 @@ class Mark:
 
 
 Payload: TypeAlias = Batch | Mark
+
+
+def payloads(
+    state: HardState, entries: Sequence[Entry], mark: SnapshotMark | None, entries_bytes_max: int
+) -> Iterator[Payload]:
+    """Cut what is to be stored into records: the mark, if there is one, then entries of about `entries_bytes_max` each.
+
+    None says that more is committed than the log holds when it is the last one that is durable: a member that finds
+    such a log after a crash must take it for damaged.
+    """
+    if mark is not None:
+        yield Mark(replace(state, commit=min(state.commit, mark.index)), mark.index, mark.term)
+    start = size = 0
+    for at, each in enumerate(entries):
+        if size >= entries_bytes_max:
+            yield _batch(state, entries[start:at])
+            start, size = at, 0
+        size += len(each.body)
+    if start < len(entries):
+        yield _batch(state, entries[start:])
+    if not entries and mark is None:
+        yield Batch(state)
+
+
+def _batch(state: HardState, entries: Sequence[Entry]) -> Batch:
+    return Batch(replace(state, commit=min(state.commit, entries[-1].index)), tuple(entries))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 
 from chainfire.core import wal
 from chainfire.core.replica import BATCH_BYTES_MAX, Store
 from chainfire.shell.logthread import LogThread
 from chainfire.shell.segments import Log, LogBrokenError, LogFullError
-from ultracloud.raft.words import Entry
 
 RETRY_FULL_S = 0.5
 """How soon a full disk is tried again."""
@@ -69,12 +68,11 @@ class Storing:
         """In the thread."""
         started = time.monotonic()
         try:
-            if store.mark is not None:
-                self._log.append_mark(wal.Mark(store.state, store.mark.index, store.mark.term))
-            for part in parts(store.entries):
-                self._log.append(store.state, part)
-            if not store.entries and store.mark is None:
-                self._log.append(store.state)
+            for payload in wal.payloads(store.state, store.entries, store.mark, BATCH_BYTES_MAX):
+                if isinstance(payload, wal.Mark):
+                    self._log.append_mark(payload)
+                else:
+                    self._log.append(payload.state, payload.entries)
         except LogFullError as error:
             self._loop.call_soon_threadsafe(self._wait_for_room, store, str(error))
         except BaseException as error:
@@ -98,18 +96,6 @@ class Storing:
             _log.error("the disk is full, writes wait: %s", why)
         self.is_full = True
         self._loop.call_later(RETRY_FULL_S, self.store, store)
-
-
-def parts(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
-    """Cut entries into records of about BATCH_BYTES_MAX."""
-    start = size = 0
-    for at, each in enumerate(entries):
-        if size >= BATCH_BYTES_MAX:
-            yield entries[start:at]
-            start, size = at, 0
-        size += len(each.body)
-    if start < len(entries):
-        yield entries[start:]
 
 
 def _bucket(seconds: float) -> int:
