@@ -4,4 +4,6 @@ What goes in: `commands`, `keyvalue`. What comes out: `results`. The state machi
 `history` and `query`), `txn` and `leases`. What only a leader has: `expiry`. Who is told: `watch` over `intervals`.
 What is refused at the door: `checks`. Formats: `entry` (a command in the log), `wal` (the log on disk), `snapshot`,
 `render` (answers in etcd's wire format).
+Between members: `peerlink`, a connection as a machine, over `peerwire` and `peerraft` (what they say), `peerframes`
+(bytes) and `peernames` (certificates and URLs).
 """
