@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,17 +25,23 @@ def free_port() -> int:
         return port
 
 
-def etcd_program() -> str:
+def chainfire_program() -> list[str]:
+    if importlib.util.find_spec("chainfire") is None:
+        pytest.skip("chainfire is not installed here")
+    return [sys.executable, "-m", "chainfire.__etcd__"]
+
+
+def etcd_program() -> list[str]:
     program = shutil.which("etcd")
     if program is None:
         pytest.skip("no etcd here; ./dev test unpacks it")
-    return program
+    return [program]
 
 
 def run_etcd(folder: Path) -> Iterator[Connect]:
     """A single etcd, and the way to it."""
     client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
-    command = [etcd_program(), "--data-dir", str(folder / "data"), "--listen-client-urls", client]
+    command = [*etcd_program(), "--data-dir", str(folder / "data"), "--listen-client-urls", client]
     command += ["--advertise-client-urls", client, "--listen-peer-urls", peer]
     command += ["--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}"]
     with started(command, folder / "log") as process:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from coordination_servers import Connect, etcd_program, free_port, run_etcd
+from coordination_servers import Connect, chainfire_program, etcd_program, free_port, run_etcd
 from waiting import until
 
 from ultracloud.api.etcd import rpc_pb2
@@ -261,15 +261,14 @@ def test_what_is_no_list_of_addresses_is_refused(targets: str) -> None:
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[tuple[list[Process], str, Callable[[int], Process]]]:
-    """Three etcds on this machine: their processes, their addresses, and how one is started again."""
+def cluster(program: Sequence[str], folder: Path) -> Iterator[tuple[list[Process], str, Callable[[int], Process]]]:
+    """Three members on this machine: their processes, their addresses, and how one is started again."""
     ports = [(free_port(), free_port()) for _ in range(3)]
     everybody = ",".join(f"m{n}=http://127.0.0.1:{peer}" for n, (_, peer) in enumerate(ports))
-    program = etcd_program()
 
     def start(number: int) -> Process:
         client, peer = (f"http://127.0.0.1:{port}" for port in ports[number])
-        command = [program, "--name", f"m{number}", "--data-dir", str(folder / f"m{number}")]
+        command = [*program, "--name", f"m{number}", "--data-dir", str(folder / f"m{number}")]
         command += ["--listen-client-urls", client, "--advertise-client-urls", client]
         command += ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer]
         command += ["--initial-cluster", everybody, "--heartbeat-interval", "50", "--election-timeout", "500"]
@@ -292,9 +291,12 @@ async def eventually(kv: Coordination, key: bytes, value: bytes) -> None:
                 return
 
 
-def test_everything_outlives_each_member_of_a_real_cluster(tmp_path: Path) -> None:
+@pytest.mark.parametrize("find", [etcd_program, chainfire_program])
+def test_everything_outlives_each_member_of_a_real_cluster(find: Callable[[], Sequence[str]], tmp_path: Path) -> None:
+    program = find()
+
     async def scenario() -> None:
-        with cluster(tmp_path) as (processes, targets, start):
+        with cluster(program, tmp_path) as (processes, targets, start):
             kv = coordination.connect(targets, deadline_s=1.5)
             await eventually(kv, b"/k", b"first")
             told: list[bytes] = []
