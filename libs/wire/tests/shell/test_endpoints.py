@@ -212,6 +212,13 @@ async def test_a_request_behind_a_stream_ends_the_connection_with_the_stream() -
     assert answer.endswith(b"2\r\nhi\r\n2\r\nhi\r\n0\r\n\r\n")
 
 
+async def test_a_connection_goes_on_after_a_stream_that_has_ended() -> None:
+    async with served() as (_site, _server, target), connected(target) as (reader, writer):
+        for _ in range(50):
+            writer.write(POST % (b"/stream?1", 2, b"hi"))
+            assert (await reader.readuntil(b"0\r\n\r\n")).endswith(b"\r\n\r\n2\r\nhi\r\n0\r\n\r\n")
+
+
 @pytest.mark.parametrize("option", ["--http1.1", "--http2-prior-knowledge"])
 async def test_a_reader_that_stalls_holds_its_stream_and_nobody_else(option: str) -> None:
     async with served() as (site, _server, target):

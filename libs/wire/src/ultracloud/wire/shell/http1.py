@@ -179,6 +179,8 @@ class Http1Protocol(asyncio.Protocol):
         assert self._serving is not None
         if self._serving.can_chunk and self._serving.method != "HEAD":
             self._transport.write(LAST_CHUNK)
+        # The client may answer before the task is done, and then it does not ask behind a stream any more.
+        self._is_streaming = False
         if not self._keeps_alive(self._serving):
             self._close()
 
