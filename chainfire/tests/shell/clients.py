@@ -9,13 +9,15 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
+from ultracloud.api.etcd.election_rpc import ELECTION
+from ultracloud.api.etcd.lock_rpc import LOCK
 from ultracloud.api.etcd.rpc_rpc import AUTH, CLUSTER, KV, LEASE, MAINTENANCE, WATCH
 from ultracloud.api.rpc import Method
 
 TIMEOUT_S = 10.0
 METHODS: dict[str, Method] = {
     f"{descriptor.name.rpartition('.')[2]}.{method.name}": method
-    for descriptor in (KV, WATCH, LEASE, CLUSTER, MAINTENANCE, AUTH)
+    for descriptor in (KV, WATCH, LEASE, CLUSTER, MAINTENANCE, AUTH, LOCK, ELECTION)
     for method in descriptor.methods
 }
 

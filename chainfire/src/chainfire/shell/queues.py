@@ -83,12 +83,9 @@ class Queues:
         """
         self._callers[place.key] += 1
         try:
-            while True:
-                before = await self._before(place, call)
-                if not before.kvs:
-                    break
+            while (before := await self._before(place, call, gone)).kvs:
                 await self._wait_change(place, before, call)
-            return await self._still_there(place, call, gone)
+            return before.header
         except BaseException:
             if self._callers[place.key] == 1:
                 self.abandon(place, call)
@@ -119,12 +116,18 @@ class Queues:
         if place.is_new:
             await self.leave(place, call)
 
-    async def _before(self, place: Place, call: Call) -> rpc_pb2.RangeResponse:
-        """The key right before a place, if there is one."""
-        request = oldest(place.prefix)
-        request.sort_order = rpc_pb2.RangeRequest.DESCEND
-        request.max_create_revision = place.revision - 1
-        return await self.store.range(request, call)
+    async def _before(self, place: Place, call: Call, gone: type[EtcdError]) -> rpc_pb2.RangeResponse:
+        """The key right before a place, if there is one, as of a revision at which the place is still there."""
+        before = oldest(place.prefix)
+        before.sort_order = rpc_pb2.RangeRequest.DESCEND
+        before.max_create_revision = place.revision - 1
+        mine = rpc_pb2.RangeRequest(key=place.key)
+        answer = await self.store.txn(rpc_pb2.TxnRequest(success=[read(mine), read(before)]), call)
+        held, found = (each.response_range for each in answer.responses)
+        if not held.kvs or held.kvs[0].create_revision != place.revision:
+            raise gone
+        found.header.CopyFrom(answer.header)
+        return found
 
     async def _wait_change(self, place: Place, before: rpc_pb2.RangeResponse, call: Call) -> None:
         """Wait until the key before a place is deleted, or the place itself."""
@@ -139,12 +142,6 @@ class Queues:
                 await anext(deletions)
         except WatchCanceledError:
             return
-
-    async def _still_there(self, place: Place, call: Call, gone: type[EtcdError]) -> rpc_pb2.ResponseHeader:
-        answer = await self.store.range(rpc_pb2.RangeRequest(key=place.key), call)
-        if not answer.kvs or answer.kvs[0].create_revision != place.revision:
-            raise gone
-        return answer.header
 
     def abandon(self, place: Place, call: Call) -> None:
         """Give a place up in the background: whoever had it waits for nothing any more."""
