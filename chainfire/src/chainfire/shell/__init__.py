@@ -2,5 +2,6 @@
 
 `segments` keeps the log on disk, `committer` makes it durable in batches and applies it, `snapshots` keeps the state so
 that the log stays short, `node` holds the parts together, `requests` turns messages into commands, `kv`, `watches`,
-`leases` and `maintenance` are the RPCs, and `server` starts it all. `peers` is the way to other members; its modules are listed there.
+`leases` and `maintenance` are the RPCs, and `server` starts it all. `peers` is the way to other members; its modules
+are listed there.
 """
