@@ -134,6 +134,9 @@ def _tell(seed: int, outcome: Outcome, seconds: float) -> None:
     recoveries = ", ".join(f"{name} {after_ms:.0f}" for name, after_ms in outcome.recoveries_ms)
     sys.stdout.write(f"seed {seed}: kept, {seconds:.1f} s; {outcome.summary}\n")
     sys.stdout.write(f"  next accepted write, ms after each fault was over: {recoveries}\n")
+    if outcome.failovers_ms:
+        failovers = ", ".join(f"{after_ms:.0f}" for after_ms in outcome.failovers_ms)
+        sys.stdout.write(f"  next accepted write, ms after a leader was killed: {failovers}\n")
     sys.stdout.flush()
 
 

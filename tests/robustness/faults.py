@@ -37,12 +37,14 @@ class Scene:
 
     Attributes:
         notes: What was done when, in milliseconds of the record; for the report.
+        leaders_killed_ms: When leaders were killed, and nobody else.
     """
 
     bed: Bed
     random: Random
     now_ms: Callable[[], float]
     notes: list[tuple[float, str]] = field(default_factory=list)
+    leaders_killed_ms: list[float] = field(default_factory=list)
 
     def note(self, text: str) -> None:
         """Write down what is done now."""
@@ -110,7 +112,9 @@ async def _kill(scene: Scene, victims: Sequence[Member]) -> None:
 
 async def kill_leader(scene: Scene) -> None:
     """The leader dies and comes back."""
-    await _kill(scene, [await scene.leader()])
+    leader = await scene.leader()
+    scene.leaders_killed_ms.append(scene.now_ms())
+    await _kill(scene, [leader])
 
 
 async def kill_follower(scene: Scene) -> None:

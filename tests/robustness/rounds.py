@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import bisect
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,11 +59,12 @@ class Outcome:
 
     Attributes:
         recoveries_ms: Of each fault, how long after its end the next write was accepted.
+        failovers_ms: Of each killing of a leader, how long after it.
     """
 
     summary: verdict.Summary
     recoveries_ms: tuple[tuple[str, float], ...]
-    notes: tuple[tuple[float, str], ...]
+    failovers_ms: tuple[float, ...]
 
 
 def draw(seed: int, count: int, only: Sequence[str] = ()) -> tuple[str, ...]:
@@ -133,7 +135,15 @@ class _Round:
         history = self._history()
         order = verdict.check(history, self._quiet_from_ms)
         figures = verdict.summary(history, order, sorted(self._record.accepted_ms))
-        return Outcome(figures, tuple(self._recoveries), tuple(self._scene.notes))
+        return Outcome(figures, tuple(self._recoveries), tuple(self._failovers()))
+
+    def _failovers(self) -> Iterator[float]:
+        """How long it took from each killing of a leader to the next accepted write."""
+        accepted = sorted(self._record.accepted_ms)
+        for killed_ms in self._scene.leaders_killed_ms:
+            place = bisect.bisect_right(accepted, killed_ms)
+            if place < len(accepted):
+                yield accepted[place] - killed_ms
 
     def _history(self) -> History:
         return self._record.history(self._watchers)
