@@ -13,11 +13,15 @@ from chainfire.core.snapshot import (
     parse_body,
     parse_frame_head,
 )
+from ultracloud.raft.words import Config, NodeId
+
+CONFIG = Config(frozenset({NodeId(3)}), learners=frozenset({NodeId(4)}))
+"""Who takes part in all of them."""
 
 
 def written(machine: Machine) -> bytes:
     """A machine's snapshot."""
-    return b"".join(frames_of(machine, head_of(machine, 1, 2, 3)))
+    return b"".join(frames_of(machine, head_of(machine, 1, 2, 3), CONFIG))
 
 
 def read(content: bytes) -> Restore:

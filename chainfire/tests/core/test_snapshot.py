@@ -1,8 +1,9 @@
 import pytest
-from core.snapshots import read, written
+from core.snapshots import CONFIG, read, written
 from core.stores import StoreSpeaker
 
-from chainfire.core.commands import DeleteRange, Put, Txn
+from chainfire.core.commands import DeleteRange, MemberAdd, MemberRemove, Put, Txn
+from chainfire.core.membership import Member
 from chainfire.core.snapshot import (
     Frame,
     MalformedSnapshotError,
@@ -57,6 +58,17 @@ def test_a_restored_state_answers_like_the_one_that_was_saved() -> None:
     assert written(after.machine) == written(before.machine)
 
 
+def test_who_the_members_are_comes_back() -> None:
+    made = speaker()
+    made.apply(MemberAdd(Member(3, "n1", ("http://a:1", "http://b:2"), ("http://c:3",))))
+    made.apply(MemberAdd(Member(4, peer_urls=("http://d:4",), is_learner=True)))
+    made.apply(MemberRemove(5))
+    restored = read(written(made.machine))
+    assert restored.config == CONFIG
+    assert restored.machine.members.all() == made.machine.members.all()
+    assert restored.machine.members.removed == {5}
+
+
 def test_what_waits_to_be_swept_is_left_out() -> None:
     before, swept = speaker(), speaker()
     for _ in swept.machine.store.sweep():
@@ -81,7 +93,7 @@ def test_writes_that_come_while_it_is_written_are_not_in_it() -> None:
         made.apply(Put(b"k%d" % (number % 7), b"%d" % number))
     expected = written(made.machine)
     pieces = []
-    for piece in frames_of(made.machine, head_of(made.machine, 1, 2, 3)):
+    for piece in frames_of(made.machine, head_of(made.machine, 1, 2, 3), CONFIG):
         pieces.append(piece)
         made.say(["put", "k0", "later"])
         made.say(["compact", str(made.machine.revision - 1)])

@@ -4,10 +4,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chainfire.core import wal
+from ultracloud.raft.words import Entry, EntryKind, HardState, NodeId
 
 SALT = 77
 HEADER = wal.SegmentHeader(sequence=1, first_record=1, first_index=1, cluster_id=2, member_id=3, salt=SALT)
 BODIES = st.lists(st.lists(st.binary(max_size=40), min_size=1, max_size=4), min_size=1, max_size=6)
+
+
+STATE = HardState(5, NodeId(3), 1)
+
+
+def plain(first_index: int, bodies: list[bytes], term: int = 1) -> list[Entry]:
+    """Entries that follow each other."""
+    return [Entry(index, term, EntryKind.NORMAL, body) for index, body in enumerate(bodies, first_index)]
 
 
 class SegmentSpeaker:
@@ -21,11 +30,17 @@ class SegmentSpeaker:
     def say(self, words: list[str]) -> str:
         match words:
             case ["append", *bodies]:
-                made = wal.render_batch(self.record, SALT, self.index, 5, [body.encode() for body in bodies])
+                entries = plain(self.index, [body.encode() for body in bodies], 5)
                 self.index += len(bodies)
-                return self.write(made)
-            case ["hard-state", term, vote]:
-                return self.write(wal.render_hard_state(self.record, SALT, wal.HardState(int(term), int(vote))))
+                return self.write(wal.render_batch(self.record, SALT, STATE, entries))
+            case ["replace", index, *bodies]:
+                self.index = int(index)
+                return self.say(["append", *bodies])
+            case ["hard-state", term, vote, commit]:
+                state = HardState(int(term), NodeId(int(vote)), int(commit))
+                return self.write(wal.render_batch(self.record, SALT, state, ()))
+            case ["mark", index, term]:
+                return self.write(wal.render_mark(self.record, SALT, wal.Mark(STATE, int(index), int(term))))
             case ["flip", offset]:
                 self.content[int(offset)] ^= 0x10
             case ["zero", start, end]:
@@ -49,8 +64,10 @@ def scanned(content: bytes, *, is_last: bool) -> str:
     lines = []
     for offset, payload in segment.records():
         match payload:
-            case wal.HardState():
-                lines.append(f"{offset}: term {payload.term}, vote {payload.vote}")
+            case wal.Mark():
+                lines.append(f"{offset}: anew after {payload.index} in term {payload.term}")
+            case wal.Batch(state, ()):
+                lines.append(f"{offset}: term {state.term}, vote {state.vote}, commit {state.commit}")
             case wal.Batch():
                 lines += [f"{offset}: {e.index} in term {e.term}: {e.body.decode()}" for e in payload.entries]
     match segment.end:
@@ -72,7 +89,7 @@ def written(batches: list[list[bytes]]) -> tuple[bytes, list[int]]:
     """A segment with these batches, and where each record ends."""
     content, ends, index = wal.render_segment_header(HEADER), list[int](), 1
     for number, bodies in enumerate(batches, start=1):
-        content += wal.render_batch(number, SALT, index, 1, bodies)
+        content += wal.render_batch(number, SALT, STATE, plain(index, bodies))
         index += len(bodies)
         ends.append(len(content))
     return content, ends
@@ -121,7 +138,7 @@ def test_any_bytes_are_judged_without_an_error(content: bytes) -> None:
 
 
 def test_a_value_that_looks_like_a_record_is_none() -> None:
-    inner = wal.render_batch(2, SALT + 1, 2, 1, [b"forged"])
+    inner = wal.render_batch(2, SALT + 1, STATE, plain(2, [b"forged"]))
     content, ends = written([[inner]])
     _, end = read(content[: ends[0] - 1] + b"\xff")
     assert end == wal.TornTail(wal.SEGMENT_HEADER_BYTES)

@@ -8,7 +8,8 @@ import pytest
 from shell.clients import Client, client, refusal
 from shell.servers import SERVERS, both, chainfire
 
-from chainfire.shell.kv import REQUEST_MESSAGE_BYTES_MAX
+from chainfire.core.replica import REQUEST_BYTES_MAX
+from chainfire.shell.kv import REQUEST_MESSAGE_SLACK_BYTES
 from ultracloud.api.etcd import rpc_pb2
 
 Put, Range, Delete, Txn = rpc_pb2.PutRequest, rpc_pb2.RangeRequest, rpc_pb2.DeleteRangeRequest, rpc_pb2.TxnRequest
@@ -99,7 +100,7 @@ def test_bytes_that_are_no_message_and_messages_that_are_too_large_are_refused(t
         raw = caller.channel.unary_unary("/etcdserverpb.KV/Put", bytes, bytes)
         for body, code in (
             (b"\xff" * 9, "INVALID_ARGUMENT"),
-            (bytes(REQUEST_MESSAGE_BYTES_MAX + 1), "RESOURCE_EXHAUSTED"),
+            (bytes(REQUEST_BYTES_MAX + REQUEST_MESSAGE_SLACK_BYTES + 1), "RESOURCE_EXHAUSTED"),
         ):
             with pytest.raises(grpc.RpcError) as refused:
                 raw(body, timeout=10)

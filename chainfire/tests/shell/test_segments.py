@@ -9,6 +9,7 @@ import pytest
 from chainfire.core.wal import Batch
 from chainfire.errors import StorageError
 from chainfire.shell.segments import SPARE_NAME, LogBrokenError, LogFullError, Origin, SegmentedLog
+from ultracloud.raft.words import Entry, EntryKind, HardState
 
 SEGMENT_BYTES = 1 << 20
 
@@ -19,7 +20,7 @@ def opened(folder: Path) -> SegmentedLog:
     for _ in log.replay():
         pass
     if log.is_new:
-        log.begin(Origin(1, 2))
+        log.begin(Origin(1, 2), 1)
     return log
 
 
@@ -29,6 +30,11 @@ def bodies(folder: Path) -> list[bytes]:
     batches = [payload for payload in log.replay() if isinstance(payload, Batch)]
     log.close()
     return [entry.body for batch in batches for entry in batch.entries]
+
+
+def append(log: SegmentedLog, index: int, body: bytes) -> None:
+    """Append one entry."""
+    log.append(HardState(1), [Entry(index, 1, EntryKind.NORMAL, body)])
 
 
 @contextmanager
@@ -55,37 +61,37 @@ def test_without_room_for_a_spare_the_log_says_so_and_goes_on_until_its_last_seg
     with files_of_at_most(SEGMENT_BYTES - 1):
         # Two in each of the two segments that exist.
         for index in range(1, 5):
-            log.append_batch(index, 1, [body])
+            append(log, index, body)
         assert not log.has_room
         with pytest.raises(LogFullError):
-            log.append_batch(5, 1, [body])
+            append(log, 5, body)
         assert not log.make_spare()
     assert log.make_spare()
     assert log.has_room
-    log.append_batch(5, 1, [body])
+    append(log, 5, body)
     log.close()
     assert len(bodies(tmp_path)) == 5
 
 
 def test_a_write_that_found_no_room_is_overwritten_by_the_next(tmp_path: Path) -> None:
     log = opened(tmp_path)
-    log.append_batch(1, 1, [b"one"])
+    append(log, 1, b"one")
     with files_of_at_most(500), pytest.raises(LogFullError):
-        log.append_batch(2, 1, [bytes(5000)])
-    log.append_batch(2, 1, [b"two"])
+        append(log, 2, bytes(5000))
+    append(log, 2, b"two")
     log.close()
     assert bodies(tmp_path) == [b"one", b"two"]
 
 
 def test_after_a_failed_disk_nothing_is_written_any_more(tmp_path: Path) -> None:
     log = opened(tmp_path)
-    log.append_batch(1, 1, [b"one"])
+    append(log, 1, b"one")
     reader, writer = os.pipe()
     # A pipe takes no positioned write: the kernel's error is no lack of room.
     os.dup2(writer, log._descriptor)
     for _ in range(2):
         with pytest.raises(LogBrokenError):
-            log.append_batch(2, 1, [b"two"])
+            append(log, 2, b"two")
     for descriptor in (reader, writer):
         os.close(descriptor)
     log.close()
