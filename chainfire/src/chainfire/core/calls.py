@@ -1,4 +1,4 @@
-"""What members ask each other besides Raft's messages: the number of each question, and the bytes of questions and answers.
+"""What members ask each other besides Raft's messages: numbers of questions, bytes of questions and answers.
 
 Leases are kept by the leader, and changes of members are decided by it; any member serves both by asking. Who wants to
 join asks before it is a member.

@@ -1,7 +1,7 @@
 """What a member is told that is to join a running cluster: which cluster, which member it is, and where the others are.
 
-It holds no secret: who may be a member is decided by certificates. It saves the joining member from asking, and a person
-from copying three settings.
+It holds no secret: who may be a member is decided by certificates. It saves the joining member from asking, and a
+person from copying three settings.
 """
 
 from __future__ import annotations

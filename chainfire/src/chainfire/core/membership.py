@@ -101,7 +101,9 @@ class Membership:
         self._check_urls(added)
         if added.is_learner and sum(m.is_learner for m in self._members.values()) >= LEARNERS_MAX:
             raise TooManyLearnersError
-        if strict and not added.is_learner and started < (self._voters() + 1) // 2 + 1:
+        # A cluster of one grows by a step that needs both: nobody else could be there before it.
+        is_first = self._voters() == 1 and started == 1
+        if strict and not added.is_learner and not is_first and started < (self._voters() + 1) // 2 + 1:
             raise NotEnoughStartedMembersError
 
     def check_remove(self, member: int, answering: Iterable[int], *, strict: bool) -> None:

@@ -421,6 +421,13 @@ class Replica(Generic[TokenT]):
             self._promised.append((ready.number, ready.promises))
         self._outbox += ready.messages
         self._committed += ready.committed
+        self._take_reads(ready)
+        if ready.is_change_refused:
+            self._refuse_change()
+        self._note_leader()
+
+    def _take_reads(self, ready: events.Ready) -> None:
+        """Note which rounds of reads are answered, and ask again those that were lost."""
         for each in ready.reads:
             found = self._rounds.pop(each.context, None)
             if found is not None:
@@ -429,9 +436,6 @@ class Replica(Generic[TokenT]):
             lost = self._rounds.pop(context, None)
             if lost is not None:
                 self._asking = lost.tokens + self._asking
-        if ready.is_change_refused:
-            self._refuse_change()
-        self._note_leader()
 
     def _add_entries(self, entries: tuple[Entry, ...]) -> None:
         """Add entries to what is to be stored; they replace what is there from the first one's index on."""

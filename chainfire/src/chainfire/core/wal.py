@@ -1,9 +1,9 @@
 """The write-ahead log's format: segments of records, each record what one sync makes durable.
 
-A segment is a file of fixed size, zeros at first: a header, then records one after another. A record holds the hard state
-and a batch of entries, of which the first may replace what an earlier record held there; or it says that the log begins
-anew behind a leader's snapshot. Its number counts on through all segments, and its checksum is salted by the segment,
-so neither old bytes nor a client's value can pass for a record.
+A segment is a file of fixed size, zeros at first: a header, then records one after another. A record holds the hard
+state and a batch of entries, of which the first may replace what an earlier record held there; or it says that the log
+begins anew behind a leader's snapshot. Its number counts on through all segments, and its checksum is salted by the
+segment, so neither old bytes nor a client's value can pass for a record.
 
 Only one record is ever unsynced. So where records end, what follows tells how: zeros are the clean end; a damaged
 record with nothing after it is the torn tail of a crash, which nobody was promised; a damaged record with a later one

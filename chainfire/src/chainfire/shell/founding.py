@@ -64,8 +64,8 @@ def _me(roster: Roster, cluster: Cluster) -> Member:
             return each
     known = "; ".join(f"{each.name or 'not started'} {' '.join(each.peer_urls)}" for each in roster.members)
     raise StartError(
-        f"chainfire: no member of the cluster has the peer URLs {' '.join(sorted(mine))}; it has: {known}; add this one "
-        "first (chainfire member add)"
+        f"chainfire: no member of the cluster has the peer URLs {' '.join(sorted(mine))}; it has: {known}; "
+        "add this one first (chainfire member add)"
     )
 
 

@@ -24,6 +24,8 @@ from ultracloud.raft.words import NOBODY, NodeId
 
 RETRY_S = 0.05
 """Between attempts while nobody leads."""
+REMOVED_S = 1.0
+"""Within this a member that was removed hears of it, if it ever does."""
 SYNC_ENTRIES_MAX = 1000
 """A learner this many entries behind is in sync: it has them within the next moments."""
 SYNC_PART = 0.9
@@ -70,7 +72,14 @@ class Questions:
         if isinstance(command, MemberUpdate | MemberPublish):
             await self._node.propose(command, lambda _: None)
             return
-        await self._ask(CallKind.CHANGE_MEMBERS, entry.encode(command))
+        try:
+            await self._ask(CallKind.CHANGE_MEMBERS, entry.encode(command))
+        except UnavailableError:
+            # Nobody answers a member that has just had itself removed.
+            is_mine = isinstance(command, MemberRemove) and command.member == self._node.member_id
+            if not (is_mine and await self._node.wait_until(lambda: self._node.replica.is_removed, REMOVED_S)):
+                raise
+            return
         confirmed = self._node.confirm()
         if confirmed is not None:
             await confirmed

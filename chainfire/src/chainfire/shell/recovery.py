@@ -1,7 +1,7 @@
 """From a state folder to a member that can take part: newest snapshot first, then the log after it.
 
-A folder always has a snapshot, since a new member writes one of its beginning: who the members are is part of the state.
-Only what is known to be committed may be applied, so what the log holds is handed to Raft, which finds out.
+A folder always has a snapshot, since a new member writes one of its beginning: who the members are is part of the
+state. Only what is known to be committed may be applied, so what the log holds is handed to Raft, which finds out.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from chainfire.config import Cluster, Config
 from chainfire.core.commands import MemberPublish
 from chainfire.core.membership import Member
 from chainfire.core.peernames import Allowed
+from chainfire.core.peerwire import Refusal
 from chainfire.core.urls import Url, url_of
 from chainfire.shell.installing import Installing
 from chainfire.shell.node import Node
@@ -127,22 +128,30 @@ async def publish(node: Node, name: str, client_urls: Callable[[], tuple[str, ..
         await asyncio.sleep(PUBLISH_PAUSE_S)
 
 
-async def follow_leader(node: Node, gate: Gate, joined: asyncio.Future[None]) -> None:
+async def follow_leader(node: Node, peers: Peers, gate: Gate, joined: asyncio.Future[None]) -> None:
     """Keep a gate open while the member is part of the cluster and somebody leads it.
 
     Raises:
         StartError: The member was removed.
     """
-    await joined
-    while not node.replica.is_removed:
-        if node.has_leader:
+    while not (node.replica.is_removed or _is_disowned(node, peers)):
+        if node.has_leader and joined.done():
             gate.open()
         else:
             gate.close()
-        await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(LOOK_S if joined.done() else PUBLISH_PAUSE_S)
     raise StartError(
-        "chainfire: this member was removed from the cluster for good; empty its state folder and join again as a new one"
+        "chainfire: this member was removed from the cluster for good; empty its state folder and let it join again as "
+        "a new one (chainfire member add)"
     )
+
+
+def _is_disowned(node: Node, peers: Peers) -> bool:
+    """Whether others say that this member was removed, of which it has not heard itself."""
+    if node.has_leader:
+        return False
+    others = (NodeId(each.member_id) for each in node.machine.members.all() if each.member_id != node.member_id)
+    return any(peers.problem(other)[1] is Refusal.REMOVED for other in others)
 
 
 def _is_published(member: Member | None, name: str, client_urls: tuple[str, ...]) -> bool:

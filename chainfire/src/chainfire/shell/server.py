@@ -138,7 +138,7 @@ async def serve(config: Config, runtime: Runtime, node: Node, replication: Repli
     found = tuple(f"{scheme}://{address}" for address in addresses if not address.startswith("unix:"))
     urls = config.client_urls or found
     joined = runtime.tasks.create_task(publish(node, config.name, lambda: urls), name="publish")
-    runtime.tasks.create_task(follow_leader(node, gate, joined), name="leader")
+    runtime.tasks.create_task(follow_leader(node, replication.peers, gate, joined), name="leader")
 
 
 def bounds_of(config: Config) -> Bounds:

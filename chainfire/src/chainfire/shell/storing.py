@@ -10,7 +10,7 @@ from collections.abc import Callable
 from chainfire.core import wal
 from chainfire.core.replica import BATCH_BYTES_MAX, Store
 from chainfire.shell.logthread import LogThread
-from chainfire.shell.segments import Log, LogBrokenError, LogFullError
+from chainfire.shell.segments import Log, LogFullError
 
 RETRY_FULL_S = 0.5
 """How soon a full disk is tried again."""
@@ -75,10 +75,8 @@ class Storing:
                     self._log.append(payload.state, payload.entries)
         except LogFullError as error:
             self._loop.call_soon_threadsafe(self._wait_for_room, store, str(error))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - it ends the process, by the loop
             self._loop.call_soon_threadsafe(self.crash, error)
-            if not isinstance(error, LogBrokenError):
-                raise
         else:
             self._loop.call_soon_threadsafe(self._done, store.number, time.monotonic() - started)
 
