@@ -14,8 +14,10 @@ from ultracloud.testkit.checks.history import (
     Compare,
     Delete,
     Deleted,
+    Event,
     Get,
     Got,
+    Kv,
     Lost,
     Put,
     Refused,
@@ -108,6 +110,14 @@ def test_what_a_watch_told_makes_later_reads_stale() -> None:
     lost = replace(PUT_TWO, result=Lost(), returned_ms=None)
     with pytest.raises(BrokenPromiseError, match="revision 3 was told before: watch 9"):
         check_linearizable(History((PUT_ONE, lost, read), (told,)))
+
+
+def test_a_guess_does_not_change_what_a_watch_was_not_told_of() -> None:
+    swap = Txn((), (Delete("a"), Put("b", "x")), ())
+    lost = [call(10, 0, None, swap), call(11, 0, None, Delete("a"))]
+    gone = Event(Kv("a", "", 0, 3, 0))
+    watch = Watch(9, "w", "m1", "a", "z", 2, False, 0, 1, (Told(35, 3, (Event(kv("a", "one", 2)), gone)),))
+    assert check_linearizable(History((PUT_ONE, *lost), (watch,))).at(3).cause == lost[1]
 
 
 def test_values_must_be_unique() -> None:

@@ -7,7 +7,7 @@ must be the same; a write may be there once at most.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ultracloud.testkit.checks.history import (
@@ -18,6 +18,7 @@ from ultracloud.testkit.checks.history import (
     Lost,
     Refused,
     Watch,
+    covers,
     has_written,
     is_linearizable,
     kvs_of,
@@ -88,6 +89,36 @@ def floors(history: History) -> dict[int, Floor]:
     none = Floor(0, "")
     before = ((call.number, bisect_left(times, call.invoked_ms)) for call in history.calls)
     return {number: highest[count - 1] if count else none for number, count in before}
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one watch says of the revisions from `start` to `last`: which keys of its range each of them changed."""
+
+    watch: Watch
+    start: int
+    last: int
+    keys: dict[int, set[str]]
+
+    def contradicts(self, revision: int, changed: Iterable[str]) -> bool:
+        """Whether it was told something else than that a revision changed these keys."""
+        if not self.start <= revision <= self.last:
+            return False
+        ours = {key for key in changed if covers(self.watch.key, self.watch.end, key)}
+        return ours != self.keys.get(revision, set())
+
+
+def views(history: History) -> list[View]:
+    """What watches say of revisions of which nobody knows who made them."""
+    found: list[View] = []
+    for watch in history.watches:
+        keys: dict[int, set[str]] = {}
+        for message in watch.messages:
+            for event in message.events:
+                keys.setdefault(event.kv.mod, set()).add(event.kv.key)
+        if keys and watch.created_revision is not None:
+            found.append(View(watch, watch.start_revision or watch.created_revision + 1, max(keys), keys))
+    return found
 
 
 def check_real_time(history: History, found: Evidence, reached: dict[int, Floor]) -> None:

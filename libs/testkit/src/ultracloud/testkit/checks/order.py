@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ultracloud.testkit.checks.evidence import Evidence, Floor, check_real_time, floors, gather
+from ultracloud.testkit.checks.evidence import Evidence, Floor, View, check_real_time, floors, gather, views
 from ultracloud.testkit.checks.history import (
     BrokenPromiseError,
     Call,
@@ -104,7 +104,7 @@ def check_linearizable(history: History, store: Store | None = None) -> Order:
     found = gather(history)
     reached = floors(history)
     check_real_time(history, found, reached)
-    return _Walk(history, found, reached, Store() if store is None else store).run()
+    return _Walk(history, found, reached, views(history), Store() if store is None else store).run()
 
 
 @dataclass(slots=True)
@@ -132,6 +132,7 @@ class _Walk:
     history: History
     found: Evidence
     reached: Mapping[int, Floor]
+    views: Sequence[View]
     store: Store
     answers: dict[int, list[Call]] = field(default_factory=lambda: defaultdict(list))
     guesses: list[Call] = field(default_factory=list)
@@ -228,6 +229,11 @@ class _Walk:
         if isinstance(cause, Call) and has_written(cause.result) and not agrees(cause.result, done.result):
             return f"a wrong answer: {cause}; right is {show(done.result)}{self._why(done)}"
         left = {event.kv.key: event.kv for event in done.changes}
+        if self.store.revision not in self.found.written:
+            # Only of a guess: a watch that leaves something out is to be found as that, not as a write that was not.
+            for view in self.views:
+                if view.contradicts(self.store.revision, left):
+                    return f"revision {self.store.revision} is not {cause}: {view.watch} was told other changes"
         for key, (kv, where) in self.found.shown.get(self.store.revision, {}).items():
             if left.get(key) != kv:
                 right = left.get(key)
