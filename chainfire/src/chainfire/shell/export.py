@@ -14,6 +14,10 @@ from chainfire.core.bbolt_writer import Piece
 from chainfire.shell.segments import FILE_MODE
 from chainfire.shell.snapshots import WRITE_BYTES
 
+PAUSE_S = 0.001
+"""Between two steps. A loop that never rests lets the thread that syncs the log wait 5 ms for its turn, twice a write;
+a snapshot is never urgent."""
+
 
 async def write_pieces(path: Path, pieces: Iterator[Piece]) -> int:
     """Write pieces where they belong in a file; give its size in bytes. It is not synced.
@@ -46,8 +50,7 @@ async def _write(descriptor: int, pieces: Iterator[Piece]) -> int:
             await asyncio.to_thread(_write_all, descriptor, waiting)
             waiting, waiting_bytes = [], 0
         else:
-            # Requests go before: a snapshot is never urgent.
-            await asyncio.sleep(0)
+            await asyncio.sleep(PAUSE_S)
     await asyncio.to_thread(_write_all, descriptor, waiting)
     return end
 
