@@ -38,11 +38,15 @@ from ultracloud.raft.words import NodeId
 
 LOOK_S = 0.5
 """How often it is looked for what seldom has anything to do."""
+STOP_S = 1.0
+"""How long what was taken may still take when the member stops."""
 GATHER_S = 0.0001
 """How long an idle disk waits for callers that were answered together to come back together. A sync takes longer, and
 one sync for ten callers is quicker for all of them than one for the first and another for the rest."""
 ANSWER_MS = 5000
 """etcd's: how long a request may take besides two elections."""
+LEADERLESS_ELECTIONS = 3
+"""etcd's: streams of clients that asked for a leader end after this many election timeouts without one."""
 NUMBERS = 1 << 32
 """Commands of one life of a member: its first number is a random multiple of this."""
 _log = logging.getLogger("chainfire.node")
@@ -122,6 +126,7 @@ class Node:
         headers: Renders response headers.
         peers: The way to the other members.
         send_snapshot: Called with each `Install` that is to be sent, with the state.
+        is_leaderless: Nobody has led for LEADERLESS_ELECTIONS elections.
     """
 
     def __init__(
@@ -166,7 +171,8 @@ class Node:
         self._is_stopping = False
         self._wakes: dict[WatchStream, asyncio.Event] = {}
         self._raising: set[Alarm] = set()
-        self._progress_ms = now_ms()
+        self._progress_ms = self._led_ms = now_ms()
+        self.is_leaderless = False
         self._members_shown: tuple[Membership, int] | None = None
         self._waiters: set[asyncio.Future[None]] = set()
 
@@ -334,6 +340,7 @@ class Node:
         while True:
             await asyncio.sleep(LOOK_S)
             self._report_progress(self._now_ms())
+            self._note_leaderless(self._now_ms())
             self._compact_history(self._now_ms())
             if not self._log.has_room:
                 self.raise_alarm(Alarm.NOSPACE)
@@ -342,12 +349,27 @@ class Node:
     async def stop(self) -> None:
         """Take no more commands, answer those that were taken, and close the log."""
         self._is_stopping = True
-        if self.is_leader:
-            await self.wait_until(lambda: not self.replica.pending, 1.0)
+        await self.wait_until(lambda: not self.replica.pending, STOP_S)
+        target = self._successor()
+        if target is not None:
+            self.tell(events.TransferLeader(target))
+            await self.wait_until(lambda: not self.is_leader, self.transfer_s)
         await self.storing.wait_idle()
         self._thread.submit(self._seal)
         self._thread.stop()
         self._log.close()
+
+    def _successor(self) -> NodeId | None:
+        """Who leads when this member stops; None if it does not lead, or nobody answers."""
+        raft = self.replica.raft
+        if not self.is_leader:
+            return None
+        there = [
+            (each.match, node)
+            for node, each in raft.progress().items()
+            if node != self.member_id and each.is_active and node in raft.config.voters
+        ]
+        return max(there)[1] if there else None
 
     def _wake(self) -> None:
         """Have a turn at the end of this turn of the loop: all that it reads goes into one batch."""
@@ -448,6 +470,15 @@ class Node:
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
+
+    def _note_leaderless(self, now_ms: int) -> None:
+        """Once nobody has led for some elections, wake the streams: those who asked for a leader are told."""
+        if self.has_leader:
+            self._led_ms = now_ms
+        self.is_leaderless = now_ms - self._led_ms > LEADERLESS_ELECTIONS * self.transfer_s * 1000
+        if self.is_leaderless:
+            for wake in self._wakes.values():
+                wake.set()
 
     def _report_progress(self, now: int) -> None:
         if now - self._progress_ms >= self.bounds.progress_s * 1000:

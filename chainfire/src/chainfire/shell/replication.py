@@ -22,12 +22,15 @@ from ultracloud.base.faults import Fault
 from ultracloud.raft import events
 from ultracloud.raft.messages import Install, Message
 from ultracloud.raft.words import NodeId, SnapshotMark
+from ultracloud.servicekit import pki
 from ultracloud.servicekit.errors import StartError
 from ultracloud.servicekit.pki import TlsIdentity
 from ultracloud.servicekit.readiness import Gate
 
 PUBLISH_PAUSE_S = 0.05
 """Between attempts of a member to say what it is called."""
+CERTIFICATE_CHECK_S = 5.0
+"""How often the files of certificates are looked at."""
 LOOK_S = 0.2
 """How often it is looked whether there is a leader."""
 _log = logging.getLogger("chainfire.replication")
@@ -115,6 +118,23 @@ async def listen(peers: Peers, urls: Sequence[Url]) -> None:
             raise StartError(
                 f"chainfire: cannot listen for members on {url.text}: {error.strerror or error}"
             ) from error
+
+
+async def renew(peers: Peers, tls: PeerTls) -> None:
+    """Read the certificates again whenever their files change, until cancelled."""
+    identity = TlsIdentity(tls.certificate, tls.key, tls.ca)
+    stamp = pki.file_stamp(identity)
+    while True:
+        await asyncio.sleep(CERTIFICATE_CHECK_S)
+        now = pki.file_stamp(identity)
+        if now != stamp:
+            stamp = now
+            try:
+                peers.reload_tls()
+            except (OSError, ValueError) as error:
+                _log.warning("new certificate for members refused, the old one stays: %s", error)
+            else:
+                _log.info("certificate for members renewed")
 
 
 async def publish(node: Node, name: str, client_urls: Callable[[], tuple[str, ...]]) -> None:

@@ -26,7 +26,8 @@ from chainfire.shell.passwords import Passwords
 from chainfire.shell.questions import Questions
 from chainfire.shell.queues import Queues
 from chainfire.shell.recovery import Founding, Recovered, recover
-from chainfire.shell.replication import Replication, follow_leader, listen, listen_urls, peer_tls_of, publish
+from chainfire.shell.replication import Replication, follow_leader, listen, listen_urls, peer_tls_of, publish, renew
+from chainfire.shell.standing import Standing
 from chainfire.shell.store_calls import Store
 from chainfire.shell.tokens import Tokens, tokens_of
 from chainfire.shell.watches import WatchService
@@ -81,6 +82,8 @@ async def build(config: Config, runtime: Runtime) -> Chainfire:
     )
     replication = Replication(node, tls, config.state_dir, runtime.tasks, strict=config.cluster.strict)
     await listen(replication.peers, peer_urls)
+    if tls is not None:
+        runtime.tasks.create_task(renew(replication.peers, tls), name="renew peer certificates")
     start(node, replication, runtime)
     await serve(config, runtime, node, replication)
     return Chainfire(node, replication)
@@ -128,7 +131,7 @@ async def serve(config: Config, runtime: Runtime, node: Node, replication: Repli
     meters.install(runtime, node, replication.peers, health)
     addresses = await runtime.serve(
         services_of(config, node, replication.questions, runtime),
-        [Admission(config.clients)] if config.clients and runtime.identity else [],
+        interceptors_of(config, node, runtime),
         limits=Limits(message_bytes_max=message_bytes_max, body_bytes_max=JSON_FACTOR * message_bytes_max),
         require_client_certificate=True,
         doors=doors_of(config),
@@ -139,6 +142,16 @@ async def serve(config: Config, runtime: Runtime, node: Node, replication: Repli
     urls = config.client_urls or found
     joined = runtime.tasks.create_task(publish(node, config.name, lambda: urls), name="publish")
     runtime.tasks.create_task(follow_leader(node, replication.peers, gate, joined), name="leader")
+
+
+def interceptors_of(config: Config, node: Node, runtime: Runtime) -> list[Interceptor]:
+    """Who is let in, and to what; a member that is alone for good always leads."""
+    found: list[Interceptor] = []
+    if config.clients and runtime.identity:
+        found.append(Admission(config.clients))
+    if listen_urls(config):
+        found.append(Standing(node))
+    return found
 
 
 def bounds_of(config: Config) -> Bounds:

@@ -8,10 +8,12 @@ from contextlib import suppress
 
 from chainfire.core import render
 from chainfire.core.watch import Answer, Change, Changes, WatchStream, parts
+from chainfire.errors import NoLeaderError
 from chainfire.shell import requests
 from chainfire.shell.encoded import Encoded
 from chainfire.shell.guard import Guard
 from chainfire.shell.node import Node
+from chainfire.shell.standing import requires_leader
 from ultracloud.api.etcd import rpc_pb2
 from ultracloud.api.rpc import Call
 
@@ -44,6 +46,8 @@ class WatchService:
                 if reader.done():
                     # A request that was no message ends the call with its error.
                     reader.result()
+                if self._node.is_leaderless and requires_leader(call):
+                    raise NoLeaderError
                 while stream.has_answers:
                     for answer in stream.take():
                         for encoded in self._render(answer):
