@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -351,6 +351,18 @@ class Edge:
         self._connection.consume(stream_id, size)
         if self._sender.out_bytes:
             self._flush_soon()
+
+
+@contextmanager
+def faults_only(path: str) -> Iterator[None]:
+    """Whatever is raised inside leaves as a Fault, logged as `fault_of` does."""
+    try:
+        yield
+    except Fault as fault:
+        fault_of(fault, path)
+        raise
+    except Exception as error:
+        raise fault_of(error, path) from error
 
 
 def fault_of(error: BaseException, path: str) -> Fault:

@@ -15,10 +15,10 @@ from typing import Any, Protocol, TypeAlias
 from google.protobuf.message import Message
 
 from ultracloud.api.rpc import Peer
-from ultracloud.base.faults import CancelledError, DeadlineExceededError, UnimplementedError
+from ultracloud.base.faults import CancelledError, DeadlineExceededError, Fault, UnimplementedError
 from ultracloud.wire.core.status import OK
 from ultracloud.wire.shell.clock import now_s
-from ultracloud.wire.shell.edge import Site, fault_of
+from ultracloud.wire.shell.edge import Site, faults_only
 from ultracloud.wire.shell.options import HttpEndpoint
 
 
@@ -113,14 +113,14 @@ class InnerCalls:
         call = InnerCall(path, caller, asyncio.current_task())
         code = CancelledError.code
         try:
-            async with aclosing(self._run(call, requests)) as answers:
-                while (answer := await _next(answers, call)) is not None:
-                    yield answer.SerializeToString()
+            with faults_only(path):
+                async with aclosing(self._run(call, requests)) as answers:
+                    while (answer := await _next(answers, call)) is not None:
+                        yield answer.SerializeToString()
             code = OK
-        except Exception as error:
-            fault = fault_of(error, path)
+        except Fault as fault:
             code = fault.code
-            raise fault from error
+            raise
         finally:
             for done in self._site.dones:
                 done(call, code, now_s() - call.started_s)

@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Mapping
 from contextlib import aclosing
 from typing import Protocol
 
-from ultracloud.wire.shell.edge import fault_of
+from ultracloud.base.faults import Fault
+from ultracloud.wire.shell.edge import faults_only
 from ultracloud.wire.shell.options import HttpAnswer, HttpEndpoint, HttpReply, HttpRequest, HttpRoute, HttpStream
 
 
@@ -56,9 +57,10 @@ class Pages:
         """Answer a request, or begin to."""
         endpoint = self._find(request.path)
         try:
-            return page(self._pages, request.method, request.path) if endpoint is None else endpoint(request)
-        except Exception as error:  # noqa: BLE001 - the edge of plain HTTP, as `edge` is gRPC's
-            return failure(error, request.path)
+            with faults_only(request.path):
+                return page(self._pages, request.method, request.path) if endpoint is None else endpoint(request)
+        except Fault as fault:
+            return failure(fault)
 
     def _find(self, path: str) -> HttpEndpoint | None:
         exact = self._endpoints.get(path)
@@ -70,28 +72,29 @@ class Pages:
 async def deliver(work: Awaitable[HttpAnswer], path: str, sink: Sink) -> None:
     """Send what an endpoint answers, once and while it does."""
     try:
-        answer = await work
-    except Exception as error:  # noqa: BLE001 - the edge of plain HTTP, as `edge` is gRPC's
-        sink.reply(failure(error, path))
+        with faults_only(path):
+            answer = await work
+    except Fault as fault:
+        sink.reply(failure(fault))
         return
     if isinstance(answer, HttpReply):
         sink.reply(answer)
         return
     sink.begin(answer)
     try:
-        async with aclosing(answer.parts) as parts:
-            async for part in parts:
-                await sink.send(part)
-    except Exception as error:  # noqa: BLE001 - as above
-        fault_of(error, path)
+        with faults_only(path):
+            async with aclosing(answer.parts) as parts:
+                async for part in parts:
+                    await sink.send(part)
+    except Fault:
         sink.cut()
     else:
         sink.end()
 
 
-def failure(error: BaseException, path: str) -> HttpReply:
+def failure(fault: Fault) -> HttpReply:
     """What a client is told of an endpoint that failed; the log has the rest."""
-    return HttpReply(500, f"{fault_of(error, path).public}\n".encode())
+    return HttpReply(500, f"{fault.public}\n".encode())
 
 
 def page(pages: Mapping[str, HttpRoute], method: str, path: str) -> HttpReply:
