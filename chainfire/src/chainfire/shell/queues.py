@@ -85,11 +85,12 @@ class Queues:
         try:
             while (before := await self._before(place, call, gone)).kvs:
                 await self._wait_change(place, before, call)
-            return before.header
         except BaseException:
             if self._callers[place.key] == 1:
                 self.abandon(place, call)
             raise
+        else:
+            return before.header
         finally:
             self._callers -= Counter((place.key,))
 
