@@ -41,7 +41,7 @@ from chainfire.core.keyvalue import LeaseId
 from chainfire.core.machine import Machine
 from chainfire.core.membership import Member, Membership
 from chainfire.core.query import read_range
-from chainfire.core.replica import HEAD_BYTES
+from chainfire.core.work import HEAD_BYTES
 from chainfire.errors import StorageError
 from chainfire.shell import snapshots
 from chainfire.shell.recovery import FIRST_INDEX, FIRST_TERM, SNAPSHOT_FOLDER, Founding, Recovered, recover

@@ -22,7 +22,6 @@ class Totals:
     """What all seeds came to."""
 
     failed: dict[int, str] = field(default_factory=dict)
-    undecided: list[int] = field(default_factory=list)
     calls: int = 0
     doubts: int = 0
     revisions: int = 0
@@ -35,8 +34,6 @@ class Totals:
             self.failed[seed] = came
             sys.stderr.write(f"seed {seed}: {came}\n  again: ./dev sim chainfire --first {seed} --seeds 1 --trace\n")
             return
-        if came.is_undecided:
-            self.undecided.append(seed)
         self.calls += came.calls
         self.doubts += came.doubts
         self.revisions += came.revisions
@@ -60,11 +57,11 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         found = {"seeds": options.seeds, "seconds": seconds, "failed": sorted(totals.failed)}
         counts = {"calls": totals.calls, "doubts": totals.doubts, "revisions": totals.revisions}
-        rest = {"events": totals.events, "messages": totals.messages, "undecided": totals.undecided}
+        rest = {"events": totals.events, "messages": totals.messages}
         sys.stdout.write(json.dumps(found | counts | rest) + "\n")
     else:
         sys.stdout.write(
-            f"{options.seeds} seeds, {len(totals.failed)} failed, {len(totals.undecided)} undecided, {seconds} s: "
+            f"{options.seeds} seeds, {len(totals.failed)} failed, {seconds} s: "
             f"{totals.calls} calls ({totals.doubts} in doubt), {totals.revisions} revisions, "
             f"{totals.events} watch events, {totals.messages} messages\n"
         )

@@ -14,6 +14,10 @@ from ultracloud.raft.messages import Message
 from ultracloud.raft.words import NodeId
 from ultracloud.testkit.sim import SimNetwork
 
+QUICK = 0.4
+"""Part of the members that start again at once after they died."""
+STALL_MS = 5500
+"""Standing still for so long, a leader misses the end of leases that it renewed: another one has let them die."""
 REST_MS = (50, 4000)
 """How long a member stays dead, stands still, or is cut off, least and most."""
 
@@ -50,6 +54,7 @@ class FaultMaker:
         faults = (
             (self._cut_one, 4),
             (self._cut_all, 1),
+            (self._storm, 1),
             (self._stall, 4),
             (self._part, 3),
             (self._isolate_leader, 2),
@@ -76,7 +81,21 @@ class FaultMaker:
         if member.replica is None:
             return
         member.cut()
-        self._later(lambda: member.start() if member.replica is None and not member.is_retired else None)
+        if self.place.random.random() < QUICK:
+            # It forgets what it did not store before those have that it told.
+            self.place.clock.call_later(self.place.random.randint(0, 30), lambda: _start(member))
+        else:
+            self._later(lambda: _start(member))
+
+    def _storm(self) -> None:
+        """The leader dies, and members die while they elect the next one."""
+        leader = self._leader()
+        if leader is None:
+            return
+        self._cut(leader)
+        for _ in range(6):
+            wait_ms = self.place.random.randint(900, 2600)
+            self.place.clock.call_later(wait_ms, lambda: None if self.place.is_healed else self._cut_one())
 
     def _stall(self) -> None:
         member = self._leader() if self.place.random.random() < 0.5 else self._anybody()  # noqa: PLR2004 - a coin
@@ -85,7 +104,10 @@ class FaultMaker:
         self.place.note(f"{member.name} stands still")
         member.stall()
         life = member.life
-        self._later(lambda: member.go_on() if member.life == life and member.is_stalled else None)
+        rest_ms = self.place.random.choice((self.place.random.randint(*REST_MS), STALL_MS))
+        self.place.clock.call_later(
+            rest_ms, lambda: member.go_on() if member.life == life and member.is_stalled else None
+        )
 
     def _part(self) -> None:
         nodes = [member.node for member in self.place.all_members()]
@@ -152,3 +174,9 @@ class FaultMaker:
 
     def _later(self, action: Callable[[], None]) -> None:
         self.place.clock.call_later(self.place.random.randint(*REST_MS), action)
+
+
+def _start(member: Member) -> None:
+    """Start a member that nobody has started or retired meanwhile."""
+    if member.replica is None and not member.is_retired:
+        member.start()

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from chainfire.errors import StorageError
 from sim.chainfire import images
-from sim.chainfire.clients import ask
+from sim.chainfire.clients import TTLS_S, ask
 from sim.chainfire.member import Member
 from sim.chainfire.settings import ELECTION_TICKS, TICK_MS
+from sim.chainfire.storage import DamagedError
 from sim.chainfire.watchers import Watcher
 from sim.chainfire.world import World
 from ultracloud.testkit.checks import (
@@ -35,7 +37,6 @@ class Verdict:
 
     Attributes:
         doubts: Calls that nobody knows the fate of.
-        is_undecided: The history had too many doubts to be judged.
     """
 
     calls: int
@@ -43,7 +44,6 @@ class Verdict:
     revisions: int
     events: int
     messages: int
-    is_undecided: bool
 
 
 def judge(seed: int, trace: Callable[[str], None] | None = None) -> Verdict:
@@ -55,9 +55,13 @@ def judge(seed: int, trace: Callable[[str], None] | None = None) -> Verdict:
     world = World(seed, trace)
     try:
         world.run()
-        quiet_ms = world.clock.monotonic_ms()
         _come_together(world)
+        quiet_ms = world.clock.monotonic_ms()
+        if world.settings.outwaits_leases:
+            world.clock.run_for(max(TTLS_S) * 1000 + LATE_MS + 100)
         until = _look_last(world)
+    except (DamagedError, StorageError) as broken:
+        raise BrokenPromiseError(f"a member does not start after a power cut: {broken}") from broken
     except AssertionError as broken:
         if isinstance(broken, BrokenPromiseError):
             raise
@@ -75,9 +79,11 @@ def _judge(world: World, quiet_ms: float, until: int) -> Verdict:
         order = check_all(history, bounds, world.compacted)
         _check_watches_end(history, order, world, until)
         check_keys(history)
-    except UndecidedError:
-        return Verdict(len(history.calls), doubts, 0, events, world.network.sent, is_undecided=True)
-    return Verdict(len(history.calls), doubts, order.last_revision, events, world.network.sent, is_undecided=False)
+    except UndecidedError as undecided:
+        raise BrokenPromiseError(
+            f"too much is in doubt to be judged, or nothing explains it: {undecided}"
+        ) from undecided
+    return Verdict(len(history.calls), doubts, order.last_revision, events, world.network.sent)
 
 
 def _come_together(world: World) -> None:

@@ -15,10 +15,11 @@ from typing import Protocol, TypeAlias
 from chainfire.core import wal
 from chainfire.core.machine import Machine
 from chainfire.core.membership import Membership
-from chainfire.core.replica import Outcome, Replica
+from chainfire.core.replica import Replica
 from chainfire.core.results import Result
 from chainfire.core.snapshot import frames_of, head_of
 from chainfire.core.watch import WatchHub, WatchStream
+from chainfire.core.work import Outcome
 from chainfire.shell.recovery import FIRST_INDEX, FIRST_TERM, NOTHING, Founding, joined, tail_of
 from sim.chainfire import images
 from sim.chainfire.settings import ELECTION_TICKS, REQUEST_TIMEOUT_MS, TICK_MS, Settings

@@ -34,6 +34,7 @@ class Settings:
         drift: How much faster or slower ticks of members are, at most.
         quota_bytes: Stored bytes from which on NOSPACE is raised; 0 is none.
         changes_members: Members join and leave.
+        outwaits_leases: The run goes on until every lease must be dead.
     """
 
     voters: int
@@ -49,6 +50,7 @@ class Settings:
     drift: float
     quota_bytes: int
     changes_members: bool
+    outwaits_leases: bool
 
 
 def draw(random: Random) -> Settings:
@@ -67,12 +69,13 @@ def draw(random: Random) -> Settings:
         fault_every_ms=random.choice((400, 1000, 2500)),
         clients=random.randint(2, 4),
         watchers=random.randint(1, 2),
-        think_ms=random.choice((40, 150, 400)),
+        think_ms=random.choice((30, 100, 300)),
         network=network,
         disk_ms_max=random.choice((1, 5, 40)),
-        keeps_entries=random.choice((8, 60, 1000)),
+        keeps_entries=random.choice((4, 20, 1000)),
         snapshot_bytes=random.choice((1500, 6000, 1 << 20)),
         drift=random.choice((0.0, 0.0, 0.04)),
         quota_bytes=random.choice((0, 0, 0, 12_000)),
         changes_members=random.random() < 0.4,  # noqa: PLR2004 - less often than not
+        outwaits_leases=random.random() < 0.2,  # noqa: PLR2004 - it takes long
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from chainfire.core import wal
-from chainfire.core.replica import Store
+from chainfire.core.work import Store
 from ultracloud.testkit.sim import SimClock
 from ultracloud.testkit.sim.disk import SECTOR_BYTES
 

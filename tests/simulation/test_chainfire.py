@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import pytest
+from mutants import MUTANTS, Break
 
 from sim.chainfire.judge import judge
+from ultracloud.testkit.checks import BrokenPromiseError
 from ultracloud.testkit.seeds import seeds
 
+CAUGHT_WITHIN = 150
+"""Seeds in which each broken member must be found out."""
 
-@pytest.mark.parametrize("first", range(0, 200, 50))
+
+@pytest.mark.parametrize("first", range(0, 200, 25))
 def test_a_cluster_keeps_its_promises(first: int) -> None:
-    for seed in seeds(50):
+    for seed in seeds(25):
         judge(first + seed)
 
 
 def test_the_same_seed_gives_the_same_trace_to_the_byte() -> None:
     for seed in (4, 27):
         assert trace_of(seed) == trace_of(seed)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
+def test_a_broken_member_is_found_out(mutant: Break, monkeypatch: pytest.MonkeyPatch) -> None:
+    mutant(monkeypatch)
+    with pytest.raises(BrokenPromiseError):
+        run_seeds(CAUGHT_WITHIN)
+
+
+def run_seeds(count: int) -> None:
+    for seed in range(count):
+        judge(seed)
 
 
 def trace_of(seed: int) -> str:

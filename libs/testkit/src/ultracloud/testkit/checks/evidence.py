@@ -37,7 +37,7 @@ class Evidence:
         written: The call that made a revision, where that is known.
     """
 
-    shown: dict[int, dict[str, tuple[Kv, str]]] = field(default_factory=dict)
+    shown: dict[int, dict[str, tuple[Kv, object]]] = field(default_factory=dict)
     written: dict[int, Call] = field(default_factory=dict)
 
 
@@ -54,7 +54,7 @@ def gather(history: History) -> Evidence:
     for call in history.calls:
         if has_written(call.result):
             _place(found, revision_of(call.result), call)
-    places: dict[int, tuple[int, str]] = {}
+    places: dict[int, tuple[int, object]] = {}
     for kv, where in _sightings(history):
         _show(found, kv, where)
         if kv.version:
@@ -67,19 +67,30 @@ def gather(history: History) -> Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class _Place:
+    """Where something was told; it becomes words only in an explanation."""
+
+    watch: Watch
+    at_ms: float
+
+    def __str__(self) -> str:
+        return f"{self.watch}, at {self.at_ms:g} ms"
+
+
+@dataclass(frozen=True, slots=True)
 class Floor:
     """A revision that had been reached, and by what one knows it."""
 
     revision: int
-    known_by: str
+    known_by: object
 
 
 def floors(history: History) -> dict[int, Floor]:
     """For each call, by number, the highest revision that anybody had been told before it was invoked."""
-    told = [(call.ended_ms, revision_of(call.result), str(call)) for call in history.calls]
+    told: list[tuple[float, int, object]] = [(each.ended_ms, revision_of(each.result), each) for each in history.calls]
     for watch in history.watches:
-        told += [(message.at_ms, message.revision, f"{watch}, at {message.at_ms:g} ms") for message in watch.messages]
-    told = sorted(each for each in told if each[1] and each[0] != float("inf"))
+        told += [(message.at_ms, message.revision, _Place(watch, message.at_ms)) for message in watch.messages]
+    told = sorted((each for each in told if each[1] and each[0] != float("inf")), key=lambda each: each[:2])
     times: list[float] = []
     highest: list[Floor] = []
     for at_ms, revision, by in told:
@@ -152,26 +163,25 @@ def _writers(history: History) -> dict[tuple[str, str], Call]:
     return writers
 
 
-def _sightings(history: History) -> Iterator[tuple[Kv, str]]:
+def _sightings(history: History) -> Iterator[tuple[Kv, object]]:
     """Every key that anybody was shown, and where."""
     for call in history.calls:
-        where = str(call)
         for kv in kvs_of(call.result):
-            yield kv, where
+            yield kv, call
     for watch in history.watches:
         yield from _told(watch)
 
 
-def _told(watch: Watch) -> Iterator[tuple[Kv, str]]:
+def _told(watch: Watch) -> Iterator[tuple[Kv, object]]:
     for message in watch.messages:
-        where = f"{watch}, at {message.at_ms:g} ms"
+        where = _Place(watch, message.at_ms)
         for event in message.events:
             yield event.kv, where
             if event.previous is not None:
                 yield event.previous, where
 
 
-def _show(found: Evidence, kv: Kv, where: str) -> None:
+def _show(found: Evidence, kv: Kv, where: object) -> None:
     at = found.shown.setdefault(kv.mod, {})
     known, source = at.setdefault(kv.key, (kv, where))
     if known != kv:
@@ -181,7 +191,7 @@ def _show(found: Evidence, kv: Kv, where: str) -> None:
         )
 
 
-def _check_place(writer: Call, kv: Kv, where: str, places: dict[int, tuple[int, str]]) -> None:
+def _check_place(writer: Call, kv: Kv, where: object, places: dict[int, tuple[int, object]]) -> None:
     """Check that a write may be at the revision where it was seen, and is at no other."""
     if isinstance(writer.result, Refused):
         raise BrokenPromiseError(f"a refused write is there: {where} shows {show(kv)}, but {writer}")

@@ -47,7 +47,7 @@ Effect: TypeAlias = Callable[[Value], tuple[Value, ...]]
 class _Part:
     """What one call is to one key."""
 
-    says: str
+    says: object
     invoked_ms: float
     ended_ms: float
     effect: Effect
@@ -65,7 +65,7 @@ def check_keys(history: History) -> None:
         for call in history.calls:
             effect = None if isinstance(call.result, Refused) else _effect(call.op, call.result, key)
             if effect is not None:
-                parts.append(_Part(str(call), call.invoked_ms, call.ended_ms, effect))
+                parts.append(_Part(call, call.invoked_ms, call.ended_ms, effect))
         _search(key, sorted(parts, key=lambda part: part.invoked_ms))
 
 
@@ -89,7 +89,7 @@ def _search(key: str, parts: Sequence[_Part]) -> None:
         following = list(_following(parts, done, value))
         stack.extend(reversed(following))
     left = [part for number, part in enumerate(parts) if not best >> number & 1 and must >> number & 1]
-    says = "; ".join(part.says for part in sorted(left, key=lambda part: part.ended_ms)[:2])
+    says = "; ".join(str(part.says) for part in sorted(left, key=lambda part: part.ended_ms)[:2])
     raise BrokenPromiseError(f"no order explains key {key!r}; {best.bit_count()} calls fit, then none of: {says}")
 
 
