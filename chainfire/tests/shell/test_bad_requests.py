@@ -8,7 +8,7 @@ import pytest
 from shell.clients import Client, client, refusal
 from shell.servers import SERVERS, both, chainfire
 
-from chainfire.core.replica import REQUEST_BYTES_MAX
+from chainfire.core.work import REQUEST_BYTES_MAX
 from chainfire.shell.kv import REQUEST_MESSAGE_SLACK_BYTES
 from ultracloud.api.etcd import rpc_pb2
 

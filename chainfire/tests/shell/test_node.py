@@ -9,7 +9,7 @@ import pytest
 from chainfire.core.commands import Alarm, Command, Compact, Put
 from chainfire.core.compaction import Policy
 from chainfire.core.machine import Machine
-from chainfire.core.replica import BATCH_BYTES_MAX, REQUEST_BYTES_MAX, WAITING_COMMANDS_MAX
+from chainfire.core.work import BATCH_BYTES_MAX, REQUEST_BYTES_MAX, WAITING_COMMANDS_MAX
 from chainfire.core.results import Result
 from chainfire.core.wal import Batch
 from chainfire.errors import CompactedError, NoSpaceError, RequestTooLargeError, StoppedError, TooManyRequestsError
@@ -194,6 +194,7 @@ def test_under_an_alarm_what_adds_is_refused_before_the_log(play: Play) -> None:
     play(scene)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_defect_of_the_log_ends_the_process_instead_of_its_thread(play: Play) -> None:
     async def scene(alone: Alone) -> None:
         alone.log.kept.clear()
@@ -204,6 +205,7 @@ def test_a_defect_of_the_log_ends_the_process_instead_of_its_thread(play: Play) 
     play(scene)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_broken_invariant_ends_the_process_instead_of_the_callback(play: Play) -> None:
     async def scene(alone: Alone) -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)

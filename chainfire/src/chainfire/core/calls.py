@@ -28,7 +28,7 @@ class CallKind(IntEnum):
     TIME_LEFT = 2
     """How long a lease has: lease in; milliseconds left and seconds granted out."""
     CHANGE_MEMBERS = 3
-    """Decide a change of members: a command in, nothing out."""
+    """Decide a change of members: a command in; out, the index by which it is applied."""
     MEMBERS = 4
     """Who the members are: nothing in; `Roster` out."""
 

@@ -13,12 +13,10 @@ Source: the Raft dissertation, chapter 6 (clients); etcd 3.5 for what a lease ou
 
 from __future__ import annotations
 
-import struct
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Generic
 
 from chainfire.core import entry
 from chainfire.core.commands import Command, LeaseCheckpoint, LeaseRevoke, MemberCommand, MemberRemove, plain
@@ -26,6 +24,30 @@ from chainfire.core.expiry import Expiry
 from chainfire.core.keyvalue import NO_LEASE, LeaseId
 from chainfire.core.machine import Machine
 from chainfire.core.results import LeaseGranted, Result
+from chainfire.core.work import (
+    BATCH_BYTES_MAX,
+    BATCH_COMMANDS_MAX,
+    COMPACT_STEP,
+    ELAPSED_MS_MAX,
+    HEAD,
+    HEAD_BYTES,
+    IN_DOUBT,
+    KEPT_BYTES,
+    KEPT_ENTRIES,
+    PENDING_COMMANDS_MAX,
+    READ_RETRY_MS,
+    READ_ROUNDS_MAX,
+    REQUEST_BYTES_MAX,
+    TIMEOUT_MS,
+    WAITING_BYTES_MAX,
+    WAITING_COMMANDS_MAX,
+    Outcome,
+    Pending,
+    Round,
+    Store,
+    TokenT,
+    Work,
+)
 from chainfire.errors import (
     LeaderFailedTimeoutError,
     RequestTimeoutError,
@@ -40,112 +62,6 @@ from ultracloud.raft.messages import Install, Message
 from ultracloud.raft.raft import Raft
 from ultracloud.raft.turns import Role
 from ultracloud.raft.words import NOBODY, Config, Entry, EntryKind, HardState, NodeId, SnapshotMark
-
-REQUEST_BYTES_MAX = 1536 * 1024
-"""etcd's limit of one request."""
-BATCH_BYTES_MAX = 1 << 20
-"""Bytes after which a batch takes no more; with one request on top a record stays well below a segment."""
-BATCH_COMMANDS_MAX = 2000
-"""Commands after which it takes no more, and entries applied in one go: they take about 10 ms."""
-WAITING_BYTES_MAX = 64 << 20
-"""Bytes that may wait for the log: a second of a slow disk. More are refused rather than held."""
-WAITING_COMMANDS_MAX = 50_000
-"""Commands that may wait: each takes a kilobyte beside its bytes, and more would outlive their callers' deadlines."""
-PENDING_COMMANDS_MAX = 100_000
-"""Commands that are logged, or may be, and have no answer yet: twice what may wait."""
-READ_ROUNDS_MAX = 2
-"""Rounds of reads under way at once: reads that come meanwhile share the next one."""
-READ_RETRY_MS = 500
-"""etcd's: a round whose messages were lost is asked for again after this."""
-ELAPSED_MS_MAX = 300
-"""What one tick may add to the time of leases: a process that stood still has not seen its clients' renewals."""
-TIMEOUT_MS = 7000
-"""etcd's with its default settings: five seconds and two elections."""
-KEPT_ENTRIES = 10_000
-"""Applied entries kept in memory for members that are a little behind; others get a snapshot. etcd keeps 5,000."""
-COMPACT_STEP = 1024
-"""Entries after which memory is given back: rarely enough that it costs nothing."""
-
-IN_DOUBT = -1
-"""In place of the term a command was handed over in: whether it happened is not known."""
-
-_HEAD = struct.Struct("<QQ")
-HEAD_BYTES = _HEAD.size
-
-TokenT = TypeVar("TokenT")
-
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """What must be durable before `Replica.persisted(number)`: the mark, if there is one, then entries and state."""
-
-    number: int
-    state: HardState
-    entries: tuple[Entry, ...] = ()
-    mark: SnapshotMark | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What must be done now: messages go at once; one `Store` at a time is asked for."""
-
-    messages: tuple[Message, ...] = ()
-    store: Store | None = None
-
-
-@dataclass(slots=True)
-class Outcome(Generic[TokenT]):
-    """Who is answered, and with what.
-
-    Attributes:
-        answers: Of commands, in the order of the log.
-        reads: Reads that may look at the state now, or the reason why not.
-        applied: Entries that were applied.
-        is_installed: The state was replaced by a leader's snapshot.
-        has_more: There is more to apply: call `finish` again soon.
-    """
-
-    answers: list[tuple[TokenT, Result | Fault]] = field(default_factory=list)
-    reads: list[tuple[TokenT, Fault | None]] = field(default_factory=list)
-    applied: int = 0
-    is_installed: bool = False
-    has_more: bool = False
-
-
-@dataclass(slots=True)
-class _Pending(Generic[TokenT]):
-    """A command without an answer.
-
-    Attributes:
-        led_by: Who led when it came.
-        term: In which it was handed to the log; 0 before.
-    """
-
-    token: TokenT | None
-    command: Command
-    body: bytes
-    deadline_ms: int
-    led_by: NodeId
-    term: int = 0
-
-
-@dataclass(slots=True)
-class _Round(Generic[TokenT]):
-    """Reads that one question to the cluster answers."""
-
-    tokens: list[tuple[TokenT, int]]
-    asked_ms: int
-
-
-def command_of(found: Entry) -> Command | None:
-    """What an entry holds for the state; None if it is a leader's beginning, or the end of a joint configuration.
-
-    Raises:
-        MalformedEntryError: It cannot be read.
-        ultracloud.raft.config.MalformedError: The same.
-    """
-    body = raft_config.parse(found.body)[1] if found.kind is EntryKind.CONFIG else found.body
-    return entry.decode(body[HEAD_BYTES:]) if body else None
 
 
 class Replica(Generic[TokenT]):
@@ -188,7 +104,7 @@ class Replica(Generic[TokenT]):
         self._events: list[events.Event] = []
         self._waiting: deque[tuple[int, bytes]] = deque()
         self._waiting_bytes = 0
-        self._pending: dict[int, _Pending[TokenT]] = {}
+        self._pending: dict[int, Pending[TokenT]] = {}
         self._change: int | None = None
         # Storing: one record under way, what comes after it, and what may be said once it is durable.
         self._under_way = 0
@@ -202,9 +118,11 @@ class Replica(Generic[TokenT]):
         self._config = raft.config
         self._incoming: dict[int, Machine] = {}
         self._compacted = machine.applied_index
+        self._kept: deque[tuple[int, int]] = deque()
+        self._kept_bytes = 0
         # Reading.
         self._asking: list[tuple[TokenT, int]] = []
-        self._rounds: dict[int, _Round[TokenT]] = {}
+        self._rounds: dict[int, Round[TokenT]] = {}
         self._readable: list[tuple[int, list[tuple[TokenT, int]]]] = []
         self._next_round = 1
         self._outcome: Outcome[TokenT] = Outcome()
@@ -264,7 +182,7 @@ class Replica(Generic[TokenT]):
             TooManyRequestsError: Too much waits already.
         """
         number = self._next_number
-        body = _HEAD.pack(self.me, number) + entry.encode(command)
+        body = HEAD.pack(self.me, number) + entry.encode(command)
         size = len(body)
         if size - HEAD_BYTES > self.request_bytes_max:
             raise RequestTooLargeError
@@ -275,7 +193,7 @@ class Replica(Generic[TokenT]):
         ):
             raise TooManyRequestsError
         self._next_number = number + 1
-        self._pending[number] = _Pending(token, command, body, self.clock_ms + self.timeout_ms, self.raft.leader)
+        self._pending[number] = Pending(token, command, body, self.clock_ms + self.timeout_ms, self.raft.leader)
         self._waiting.append((number, body))
         self._waiting_bytes += size
 
@@ -289,8 +207,8 @@ class Replica(Generic[TokenT]):
             raise UnhealthyClusterError
         number = self._next_number
         self._next_number = number + 1
-        context = _HEAD.pack(self.me, number) + entry.encode(command)
-        self._pending[number] = _Pending(token, command, b"", self.clock_ms + self.timeout_ms, self.me, self.raft.term)
+        context = HEAD.pack(self.me, number) + entry.encode(command)
+        self._pending[number] = Pending(token, command, b"", self.clock_ms + self.timeout_ms, self.me, self.raft.term)
         self._change = number
         self._events.append(events.ProposeConfig(tuple(changes), context))
 
@@ -402,7 +320,7 @@ class Replica(Generic[TokenT]):
         if not self._asking or len(self._rounds) >= READ_ROUNDS_MAX or not self.has_leader:
             return []
         context, self._next_round = self._next_round, self._next_round + 1
-        self._rounds[context] = _Round(self._asking, self.clock_ms)
+        self._rounds[context] = Round(self._asking, self.clock_ms)
         self._asking = []
         return [events.Read(context)]
 
@@ -451,6 +369,8 @@ class Replica(Generic[TokenT]):
         self.machine.take_over(incoming)
         self.applied_term = mark.term
         self._compacted = mark.index
+        self._kept.clear()
+        self._kept_bytes = 0
         self._config = mark.config
         for asked in self._pending.values():
             if 0 < asked.term <= mark.term:
@@ -484,7 +404,7 @@ class Replica(Generic[TokenT]):
             if not body:
                 self.machine.skip(index)
                 continue
-            proposer, number = _HEAD.unpack_from(body)
+            proposer, number = HEAD.unpack_from(body)
             asked = pending.pop(number, None) if proposer == me else None
             command = entry.decode(body[HEAD_BYTES:]) if asked is None else asked.command
             result: Result | Fault
@@ -497,6 +417,9 @@ class Replica(Generic[TokenT]):
             if asked is not None and asked.token is not None:
                 outcome.answers.append((asked.token, result))
         outcome.applied += len(batch)
+        size = sum([len(each.body) for each in batch])
+        self._kept.append((batch[-1].index, size))
+        self._kept_bytes += size
         if batch[-1].term > self.applied_term:
             self.applied_term = batch[-1].term
             self._propose_again()
@@ -545,10 +468,16 @@ class Replica(Generic[TokenT]):
     def _compact(self) -> None:
         """Forget entries that no member needs from memory any more."""
         applied, config = self.machine.applied_index, self.config
-        is_single = len(config.voters) == 1 and not config.outgoing and not config.learners
-        kept = applied if is_single else applied - self.kept_entries
-        if kept - self._compacted >= self.compact_step:
+        if len(config.voters) == 1 and not config.outgoing and not config.learners:
+            kept = applied
+        else:
+            kept = applied - self.kept_entries
+            if self._kept_bytes > KEPT_BYTES:
+                kept = max(kept, self._kept[0][0])
+        if kept - self._compacted >= self.compact_step or self._kept_bytes > KEPT_BYTES:
             self._compacted = kept
+            while self._kept and self._kept[0][0] <= kept:
+                self._kept_bytes -= self._kept.popleft()[1]
             self._events.append(events.Compact(kept))
 
     def _note_leader(self) -> None:

@@ -41,6 +41,8 @@ class KvService:
         if len(request.ListFields()) == 1 and request.key:
             if node.replica.is_alone:
                 return self._get(request.key, call)
+            if node.is_learner:
+                raise LearnerRpcError
             return node.read(lambda: self._get(request.key, call))
         query = requests.range_of(request)
         checks.check_key(query.key)

@@ -20,9 +20,10 @@ from chainfire.core.commands import Alarm, AlarmAction, AlarmSet, Command, Compa
 from chainfire.core.compaction import AutoCompaction, Policy
 from chainfire.core.machine import Machine, adds
 from chainfire.core.membership import Membership
-from chainfire.core.replica import Outcome, Replica
+from chainfire.core.replica import Replica
 from chainfire.core.results import Result
 from chainfire.core.watch import WatchHub, WatchStream
+from chainfire.core.work import Outcome
 from chainfire.errors import NoSpaceError, StoppedError
 from chainfire.shell.housekeeping import Housekeeping
 from chainfire.shell.logthread import LogThread
@@ -171,6 +172,7 @@ class Node:
         self._is_stopping = False
         self._wakes: dict[WatchStream, asyncio.Event] = {}
         self._raising: set[Alarm] = set()
+        self._is_room_missed = False
         self._progress_ms = self._led_ms = now_ms()
         self.is_leaderless = False
         self._members_shown: tuple[Membership, int] | None = None
@@ -343,7 +345,6 @@ class Node:
             self._note_leaderless(self._now_ms())
             self._compact_history(self._now_ms())
             if not self._log.has_room:
-                self.raise_alarm(Alarm.NOSPACE)
                 self._thread.submit(self._make_spare)
 
     async def stop(self) -> None:
@@ -451,8 +452,11 @@ class Node:
         """Give what a batch changed to the watches."""
         for stream in self.hub.publish(self.machine.store.take_changes()):
             self._wakes[stream].set()
-        if not self._log.has_room:
+        if self._log.has_room:
+            self._is_room_missed = False
+        elif not self._is_room_missed:
             # There is one segment left. It is for what frees space.
+            self._is_room_missed = True
             self.raise_alarm(Alarm.NOSPACE)
 
     def _note_changes(self) -> None:
@@ -502,9 +506,13 @@ class Node:
             _log.warning("the log is not sealed: %s", error)
 
     def _make_spare(self) -> None:
-        """In the log's thread: make the next segment ahead, if there is room by now."""
+        """In the log's thread: make the next segment ahead, if there is room by now; the alarm goes on if there is not.
+
+        Only who has just tried may raise it: one who frees space and disarms it at once would see it come back.
+        """
         try:
-            self._log.make_spare()
+            if not self._log.make_spare():
+                self._loop.call_soon_threadsafe(self.raise_alarm, Alarm.NOSPACE)
         except LogBrokenError as error:
             _log.error("no segment can be made ahead: %s", error)
 

@@ -26,6 +26,8 @@ RETRY_S = 0.05
 """Between attempts while nobody leads."""
 REMOVED_S = 1.0
 """Within this a member that was removed hears of it, if it ever does."""
+APPLIED_S = 1.0
+"""How long an answer waits until this member shows a change that is made."""
 SYNC_ENTRIES_MAX = 1000
 """A learner this many entries behind is in sync: it has them within the next moments."""
 SYNC_PART = 0.9
@@ -73,16 +75,15 @@ class Questions:
             await self._node.propose(command, lambda _: None)
             return
         try:
-            await self._ask(CallKind.CHANGE_MEMBERS, entry.encode(command))
+            index = calls.parse_number(await self._ask(CallKind.CHANGE_MEMBERS, entry.encode(command)))
         except UnavailableError:
             # Nobody answers a member that has just had itself removed.
             is_mine = isinstance(command, MemberRemove) and command.member == self._node.member_id
             if not (is_mine and await self._node.wait_until(lambda: self._node.replica.is_removed, REMOVED_S)):
                 raise
             return
-        confirmed = self._node.confirm()
-        if confirmed is not None:
-            await confirmed
+        # Not by a read: the new members may need one that has not started yet.
+        await self._node.wait_until(lambda: self._node.machine.applied_index >= index, APPLIED_S)
 
     async def answer(self, _sender: NodeId, kind: int, body: bytes) -> bytes:
         """Answer a question of another member, or of one that is to be.
@@ -132,7 +133,7 @@ class Questions:
                 return self._time_left(calls.parse_lease(body))
             case CallKind.CHANGE_MEMBERS:
                 await self._change(_member_command(body))
-                return b""
+                return calls.render_number(self._node.machine.applied_index)
             case CallKind.MEMBERS:
                 raise AssertionError(kind)
             case _:

@@ -14,7 +14,7 @@ from pathlib import Path
 from chainfire.core import snapshot, wal
 from chainfire.core.machine import Machine
 from chainfire.core.membership import Member, Membership
-from chainfire.core.replica import command_of
+from chainfire.core.work import command_of
 from chainfire.errors import StorageError
 from chainfire.shell import snapshots
 from chainfire.shell.segments import Log, LogBrokenError, LogFullError, Origin, SegmentedLog, sync_folder
@@ -84,7 +84,7 @@ def recover(
         segment_bytes: Size of new files of the log.
         entropy: Random bytes.
         found: Says who this member is; asked only if the folder does not say it.
-        force_new: Forget all other members and what is not known to be committed: the way out when most are lost.
+        force_new: Forget all other members: the way out when most are lost.
 
     Raises:
         StorageError: Something on disk is damaged or missing, or the disk is full.
@@ -233,12 +233,13 @@ def joined(folder: Path, mark: SnapshotMark, tail: Tail) -> tuple[HardState, tup
 
 
 def _alone(folder: Path, found: Recovered) -> Recovered:
-    """Apply what is known to be committed, and begin anew with this member alone."""
+    """Apply all that the log holds, as if this member had been elected, and begin anew with it alone.
+
+    What others may have committed is gone; what this member has, it cannot know to be unanswered.
+    """
     machine, restored = found.machine, found.restored
     term = found.mark.term
     for each in restored.entries:
-        if each.index > restored.hard_state.commit:
-            break
         apply_offline(machine, each)
         term = each.term
     me = machine.members.find(found.member_id) or Member(found.member_id)

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 
 from chainfire.core import wal
-from chainfire.core.replica import BATCH_BYTES_MAX, Store
+from chainfire.core.work import BATCH_BYTES_MAX, Store
 from chainfire.shell.logthread import LogThread
-from chainfire.shell.segments import Log, LogFullError
+from chainfire.shell.segments import Log, LogBrokenError, LogFullError
 
 RETRY_FULL_S = 0.5
 """How soon a full disk is tried again."""
@@ -75,8 +75,11 @@ class Storing:
                     self._log.append(payload.state, payload.entries)
         except LogFullError as error:
             self._loop.call_soon_threadsafe(self._wait_for_room, store, str(error))
-        except BaseException as error:  # noqa: BLE001 - it ends the process, by the loop
+        except LogBrokenError as error:
             self._loop.call_soon_threadsafe(self.crash, error)
+        except BaseException as error:
+            self._loop.call_soon_threadsafe(self.crash, error)
+            raise
         else:
             self._loop.call_soon_threadsafe(self._done, store.number, time.monotonic() - started)
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from chainfire.core import wal
 from chainfire.core.commands import By
 from chainfire.core.entry import MalformedEntryError
-from chainfire.core.replica import command_of
+from chainfire.core.work import command_of
 from chainfire.errors import StorageError
 from chainfire.shell import snapshots
 from chainfire.shell.commands.printing import add_output_argument, print_json, print_one, say
