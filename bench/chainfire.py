@@ -1,8 +1,8 @@
-"""chainfire beside Debian's etcd: the same requests from h2load, in the same run, one core for the server each.
+"""chainfire beside etcd 3.5: the same requests, in the same run, durable both, on the same one core.
 
-Both keep their data below one folder, so both wait for the same disk. Rounds alternate, because the machine is noisy,
-and what counts is the ratio of the medians. `./dev bench chainfire --json` prints one object; the rows are kept in
-bench/results/chainfire.jsonl.
+Rounds alternate, because the machine is noisy, and what counts is the ratio of the medians: above 1, chainfire is
+ahead. Load comes from another core: h2load for single calls, a small C program (bench/_streams.c) for watches, leases,
+fills and failovers. `--json` prints one object; the rows are kept in bench/results/chainfire.jsonl.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ import contextlib
 import json
 import os
 import platform
-import re
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -23,23 +21,44 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from google.protobuf.message import Message
 
+from bench._chainfire_load import Load
+from bench._chainfire_servers import KEY, VALUE, Cluster, make_certificate, running
 from ultracloud.api.etcd import rpc_pb2
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results" / "chainfire.jsonl"
-SERVER_CORE, LOAD_CORE = 1, 0
-START_S = 20.0
-KEY, VALUE = b"k" * 8, b"v" * 256
-RATE = re.compile(r"finished in [\d.]+m?s, ([\d.]+) req/s")
+ETCD = ROOT / ".cache" / "trixie" / "usr" / "bin" / "etcd"
+TOOLS = ("h2load", "taskset", "gcc", "openssl")
+ROUNDS, QUICK_ROUNDS = 5, 2
+QUICK_PART = 4
+"""A quick run sends this part of the requests."""
+MILLION = 1_000_000
+QUICK_KEYS = 100_000
+FAILOVER_PAUSE_S = 1.0
+"""Between a member's return and the next leader's death: nobody is behind any more."""
+SETTLE_S = 3.0
+"""Between the last answer and a look at the memory."""
+
+PUT = rpc_pb2.PutRequest(key=KEY, value=VALUE)
+RANGE = rpc_pb2.RangeRequest(key=KEY)
+SERIALIZABLE = rpc_pb2.RangeRequest(key=KEY, serializable=True)
+TXN = rpc_pb2.TxnRequest(
+    compare=[rpc_pb2.Compare(key=KEY, target=rpc_pb2.Compare.VERSION, result=rpc_pb2.Compare.GREATER)],
+    success=[
+        rpc_pb2.RequestOp(request_put=rpc_pb2.PutRequest(key=KEY + bytes([number]), value=VALUE)) for number in range(3)
+    ]
+    + [rpc_pb2.RequestOp(request_range=RANGE)],
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the result; a ratio above 1 means that chainfire is ahead."""
+    """One line of the result."""
 
     what: str
     ours: float
@@ -50,196 +69,195 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Workload:
-    """What h2load sends: `clients` connections, each with `calls` requests under way."""
+class Reading:
+    """One figure of one round; of rates more is better, of everything else less."""
 
-    what: str
-    method: str
-    request: Message
-    clients: int
-    requests: int
-    calls: int = 1
+    unit: str
+    value: float
+    suffix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
-    """One run of h2load: requests per second, and 99 of 100 were answered within `p99_ms`."""
+class Setting:
+    """The servers that some measures share.
 
-    per_second: float
-    p99_ms: float
+    Attributes:
+        members: Of each cluster.
+        keys: Put before anything is measured.
+    """
+
+    members: int = 1
+    tls: bool = False
+    keys: int = 0
 
 
-PUT = rpc_pb2.PutRequest(key=KEY, value=VALUE)
-RANGE = rpc_pb2.RangeRequest(key=KEY)
-TXN = rpc_pb2.TxnRequest(
-    compare=[rpc_pb2.Compare(key=KEY, target=rpc_pb2.Compare.VERSION, result=rpc_pb2.Compare.GREATER)],
-    success=[
-        rpc_pb2.RequestOp(request_put=rpc_pb2.PutRequest(key=KEY + bytes([number]), value=VALUE)) for number in range(3)
-    ]
-    + [rpc_pb2.RequestOp(request_range=RANGE)],
-)
-WORKLOADS = (
-    Workload("put, 1 client", "KV/Put", PUT, 1, 2_000),
-    Workload("put, 10 clients", "KV/Put", PUT, 10, 15_000),
-    Workload("put, 100 clients", "KV/Put", PUT, 100, 60_000),
-    Workload("put, 1000 clients", "KV/Put", PUT, 1000, 60_000),
-    Workload("put, 10 clients of 10 calls", "KV/Put", PUT, 10, 80_000, calls=10),
-    Workload("range, 1 client", "KV/Range", RANGE, 1, 10_000),
-    Workload("range, 100 clients", "KV/Range", RANGE, 100, 80_000),
-    Workload(
-        "serializable range, 100 clients", "KV/Range", rpc_pb2.RangeRequest(key=KEY, serializable=True), 100, 80_000
-    ),
-    Workload("range, 10 clients of 10 calls", "KV/Range", RANGE, 10, 80_000, calls=10),
-    Workload("txn of 4, 100 clients", "KV/Txn", TXN, 100, 30_000),
-)
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What is done to a cluster in one round, and the figures of it.
+
+    Attributes:
+        rounds_max: Rounds after which nothing new is to be found out.
+    """
+
+    what: str
+    setting: Setting
+    take: Callable[[Load, Cluster], list[Reading]]
+    rounds_max: int = 1000
 
 
 def main() -> int:
-    """Run all workloads and print the rows."""
+    """Run what was asked for and print the rows."""
     parser = argparse.ArgumentParser(prog="./dev bench chainfire", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one object instead of a table")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of each workload (default 5)")
-    parser.add_argument("--only", default="", help="workloads whose name contains this")
-    parser.add_argument("--peer", default="etcd", help="the etcd to compare with (default: the one on PATH)")
+    parser.add_argument("--rounds", type=int, default=0, help=f"rounds of each row (default {ROUNDS})")
+    parser.add_argument("--only", default="", help="rows whose name has this in it; several with | between")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, requests and keys: under four minutes")
+    parser.add_argument("--peer", default=str(ETCD), help="the etcd to compare with (default: 3.5 of .cache)")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="file that the rows are added to")
     arguments = parser.parse_args()
-    missing = [name for name in ("h2load", "taskset", arguments.peer) if shutil.which(name) is None]
+    missing = [name for name in (*TOOLS, arguments.peer) if shutil.which(name) is None]
     if missing:
-        sys.stderr.write(f"bench chainfire: {', '.join(missing)} not found; install nghttp2-client and etcd-server\n")
+        sys.stderr.write(
+            f"bench chainfire: {', '.join(missing)} not found; ./dev installs what it can, see tools/packages.debian\n"
+        )
         return 1
-    chosen = [workload for workload in WORKLOADS if arguments.only in workload.what]
+    words = arguments.only.split("|")
+    chosen = [each for each in measures(quick=arguments.quick) if any(word in each.what for word in words)]
+    rounds = arguments.rounds or (QUICK_ROUNDS if arguments.quick else ROUNDS)
+    rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="bench-chainfire-") as folder:
-        rows = measure(Path(folder), arguments.peer, chosen, arguments.rounds)
-    report(rows, as_json=arguments.json)
+        for row in run(Path(folder), arguments.peer, chosen, rounds):
+            rows.append(row)
+            if not arguments.json:
+                print(line_of(row), flush=True)
+    if arguments.json:
+        print(json.dumps({"bench": "chainfire", "machine": machine(), "rows": [asdict(row) for row in rows]}))
+    keep(rows, arguments.results)
     return 0
 
 
-def measure(folder: Path, peer: str, workloads: list[Workload], rounds: int) -> list[Row]:
-    """Run every workload on both servers, taking turns."""
-    rows: list[Row] = []
+def measures(*, quick: bool) -> list[Measure]:
+    """Everything that is compared, in the order of the table."""
+    part = QUICK_PART if quick else 1
+    one, secure, three = Setting(), Setting(tls=True), Setting(members=3)
+    keys = QUICK_KEYS if quick else MILLION
+    filled = Setting(keys=keys)
+
+    def calls(what: str, setting: Setting, method: str, request: Message, clients: int, count: int) -> Measure:
+        name = f"{what}, {clients} client{'s' if clients > 1 else ''}"
+        return Measure(name, setting, partial(take_calls, method, request, clients, count // part))
+
+    return [
+        calls("put", one, "KV/Put", PUT, 1, 4_000),
+        calls("put", one, "KV/Put", PUT, 10, 20_000),
+        calls("put", one, "KV/Put", PUT, 100, 60_000),
+        calls("put", one, "KV/Put", PUT, 1000, 60_000),
+        calls("range", one, "KV/Range", RANGE, 1, 10_000),
+        calls("range", one, "KV/Range", RANGE, 100, 100_000),
+        calls("serializable range", one, "KV/Range", SERIALIZABLE, 1, 10_000),
+        calls("serializable range", one, "KV/Range", SERIALIZABLE, 100, 100_000),
+        calls("txn of 4", one, "KV/Txn", TXN, 100, 30_000),
+        Measure("watch, 1 watcher", one, partial(take_fan_out, 1, 2_000 // part)),
+        Measure("watch, 100 watchers", one, partial(take_fan_out, 100, 1_000 // part)),
+        Measure("watch, 1000 watchers", one, partial(take_fan_out, 1000, 200 // part)),
+        Measure("lease keep-alive, 1 client", one, partial(take_keep_alive, 1, 10_000 // part)),
+        Measure("lease keep-alive, 100 clients", one, partial(take_keep_alive, 100, 60_000 // part)),
+        calls("TLS put", secure, "KV/Put", PUT, 1, 4_000),
+        calls("TLS put", secure, "KV/Put", PUT, 100, 40_000),
+        calls("TLS range", secure, "KV/Range", RANGE, 100, 60_000),
+        calls("3 members, put", three, "KV/Put", PUT, 1, 2_000),
+        calls("3 members, put", three, "KV/Put", PUT, 100, 30_000),
+        calls("3 members, range", three, "KV/Range", RANGE, 1, 2_000),
+        calls("3 members, range", three, "KV/Range", RANGE, 100, 40_000),
+        Measure("3 members, failover", three, take_failover),
+        Measure(f"{keys:,} keys, memory", filled, take_memory, rounds_max=1),
+        Measure(f"{keys:,} keys, disk", filled, take_disk, rounds_max=1),
+        Measure(f"{keys:,} keys, start", filled, take_start, rounds_max=3),
+        Measure(f"{keys:,} keys, memory after a start", filled, take_memory, rounds_max=1),
+    ]
+
+
+def run(folder: Path, peer: str, chosen: list[Measure], rounds: int) -> Iterator[Row]:
+    """Measure both, taking turns; the servers are started once for each setting."""
+    load = Load(folder)
+    make_certificate(folder)
     name = f"etcd {version_of(peer)}"
-    with chainfire(folder / "ours") as ours, etcd(peer, folder / "peer") as theirs:
-        for workload in workloads:
-            body = folder / "request.bin"
-            body.write_bytes(framed(workload.request))
-            results: dict[int, list[Round]] = {ours: [], theirs: []}
-            for _ in range(rounds):
-                for port, done in results.items():
-                    done.append(load(port, workload, body, folder / "times"))
-            rows += rows_of(workload, results[ours], results[theirs], name)
-    return rows
+    etcdctl = shutil.which("etcdctl", path=f"{Path(peer).parent}{os.pathsep}{os.environ['PATH']}") or "etcdctl"
+    for number, setting in enumerate(dict.fromkeys(each.setting for each in chosen)):
+        tls = folder if setting.tls else None
+        with contextlib.ExitStack() as stack:
+            clusters = [
+                stack.enter_context(running(program, etcdctl, folder / f"{kind}{number}", setting.members, tls))
+                for kind, program in (("ours", "chainfire"), ("peer", peer))
+            ]
+            for cluster in clusters:
+                load.fill(cluster, setting.keys)
+            for measure in chosen:
+                if measure.setting == setting:
+                    yield from compared(load, measure, clusters, min(rounds, measure.rounds_max), name)
 
 
-def rows_of(workload: Workload, ours: list[Round], theirs: list[Round], peer_name: str) -> Iterator[Row]:
-    """Throughput and 99th percentile, each the median of its rounds."""
-    rate = [statistics.median(done.per_second for done in rounds) for rounds in (ours, theirs)]
-    yield Row(workload.what, rate[0], rate[1], peer_name, "1/s", round(rate[0] / rate[1], 2))
-    slow = [statistics.median(done.p99_ms for done in rounds) for rounds in (ours, theirs)]
-    yield Row(f"{workload.what}, p99", slow[0], slow[1], peer_name, "ms", round(slow[1] / slow[0], 2))
+def compared(load: Load, measure: Measure, clusters: list[Cluster], rounds: int, name: str) -> Iterator[Row]:
+    """The rows of one measure: medians of its rounds."""
+    taken: list[list[list[Reading]]] = [[], []]
+    for _ in range(rounds):
+        for cluster, found in zip(clusters, taken, strict=True):
+            found.append(measure.take(load, cluster))
+    for place, first in enumerate(taken[0][0]):
+        ours, peer = (statistics.median(found[place].value for found in each) for each in taken)
+        ratio = ours / peer if first.unit == "1/s" else peer / ours
+        yield Row(measure.what + first.suffix, round(ours, 3), round(peer, 3), name, first.unit, round(ratio, 2))
 
 
-def load(port: int, workload: Workload, body: Path, times: Path) -> Round:
-    """One run of h2load."""
-    times.unlink(missing_ok=True)
-    command = [
-        *(
-            "taskset",
-            "-c",
-            str(LOAD_CORE),
-            "h2load",
-            "-t1",
-            f"-m{workload.calls}",
-            f"-c{workload.clients}",
-            f"-n{workload.requests}",
-        ),
-        *("-d", str(body), f"--log-file={times}"),
-        *("-H", "content-type: application/grpc", "-H", "te: trailers"),
-        f"http://127.0.0.1:{port}/etcdserverpb.{workload.method}",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    rate = RATE.search(done)
-    if rate is None or f"{workload.requests} succeeded" not in done:
-        raise SystemExit(f"h2load did not succeed:\n{done}")
-    spent_us = sorted(int(line.split("\t")[2]) for line in times.read_text().splitlines())
-    return Round(float(rate.group(1)), spent_us[len(spent_us) * 99 // 100] / 1000)
+def take_calls(method: str, request: Message, clients: int, count: int, load: Load, cluster: Cluster) -> list[Reading]:
+    """Unary calls of the leader."""
+    url = cluster.url if len(cluster.members) == 1 else f"http://127.0.0.1:{cluster.leader().port}"
+    found = load.calls(url, method, request, clients, count)
+    return [Reading("1/s", found.per_second), Reading("ms", found.p99_ms, ", p99")]
 
 
-@contextlib.contextmanager
-def chainfire(folder: Path) -> Iterator[int]:
-    """Our server on one core; gives its port."""
-    folder.mkdir()
-    config = folder / "chainfire.toml"
-    # etcd keeps all history unless told otherwise; so does this one here.
-    config.write_text('state_dir = "state"\n[log]\nlevel = "error"\n[storage]\nhistory_revisions = 0\n')
-    command = [sys.executable, "-m", "chainfire", "serve", "--config", str(config)]
-    with served(command, dict(os.environ), folder) as (server, _):
-        assert server.stdout is not None
-        words = server.stdout.readline().split()
-        if words[:2] != ["ready", "chainfire"]:
-            raise SystemExit(f"chainfire did not start; see {folder}")
-        yield int(words[2].rpartition(":")[2])
+def take_fan_out(watchers: int, puts: int, load: Load, cluster: Cluster) -> list[Reading]:
+    """From a put's start until the last watcher has its event."""
+    found = load.fan_out(cluster, watchers, puts)
+    return [Reading("ms", found.p50_ms, ", p50"), Reading("ms", found.p99_ms, ", p99")]
 
 
-@contextlib.contextmanager
-def etcd(program: str, folder: Path) -> Iterator[int]:
-    """The peer on the same core; gives its port."""
-    folder.mkdir()
-    port, peer_port = free_port(), free_port()
-    command = [
-        *(program, "--data-dir", str(folder / "data"), "--log-level", "error"),
-        *("--listen-client-urls", f"http://127.0.0.1:{port}", "--advertise-client-urls", f"http://127.0.0.1:{port}"),
-        *("--listen-peer-urls", f"http://127.0.0.1:{peer_port}"),
-    ]
-    with served(command, {**os.environ, "GOMAXPROCS": "1"}, folder) as (server, deadline):
-        wait_until(deadline, lambda: server.poll() is None and is_listening(port))
-        yield port
+def take_keep_alive(clients: int, count: int, load: Load, cluster: Cluster) -> list[Reading]:
+    """Renewals of leases on open streams."""
+    found = load.keep_alive(cluster, clients, count)
+    return [Reading("1/s", found.per_second), Reading("ms", found.p99_ms, ", p99")]
 
 
-@contextlib.contextmanager
-def served(
-    command: list[str], environment: dict[str, str], folder: Path
-) -> Iterator[tuple[subprocess.Popen[str], float]]:
-    """A server process pinned to its core, and until when it should be up."""
-    with (folder / "stderr").open("w") as errors:
-        server = subprocess.Popen(
-            ["taskset", "-c", str(SERVER_CORE), *command],
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            env=environment,
-            cwd=folder,
-        )
-        try:
-            yield server, time.monotonic() + START_S
-        finally:
-            server.terminate()
-            server.wait()
+def take_failover(load: Load, cluster: Cluster) -> list[Reading]:
+    """From the leader's death by SIGKILL until another member has taken a put; then the dead one comes back."""
+    leader = cluster.leader()
+    others = [member.port for member in cluster.members if member is not leader]
+    spent_ms, _ = load.answered("KV/Put", PUT, others, leader.pid)
+    leader.stop()
+    leader.start()
+    cluster.wait_ready()
+    time.sleep(FAILOVER_PAUSE_S)
+    return [Reading("ms", spent_ms)]
 
 
-def wait_until(deadline: float, is_so: Callable[[], bool]) -> None:
-    """Wait for a condition."""
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise SystemExit("the peer did not start in time")
-        time.sleep(0.05)
+def take_memory(_: Load, cluster: Cluster) -> list[Reading]:
+    """Proportional set size."""
+    time.sleep(SETTLE_S)
+    return [Reading("MB", cluster.memory_bytes() / 1e6)]
 
 
-def is_listening(port: int) -> bool:
-    """Whether something accepts connections."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def take_disk(_: Load, cluster: Cluster) -> list[Reading]:
+    """Blocks on the disk."""
+    return [Reading("MB", cluster.disk_bytes() / 1e6)]
 
 
-def free_port() -> int:
-    """A port that nobody has."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def framed(request: Message) -> bytes:
-    """A gRPC message: no compression, its length, the message."""
-    body = request.SerializeToString()
-    return b"\x00" + len(body).to_bytes(4, "big") + body
+def take_start(load: Load, cluster: Cluster) -> list[Reading]:
+    """From the process's start until a read is answered."""
+    member = cluster.members[0]
+    member.stop()
+    started_ns = member.start()
+    _, answered_ns = load.answered("KV/Range", RANGE, [member.port])
+    return [Reading("s", (answered_ns - started_ns) / 1e9)]
 
 
 def version_of(program: str) -> str:
@@ -248,22 +266,25 @@ def version_of(program: str) -> str:
     return said.split("\n", maxsplit=1)[0].rpartition(" ")[2]
 
 
-def report(rows: list[Row], *, as_json: bool) -> None:
-    """Print the rows and keep them."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    ).stdout.strip()
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+def line_of(row: Row) -> str:
+    """A row for people."""
+    return f"{row.what:44} {row.ours:12.2f} {row.peer:12.2f} {row.unit:4} {row.ratio:6.2f}x  ({row.peer_name})"
+
+
+def machine() -> str:
+    """What this runs on."""
+    return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+def keep(rows: list[Row], path: Path) -> None:
+    """Add the rows to the results, with the commit."""
+    ran = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    with RESULTS.open("a") as results:
+    kept = {"commit": ran.stdout.strip(), "when": when, "machine": machine()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as results:
         for row in rows:
-            results.write(json.dumps({"commit": commit, "when": when, "machine": machine, **asdict(row)}) + "\n")
-    if as_json:
-        print(json.dumps({"bench": "chainfire", "machine": machine, "rows": [asdict(row) for row in rows]}))
-        return
-    for row in rows:
-        print(f"{row.what:40} {row.ours:12.2f} {row.peer:12.2f} {row.unit:4} {row.ratio:6.2f}x  ({row.peer_name})")
+            results.write(json.dumps({**kept, **asdict(row)}) + "\n")
 
 
 if __name__ == "__main__":
