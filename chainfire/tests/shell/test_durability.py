@@ -3,6 +3,7 @@
 import contextlib
 import os
 import subprocess
+import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from shell.clients import METHODS, Client, client, refusal
 from shell.servers import chainfire, wait_until
 
 from chainfire.core import wal
+from chainfire.shell.node import LOOK_S
 from ultracloud.api.etcd import rpc_pb2
 from ultracloud.testkit.processes import ProcessFailedError, started
 
@@ -237,7 +239,9 @@ def test_a_full_disk_stops_writes_loses_nothing_and_has_a_way_out(tmp_path: Path
             run(prefix, "rm", filler)
             alarm = rpc_pb2.AlarmRequest(action="DEACTIVATE", alarm="NOSPACE", memberID=raised_by(caller))
             caller("Maintenance.Alarm", alarm)
-            caller("KV.Put", rpc_pb2.PutRequest(key=b"new", value=b"x"))
+            ends_at = time.monotonic() + 2 * LOOK_S
+            while time.monotonic() < ends_at:
+                caller("KV.Put", rpc_pb2.PutRequest(key=b"new", value=b"x"))
 
 
 def raised_by(caller: Client) -> int:
