@@ -31,6 +31,34 @@ def test_a_broken_member_is_found_out(mutant: Break, monkeypatch: pytest.MonkeyP
         run_seeds(CAUGHT_WITHIN)
 
 
+HAPPENS = (
+    " dies",
+    "stands still",
+    "parted",
+    "hears nothing",
+    "the disk of",
+    "is full",
+    " reaches m",
+    "does not reach",
+    "is_transfer=True",
+    "MemberAdd(",
+    "MemberPromote(",
+    "MemberRemove(",
+    "space exceeded",
+    "has been compacted",
+    "Revoke(",
+    "ttl_s=0",
+)
+
+
+def test_everything_that_should_go_wrong_does() -> None:
+    missing = set(HAPPENS)
+    for seed in range(60):
+        trace = trace_of(seed)
+        missing = {words for words in missing if words not in trace}
+    assert not missing
+
+
 def run_seeds(count: int) -> None:
     for seed in range(count):
         judge(seed)

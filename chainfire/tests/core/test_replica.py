@@ -95,9 +95,9 @@ def forwarded(turns: list[Work]) -> int:
     return sum(len(m.bodies) for work in turns for m in work.messages if isinstance(m, Forward))
 
 
-@given(st.lists(st.integers(0, 300), max_size=20), st.integers(0, 30), st.booleans())
+@given(sizes=st.lists(st.integers(0, 300), max_size=20), commit=st.integers(0, 30), is_installed=st.booleans())
 def test_no_record_says_that_more_is_committed_than_is_durable_with_it(
-    sizes: list[int], commit: int, is_installed: bool
+    sizes: list[int], commit: int, *, is_installed: bool
 ) -> None:
     mark = SnapshotMark(10, 2, Config()) if is_installed else None
     entries = [Entry(index, 3, EntryKind.NORMAL, bytes(size)) for index, size in enumerate(sizes, 11)]
