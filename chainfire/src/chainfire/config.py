@@ -32,6 +32,7 @@ ELECTION_HEARTBEATS_MIN = 3
 """One heartbeat that is lost or late must not be an election; etcd asks for five."""
 ELECTION_MS_MAX = 50_000
 """etcd's."""
+COMPARE_S_MAX = 30 * 86_400.0
 REQUEST_KIB_MAX = 10 * 1024
 """etcd's recommended most; records must fit segments."""
 PROGRESS_S_MIN, PROGRESS_S_MAX = 0.5, 86_400.0
@@ -130,6 +131,8 @@ class Cluster:
         force_new: Begin anew with this member alone, and forget all others: the way out when most are lost. Set it for
             one start only.
         strict: Refuse changes of members that would endanger the quorum.
+        compare_s: Seconds between comparisons of the members' keys; a member whose keys differ raises the CORRUPT alarm,
+            which stops writes. 0 never compares.
         heartbeat_ms: A leader is heard this often.
         election_ms: Without having heard of one for this long, and up to as much again, members elect another.
         tls: Certificates for the other members, if not those of [tls].
@@ -142,11 +145,13 @@ class Cluster:
     join: tuple[str, ...] = ()
     force_new: bool = False
     strict: bool = True
+    compare_s: float = 0.0
     heartbeat_ms: int = 100
     election_ms: int = 600
     tls: PeerFiles = field(default_factory=PeerFiles)
 
     def __post_init__(self) -> None:
+        _check("cluster.compare_s", self.compare_s, 0, COMPARE_S_MAX)
         _check("cluster.heartbeat_ms", self.heartbeat_ms, HEARTBEAT_MS_MIN, HEARTBEAT_MS_MAX)
         _check("cluster.election_ms", self.election_ms, ELECTION_HEARTBEATS_MIN * self.heartbeat_ms, ELECTION_MS_MAX)
         for member in self.members:

@@ -9,6 +9,15 @@ from shell.clients import refusal
 from shell.members import SMALL, Cluster, cluster
 from shell.servers import wait_until
 
+from chainfire.core.keyvalue import Record
+from chainfire.core.snapshot import (
+    FRAME_HEAD_BYTES,
+    SNAPSHOT_MAGIC,
+    SnapshotRecords,
+    parse_body,
+    parse_frame_head,
+    render,
+)
 from ultracloud.api.etcd import rpc_pb2
 from ultracloud.testkit.processes import ProcessFailedError
 
@@ -167,6 +176,42 @@ def test_one_member_goes_on_alone_when_it_is_told_that_the_others_are_lost(tmp_p
         assert "FORCE NEW CLUSTER" in members.members["n1"].log.read_text()
         members.join("n4", via="n1")
         assert members.get("n4", b"k") == b"on"
+
+
+def change_a_value(path: Path) -> None:
+    """Change one stored value of a snapshot, checksum and all: what bad memory does before the checksum is made."""
+    content, frames = path.read_bytes(), [SNAPSHOT_MAGIC]
+    at = len(SNAPSHOT_MAGIC)
+    while at < len(content):
+        head = parse_frame_head(content[at : at + FRAME_HEAD_BYTES])
+        at += FRAME_HEAD_BYTES
+        frame = parse_body(head, content[at : at + head.length])
+        at += head.length
+        if isinstance(frame, SnapshotRecords):
+            damaged = bytes(frame.records[0])
+            frame = SnapshotRecords((Record(damaged[:-1] + b"!"), *frame.records[1:]))
+        frames.append(render(frame))
+    path.write_bytes(b"".join(frames))
+
+
+def test_a_member_whose_keys_differ_raises_the_alarm(tmp_path: Path) -> None:
+    with cluster(tmp_path, settings=SMALL) as members:
+        for number in range(30):
+            members.put("n1", b"k%d" % number, bytes(100_000))
+        snapshots = tmp_path / "n3" / "state" / "snapshots"
+        wait_until(lambda: max(snapshots.glob("*.snap")).stat().st_size > 100_000)
+        for name in members.names:
+            members.members[name].terminate()
+        change_a_value(max(snapshots.glob("*.snap")))
+        begin = ", ".join(f'"{name}={url}"' for name, url in members.urls.items())
+        members.start(*members.names, cluster=f"members = [{begin}]\ncompare_s = 0.3")
+        request = rpc_pb2.AlarmRequest()
+        wait_until(lambda: len(members.client("n1")("Maintenance.Alarm", request).alarms) > 0)
+        (alarm,) = members.client("n1")("Maintenance.Alarm", request).alarms
+        assert (alarm.memberID, alarm.alarm) == (members.status("n3").header.member_id, rpc_pb2.CORRUPT)
+        with pytest.raises(grpc.RpcError) as refused:
+            members.put("n2", b"k")
+        assert refusal(refused.value) == "DATA_LOSS: etcdserver: corrupt cluster"
 
 
 def test_a_member_of_another_cluster_is_not_talked_to(tmp_path: Path) -> None:

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from chainfire.core.entry import parse_member, render_member
+from chainfire.core.hashes import Hashed
 from chainfire.core.keyvalue import LeaseId
 from chainfire.core.membership import Member
 
 _NUMBER = struct.Struct("<q")
 _LEFT = struct.Struct("<qq")
+_HASH = struct.Struct("<Iqq")
 _CLUSTER = struct.Struct("<QI")
 NO_SUCH_LEASE = -1
 
@@ -31,6 +33,8 @@ class CallKind(IntEnum):
     """Decide a change of members: a command in; out, the index by which it is applied."""
     MEMBERS = 4
     """Who the members are: nothing in; `Roster` out."""
+    HASH = 5
+    """Checksum of all keys: a revision in; `Hashed` out. Any member answers for itself."""
 
 
 class MalformedCallError(ValueError):
@@ -70,6 +74,19 @@ def parse_pair(body: bytes) -> tuple[int, int]:
     except struct.error as error:
         raise MalformedCallError(f"{len(body)} bytes are no two numbers") from error
     return int(first), int(second)
+
+
+def render_hash(found: Hashed) -> bytes:
+    """The answer to HASH."""
+    return _HASH.pack(found.checksum, found.revision, found.compacted)
+
+
+def parse_hash(body: bytes) -> Hashed:
+    """Read what `render_hash` made; raises MalformedCallError."""
+    try:
+        return Hashed(*_HASH.unpack(body))
+    except struct.error as error:
+        raise MalformedCallError(f"{len(body)} bytes are no checksum") from error
 
 
 def render_lease(lease: LeaseId) -> bytes:

@@ -7,20 +7,31 @@ import hashlib
 from collections.abc import AsyncGenerator, Callable
 from zlib import crc32
 
+from chainfire.core import downgrade
 from chainfire.core.commands import AlarmAction
 from chainfire.core.results import AlarmsResult, Result
 from chainfire.core.snapshot import frames_of
-from chainfire.errors import BadLeaderTransfereeError, NotLeaderError, TransferTimeoutError
+from chainfire.errors import (
+    BadLeaderTransfereeError,
+    NoDowngradeError,
+    NotLeaderError,
+    TransferTimeoutError,
+    UnknownMethodError,
+)
 from chainfire.shell import requests
 from chainfire.shell.guard import Guard
+from chainfire.shell.hashing import hash_of
 from chainfire.shell.node import Node
 from ultracloud.api.etcd import rpc_pb2
 from ultracloud.api.rpc import Call
+from ultracloud.base.faults import FailedPreconditionError
 from ultracloud.raft.events import TransferLeader
 from ultracloud.raft.words import NodeId
 
 ETCD_VERSION = "3.5.16"
 """The version of etcd whose API this is; clients choose by it what they may ask."""
+CLUSTER_VERSION = "3.5.0"
+"""As etcd shows it: the version that all members have, without its patch."""
 
 EXPORT_BYTES = 1 << 20
 """Of a snapshot in one message; clients take 4 MiB unless told otherwise."""
@@ -85,17 +96,12 @@ class MaintenanceService:
     async def hash_kv(self, request: rpc_pb2.HashKVRequest, call: Call, /) -> rpc_pb2.HashKVResponse:
         """Checksum of all keys up to a revision: the same on every member that is compacted alike."""
         await self._guard.require_root(call)
-        node, store = self._node, self._node.machine.store
-        async with node.housekeeping.walking:
-            store.check_readable(request.revision, store.revision)
-            revision, compacted = request.revision or store.revision, store.compact_revision
-            now, checksum = store.revision, 0
-            for records in store.records(revision, compacted):
-                for record in records:
-                    checksum = crc32(record, checksum)
-                await asyncio.sleep(0)
+        found = await hash_of(self._node, request.revision)
         return rpc_pb2.HashKVResponse(
-            header=self._header(now), hash=checksum, compact_revision=compacted, hash_revision=revision
+            header=self._header(self._node.revision),
+            hash=found.checksum,
+            compact_revision=found.compacted,
+            hash_revision=found.revision,
         )
 
     async def snapshot(
@@ -104,14 +110,13 @@ class MaintenanceService:
         """Stream the state as etcd's database, with its SHA-256 behind it."""
         await self._guard.require_root(call)
         async with self._node.housekeeping.exported(for_etcd=True) as export:
-            header = self._header(export.revision)
             checksum, left = hashlib.sha256(), export.size
             while left:
                 blob = await asyncio.to_thread(export.file.read, EXPORT_BYTES)
                 checksum.update(blob)
                 left -= len(blob)
-                yield rpc_pb2.SnapshotResponse(header=header, remaining_bytes=left, blob=blob)
-            yield rpc_pb2.SnapshotResponse(header=header, blob=checksum.digest(), version=ETCD_VERSION)
+                yield rpc_pb2.SnapshotResponse(remaining_bytes=left, blob=blob)
+            yield rpc_pb2.SnapshotResponse(blob=checksum.digest(), version=ETCD_VERSION)
 
     async def move_leader(self, request: rpc_pb2.MoveLeaderRequest, call: Call, /) -> rpc_pb2.MoveLeaderResponse:
         """Let another member lead, and wait until it does."""
@@ -126,6 +131,24 @@ class MaintenanceService:
             if not await node.wait_until(lambda: node.leader == target, node.transfer_s):
                 raise TransferTimeoutError
         return rpc_pb2.MoveLeaderResponse(header=self._header(node.revision))
+
+    async def downgrade(self, request: rpc_pb2.DowngradeRequest, call: Call, /) -> rpc_pb2.DowngradeResponse:
+        """Say whether etcd of this version could become the one before it; chainfire itself has none to go back to."""
+        await self._guard.require_root(call)
+        match request.action:
+            case rpc_pb2.DowngradeRequest.VALIDATE:
+                downgrade.check(request.version)
+                return rpc_pb2.DowngradeResponse(header=self._header(self._node.revision), version=CLUSTER_VERSION)
+            case rpc_pb2.DowngradeRequest.ENABLE:
+                downgrade.check(request.version)
+                raise FailedPreconditionError(
+                    f"chainfire: no older chainfire serves etcd {request.version}; "
+                    f"`etcdctl snapshot save`, and let an etcd of that version restore it"
+                )
+            case rpc_pb2.DowngradeRequest.CANCEL:
+                raise NoDowngradeError
+            case _:
+                raise UnknownMethodError
 
     def _alarms(self, result: Result) -> rpc_pb2.AlarmResponse:
         assert isinstance(result, AlarmsResult), result

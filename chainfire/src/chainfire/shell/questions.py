@@ -15,8 +15,10 @@ from chainfire.core.commands import (
     MemberRemove,
     MemberUpdate,
 )
+from chainfire.core.hashes import Hashed
 from chainfire.core.keyvalue import LeaseId
 from chainfire.errors import NoLeaderError, RequestTimeoutError
+from chainfire.shell.hashing import hash_of
 from chainfire.shell.node import Node
 from ultracloud.base.faults import Fault, InvalidArgumentError, UnavailableError
 from ultracloud.raft.events import ChangeKind, NodeChange
@@ -97,9 +99,11 @@ class Questions:
             raise InvalidArgumentError(f"question {kind} is not known here; is the other member newer?") from None
         if known is CallKind.MEMBERS:
             return calls.render_roster(Roster(self._node.cluster_id, self._node.machine.members.all()))
-        if not self._node.is_leader:
-            raise NoLeaderError
         try:
+            if known is CallKind.HASH:
+                return calls.render_hash(await self._hash_at(calls.parse_number(body)))
+            if not self._node.is_leader:
+                raise NoLeaderError
             return await self._lead(known, body)
         except calls.MalformedCallError as error:
             raise InvalidArgumentError(str(error)) from error
@@ -134,10 +138,15 @@ class Questions:
             case CallKind.CHANGE_MEMBERS:
                 await self._change(_member_command(body))
                 return calls.render_number(self._node.machine.applied_index)
-            case CallKind.MEMBERS:
+            case CallKind.MEMBERS | CallKind.HASH:
                 raise AssertionError(kind)
             case _:
                 assert_never(kind)
+
+    async def _hash_at(self, revision: int) -> Hashed:
+        """Checksum at a revision that the leader has, as soon as this member has it too."""
+        await self._node.wait_until(lambda: self._node.revision >= revision, APPLIED_S)
+        return await hash_of(self._node, revision)
 
     async def _be_sure(self) -> None:
         """Make sure that this member still leads: another leader may have let a lease die."""

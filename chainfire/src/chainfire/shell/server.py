@@ -11,6 +11,7 @@ from chainfire.errors import StorageError
 from chainfire.shell import meters
 from chainfire.shell.auth import AuthService
 from chainfire.shell.cluster import ClusterService
+from chainfire.shell.corruption import CorruptionCheck
 from chainfire.shell.elections import ElectionService
 from chainfire.shell.encoded import answering_encoded
 from chainfire.shell.founding import founding_of, unknown
@@ -85,6 +86,9 @@ async def build(config: Config, runtime: Runtime) -> Chainfire:
     if tls is not None:
         runtime.tasks.create_task(renew(replication.peers, tls), name="renew peer certificates")
     start(node, replication, runtime)
+    if config.cluster.compare_s:
+        check = CorruptionCheck(node, replication.peers, config.cluster.compare_s)
+        runtime.tasks.create_task(check.run(), name="compare members")
     await serve(config, runtime, node, replication)
     return Chainfire(node, replication)
 
