@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--in-order", action="store_true", help="exactly the given faults, one after the other")
     parser.add_argument("--small-disks", action="store_true", help="on small disks in memory, which can be filled")
     parser.add_argument("--stale-reads", action="store_true", help="read stale on purpose: the round must be found out")
+    parser.add_argument("--keep-all", action="store_true", help="keep those of rounds that succeed too")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="where rounds that fail leave history and logs")
     return parser
 
@@ -104,7 +105,10 @@ def _round(options: argparse.Namespace, server: Server, seed: int) -> bool:
         sys.stdout.write(f"history, notes and logs: {kept}\nagain: {_reproducer(options, seed)}\n")
         sys.stdout.flush()
         return False
-    shutil.rmtree(folder)
+    if options.keep_all:
+        sys.stdout.write(f"history, notes and logs: {_keep(folder, options.keep)}\n")
+    else:
+        shutil.rmtree(folder)
     _tell(seed, outcome, time.monotonic() - began)
     return True
 

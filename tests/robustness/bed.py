@@ -131,6 +131,8 @@ class Bed:
         cable = f"to-m{number}"
         _run("ip", "link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", str(made.pid))
         _run("ip", "link", "set", cable, "master", SWITCH, "up")
+        # The kernel ends a namespace some time after its last process, and its cable with it: its name is wanted again.
+        self._held.callback(_run, "ip", "link", "delete", cable)
         made.run(["ip", "address", "add", f"{NETWORK}.{number}/24", "dev", "eth0"])
         made.run(["ip", "link", "set", "eth0", "up"])
         folder = self.folder / f"m{number}" / "data"

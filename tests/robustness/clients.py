@@ -30,6 +30,8 @@ TIMEOUT_S = 2.0
 """A call that takes longer is lost: elections are over by then, and a client that waits observes nothing."""
 CONNECT_S = 0.2
 """A client that waits for a dead member observes nothing either."""
+REFUSED_S = 0.1
+"""What is refused once is mostly refused again."""
 OWN_CHOICE = 0.7
 """Part of its calls that a client asks of its own member."""
 PAST = 150
@@ -141,6 +143,8 @@ class Client:
                 asked = replace(op, serializable=True) if self._reads_stale and isinstance(op, Get) else op
                 call = await ask(self._record, self._channels.to(member), self._name, member, op, asked)
                 self._learn(call)
+                if isinstance(call.result, history.Refused):
+                    await asyncio.sleep(REFUSED_S)
                 await asyncio.sleep(pause_s * 2 * self._random.random())
         finally:
             await self._channels.close()
@@ -205,7 +209,7 @@ class Client:
     def _value(self) -> str:
         self._count += 1
         room = self._random.randrange(LARGE_BYTES) if self._random.random() < LARGE_CHOICE else 0
-        return f"{self._name}.{self._count}{'.' * room}"
+        return f"{self._name}.{self._count}~{room}"
 
 
 class Watcher:

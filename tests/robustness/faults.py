@@ -25,8 +25,12 @@ HOLD_S = (0.8, 2.5)
 """How long something stays broken: from less than an election to more than two."""
 SLOW_SYNC_S = 0.4
 """Of a slow disk: less than the default election timeout, so that its member may lead, badly."""
+FULL_S, FULL_WRITES = 8.0, 80
+"""A log has room that it allocated before the disk was full: so many large writes use it up."""
 JUMP_S = 86_400.0
 STATUS_S = 1.0
+PAUSE_S = 0.2
+"""Before what was refused is asked again."""
 CARE_S = 20.0
 """Within this a healthy majority must do what an operator asks of it."""
 
@@ -36,6 +40,7 @@ class Scene:
     """What a fault finds.
 
     Attributes:
+        write_large: Writes a large value at a member; whether it was accepted.
         notes: What was done when, in milliseconds of the record; for the report.
         leaders_killed_ms: When leaders were killed, and nobody else.
     """
@@ -43,6 +48,7 @@ class Scene:
     bed: Bed
     random: Random
     now_ms: Callable[[], float]
+    write_large: Callable[[Member], Awaitable[bool]]
     notes: list[tuple[float, str]] = field(default_factory=list)
     leaders_killed_ms: list[float] = field(default_factory=list)
 
@@ -236,16 +242,27 @@ async def clock_jump(scene: Scene) -> None:
 
 
 async def full_disk(scene: Scene) -> None:
-    """A member's disk is full; when there is room again it is started again if it has ended."""
+    """A member's disk is full; when there is room again it is started if it has ended, and the alarm is disarmed."""
     (victim,) = scene.pick()
     scene.note(f"{victim.name}: the disk is full")
     scene.bed.fill(victim)
+    ends_at, written = time.monotonic() + FULL_S, 0
+    while time.monotonic() < ends_at and written < FULL_WRITES:
+        if await scene.write_large(scene.random.choice(scene.others(victim))):
+            written += 1
+        else:
+            await asyncio.sleep(PAUSE_S)
     await scene.hold()
-    await asyncio.sleep(2)
-    scene.note(f"{victim.name}: there is room again; it {'runs' if victim.is_running else 'has ended'}")
+    how = "runs" if victim.is_running else "has ended"
+    scene.note(f"{victim.name}: there is room again, {written} large writes later; it {how}")
     scene.bed.empty(victim)
-    victim.kill()
-    scene.bed.start(victim)
+    if not victim.is_running:
+        scene.bed.start(victim)
+    kv = care_of(scene.bed)
+    try:
+        await _persist(scene, kv.admin.disarm_no_space)
+    finally:
+        await kv.close()
 
 
 async def replace_member(scene: Scene) -> None:
@@ -314,7 +331,7 @@ async def _persist(scene: Scene, act: Callable[[], Awaitable[DoneT]]) -> DoneT:
             if time.monotonic() > ends_at:
                 raise BedError(f"a change of members was not done within {CARE_S:g} s: {fault}") from fault
             scene.note(f"again: {fault.public}")
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(PAUSE_S)
 
 
 def names(members: Sequence[Member]) -> str:

@@ -27,6 +27,9 @@ RECOVERY_S = 15.0
 """From the end of a fault to the next accepted write: elections take one, a busy machine several."""
 CATCH_UP_S = 30.0
 """From the last fault until all members and watches have everything."""
+WRITE_LARGE_BYTES = 200_000
+LARGE_KEY = "large"
+"""Not among those that clients read all the time."""
 COMPACT_EVERY_S, COMPACT_KEEPS = 1.5, 100
 QUIET_S = (0.4, 1.2)
 """Between two faults."""
@@ -99,7 +102,7 @@ class _Round:
         self._folder = folder
         self._random = Random(plan.seed)  # noqa: S311 - a round repeats its faults
         self._record = Record()
-        self._scene = Scene(made, Random(plan.seed + 1), self._record.now_ms)  # noqa: S311 - as above
+        self._scene = Scene(made, Random(plan.seed + 1), self._record.now_ms, self._write_large)  # noqa: S311 - as above
         self._channels = Channels()
         self._watchers: list[Watcher] = []
         self._recoveries: list[tuple[str, float]] = []
@@ -216,6 +219,10 @@ class _Round:
 
     async def _ask(self, member: Member, op: Get | Put) -> Call:
         return await ask(self._record, self._channels.to(member), "end", member, op)
+
+    async def _write_large(self, member: Member) -> bool:
+        value = f"large.{next(self._record.numbers)}~{WRITE_LARGE_BYTES}"
+        return isinstance((await self._ask(member, Put(LARGE_KEY, value))).result, Wrote)
 
     async def _wait_serving(self) -> None:
         """Wait until each member has written something."""

@@ -15,11 +15,25 @@ from ultracloud.servicekit.coordination import Batch, Pair
 from ultracloud.servicekit.coordination.errors import is_not_done, translate
 from ultracloud.servicekit.streams import closing
 from ultracloud.testkit.checks import history
-from ultracloud.testkit.checks.history import Compare, Delete, Get, Grant, Kv, Op, Put, Renew, Revoke, Txn
+from ultracloud.testkit.checks.history import (
+    BrokenPromiseError,
+    Compare,
+    Delete,
+    Get,
+    Grant,
+    Kv,
+    Op,
+    Put,
+    Renew,
+    Revoke,
+    Txn,
+)
 
 LEADER = (("hasleader", "true"),)
 IN_DOUBT = (UnavailableError, DeadlineExceededError, CallCancelledError, UnknownError, InternalError)
 """Faults after which the request may have been done, or may still be."""
+
+PADDING = b"."
 
 _TARGETS = {"version": "VERSION", "create": "CREATE", "mod": "MOD", "value": "VALUE", "lease": "LEASE"}
 _SIGNS = {"=": "EQUAL", "!=": "NOT_EQUAL", ">": "GREATER", "<": "LESS"}
@@ -98,8 +112,25 @@ def _event(key: bytes, pair: Pair | None, revision: int) -> history.Event:
     if pair is None:
         return history.Event(Kv(key.decode(), "", 0, revision, 0))
     return history.Event(
-        Kv(key.decode(), pair.value.decode(), pair.create_revision, pair.mod_revision, pair.version, pair.lease)
+        Kv(key.decode(), shown(pair.value), pair.create_revision, pair.mod_revision, pair.version, pair.lease)
     )
+
+
+def stored(value: str) -> bytes:
+    """A value as it is stored: ``name~5`` says that it has so many bytes more, which the history leaves out."""
+    return value.encode() + PADDING * int(value.partition("~")[2] or 0)
+
+
+def shown(value: bytes) -> str:
+    """A value as the history has it.
+
+    Raises:
+        BrokenPromiseError: It is not what anybody stored.
+    """
+    text = value.rstrip(PADDING).decode()
+    if stored(text) != value:
+        raise BrokenPromiseError(f"a value has {len(value)} bytes and is no longer what was put: {value[:80]!r}")
+    return text
 
 
 def _get(op: Get) -> rpc_pb2.RangeRequest:
@@ -113,7 +144,7 @@ def _get(op: Get) -> rpc_pb2.RangeRequest:
 
 
 def _put(op: Put) -> rpc_pb2.PutRequest:
-    return rpc_pb2.PutRequest(key=op.key.encode(), value=op.value.encode(), lease=op.lease, prev_kv=op.prev_kv)
+    return rpc_pb2.PutRequest(key=op.key.encode(), value=stored(op.value), lease=op.lease, prev_kv=op.prev_kv)
 
 
 def _delete(op: Delete) -> rpc_pb2.DeleteRangeRequest:
@@ -152,7 +183,7 @@ def _compare(compare: Compare) -> rpc_pb2.Compare:
 
 
 def _kv(kv: kv_pb2.KeyValue) -> Kv:
-    return Kv(kv.key.decode(), kv.value.decode(), kv.create_revision, kv.mod_revision, kv.version, kv.lease)
+    return Kv(kv.key.decode(), shown(kv.value), kv.create_revision, kv.mod_revision, kv.version, kv.lease)
 
 
 def _got(answer: rpc_pb2.RangeResponse) -> history.Got:

@@ -89,10 +89,17 @@ class Admin:
 
     async def disarm_no_space(self) -> None:
         """Say that there is room again."""
-        disarm = rpc_pb2.AlarmRequest(action=rpc_pb2.AlarmRequest.DEACTIVATE, alarm=rpc_pb2.NOSPACE)
-        await self._endpoints.unary(
+        found = await self._alarm(rpc_pb2.AlarmRequest(action=rpc_pb2.AlarmRequest.GET))
+        for each in found.alarms:
+            if each.alarm == rpc_pb2.NOSPACE:
+                action = rpc_pb2.AlarmRequest.DEACTIVATE
+                await self._alarm(rpc_pb2.AlarmRequest(action=action, memberID=each.memberID, alarm=each.alarm))
+
+    async def _alarm(self, request: rpc_pb2.AlarmRequest) -> rpc_pb2.AlarmResponse:
+        """Look at alarms, or end one; both are harmless twice."""
+        return await self._endpoints.unary(
             "/etcdserverpb.Maintenance/Alarm",
-            disarm,
+            request,
             rpc_pb2.AlarmResponse,
             harmless_twice=True,
             timeout_s=self._deadline_s,
