@@ -34,7 +34,7 @@ KEYS = tuple(f"k{number}" for number in range(5))
 TIMEOUT_MS = 2500
 DELAY_MS_MAX = 3
 """Between a client and a member, each way."""
-TTLS_S = (2, 2, 3, 5)
+TTLS_S = (2, 2, 3, 6)
 
 
 class Place(Outside, Protocol):

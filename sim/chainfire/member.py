@@ -115,6 +115,7 @@ class Member:
         self.replica = Replica(self.node, machine, raft, mark.term, random.getrandbits(31) << 32)
         self.replica.timeout_ms = REQUEST_TIMEOUT_MS
         self.replica.kept_entries = self.replica.compact_step = self.outside.settings.keeps_entries
+        self.replica.expiry.checkpoint_interval_ms = self.outside.settings.checkpoint_ms
         self.hub = WatchHub(machine.store, BACKLOG, HISTORY_STEP)
         self._logged = self.disk.appended
         self._ticked_ms = self.outside.clock.now_ms()

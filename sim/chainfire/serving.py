@@ -115,12 +115,17 @@ def _renew(outside: Outside, member: Member, replica: Replica[Token], op: Renew,
 
 
 def _renew_here(member: Member, replica: Replica[Token], op: Renew, reply: Reply) -> None:
-    def confirmed(refusal: Result | Fault | None) -> None:
-        if isinstance(refusal, Fault) or not replica.is_leader:
+    lease = LeaseId(op.lease)
+
+    def confirmed(answer: Result | Fault | None) -> None:
+        if isinstance(answer, Fault) or not replica.is_leader:
             reply(history.Lost("no leader"))
+            return
+        clearing = replica.before_renewal(lease)
+        if clearing is not None:
+            member.take(lambda found: found.propose(clearing, confirmed))
         else:
-            ttl_s = replica.renew(LeaseId(op.lease))
-            reply(history.LeaseDone(replica.machine.revision, ttl_s))
+            reply(history.LeaseDone(replica.machine.revision, replica.renew(lease)))
 
     if not replica.is_leader:
         reply(history.Lost("no leader"))
@@ -128,4 +133,3 @@ def _renew_here(member: Member, replica: Replica[Token], op: Renew, reply: Reply
         confirmed(None)
     else:
         replica.read(confirmed)
-    assert member.replica is replica

@@ -34,6 +34,7 @@ class Settings:
         drift: How much faster or slower ticks of members are, at most.
         quota_bytes: Stored bytes from which on NOSPACE is raised; 0 is none.
         changes_members: Members join and leave.
+        checkpoint_ms: How often what leases have left is logged.
         outwaits_leases: The run goes on until every lease must be dead.
     """
 
@@ -50,6 +51,7 @@ class Settings:
     drift: float
     quota_bytes: int
     changes_members: bool
+    checkpoint_ms: int
     outwaits_leases: bool
 
 
@@ -62,6 +64,7 @@ def draw(random: Random) -> Settings:
         delay_ms_max=delay_ms_max,
         drop=random.choice((0.0, 0.02, 0.2)),
         duplicate=random.choice((0.0, 0.05, 0.2)),
+        late=random.choice((0.0, 0.01)),
     )
     return Settings(
         voters=voters,
@@ -77,5 +80,6 @@ def draw(random: Random) -> Settings:
         drift=random.choice((0.0, 0.0, 0.04)),
         quota_bytes=random.choice((0, 0, 0, 12_000)),
         changes_members=random.random() < 0.4,  # noqa: PLR2004 - less often than not
+        checkpoint_ms=random.choice((300_000, 1000)),
         outwaits_leases=random.random() < 0.2,  # noqa: PLR2004 - it takes long
     )

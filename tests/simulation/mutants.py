@@ -107,6 +107,11 @@ def leases_are_renewed_by_whoever_thinks_it_leads(patch: pytest.MonkeyPatch) -> 
     patch.setattr(serving, "_renew_here", renew_here)
 
 
+def renewals_leave_checkpoints(patch: pytest.MonkeyPatch) -> None:
+    """A lease is renewed while the log still says how little it had left."""
+    patch.setattr(Replica, "before_renewal", lambda _self, _lease: None)
+
+
 def leases_live_on(patch: pytest.MonkeyPatch) -> None:
     """Nobody looks for leases whose time is up."""
     patch.setattr(Expiry, "expired", lambda _self, _now_ms: [])
@@ -162,6 +167,7 @@ MUTANTS: tuple[Break, ...] = (
     proposes_again_what_a_snapshot_holds,
     leases_are_not_given_their_time_by_a_new_leader,
     leases_are_renewed_by_whoever_thinks_it_leads,
+    renewals_leave_checkpoints,
     leases_live_on,
     the_leader_commits_alone,
     votes_for_whoever_asks,

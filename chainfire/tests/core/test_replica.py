@@ -110,3 +110,21 @@ def test_no_record_says_that_more_is_committed_than_is_durable_with_it(
         assert payload.state.commit <= durable
     assert durable == 10 + len(entries)
     assert payloads[-1].state.commit in (state.commit, 10)
+
+
+def test_a_renewal_waits_until_no_leader_counts_from_a_checkpoint() -> None:
+    replica = alone()
+    replica.expiry.checkpoint_interval_ms = 1000
+    replica.propose(LeaseGrant(LeaseId(7), 60), "granted")
+    settle(replica)
+    assert replica.before_renewal(LeaseId(7)) is None
+    for _ in range(11):
+        replica.tick(TICK_MS)
+    clearing = replica.before_renewal(LeaseId(7))
+    assert clearing is not None
+    settle(replica)
+    assert replica.before_renewal(LeaseId(7)) == clearing
+    replica.propose(clearing, "cleared")
+    settle(replica)
+    assert replica.before_renewal(LeaseId(7)) is None
+    assert replica.renew(LeaseId(7)) == 60

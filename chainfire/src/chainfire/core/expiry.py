@@ -25,9 +25,14 @@ QUEUE_SLACK = 1024
 
 
 class Expiry:
-    """Deadlines of all leases on the leader."""
+    """Deadlines of all leases on the leader.
+
+    Attributes:
+        checkpoint_interval_ms: How often what long leases have left is logged; those that live longer are long.
+    """
 
     def __init__(self) -> None:
+        self.checkpoint_interval_ms = CHECKPOINT_INTERVAL_MS
         self._deadlines: dict[LeaseId, int] = {}
         self._ttls_ms: dict[LeaseId, int] = {}
         # Earliest first; entries may be older than the deadline they stand for, and are then put back.
@@ -98,15 +103,15 @@ class Expiry:
         return list(found)
 
     def checkpoints(self, now_ms: int) -> list[tuple[tuple[LeaseId, int], ...]]:
-        """Give what long leases have left, once every CHECKPOINT_INTERVAL_MS, in batches that fit a command."""
-        if now_ms - self._checkpointed_ms < CHECKPOINT_INTERVAL_MS:
+        """Give what long leases have left, once every interval, in batches that fit a command."""
+        if now_ms - self._checkpointed_ms < self.checkpoint_interval_ms:
             return []
         self._checkpointed_ms = now_ms
         left = [
             # Rounded up: 0 would mean the whole time, and no lease may die early.
             (lease, -(-(deadline - now_ms) // MS_PER_S))
             for lease, deadline in self._deadlines.items()
-            if self._ttls_ms[lease] > CHECKPOINT_INTERVAL_MS and deadline > now_ms
+            if self._ttls_ms[lease] > self.checkpoint_interval_ms and deadline > now_ms
         ]
         step = CHECKPOINTS_PER_COMMAND_MAX
         return [tuple(left[at : at + step]) for at in range(0, len(left), step)]

@@ -129,6 +129,8 @@ class Replica(Generic[TokenT]):
         self._revoking: set[LeaseId] = set()
         # Leases that got their time since the last tick: what passed before is in the next one, and not theirs.
         self._fresh: set[LeaseId] = set()
+        # Leases with a checkpoint of this leader on its way through the log.
+        self._checkpointing: set[LeaseId] = set()
         self._has_begun_to_lead = False
 
     @property
@@ -233,7 +235,9 @@ class Replica(Generic[TokenT]):
         while self._promised and self._promised[0][0] <= number:
             self._outbox += self._promised.popleft()[1]
 
-    def tell(self, event: events.TransferLeader | events.Campaign | events.Unreachable | events.SnapshotSent) -> None:
+    def tell(
+        self, event: events.TransferLeader | events.Campaign | events.Unreachable | events.Gone | events.SnapshotSent
+    ) -> None:
         """Tell the log something else."""
         self._events.append(event)
 
@@ -253,16 +257,24 @@ class Replica(Generic[TokenT]):
     def renew(self, lease: LeaseId) -> int:
         """As the leader, give a lease its whole time again; its seconds, or 0 if it is gone.
 
-        The caller has made sure, by a `read`, that it still leads: nobody else has let the lease die.
+        The caller has made sure, by a `read`, that it still leads: nobody else has let the lease die. And that
+        `before_renewal` asks for nothing.
         """
         found = self.machine.leases.find(lease)
         if lease == NO_LEASE or found is None or not self.expiry.renew(lease, self.clock_ms):
             return 0
         self._fresh.add(lease)
-        if found.remaining_s:
-            # Or the next leader would count from the checkpoint and let the lease die early.
-            self.propose(LeaseCheckpoint(((lease, 0),)), None)
         return found.ttl_s
+
+    def before_renewal(self, lease: LeaseId) -> LeaseCheckpoint | None:
+        """What must be logged and applied before a lease is renewed, None if nothing.
+
+        Otherwise the next leader would count from a checkpoint and let a lease die early that was told to live.
+        """
+        found = self.machine.leases.find(lease)
+        if found is None or not (found.remaining_s or lease in self._checkpointing):
+            return None
+        return LeaseCheckpoint(((lease, 0),))
 
     def begin(self) -> Work:
         """Say what must be stored and sent now."""
@@ -414,7 +426,11 @@ class Replica(Generic[TokenT]):
                 # A refusal is the command's result on every member.
                 result = refusal
             self._note(command, result, number)
-            if asked is not None and asked.token is not None:
+            if asked is None:
+                continue
+            if asked.token is None:
+                self._undo_quietly(asked.command)
+            else:
                 outcome.answers.append((asked.token, result))
         outcome.applied += len(batch)
         size = sum([len(each.body) for each in batch])
@@ -447,8 +463,7 @@ class Replica(Generic[TokenT]):
     def _drop(self, number: int) -> None:
         """Forget what a leader did by itself."""
         asked = self._pending.pop(number)
-        if isinstance(asked.command, LeaseRevoke):
-            self._revoking.discard(asked.command.lease)
+        self._undo_quietly(asked.command)
 
     def _note(self, command: Command, result: Result | Fault, number: int) -> None:
         """Keep what goes with the state: deadlines, and changes of members."""
@@ -490,6 +505,7 @@ class Replica(Generic[TokenT]):
             self._leads_term = self.raft.term
             self._revoking.clear()
             self._fresh.clear()
+            self._checkpointing.clear()
             self._has_begun_to_lead = True
             self.expiry.lead(self.machine.leases.all(), self.clock_ms)
         elif not self.is_leader and self._leads_term:
@@ -516,11 +532,19 @@ class Replica(Generic[TokenT]):
 
     def _propose_quietly(self, command: Command) -> None:
         """Propose what nobody waits for; if there is no room, a later tick tries again."""
+        if isinstance(command, LeaseCheckpoint):
+            self._checkpointing.update(lease for lease, _ in command.remaining)
         try:
             self.propose(command, None)
         except TooManyRequestsError:
-            if isinstance(command, LeaseRevoke):
-                self._revoking.discard(command.lease)
+            self._undo_quietly(command)
+
+    def _undo_quietly(self, command: Command) -> None:
+        """What a leader does by itself is no longer under way."""
+        if isinstance(command, LeaseRevoke):
+            self._revoking.discard(command.lease)
+        elif isinstance(command, LeaseCheckpoint):
+            self._checkpointing.difference_update(lease for lease, _ in command.remaining)
 
     def _refuse_change(self) -> None:
         asked = self._pending.pop(self._change, None) if self._change is not None else None

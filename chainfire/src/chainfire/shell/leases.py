@@ -60,7 +60,8 @@ class LeaseService:
         async for request in requests:
             lease = LeaseId(request.ID)
             await self._guard.check_renewed(call, lease)
-            ttl_s = node.replica.renew(lease) if node.replica.is_alone else await self._questions.renew(lease)
+            is_simple = node.replica.is_alone and node.replica.before_renewal(lease) is None
+            ttl_s = node.replica.renew(lease) if is_simple else await self._questions.renew(lease)
             yield Encoded(render.keep_alive_response(node.headers.render(node.revision), request.ID, ttl_s))
 
     async def lease_time_to_live(

@@ -131,8 +131,7 @@ class Questions:
         """Answer as the leader."""
         match kind:
             case CallKind.RENEW:
-                await self._be_sure()
-                return calls.render_number(self._node.replica.renew(calls.parse_lease(body)))
+                return calls.render_number(await self._renew(calls.parse_lease(body)))
             case CallKind.TIME_LEFT:
                 return self._time_left(calls.parse_lease(body))
             case CallKind.CHANGE_MEMBERS:
@@ -147,6 +146,16 @@ class Questions:
         """Checksum at a revision that the leader has, as soon as this member has it too."""
         await self._node.wait_until(lambda: self._node.revision >= revision, APPLIED_S)
         return await hash_of(self._node, revision)
+
+    async def _renew(self, lease: LeaseId) -> int:
+        """As the leader, give a lease its whole time again, as every leader after this one will know."""
+        await self._be_sure()
+        replica = self._node.replica
+        while (clearing := replica.before_renewal(lease)) is not None:
+            await self._node.propose(clearing, lambda _: None)
+            if not self._node.is_leader:
+                raise NoLeaderError
+        return replica.renew(lease)
 
     async def _be_sure(self) -> None:
         """Make sure that this member still leads: another leader may have let a lease die."""

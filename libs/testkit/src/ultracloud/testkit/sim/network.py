@@ -25,12 +25,16 @@ class Faults:
         delay_ms_max: The same.
         drop: Chance that a message is lost.
         duplicate: Chance that a message arrives twice.
+        late: Chance that a message arrives only after up to `late_ms_max`, when the world has moved on.
+        late_ms_max: The longest that any message is under way.
     """
 
     delay_ms_min: int = 1
     delay_ms_max: int = 10
     drop: float = 0.0
     duplicate: float = 0.0
+    late: float = 0.0
+    late_ms_max: int = 10_000
 
 
 class SimNetwork(Generic[NodeT, MessageT]):
@@ -65,7 +69,9 @@ class SimNetwork(Generic[NodeT, MessageT]):
             return
         doubled = not once and self._random.random() < self.faults.duplicate
         for _ in range(1 + doubled):
-            delay_ms = self._random.randint(self.faults.delay_ms_min, self.faults.delay_ms_max)
+            is_late = self.faults.late and self._random.random() < self.faults.late
+            longest_ms = self.faults.late_ms_max if is_late else self.faults.delay_ms_max
+            delay_ms = self._random.randint(self.faults.delay_ms_min, longest_ms)
             self._clock.call_later(delay_ms, lambda: self._deliver(source, target, message))
 
     def partition(self, *groups: Iterable[NodeT]) -> None:
