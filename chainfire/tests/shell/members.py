@@ -35,6 +35,12 @@ class Cluster:
 
     def start(self, *names: str, cluster: str = "") -> None:
         """Start members and wait until they are ready."""
+        self.launch(*names, cluster=cluster)
+        for name in names:
+            self.members[name].wait_ready()
+
+    def launch(self, *names: str, cluster: str = "") -> None:
+        """Start members, and do not wait for them."""
         begin = ", ".join(f'"{name}={self.urls[name]}"' for name in self.names)
         for name in names:
             section = cluster or f"members = [{begin}]"
@@ -43,8 +49,6 @@ class Cluster:
             command = [sys.executable, "-m", "chainfire", "serve", "--config", str(config)]
             self.members[name] = self.stack.enter_context(started(command, config.with_suffix(".log")))
             self._clients.pop(name, None)
-        for name in names:
-            self.members[name].wait_ready()
 
     def join(self, name: str, *, learner: bool = False, via: str) -> int:
         """Add a member and start it; gives its id."""

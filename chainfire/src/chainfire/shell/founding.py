@@ -10,6 +10,7 @@ from chainfire.core.calls import CallKind, Roster
 from chainfire.core.membership import Member
 from chainfire.errors import StorageError
 from chainfire.shell import snapshots
+from chainfire.shell.newcomer import refuse_if_known, refuse_known
 from chainfire.shell.peers import PeerTls, ask
 from chainfire.shell.recovery import SNAPSHOT_FOLDER, Founding
 from ultracloud.base.faults import Fault
@@ -25,7 +26,8 @@ async def founding_of(config: Config, tls: PeerTls | None) -> Founding | None:
     """Say who this member is; None if its state folder says it.
 
     Raises:
-        StartError: It is to join, and nobody knows of it or can be reached.
+        StartError: It is to join, and nobody knows of it or can be reached; or it has taken part before, and its folder
+            has lost that.
     """
     if snapshots.newest(config.state_dir / SNAPSHOT_FOLDER) is not None:
         return None
@@ -34,7 +36,9 @@ async def founding_of(config: Config, tls: PeerTls | None) -> Founding | None:
     urls = config.cluster.urls_by_name() or {config.name: config.cluster.advertise or (DEFAULT_PEER_URL,)}
     members = membership.first_members(urls, config.cluster.token)
     me = next(each for each in members if each.name == config.name)
-    return Founding(membership.cluster_id(each.member_id for each in members), me.member_id, members)
+    founding = Founding(membership.cluster_id(each.member_id for each in members), me.member_id, members)
+    await refuse_if_known(founding, tls)
+    return founding
 
 
 async def _joining(cluster: Cluster, folder: Path, tls: PeerTls | None) -> Founding:
@@ -44,7 +48,9 @@ async def _joining(cluster: Cluster, folder: Path, tls: PeerTls | None) -> Found
             roster, me = jointoken.parse(first)
         except jointoken.MalformedTokenError as error:
             raise StartError(f"chainfire: cluster.join: {error}") from error
-        return Founding(roster.cluster_id, me, roster.members, is_new=False)
+        founding = Founding(roster.cluster_id, me, roster.members, is_new=False)
+        await refuse_if_known(founding, tls)
+        return founding
     reasons: list[str] = []
     for url in cluster.join:
         try:
@@ -52,7 +58,9 @@ async def _joining(cluster: Cluster, folder: Path, tls: PeerTls | None) -> Found
         except (Fault, calls.MalformedCallError) as error:
             reasons.append(f"{url}: {error}")
             continue
-        return Founding(roster.cluster_id, _me(roster, cluster).member_id, roster.members, is_new=False)
+        me = _me(roster, cluster).member_id
+        refuse_known(roster, roster.cluster_id, me)
+        return Founding(roster.cluster_id, me, roster.members, is_new=False)
     raise StartError(f"chainfire: {folder} is empty and no member of the cluster can be asked: {'; '.join(reasons)}")
 
 

@@ -27,7 +27,7 @@ from chainfire.core.work import Outcome
 from chainfire.errors import NoSpaceError, StoppedError
 from chainfire.shell.housekeeping import Housekeeping
 from chainfire.shell.logthread import LogThread
-from chainfire.shell.recovery import Recovered
+from chainfire.shell.recovery import FIRST_INDEX, Recovered
 from chainfire.shell.segments import LogBrokenError, LogFullError
 from chainfire.shell.storing import Storing
 from ultracloud.base.faults import Fault
@@ -128,6 +128,7 @@ class Node:
         peers: The way to the other members.
         send_snapshot: Called with each `Install` that is to be sent, with the state.
         is_leaderless: Nobody has led for LEADERLESS_ELECTIONS elections.
+        has_past: There was anything of the log on the disk when it started.
     """
 
     def __init__(
@@ -141,6 +142,7 @@ class Node:
         self.machine = state.machine
         self.cluster_id = state.cluster_id
         self.member_id = state.member_id
+        self.has_past = bool(state.restored.entries) or state.mark.index > FIRST_INDEX
         self.bounds = bounds
         raft = Raft(
             NodeId(state.member_id),
@@ -267,7 +269,9 @@ class Node:
         """Make sure that what is read here next is linearizable; None if it already is. Raises as `read`."""
         return None if self.replica.is_alone else self.read(_nothing)
 
-    def tell(self, event: events.TransferLeader | events.Campaign | events.Unreachable | events.SnapshotSent) -> None:
+    def tell(
+        self, event: events.TransferLeader | events.Campaign | events.Unreachable | events.Gone | events.SnapshotSent
+    ) -> None:
         """Tell the log something."""
         self.replica.tell(event)
         self._wake()

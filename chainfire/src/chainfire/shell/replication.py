@@ -14,6 +14,7 @@ from chainfire.core.peernames import Allowed
 from chainfire.core.peerwire import Refusal
 from chainfire.core.urls import Url, url_of
 from chainfire.shell.installing import Installing
+from chainfire.shell.newcomer import Newcomer, has_begun
 from chainfire.shell.node import Node
 from chainfire.shell.peers import LocalMember, Peers, PeerTls
 from chainfire.shell.questions import Questions
@@ -58,12 +59,13 @@ class Replication:
         self.peers = Peers(LocalMember(node.cluster_id, NodeId(node.member_id)), tls, self)
         self.questions = Questions(node, self.peers, strict=strict)
         self._installing = Installing(node, self.peers, folder / SNAPSHOT_FOLDER, tasks)
+        self._newcomer = None if node.has_past else Newcomer(node, self.peers.call, tasks)
         node.peers = self.peers
         node.send_snapshot = self._installing.send
 
     def receive(self, messages: Sequence[Message], /) -> None:
         """Take Raft's messages of one read from one peer."""
-        self._node.receive(messages)
+        self._node.receive(messages if self._newcomer is None else self._newcomer.admitted(messages))
 
     async def answer(self, sender: NodeId, kind: int, body: bytes, /) -> bytes:
         """Serve a peer's call."""
@@ -76,6 +78,10 @@ class Replication:
     def unreachable(self, peer: NodeId, /) -> None:
         """A connection was lost or could not be made."""
         self._node.tell(events.Unreachable(peer))
+
+    def gone(self, peer: NodeId, /) -> None:
+        """Nobody listens where a member does."""
+        self._node.tell(events.Gone(peer))
 
     def snapshot_sent(self, to: NodeId, mark: SnapshotMark, ok: bool, /) -> None:  # noqa: FBT001 - as peers call it
         """A state has reached a member, or has not."""
@@ -140,7 +146,7 @@ async def renew(peers: Peers, tls: PeerTls) -> None:
 async def publish(node: Node, name: str, client_urls: Callable[[], tuple[str, ...]]) -> None:
     """Have all members know what this one is called and where clients find it. It takes a quorum."""
     while not _is_published(node.machine.members.find(node.member_id), name, client_urls()):
-        if node.has_leader:
+        if node.has_leader and has_begun(node):
             try:
                 await node.propose(MemberPublish(node.member_id, name, client_urls()), lambda _: None)
             except Fault as error:

@@ -143,7 +143,8 @@ async def serve(config: Config, runtime: Runtime, node: Node, replication: Repli
     )
     scheme = "https" if runtime.identity else "http"
     found = tuple(f"{scheme}://{address}" for address in addresses if not address.startswith("unix:"))
-    urls = config.client_urls or found
+    # Never none: whoever has published any has taken part, which matters if its disk is lost (shell/newcomer.py).
+    urls = config.client_urls or found or tuple(f"unix://{address.removeprefix('unix:')}" for address in addresses)
     joined = runtime.tasks.create_task(publish(node, config.name, lambda: urls), name="publish")
     runtime.tasks.create_task(follow_leader(node, replication.peers, gate, joined), name="leader")
 
