@@ -34,7 +34,7 @@ KEYS = tuple(f"k{number}" for number in range(5))
 TIMEOUT_MS = 2500
 DELAY_MS_MAX = 3
 """Between a client and a member, each way."""
-TTLS_S = (2, 2, 3, 6)
+TTLS_S = (2, 2, 3, 8)
 
 
 class Place(Outside, Protocol):
@@ -201,7 +201,9 @@ class Holder:
         """Renew often enough, or stop, and look whether it dies."""
         if self.renewals:
             self.renewals -= 1
-            self._later(self.ttl_s * 300, lambda: self._ask(Renew(self.lease), self._renewed))
+            # The last ones may be too late.
+            pace_ms = self.place.random.choice((300, 300, 700))
+            self._later(self.ttl_s * pace_ms, lambda: self._ask(Renew(self.lease), self._renewed))
         elif self.place.random.random() < 0.3:  # noqa: PLR2004 - most leases die
             self._ask(Revoke(self.lease), lambda _: self.begin())
         else:

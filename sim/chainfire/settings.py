@@ -80,6 +80,6 @@ def draw(random: Random) -> Settings:
         drift=random.choice((0.0, 0.0, 0.04)),
         quota_bytes=random.choice((0, 0, 0, 12_000)),
         changes_members=random.random() < 0.4,  # noqa: PLR2004 - less often than not
-        checkpoint_ms=random.choice((300_000, 1000)),
+        checkpoint_ms=random.choice((300_000, 1500)),
         outwaits_leases=random.random() < 0.2,  # noqa: PLR2004 - it takes long
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from mutants import MUTANTS, Break
+from mutants import MUTANTS, RARE_MUTANTS, Break
 
 from sim.chainfire.judge import judge
 from ultracloud.testkit.checks import BrokenPromiseError
@@ -26,6 +26,16 @@ def test_the_same_seed_gives_the_same_trace_to_the_byte() -> None:
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
 def test_a_broken_member_is_found_out(mutant: Break, monkeypatch: pytest.MonkeyPatch) -> None:
+    expect_caught(mutant, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", RARE_MUTANTS, ids=lambda mutant: mutant.__name__)
+def test_a_member_that_is_seldom_broken_is_found_out(mutant: Break, monkeypatch: pytest.MonkeyPatch) -> None:
+    expect_caught(mutant, monkeypatch)
+
+
+def expect_caught(mutant: Break, monkeypatch: pytest.MonkeyPatch) -> None:
     mutant(monkeypatch)
     with pytest.raises(BrokenPromiseError):
         run_seeds(CAUGHT_WITHIN)
