@@ -128,3 +128,13 @@ def test_a_renewal_waits_until_no_leader_counts_from_a_checkpoint() -> None:
     settle(replica)
     assert replica.before_renewal(LeaseId(7)) is None
     assert replica.renew(LeaseId(7)) == 60
+
+
+def test_a_vote_outlives_restarts_in_which_it_does_not_change() -> None:
+    mark = SnapshotMark(1, 1, Config(frozenset({ME, OTHER})))
+    raft = Raft(ME, Options(), Restored(mark, (), HardState(5, OTHER, 1), 1), lambda ceiling: ceiling - 1)
+    replica: Replica[str] = Replica(ME, machine_at(1), raft, 1, 1 << 32)
+    assert replica.state == HardState(5, OTHER, 1)
+    replica.receive([Append(ME, OTHER, 5, 1, 1, 1, (Entry(2, 5, EntryKind.NORMAL, b""),))])
+    stored = [work.store.state for work in settle(replica) if work.store is not None]
+    assert stored == [HardState(5, OTHER, 1)]

@@ -89,7 +89,7 @@ class Replica(Generic[TokenT]):
         self.machine = machine
         self.raft = raft
         self.expiry = Expiry()
-        self.state = HardState(raft.term, NOBODY, raft.commit)
+        self.state = HardState(raft.term, raft.vote, raft.commit)
         self.applied_term = applied_term
         self.clock_ms = 0
         self.leader_changes = 0
