@@ -95,5 +95,6 @@ def test_what_refuses_comes_before_what_slows() -> None:
 def test_the_quantile_is_the_bound_that_holds_its_share() -> None:
     assert quantile([], 0.99) == 0
     assert quantile([(1, 0), (2, 0)], 0.99) == 0
+    assert quantile([(1, 0), (2, 99)], 0.99) == 0
     assert quantile([(4, 100), (1, 50), (2, 99)], 0.99) == 2
     assert quantile([(1, 50), (2, 98), (float("inf"), 100)], 0.99) == float("inf")

@@ -174,6 +174,8 @@ def test_one_member_goes_on_alone_when_it_is_told_that_the_others_are_lost(tmp_p
         listed = members.client("n1")("Cluster.MemberList", rpc_pb2.MemberListRequest()).members
         assert [each.name for each in listed] == ["n1"]
         assert "FORCE NEW CLUSTER" in members.members["n1"].log.read_text()
+        with pytest.raises(ProcessFailedError, match="removed from the cluster"):
+            members.start("n2")
         members.join("n4", via="n1")
         assert members.get("n4", b"k") == b"on"
 

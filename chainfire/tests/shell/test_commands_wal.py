@@ -55,6 +55,7 @@ def test_a_sound_log_is_sound(left: Path) -> None:
     answer = run("wal", "verify", left, "-o", "json")
     assert (answer.code, answer.json["verdict"], answer.json["segments"]) == (0, "sound", 2)
     assert answer.json["last_index"] >= 6
+    assert answer.json["last_term"] >= 2
     assert not {"damage", "repair", "torn_tail"} & set(answer.json)
 
 

@@ -24,6 +24,8 @@ QUOTA_SHARE_MAX = 0.9
 PENDING_MAX = 1000
 """Proposals that wait: etcd refuses from 5000 on."""
 P99 = 0.99
+SAMPLES_MIN = 100
+"""Of fewer, one in a hundred is the slowest of all: a member that has just started would always be slow."""
 
 
 class Weight(Enum):
@@ -131,10 +133,10 @@ def judge(seen: Seen) -> list[Finding]:
 
 
 def quantile(counts: Sequence[tuple[float, float]], share: float) -> float:
-    """The bound below which `share` of what was counted lies; 0 if nothing was."""
+    """The bound below which `share` of what was counted lies; 0 if less than SAMPLES_MIN were counted."""
     ordered = sorted(counts)
     whole = ordered[-1][1] if ordered else 0
-    if not whole:
+    if whole < SAMPLES_MIN:
         return 0.0
     return next(bound for bound, below in ordered if below >= whole * share)
 

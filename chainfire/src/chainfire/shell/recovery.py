@@ -243,7 +243,9 @@ def _alone(folder: Path, found: Recovered) -> Recovered:
         apply_offline(machine, each)
         term = each.term
     me = machine.members.find(found.member_id) or Member(found.member_id)
-    machine.members = Membership([replace(me, is_learner=False)], machine.members.removed)
+    # Removed as if by command: one of the others that turns up again is refused, and ends, instead of waiting for ever.
+    gone = {each.member_id for each in machine.members.all()} - {me.member_id}
+    machine.members = Membership([replace(me, is_learner=False)], machine.members.removed | gone)
     machine.store.take_changes()
     mark = SnapshotMark(machine.applied_index, term, Config(frozenset({NodeId(found.member_id)})))
     state = HardState(restored.hard_state.term + 1, NodeId(0), mark.index)

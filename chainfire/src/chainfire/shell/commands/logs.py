@@ -45,6 +45,7 @@ class Scan:
     entry_count: int = 0
     segment_count: int = 0
     last_index: int = 0
+    last_term: int = 0
     damage: tuple[Path, int, str] | None = None
     torn: tuple[Path, int] | None = None
     cluster_id: int = 0
@@ -87,9 +88,10 @@ class Scan:
         self.record_count += 1
         if isinstance(payload, wal.Batch):
             self.entry_count += len(payload.entries)
-            self.last_index = payload.entries[-1].index if payload.entries else self.last_index
+            if payload.entries:
+                self.last_index, self.last_term = payload.entries[-1].index, payload.entries[-1].term
         else:
-            self.last_index = payload.index
+            self.last_index, self.last_term = payload.index, payload.term
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -270,6 +272,7 @@ class _Findings:
             "records": scan.record_count,
             "entries": scan.entry_count,
             "last_index": scan.last_index,
+            "last_term": scan.last_term,
             "verdict": "damaged" if self.damage else "sound",
         }
         if scan.torn is not None:
