@@ -35,6 +35,8 @@ ELECTION_MS_MAX = 50_000
 COMPARE_S_MAX = 30 * 86_400.0
 REQUEST_KIB_MAX = 10 * 1024
 """etcd's recommended most; records must fit segments."""
+PEER_SCHEMES = ("http", "https")
+"""Members find each other over networks only."""
 PROGRESS_S_MIN, PROGRESS_S_MAX = 0.5, 86_400.0
 TOKEN_TTL_S_MAX = 366 * 86_400
 """A year: a token that lives longer is a password."""
@@ -158,11 +160,27 @@ class Cluster:
             name, equals, url = member.partition("=")
             if not (name and equals):
                 raise ValueError(f"cluster.members names '{member}'; accepted: NAME=PEER-URL")
-            url_of(url)
-        for url in (*self.listen, *self.advertise):
-            url_of(url)
+            _check_peer_url("members", url)
+        for key, urls in (("listen", self.listen), ("advertise", self.advertise)):
+            for url in urls:
+                _check_peer_url(key, url)
+        self._check_members()
         if self.members and self.join:
             raise ValueError("cluster has members and join; members begin a cluster, join enters one: give one of them")
+
+    def _check_members(self) -> None:
+        """Refuse lists of members that cannot be meant."""
+        urls = [member.partition("=")[2] for member in self.members]
+        for url in urls:
+            if urls.count(url) > 1:
+                raise ValueError(f"cluster.members has '{url}' {urls.count(url)} times; each peer URL is one member's")
+        for key, known in (("members", urls), ("listen and cluster.advertise", [*self.listen, *self.advertise])):
+            if len({url_of(url).scheme for url in known}) > 1:
+                raise ValueError(f"cluster.{key} mix http and https; members speak TLS with each other, or none does")
+        if self.listen and urls and url_of(self.listen[0]).scheme != url_of(urls[0]).scheme:
+            raise ValueError(
+                f"cluster.listen has '{self.listen[0]}' and cluster.members '{urls[0]}'; give both the same scheme"
+            )
 
     def urls_by_name(self) -> dict[str, tuple[str, ...]]:
         """`members`, read."""
@@ -254,6 +272,11 @@ class Config(Settings):
     def pages(self) -> tuple[Url, ...]:
         """`pages_urls`, read."""
         return tuple(url_of(text) for text in self.pages_urls)
+
+
+def _check_peer_url(key: str, text: str) -> None:
+    if url_of(text).scheme not in PEER_SCHEMES:
+        raise ValueError(f"cluster.{key} has '{text}'; accepted: http://HOST:PORT or https://HOST:PORT")
 
 
 def _check(key: str, value: float, smallest: float, largest: float) -> None:

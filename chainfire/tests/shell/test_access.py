@@ -71,6 +71,21 @@ def test_etcdctl_comes_in_with_a_certificate(tmp_path: Path) -> None:
         ("[storage]\nsegment_mib = 1\n", "segment_mib is 1; accepted: 4 to 1024"),
         ('clients = ["flaredb"]\n', "clients names 'flaredb'; accepted: spiffe://"),
         ("progress_s = 0.1\n", "progress_s is 0.1; accepted: 0.5 to 86400"),
+        ("request_kib = 0\n", "request_kib is 0; accepted: 1 to 10240"),
+        ("request_kib = -1\n", "request_kib is -1; accepted: 1 to 10240"),
+        ("[cluster]\nmember = []\n", "did you mean 'cluster.members'"),
+        ('name = "x"\n[cluster]\nmembers = ["a=http://h:1"]\n', "cluster.members has no 'x'"),
+        ('name = "a"\n[cluster]\nmembers = ["a=http://h:1", "b=http://h:1"]\n', "has 'http://h:1' 2 times"),
+        ('name = "a"\n[cluster]\nmembers = ["a=http://h:1", "b=https://i:1"]\n', "mix http and https"),
+        (
+            'name = "a"\n[cluster]\nmembers = ["a=https://h:1"]\nlisten = ["http://h:1"]\n',
+            "cluster.listen has 'http://h:1' and cluster.members 'https://h:1'; give both the same scheme",
+        ),
+        ('[cluster]\nlisten = ["unix://x"]\n', "cluster.listen has 'unix://x'; accepted: http://HOST:PORT"),
+        ('[cluster]\nmembers = ["http://h:1"]\n', "names 'http://h:1'; accepted: NAME=PEER-URL"),
+        ('[cluster]\nmembers = ["a=http://h:1"]\njoin = ["http://h:2"]\n', "give one of them"),
+        ('[cluster]\njoin = ["http://h:2"]\n', "cluster.join needs cluster.advertise"),
+        ("[cluster]\nelection_ms = 100\n", "cluster.election_ms is 100; accepted: 300 to 50000"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_what_is_accepted(settings: str, sentence: str, tmp_path: Path) -> None:

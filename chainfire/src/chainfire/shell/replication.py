@@ -13,6 +13,7 @@ from chainfire.core.membership import Member
 from chainfire.core.peernames import Allowed
 from chainfire.core.peerwire import Refusal
 from chainfire.core.urls import Url, url_of
+from chainfire.shell.claims import refuse_old
 from chainfire.shell.installing import Installing
 from chainfire.shell.newcomer import Newcomer, has_begun
 from chainfire.shell.node import Node
@@ -56,6 +57,7 @@ class Replication:
         self, node: Node, tls: PeerTls | None, folder: Path, tasks: asyncio.TaskGroup, *, strict: bool
     ) -> None:
         self._node = node
+        self._tasks = tasks
         self.peers = Peers(LocalMember(node.cluster_id, NodeId(node.member_id)), tls, self)
         self.questions = Questions(node, self.peers, strict=strict)
         self._installing = Installing(node, self.peers, folder / SNAPSHOT_FOLDER, tasks)
@@ -65,7 +67,12 @@ class Replication:
 
     def receive(self, messages: Sequence[Message], /) -> None:
         """Take Raft's messages of one read from one peer."""
-        self._node.receive(messages if self._newcomer is None else self._newcomer.admitted(messages))
+        try:
+            refuse_old(self._node, messages)
+        except StartError as error:
+            self._end(error)
+        else:
+            self._node.receive(messages if self._newcomer is None else self._newcomer.admitted(messages))
 
     async def answer(self, sender: NodeId, kind: int, body: bytes, /) -> bytes:
         """Serve a peer's call."""
@@ -86,6 +93,14 @@ class Replication:
     def snapshot_sent(self, to: NodeId, mark: SnapshotMark, ok: bool, /) -> None:  # noqa: FBT001 - as peers call it
         """A state has reached a member, or has not."""
         self._installing.sent(to, mark, ok)
+
+    def _end(self, error: StartError) -> None:
+        """End the member from outside the tasks that would."""
+
+        async def end() -> None:
+            raise error
+
+        self._tasks.create_task(end(), name="an old state folder")
 
 
 def listen_urls(config: Config) -> tuple[Url, ...]:

@@ -10,6 +10,7 @@ from chainfire.core.compaction import Policy
 from chainfire.errors import StorageError
 from chainfire.shell import meters
 from chainfire.shell.auth import AuthService
+from chainfire.shell.claims import contradictions, refuse_foreign
 from chainfire.shell.cluster import ClusterService
 from chainfire.shell.corruption import CorruptionCheck
 from chainfire.shell.elections import ElectionService
@@ -81,6 +82,9 @@ async def build(config: Config, runtime: Runtime) -> Chainfire:
             "milliseconds": runtime.clock.monotonic_ms() - started_ms,
         },
     )
+    refuse_foreign(config, node)
+    for sentence in contradictions(config, node):
+        runtime.log.warning(sentence)
     replication = Replication(node, tls, config.state_dir, runtime.tasks, strict=config.cluster.strict)
     await listen(replication.peers, peer_urls)
     if tls is not None:
