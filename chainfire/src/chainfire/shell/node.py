@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,7 @@ from chainfire.errors import NoSpaceError, StoppedError
 from chainfire.shell.housekeeping import Housekeeping
 from chainfire.shell.logthread import LogThread
 from chainfire.shell.recovery import FIRST_INDEX, Recovered
-from chainfire.shell.segments import LogBrokenError, LogFullError
+from chainfire.shell.segments import LogBrokenError
 from chainfire.shell.storing import Storing
 from ultracloud.base.faults import Fault
 from ultracloud.raft import events
@@ -163,7 +164,7 @@ class Node:
         self._log = state.log
         self._now_ms = now_ms
         self._thread = LogThread()
-        self.storing = Storing(state.log, self._thread, self._stored)
+        self.storing = Storing(state.log, self._thread, self._stored, state.restored.hard_state)
         self.housekeeping = Housekeeping(folder, state, self.replica, self._thread, bounds.snapshot_log_bytes)
         self._compaction = AutoCompaction(bounds.compaction)
         self._loop = asyncio.get_running_loop()
@@ -359,8 +360,11 @@ class Node:
         if target is not None:
             self.tell(events.TransferLeader(target))
             await self.wait_until(lambda: not self.is_leader, self.transfer_s)
-        await self.storing.wait_idle()
-        self._thread.submit(self._seal)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S):
+                # A full disk is never done, and nothing of what it did not take was promised.
+                await self.storing.wait_idle()
+        self.storing.seal()
         self._thread.stop()
         self._log.close()
 
@@ -501,13 +505,6 @@ class Node:
             target = self._compaction.due(store.revision, store.compact_revision, now_ms)
             if target:
                 self._propose_quietly(Compact(target))
-
-    def _seal(self) -> None:
-        """In the log's thread: write one more record, so that damage to the last batch cannot pass for a torn tail."""
-        try:
-            self._log.append(self.replica.state)
-        except (LogFullError, LogBrokenError) as error:
-            _log.warning("the log is not sealed: %s", error)
 
     def _make_spare(self) -> None:
         """In the log's thread: make the next segment ahead, if there is room by now; the alarm goes on if there is not.

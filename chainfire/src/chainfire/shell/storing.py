@@ -11,6 +11,7 @@ from chainfire.core import wal
 from chainfire.core.work import BATCH_BYTES_MAX, Store
 from chainfire.shell.logthread import LogThread
 from chainfire.shell.segments import Log, LogBrokenError, LogFullError
+from ultracloud.raft.words import HardState
 
 RETRY_FULL_S = 0.5
 """How soon a full disk is tried again."""
@@ -26,6 +27,7 @@ class Storing:
         log: Open for appending; from now on touched by `thread` only.
         thread: Where the disk is waited for.
         stored: Called on the loop with the number of a `Store` that is durable.
+        state: What the log said last when it was opened.
 
     Attributes:
         is_full: The last record found no room on the disk.
@@ -33,7 +35,7 @@ class Storing:
         slowest_s: The longest sync since somebody last set it to 0.
     """
 
-    def __init__(self, log: Log, thread: LogThread, stored: Callable[[int], None]) -> None:
+    def __init__(self, log: Log, thread: LogThread, stored: Callable[[int], None], state: HardState) -> None:
         self.is_full = False
         self.sync_counts = [0] * (len(SYNC_BOUNDS_S) + 1)
         self.sync_sum_s = 0.0
@@ -41,6 +43,7 @@ class Storing:
         self._log = log
         self._thread = thread
         self._stored = stored
+        self._written = state
         self._loop = asyncio.get_running_loop()
         self._crash: asyncio.Future[None] = self._loop.create_future()
         self._idle = asyncio.Event()
@@ -61,8 +64,23 @@ class Storing:
         await self._crash
 
     async def wait_idle(self) -> None:
-        """Wait until nothing is being stored."""
+        """Wait until something is stored, or nothing is being stored; for good on a full disk."""
         await self._idle.wait()
+
+    def seal(self) -> None:
+        """Write one more record, so that damage to the last batch cannot pass for a torn tail.
+
+        It repeats what the last one said. The member may have learned of more that is committed and that the log does
+        not hold yet; a log that said so would be taken for damaged at the next start.
+        """
+        self._thread.submit(self._seal)
+
+    def _seal(self) -> None:
+        """In the thread."""
+        try:
+            self._log.append(self._written)
+        except (LogFullError, LogBrokenError) as error:
+            _log.warning("the log is not sealed: %s", error)
 
     def _write(self, store: Store) -> None:
         """In the thread."""
@@ -73,6 +91,7 @@ class Storing:
                     self._log.append_mark(payload)
                 else:
                     self._log.append(payload.state, payload.entries)
+                self._written = payload.state
         except LogFullError as error:
             self._loop.call_soon_threadsafe(self._wait_for_room, store, str(error))
         except LogBrokenError as error:
