@@ -14,9 +14,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.robustness.servers import CLIENT_PORT, Place, Server
+from tests.robustness.servers import CERTIFICATES, CLIENT_PORT, Place, Server
 from tests.robustness.shim import Shim, build
+from ultracloud.servicekit import channels, coordination, pki
+from ultracloud.servicekit.channels import DEADLINE_S, PeerChannel
+from ultracloud.servicekit.coordination import Coordination
+from ultracloud.servicekit.pki import TlsIdentity
 from ultracloud.testkit.namespaces import RUN_S, Host, host
+from ultracloud.testkit.pki import TlsMaterial
 from ultracloud.testkit.processes import Process
 
 SWITCH, NETWORK, CLIENTS = "switch", "10.99.0", 254
@@ -112,16 +117,34 @@ class Bed:
     folder: Path
     is_small: bool = False
     members: list[Member] = field(default_factory=list)
+    _identity: TlsIdentity | None = None
     _held: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _library: Path = Path()
     _made: int = 0
 
     def __post_init__(self) -> None:
         self._library = build(self.folder)
+        if self.server.has_tls:
+            material = TlsMaterial(self.folder / CERTIFICATES)
+            material.service("chainfire")
+            self._identity = material.operator()
         _run("ip", "link", "set", "lo", "up")
         _run("ip", "link", "add", SWITCH, "type", "bridge")
         _run("ip", "address", "add", f"{NETWORK}.{CLIENTS}/24", "dev", SWITCH)
         _run("ip", "link", "set", SWITCH, "up")
+
+    def connect(self, member: Member) -> PeerChannel:
+        """A connection of its own to one member."""
+        return channels.connect(member.target, self._identity, self._expect)
+
+    def client(self, *members: Member, deadline_s: float = DEADLINE_S) -> Coordination:
+        """A client of some members; of all, if none is given."""
+        targets = ",".join(member.target for member in members or self.members)
+        return coordination.connect(targets, self._identity, self._expect, deadline_s=deadline_s)
+
+    @property
+    def _expect(self) -> str:
+        return pki.service_identity("chainfire") if self._identity else ""
 
     def add(self) -> Member:
         """A host with a name, an address and a folder of its own; nothing runs there yet."""
@@ -142,7 +165,9 @@ class Bed:
             self._held.callback(_run, "umount", "--lazy", str(folder.parent))
         shim = Shim(self._library, self.folder / f"m{number}.shim")
         self._held.callback(shim.close)
-        member = Member(Place(f"m{number}", f"{NETWORK}.{number}", folder), made, shim)
+        member = Member(
+            Place(f"m{number}", f"{NETWORK}.{number}", folder, "https" if self.server.has_tls else "http"), made, shim
+        )
         self.members.append(member)
         return member
 

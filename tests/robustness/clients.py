@@ -15,10 +15,10 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from tests.robustness import speech
-from tests.robustness.bed import Member
+from tests.robustness.bed import Bed, Member
 from ultracloud.base.faults import Fault
-from ultracloud.servicekit import channels, coordination
 from ultracloud.servicekit.channels import PeerChannel
+from ultracloud.servicekit.coordination import Coordination
 from ultracloud.servicekit.streams import closing
 from ultracloud.testkit.checks import history
 from ultracloud.testkit.checks.history import Call, Compare, Delete, Get, Grant, Op, Put, Renew, Revoke, Txn, Watch
@@ -72,13 +72,14 @@ class Record:
 class Channels:
     """One connection to each member; a member that is new gets its own when it is first asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, connect: Callable[[Member], PeerChannel]) -> None:
+        self._connect = connect
         self._open: dict[str, PeerChannel] = {}
 
     def to(self, member: Member) -> PeerChannel:
         """The connection to a member."""
         if member.target not in self._open:
-            self._open[member.target] = channels.connect(member.target)
+            self._open[member.target] = self._connect(member)
         return self._open[member.target]
 
     async def close(self) -> None:
@@ -118,7 +119,7 @@ class Client:
         number: int,
         record: Record,
         random: Random,
-        members: Callable[[], Sequence[Member]],
+        bed: Bed,
         *,
         reads_stale: bool = False,
     ) -> None:
@@ -126,9 +127,9 @@ class Client:
         self._name = f"c{number}"
         self._record = record
         self._random = random
-        self._members = members
+        self._bed = bed
         self._reads_stale = reads_stale
-        self._channels = Channels()
+        self._channels = Channels(bed.connect)
         self._seen: dict[str, int] = {}
         self._count = 0
 
@@ -151,7 +152,7 @@ class Client:
 
     def _choose(self) -> Member:
         """A member: mostly the client's own, so that others go on while its own hears nobody."""
-        members = self._members()
+        members = self._bed.members
         if self._random.random() < OWN_CHOICE:
             return members[self._number % len(members)]
         return self._random.choice(members)
@@ -219,11 +220,11 @@ class Watcher:
         began: Set once the store has said that the watch has begun.
     """
 
-    def __init__(self, name: str, number: int, record: Record, targets: Sequence[str]) -> None:
+    def __init__(self, name: str, number: int, record: Record, kv: Coordination) -> None:
         self.began = asyncio.Event()
         self._name, self._number = name, number
         self._record = record
-        self._kv = coordination.connect(",".join(targets))
+        self._kv = kv
         self._opened_ms = record.now_ms()
         self._created_revision = 0
         self._messages: list[history.Told] = []

@@ -16,7 +16,6 @@ from typing import TypeVar
 
 from tests.robustness.bed import Bed, BedError, Member
 from ultracloud.base.faults import Fault, NotFoundError
-from ultracloud.servicekit import coordination
 from ultracloud.servicekit.coordination import Coordination, Status
 
 DoneT = TypeVar("DoneT")
@@ -71,15 +70,15 @@ class Scene:
 
     async def leader(self) -> Member:
         """Who leads, as most say; somebody, if nobody does."""
-        found = await leader_of(self.bed.members)
+        found = await leader_of(self.bed)
         return found or self.random.choice(self.bed.members)
 
 
-async def statuses(members: Sequence[Member]) -> dict[str, Status]:
+async def statuses(bed: Bed) -> dict[str, Status]:
     """What the members say of themselves that answer; by name."""
 
     async def one(member: Member) -> Status | None:
-        kv = coordination.connect(member.target, deadline_s=STATUS_S)
+        kv = bed.client(member, deadline_s=STATUS_S)
         try:
             return await kv.admin.status()
         except Fault:
@@ -87,23 +86,24 @@ async def statuses(members: Sequence[Member]) -> dict[str, Status]:
         finally:
             await kv.close()
 
+    members = tuple(bed.members)
     found = await asyncio.gather(*map(one, members))
     return {member.name: status for member, status in zip(members, found, strict=True) if status is not None}
 
 
-async def leader_of(members: Sequence[Member]) -> Member | None:
+async def leader_of(bed: Bed) -> Member | None:
     """The member that leads in the newest term anybody knows; None if none does."""
-    known = await statuses(members)
+    known = await statuses(bed)
     newest = max((status.term for status in known.values()), default=0)
     ids = {status.leader for status in known.values() if status.term == newest} - {0}
     by_id = {status.member: name for name, status in known.items()}
     name = next((by_id[each] for each in ids if each in by_id), None)
-    return next((member for member in members if member.name == name), None)
+    return next((member for member in bed.members if member.name == name), None)
 
 
 def care_of(bed: Bed) -> Coordination:
     """A client for an operator's work."""
-    return coordination.connect(",".join(member.target for member in bed.members), deadline_s=STATUS_S * 3)
+    return bed.client(deadline_s=STATUS_S * 3)
 
 
 async def _kill(scene: Scene, victims: Sequence[Member]) -> None:

@@ -17,7 +17,6 @@ from tests.robustness.clients import END, PREFIX, TIMEOUT_S, Channels, Client, R
 from tests.robustness.faults import FAULTS, NEEDS_ALL, Scene, care_of, names, possible, statuses
 from tests.robustness.servers import Server
 from ultracloud.base.faults import Fault
-from ultracloud.servicekit import coordination
 from ultracloud.testkit.checks import jsonl
 from ultracloud.testkit.checks.history import BrokenPromiseError, Call, Get, Got, History, Put, Wrote
 
@@ -103,7 +102,7 @@ class _Round:
         self._random = Random(plan.seed)  # noqa: S311 - a round repeats its faults
         self._record = Record()
         self._scene = Scene(made, Random(plan.seed + 1), self._record.now_ms, self._write_large)  # noqa: S311 - as above
-        self._channels = Channels()
+        self._channels = Channels(made.connect)
         self._watchers: list[Watcher] = []
         self._recoveries: list[tuple[str, float]] = []
         self._quiet_from_ms = 0.0
@@ -111,8 +110,7 @@ class _Round:
     async def run(self) -> None:
         """Everything but the verdict."""
         await self._wait_serving()
-        targets = [member.target for member in self._bed.members]
-        self._watchers = [Watcher(f"w{n}", n + 1, self._record, targets) for n in range(self._plan.watchers)]
+        self._watchers = [Watcher(f"w{n}", n + 1, self._record, self._bed.client()) for n in range(self._plan.watchers)]
         watching = [asyncio.create_task(watcher.run()) for watcher in self._watchers]
         async with asyncio.timeout(START_S):
             await asyncio.gather(*(watcher.began.wait() for watcher in self._watchers))
@@ -153,7 +151,7 @@ class _Round:
 
     def _client(self, number: int) -> Coroutine[None, None, None]:
         random = Random(self._random.random())  # noqa: S311 - as above
-        client = Client(number, self._record, random, lambda: self._bed.members, reads_stale=self._plan.reads_stale)
+        client = Client(number, self._record, random, self._bed, reads_stale=self._plan.reads_stale)
         return client.run(self._plan.pause_s)
 
     async def _compact(self) -> None:
@@ -249,12 +247,12 @@ class _Round:
     async def _is_together(self) -> bool:
         """Whether all lead and follow, and whoever lagged when asked has caught up with what was there then."""
         members = self._bed.members
-        first = await statuses(members)
+        first = await statuses(self._bed)
         if len(first) < len(members):
             return False
         highest = max(status.revision for status in first.values())
         for _ in range(20):
-            now = await statuses(members)
+            now = await statuses(self._bed)
             leaders = {status.leader for status in now.values()}
             is_agreed = len(now) == len(members) and len(leaders) == 1 and 0 not in leaders
             if is_agreed and min(status.revision for status in now.values()) >= highest:
@@ -280,7 +278,7 @@ class _Round:
 
     async def _wait_same(self, revision: int) -> None:
         """Compare the members' own checksums as of a revision."""
-        kv = coordination.connect(",".join(member.target for member in self._bed.members))
+        kv = self._bed.client()
         try:
             sums = {m.name: await kv.admin.checksum(place, revision) for place, m in enumerate(self._bed.members)}
         except Fault as fault:
@@ -292,7 +290,7 @@ class _Round:
 
     async def _state(self) -> str:
         """What members say, for the report."""
-        found = await statuses(self._bed.members)
+        found = await statuses(self._bed)
         dead = [member for member in self._bed.members if not member.is_running]
         tails = "".join(f"\n{member.name} has ended:\n{member.tail()}" for member in dead)
         return f"{list(found.values())}; not running: {names(dead) or 'none'}{tails}"

@@ -16,6 +16,13 @@ from typing import Protocol
 CLIENT_PORT, PEER_PORT = 2379, 2380
 SNAPSHOT_ENTRIES = 500
 """Small, so that a member that was away is caught up by a snapshot and not only by the log."""
+CERTIFICATES = "certificates"
+"""Folder beside the members' folders."""
+TLS = """[tls]
+certificate = '{files}/service-chainfire.crt'
+key = '{files}/service-chainfire.key'
+ca = '{files}/ca.crt'
+"""
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -26,16 +33,17 @@ class Place:
     name: str
     address: str
     folder: Path
+    scheme: str = "http"
 
     @property
     def peer_url(self) -> str:
         """Where other members find it."""
-        return f"http://{self.address}:{PEER_PORT}"
+        return f"{self.scheme}://{self.address}:{PEER_PORT}"
 
     @property
     def client_url(self) -> str:
         """Where clients find it."""
-        return f"http://{self.address}:{CLIENT_PORT}"
+        return f"{self.scheme}://{self.address}:{CLIENT_PORT}"
 
 
 class Server(Protocol):
@@ -43,10 +51,12 @@ class Server(Protocol):
 
     Attributes:
         bends: Whether `shim.c` reaches it: its disk can be made slow and its clock wrong.
+        has_tls: Whether clients and members prove who they are.
     """
 
     name: str
     bends: bool
+    has_tls: bool
 
     def start(self, place: Place, cluster: Sequence[Place], *, joins: bool) -> list[str]:
         """The whole command of a member.
@@ -67,6 +77,7 @@ class ByFlags(Server):
     command: tuple[str, ...]
     bends: bool
     extra: tuple[str, ...] = ()
+    has_tls: bool = False
 
     def start(self, place: Place, cluster: Sequence[Place], *, joins: bool) -> list[str]:
         """See `Server`."""
@@ -89,6 +100,7 @@ class ByFile(Server):
 
     name: str = "chainfire"
     bends: bool = True
+    has_tls: bool = False
 
     def start(self, place: Place, cluster: Sequence[Place], *, joins: bool) -> list[str]:
         """See `Server`."""
@@ -101,9 +113,15 @@ class ByFile(Server):
         others = json.dumps([each.peer_url for each in cluster if each != place])
         members = json.dumps([f"{each.name}={each.peer_url}" for each in cluster])
         begins = f"join = {others}\nadvertise = ['{place.peer_url}']" if joins else f"members = {members}"
+        if self.has_tls:
+            files = place.folder.parent.parent / CERTIFICATES
+            serves = f"[listen]\naddress = '{place.address}:{CLIENT_PORT}'\n" + TLS.format(files=files)
+        else:
+            serves = ""
+        urls = f"client_urls = ['{place.client_url}']\n"
+        urls += "" if self.has_tls else f"listen_urls = ['{place.client_url}']\n"
         return (
-            f"name = '{place.name}'\nstate_dir = '{place.folder}'\n"
-            f"listen_urls = ['{place.client_url}']\nclient_urls = ['{place.client_url}']\n"
+            f"name = '{place.name}'\nstate_dir = '{place.folder}'\n{urls}{serves}"
             f"[storage]\nsnapshot_mib = 1\nsegment_mib = 4\n"
             f"[cluster]\n{begins}\n"
         )
@@ -123,6 +141,10 @@ def _chainfire() -> Server | None:
     return ByFile() if importlib.util.find_spec("chainfire") else None
 
 
+def _chainfire_tls() -> Server | None:
+    return ByFile("chainfire-tls", has_tls=True) if importlib.util.find_spec("chainfire") else None
+
+
 def _chainfire_etcd() -> Server | None:
     command = (sys.executable, "-m", "chainfire.__etcd__")
     return ByFlags("chainfire-etcd", command, bends=True) if importlib.util.find_spec("chainfire") else None
@@ -130,6 +152,7 @@ def _chainfire_etcd() -> Server | None:
 
 SERVERS: Mapping[str, Callable[[], Server | None]] = {
     "chainfire": _chainfire,
+    "chainfire-tls": _chainfire_tls,
     "chainfire-etcd": _chainfire_etcd,
     "etcd": _etcd(ROOT / ".cache/trixie/usr/bin/etcd"),
     "etcd-debian": _etcd(ROOT / ".cache/debian/usr/bin/etcd"),

@@ -74,8 +74,8 @@ def test_any_number_of_members_keeps_its_promises(members: int, tmp_path: Path) 
 
 @needs_root
 @pytest.mark.slow
-@pytest.mark.parametrize("server", ["etcd", "etcd-debian"])
-def test_a_real_etcd_is_held_to_the_same(server: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("server", ["chainfire-tls", "chainfire-etcd", "etcd", "etcd-debian"])
+def test_other_ways_to_run_and_a_real_etcd_are_held_to_the_same(server: str, tmp_path: Path) -> None:
     skip_without(server)
     kept(tmp_path, "--server", server, "--in-order", "--faults", *QUICK, "replace_member")
 
