@@ -91,6 +91,9 @@ class Node:
         async for _ in chunks:
             pass
 
+    def gone(self, peer: NodeId, /) -> None:
+        """Nobody listens there."""
+
     def unreachable(self, peer: NodeId, /) -> None:
         """Nothing is lost here."""
 

@@ -111,6 +111,9 @@ class Node:
             raise NotFoundError("there is no room for the snapshot")
         self.snapshots.append((install.mark.index, count))
 
+    def gone(self, peer: NodeId, /) -> None:
+        """Nobody listens there."""
+
     def unreachable(self, peer: NodeId, /) -> None:
         self.lost.append(peer)
 

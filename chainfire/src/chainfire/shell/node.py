@@ -173,7 +173,7 @@ class Node:
         self._gathered = 0
         self._gather_until_s = 0.0
         self._is_stopping = False
-        self._wakes: dict[WatchStream, asyncio.Event] = {}
+        self._tells: dict[WatchStream, Callable[[], None]] = {}
         self._raising: set[Alarm] = set()
         self._is_room_missed = False
         self._progress_ms = self._led_ms = now_ms()
@@ -220,7 +220,7 @@ class Node:
     @property
     def streams(self) -> Collection[WatchStream]:
         """The streams of watches that are open."""
-        return self._wakes.keys()
+        return self._tells.keys()
 
     @property
     def log_bytes(self) -> int:
@@ -319,16 +319,16 @@ class Node:
             found.append("the disk is full; free some space")
         return found
 
-    def open_stream(self) -> tuple[WatchStream, asyncio.Event]:
-        """A new stream of watches, and the event that is set when it has something to take."""
-        stream, wake = WatchStream(self.hub), asyncio.Event()
-        self._wakes[stream] = wake
-        return stream, wake
+    def open_stream(self, tell: Callable[[], None]) -> WatchStream:
+        """A new stream of watches; `tell`, which raises nothing, is called when it has something to take."""
+        stream = WatchStream(self.hub)
+        self._tells[stream] = tell
+        return stream
 
     def close_stream(self, stream: WatchStream) -> None:
         """End a stream and its watches."""
         stream.close()
-        del self._wakes[stream]
+        del self._tells[stream]
 
     async def run_ticks(self) -> None:
         """Let time pass for the log and the leases, until cancelled."""
@@ -449,9 +449,9 @@ class Node:
             assert isinstance(reader, _Reader), reader
             _answer_read(reader, refusal)
         if outcome.is_installed:
-            self.hub.restart(self._wakes)
-            for wake in self._wakes.values():
-                wake.set()
+            self.hub.restart(self._tells)
+            for tell in self._tells.values():
+                tell()
         if outcome.applied or outcome.is_installed:
             self._publish()
         self._note_changes()
@@ -459,7 +459,7 @@ class Node:
     def _publish(self) -> None:
         """Give what a batch changed to the watches."""
         for stream in self.hub.publish(self.machine.store.take_changes()):
-            self._wakes[stream].set()
+            self._tells[stream]()
         if self._log.has_room:
             self._is_room_missed = False
         elif not self._is_room_missed:
@@ -484,20 +484,20 @@ class Node:
                 waiter.set_result(None)
 
     def _note_leaderless(self, now_ms: int) -> None:
-        """Once nobody has led for some elections, wake the streams: those who asked for a leader are told."""
+        """Once nobody has led for some elections, tell the streams: those who asked for a leader are told."""
         if self.has_leader:
             self._led_ms = now_ms
         self.is_leaderless = now_ms - self._led_ms > LEADERLESS_ELECTIONS * self.transfer_s * 1000
         if self.is_leaderless:
-            for wake in self._wakes.values():
-                wake.set()
+            for tell in self._tells.values():
+                tell()
 
     def _report_progress(self, now: int) -> None:
         if now - self._progress_ms >= self.bounds.progress_s * 1000:
             self._progress_ms = now
-            for stream, wake in self._wakes.items():
+            for stream, tell in self._tells.items():
                 if stream.tick_progress():
-                    wake.set()
+                    tell()
 
     def _compact_history(self, now_ms: int) -> None:
         store = self.machine.store

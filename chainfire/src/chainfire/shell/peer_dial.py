@@ -25,11 +25,13 @@ class CannotConnectError(Exception):
 
     Attributes:
         refusal: The kind of refusal, if it was one.
+        is_gone: Its machine says that nobody listens there.
     """
 
-    def __init__(self, sentence: str, refusal: Refusal | None = None) -> None:
+    def __init__(self, sentence: str, refusal: Refusal | None = None, *, is_gone: bool = False) -> None:
         super().__init__(sentence)
         self.refusal = refusal
+        self.is_gone = is_gone
 
 
 async def dial(
@@ -92,5 +94,6 @@ async def _connect(
     except ssl.SSLError as error:
         raise CannotConnectError(described_tls(error)) from error
     except OSError as error:
-        raise CannotConnectError(error.strerror or str(error)) from error
+        is_gone = isinstance(error, ConnectionRefusedError)
+        raise CannotConnectError(error.strerror or str(error), is_gone=is_gone) from error
     return protocol

@@ -136,6 +136,8 @@ class Outgoing:
         except CannotConnectError as error:
             self.refusal = error.refusal
             self._lost(str(error), is_new=True)
+            if error.is_gone:
+                self._site.callbacks.gone(self.peer)
             return 0.0
         self._connected(url)
         since_s = self._site.now_s()

@@ -46,6 +46,10 @@ class PeerCallbacks(Protocol):
         """A connection to `peer` was lost, could not be made, or is too full for messages."""
         ...
 
+    def gone(self, peer: NodeId, /) -> None:
+        """Nobody listens any more where `peer` does: its process has ended, or not yet begun."""
+        ...
+
     def snapshot_sent(self, to: NodeId, mark: SnapshotMark, ok: bool, /) -> None:  # noqa: FBT001 - the one thing it says
         """A snapshot stream ended; `ok` if `to` has stored it."""
         ...

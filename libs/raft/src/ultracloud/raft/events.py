@@ -93,6 +93,17 @@ class Unreachable:
 
 
 @dataclass(frozen=True, slots=True)
+class Gone:
+    """The process of `peer` has ended, as its machine says: who follows it need not wait for its silence.
+
+    A wrong one costs a pre-vote that is refused. With `Options.lease_reads` it means nothing: a lease counts on it that
+    nobody else is voted for.
+    """
+
+    peer: NodeId
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotSent:
     """The stream that an `Install` asked for has ended; `mark` is the state that was really sent."""
 
@@ -112,6 +123,7 @@ Event: TypeAlias = (
     | TransferLeader
     | Campaign
     | Unreachable
+    | Gone
     | SnapshotSent
 )
 

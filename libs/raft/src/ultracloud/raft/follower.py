@@ -24,7 +24,10 @@ from ultracloud.raft.messages import (
 from ultracloud.raft.reads import FollowerReads
 from ultracloud.raft.state import State
 from ultracloud.raft.turns import Role, Stand, Turn
-from ultracloud.raft.words import NOBODY
+from ultracloud.raft.words import NOBODY, NodeId
+
+GONE_TICKS = 3
+"""When a leader has ended, all its followers learn of it together; those that draw alike disturb each other."""
 
 
 class Follower:
@@ -53,6 +56,13 @@ class Follower:
         self._reads.lose()
         self._state.leader = NOBODY
         return Stand(self._state.options.pre_vote) if self._state.may_campaign() else None
+
+    def gone(self, peer: NodeId) -> None:
+        """The leader's process has ended: stand for election within the next GONE_TICKS ticks."""
+        state = self._state
+        if peer == state.leader and not state.options.lease_reads:
+            state.lose_contact()
+            self._silent_ticks = max(self._silent_ticks, self._timeout_ticks - 1 - state.draw(GONE_TICKS))
 
     def receive(self, message: Message) -> Turn:
         """A message of this term."""

@@ -17,6 +17,7 @@ from ultracloud.raft.events import (
     Campaign,
     Compact,
     Event,
+    Gone,
     Persisted,
     Propose,
     ProposeConfig,
@@ -198,23 +199,25 @@ class Raft:
                 self._state.compact(event.index)
             case Campaign():
                 self._campaign()
-            case ProposeConfig() | TransferLeader() | Unreachable() | SnapshotSent():
+            case ProposeConfig() | TransferLeader() | Unreachable() | Gone() | SnapshotSent():
                 self._take_as_leader(event)
             case _:
                 assert_never(event)
 
-    def _take_as_leader(self, event: ProposeConfig | TransferLeader | Unreachable | SnapshotSent) -> None:
-        """One event that means nothing to other parts."""
+    def _take_as_leader(self, event: ProposeConfig | TransferLeader | Unreachable | Gone | SnapshotSent) -> None:
+        """One event that means nothing to most other parts."""
         part = self._part
         if not isinstance(part, Leader):
             self._state.is_change_refused |= isinstance(event, ProposeConfig)
+            if isinstance(event, Gone) and isinstance(part, Follower):
+                part.gone(event.peer)
             return
         match event:
             case ProposeConfig():
                 part.propose_config(event)
             case TransferLeader():
                 part.transfer(event.target)
-            case Unreachable():
+            case Unreachable() | Gone():
                 part.unreachable(event.peer)
             case SnapshotSent():
                 part.snapshot_sent(event)
@@ -238,7 +241,7 @@ class Raft:
         self._turn(self._part.receive(message))
 
     def _receive_stale(self, message: Message, *, is_from_leader: bool) -> None:
-        """A message of an earlier term means nothing; but a leader that cannot depose itself must hear of the newer term.
+        """A message of an earlier term means nothing; but a leader of such a term must hear of the newer one.
 
         With pre-votes or loyal voters this node cannot make it known by standing for election. Proposals of an earlier
         term are dropped too: so whoever forwarded some in a term knows, once an entry of a later one is applied, that

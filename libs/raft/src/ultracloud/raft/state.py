@@ -57,6 +57,10 @@ class State:
         """Who takes part."""
         return self.history.config
 
+    def draw(self, ceiling: int) -> int:
+        """A random number from 0 to `ceiling` - 1."""
+        return self._draw(ceiling)
+
     def draw_timeout(self) -> int:
         """An election timeout in ticks: drawn anew each time, so that candidates that met do not meet again (5.2)."""
         return self.options.election_ticks + self._draw(self.options.election_ticks)
@@ -80,6 +84,10 @@ class State:
         assert self.leader in (NOBODY, leader), f"two leaders in term {self.term}: {self.leader} and {leader}"
         self.leader = leader
         self.contact_tick = self.tick
+
+    def lose_contact(self) -> None:
+        """The leader has ended: somebody else may have this node's vote."""
+        self.contact_tick = self.tick - self.options.election_ticks
 
     def follow(self, term: int, leader: NodeId) -> None:
         """Go on in `term`, at least the present one."""
