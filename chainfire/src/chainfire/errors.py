@@ -351,6 +351,30 @@ class CampaignSessionError(EtcdError, UnknownError):
     sentence = "election: session is expired"
 
 
+class DowngradeFormatError(EtcdError, InvalidArgumentError):
+    """The version to go back to is none."""
+
+    sentence = "etcdserver: wrong downgrade target version format"
+
+
+class DowngradeTargetError(EtcdError, InvalidArgumentError):
+    """Only the version before this one can be gone back to."""
+
+    sentence = "etcdserver: invalid downgrade target version"
+
+
+class NoDowngradeError(EtcdError, FailedPreconditionError):
+    """There is no way back under way that could be called off."""
+
+    sentence = "etcdserver: no inflight downgrade job"
+
+
+class UnknownMethodError(EtcdError, UnknownError):
+    """The request asks for an action that there is none of."""
+
+    sentence = "etcdserver: unknown method"
+
+
 class NotElectedError(EtcdError, UnknownError):
     """The caller does not lead, or no longer."""
 

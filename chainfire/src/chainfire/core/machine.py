@@ -212,6 +212,9 @@ class Machine:
             case AlarmAction.GET:
                 wanted = [a for a in sorted(self.alarms) if command.alarm in (Alarm.NONE, a[1])]
                 return AlarmsResult(self.revision, tuple(wanted))
+            case _ if command.alarm is Alarm.NONE:
+                # As in etcd, there is no such alarm to raise or to disarm.
+                return AlarmsResult(self.revision, ())
             case AlarmAction.ACTIVATE:
                 self.alarms.add(pair)
                 return AlarmsResult(self.revision, (pair,))

@@ -62,8 +62,8 @@ class ClusterService:
         """Change where a member is found by the others."""
         urls = tuple(sorted(request.peerURLs))
         await self._guard.require_root(call)
-        _check_urls(urls)
         self._node.machine.members.check_update(request.ID, urls)
+        _check_urls(urls)
         members = await self._change(MemberUpdate(request.ID, urls), call)
         return rpc_pb2.MemberUpdateResponse(header=self._now(), members=members)
 
