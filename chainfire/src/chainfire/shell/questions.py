@@ -209,7 +209,8 @@ class Questions:
     def _is_in_sync(self, member: NodeId) -> bool:
         raft = self._node.replica.raft
         progress = raft.progress().get(member)
-        if progress is None:
+        if progress is None or progress.match == 0 or not progress.is_active:
+            # One that was never started would take the quorum of a short log with it.
             return False
         return progress.match >= raft.commit * SYNC_PART or raft.commit - progress.match <= SYNC_ENTRIES_MAX
 
