@@ -97,5 +97,6 @@ class Assembler:
         if flag:
             raise RefusedMessageError(Refusal(INTERNAL, f"message flag {flag} is not one of gRPC's"))
         if length > self._bytes_max:
-            message = f"a message of {length} bytes; at most {self._bytes_max} are accepted"
+            # grpc-go's words: clients of etcd match on them.
+            message = f"grpc: received message larger than max ({length} vs. {self._bytes_max})"
             raise RefusedMessageError(Refusal(RESOURCE_EXHAUSTED, message))
