@@ -1,4 +1,27 @@
-"""Why a row of the tables differs from etcd."""
+"""Why answers differ from those of etcd: what stands beside a row of the tables. A row without one must be the same."""
+
+NUMBERS = "a number that its enumeration does not have is refused; etcd takes it for another, or ends itself"
+NO_MESSAGE = "bytes that are no message are INVALID_ARGUMENT, not INTERNAL"
+ASKED = "while authentication is on, somebody without a token is refused; etcd 3.5 asks nobody here"
+ROOT = "root alone may, or the refusal is PERMISSION_DENIED where etcd says UNKNOWN"
+
+RPC_REASONS = {
+    "KV.Range": f"{NUMBERS}; {NO_MESSAGE}",
+    "KV.Put": NO_MESSAGE,
+    "KV.Txn": NUMBERS,
+    "KV.Compact": "while authentication is on, root alone may; etcd 3.5 lets every user",
+    "Watch.Watch": "negative ids are refused; the answer that a watch is compacted has the store's revision",
+    "Lease.LeaseGrant": ASKED,
+    "Lease.LeaseKeepAlive": "while authentication is on, only who may write its keys; etcd 3.5 lets every user",
+    "Lease.LeaseLeases": ASKED,
+    "Cluster.MemberList": ASKED,
+    "Maintenance.Status": ASKED,
+    "Maintenance.Defragment": ROOT,
+    "Maintenance.HashKV": ROOT,
+    "Maintenance.Snapshot": ROOT,
+    "Maintenance.MoveLeader": "while authentication is on, root alone may; etcd 3.5 asks nobody",
+}
+"""By RPC."""
 
 REASONS: dict[str, str] = {}
-RPC_REASONS: dict[str, str] = {}
+"""By row of `commands.txt`."""

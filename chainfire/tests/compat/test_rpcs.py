@@ -31,7 +31,7 @@ METHODS: dict[str, Method] = {
     for service in (KV, WATCH, LEASE, LOCK, ELECTION, CLUSTER, MAINTENANCE, AUTH)
     for method in service.methods
 }
-ANSWER_S, STREAM_S = 10.0, 3.0
+ANSWER_S, STREAM_S = 5.0, 3.0
 HEADER = ("cluster_id", "member_id", "raft_term")
 BY_NATURE = {
     "StatusResponse": ("version", "dbSize", "dbSizeInUse", "leader", "raftIndex", "raftTerm", "raftAppliedIndex"),
@@ -45,6 +45,12 @@ BY_NATURE = {
     "LeaderKey": ("key", "lease"),
 }
 """Fields that differ between two servers that answer alike."""
+CHOSEN = (
+    (re.compile(r'/[0-9a-f]{12,16}"'), '/LEASE"'),
+    (re.compile(r"\b\d{15,20}\b"), "CHOSEN"),
+    (re.compile(r"\bTTL: (99|100) grantedTTL"), "TTL: T grantedTTL"),
+)
+"""Leases that a server chose, also in keys; what is left of one a moment after it was granted."""
 FATAL, DIES = "! ", "ends itself"
 LETTERS = re.compile(r"%(\d+)%")
 
@@ -149,7 +155,10 @@ def shown(answer: Any) -> str:
     if isinstance(answer, str):
         return answer
     strip(answer)
-    return str(text_format.MessageToString(answer, as_one_line=True))
+    text = text_format.MessageToString(answer, as_one_line=True)
+    for pattern, word in CHOSEN:
+        text = pattern.sub(word, text)
+    return text
 
 
 def strip(message: Any) -> None:
