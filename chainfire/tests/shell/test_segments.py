@@ -14,9 +14,9 @@ from ultracloud.raft.words import Entry, EntryKind, HardState
 SEGMENT_BYTES = 1 << 20
 
 
-def opened(folder: Path) -> SegmentedLog:
+def opened(folder: Path, segment_bytes: int = SEGMENT_BYTES) -> SegmentedLog:
     """A log in `folder`, ready for appending."""
-    log = SegmentedLog(folder, SEGMENT_BYTES, lambda: 5)
+    log = SegmentedLog(folder, segment_bytes, lambda: 5)
     for _ in log.replay():
         pass
     if log.is_new:
@@ -81,6 +81,39 @@ def test_a_write_that_found_no_room_is_overwritten_by_the_next(tmp_path: Path) -
     append(log, 2, b"two")
     log.close()
     assert bodies(tmp_path) == [b"one", b"two"]
+
+
+def test_what_found_no_room_is_no_damage_once_the_log_has_gone_on(tmp_path: Path) -> None:
+    log = opened(tmp_path)
+    append(log, 1, bytes(500_000))
+    with files_of_at_most(800_000), pytest.raises(LogFullError):
+        append(log, 2, b"x" * 400_000)
+    append(log, 2, b"two")
+    append(log, 3, bytes(600_000))
+    log.close()
+    assert [len(body) for body in bodies(tmp_path)] == [500_000, 3, 600_000]
+
+
+def test_segments_go_only_when_a_later_one_says_term_and_vote(tmp_path: Path) -> None:
+    log = opened(tmp_path)
+    append(log, 1, bytes(900_000))
+    with files_of_at_most(100), pytest.raises(LogFullError):
+        append(log, 2, bytes(200_000))
+    assert log.drop_before(2) == 0
+    append(log, 2, b"two")
+    assert log.drop_before(2) == 1
+    log.close()
+    assert bodies(tmp_path) == [b"two"]
+
+
+def test_a_torn_tail_is_cut_alone_when_segments_are_smaller_than_they_were(tmp_path: Path) -> None:
+    log = opened(tmp_path)
+    for index in (1, 2):
+        append(log, index, bytes(400_000))
+    os.pwrite(log._descriptor, b"torn", log._offset)
+    log.close()
+    opened(tmp_path, SEGMENT_BYTES // 2).close()
+    assert len(bodies(tmp_path)) == 2
 
 
 def test_after_a_failed_disk_nothing_is_written_any_more(tmp_path: Path) -> None:

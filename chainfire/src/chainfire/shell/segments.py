@@ -114,6 +114,8 @@ class SegmentedLog:
         self._next_record = 1
         self._next_index = 1
         self._is_broken = False
+        self._is_littered = False
+        """Part of a record that found no room may lie behind the last one."""
         self.bytes_appended = 0
         self.has_room = True
         self._has_spare = _has_size(folder / SPARE_NAME, segment_bytes)
@@ -204,9 +206,12 @@ class SegmentedLog:
         return True
 
     def drop_before(self, index: int) -> int:
-        """Remove segments that hold nothing from `index` on; give how many."""
+        """Remove segments that hold nothing from `index` on; give how many.
+
+        One record at least stays: term and vote are in each of them, and nowhere else.
+        """
         dropped = 0
-        while len(self._files) > 1 and self._files[1].header.first_index <= index:
+        while len(self._files) > 1 and self._holds_nothing(self._files[1].header, index):
             self._files.pop(0).path.unlink()
             dropped += 1
         if dropped:
@@ -218,6 +223,10 @@ class SegmentedLog:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def _holds_nothing(self, following: wal.SegmentHeader, index: int) -> bool:
+        """Whether the segment before `following` is needless."""
+        return following.first_index <= index and following.first_record < self._next_record
 
     def _check_follows(self, path: Path, header: wal.SegmentHeader) -> None:
         if not self._files:
@@ -233,7 +242,8 @@ class SegmentedLog:
     def _cut_tail(self) -> None:
         """Remove what a crash left of a record, so that it cannot be taken for damage later."""
         os.ftruncate(self._descriptor, self._offset)
-        os.ftruncate(self._descriptor, self._segment_bytes)
+        # Segments may have been larger when this one was made.
+        os.ftruncate(self._descriptor, max(self._offset, self._segment_bytes))
         os.fsync(self._descriptor)
 
     def _make_room(self, size: int, first_index: int) -> None:
@@ -244,11 +254,23 @@ class SegmentedLog:
         if self._offset + size <= self._segment_bytes:
             return
         last = self._files[-1].header
+        if self._is_littered:
+            self._tidy()
         self._roll(
             wal.SegmentHeader(
                 last.sequence + 1, self._next_record, first_index, last.cluster_id, last.member_id, self._make_salt()
             )
         )
+
+    def _tidy(self) -> None:
+        """Cut what found no room: in front of another segment it would be taken for damage."""
+        try:
+            os.ftruncate(self._descriptor, self._offset)
+            os.fsync(self._descriptor)
+        except OSError as error:
+            self._is_broken = True
+            raise LogBrokenError(f"{self._files[-1].path}: {error.strerror}") from error
+        self._is_littered = False
 
     def _roll(self, header: wal.SegmentHeader) -> None:
         """Make the spare the last segment."""
@@ -279,6 +301,7 @@ class SegmentedLog:
                 written += os.pwritev(self._descriptor, (record[written:],), self._offset + written, os.RWF_DSYNC)
         except OSError as error:
             if error.errno in _FULL:
+                self._is_littered = True
                 raise LogFullError(f"{self._files[-1].path}: {error.strerror}") from error
             self._is_broken = True
             raise LogBrokenError(f"{self._files[-1].path}: {error.strerror}") from error
