@@ -1,4 +1,4 @@
-"""What generated clients and servers need of a transport: two Protocols and three records.
+"""What generated clients and servers need of a transport: three Protocols and three records.
 
 The stubs know nothing of grpcio or of `ultracloud.wire`; they are written against these.
 `ultracloud.servicekit.channels` implements `Channel`, `ultracloud.wire` implements `Call`.
@@ -6,9 +6,9 @@ The stubs know nothing of grpcio or of `ultracloud.wire`; they are written again
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from google.protobuf.message import Message
 
@@ -112,4 +112,23 @@ class Call(Protocol):
 
     def is_cancelled(self) -> bool:
         """Whether the caller has gone."""
+        ...
+
+
+@runtime_checkable
+class DirectCall(Call, Protocol):
+    """A call with ways past its method, which cost less than waking it; calls made by other means do not have them."""
+
+    def push(self, message: bytes) -> bool:
+        """Send one message of a stream's answer at once, rendered, while its method waits and has nothing to send.
+
+        False if it cannot be sent now: the call has ended, or its client does not keep up. Then the method gives it.
+        """
+        ...
+
+    def attend(self, taker: Callable[[Any], bool]) -> None:
+        """Give `taker` each request of the stream that comes while the method waits for one.
+
+        It raises nothing; where it gives False the method gets the request.
+        """
         ...

@@ -127,11 +127,19 @@ class Watch:
     pending: Changes | None = None
     quiet: bool = True
 
-    def change(self, store: Mvcc, record: KeyValue) -> Change | None:
-        """The change this watch sees of a record in its range; None if it is filtered."""
+    def change(self, store: Mvcc, record: KeyValue, bare: Change | None = None) -> Change | None:
+        """The change this watch sees of a record in its range; None if it is filtered.
+
+        Args:
+            store: What is watched.
+            record: What became of the key.
+            bare: The same without what was before, to be shared by all watches that do not ask for that.
+        """
         if not (self.wanted.puts if record.version else self.wanted.deletes):
             return None
-        return Change(record, store.before(record) if self.wanted.prev_kv else None)
+        if self.wanted.prev_kv:
+            return Change(record, store.before(record))
+        return bare or Change(record, None)
 
 
 class WatchHub:
@@ -170,6 +178,7 @@ class WatchHub:
             groups = self.synced.covering(key_of(packed))
             if not groups:
                 continue
+            bare = Change(record, None)
             record = unpack(packed)
             for group in groups:
                 for watch in group:
@@ -180,7 +189,7 @@ class WatchHub:
                     if stream not in ready and stream.is_full:
                         full.add(stream)
                         continue
-                    change = watch.change(self.store, record)
+                    change = watch.change(self.store, record, bare)
                     if change is not None:
                         stream.push(watch, change)
                         ready.add(stream)

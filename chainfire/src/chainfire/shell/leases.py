@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from functools import partial
 
 from chainfire.core import render
 from chainfire.core.commands import LeaseGrant, LeaseRevoke
@@ -14,8 +15,9 @@ from chainfire.shell.guard import Guard
 from chainfire.shell.node import Node
 from chainfire.shell.questions import Questions
 from ultracloud.api.etcd import rpc_pb2
-from ultracloud.api.rpc import Call
+from ultracloud.api.rpc import Call, DirectCall
 
+KEEP_ALIVE_PATH = "/etcdserverpb.Lease/LeaseKeepAlive"
 ID_BYTES = 8
 _ID_MASK = (1 << 63) - 1
 
@@ -57,6 +59,8 @@ class LeaseService:
     ) -> AsyncGenerator[Encoded, None]:
         """Give leases their whole time again, as often as the client asks."""
         node = self._node
+        if isinstance(call, DirectCall) and call.path == KEEP_ALIVE_PATH:
+            call.attend(partial(self._is_renewed, call))
         async for request in requests:
             lease = LeaseId(request.ID)
             await self._guard.check_renewed(call, lease)
@@ -100,6 +104,14 @@ class LeaseService:
         )
         found = [rpc_pb2.LeaseStatus(ID=lease) for lease in known]
         return rpc_pb2.LeaseLeasesResponse(header=self._header(node.revision), leases=found)
+
+    def _is_renewed(self, call: DirectCall, request: rpc_pb2.LeaseKeepAliveRequest) -> bool:
+        """Renew and answer without waking the method, if there is nobody to be asked first."""
+        node, lease = self._node, LeaseId(request.ID)
+        if self._guard.is_on or not node.replica.is_alone or node.replica.before_renewal(lease) is not None:
+            return False
+        ttl_s = node.replica.renew(lease)
+        return call.push(render.keep_alive_response(node.headers.render(node.revision), request.ID, ttl_s))
 
     def _was_granted(self, result: Result) -> rpc_pb2.LeaseGrantResponse:
         assert isinstance(result, LeaseGranted), result

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from ultracloud.api.rpc import Peer
 from ultracloud.wire.core.heads import Head
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ServerCall:
-    """One call; implements `ultracloud.api.rpc.Call`.
+    """One call; implements `ultracloud.api.rpc.DirectCall`.
 
     Most calls are answered before anything but the first four attributes is looked at, so the rest are class defaults.
     """
@@ -78,6 +78,15 @@ class ServerCall:
         if isinstance(self.work, asyncio.Task):
             self.work.cancel()
 
+    def push(self, message: bytes) -> bool:
+        """Send one message of the answer at once; False if that is for the method to do."""
+        return self.edge.push(self, message)
+
+    def attend(self, taker: Callable[[Any], bool]) -> None:
+        """Give `taker` each request that comes while the method waits for one."""
+        if self.inbox is not None:
+            self.inbox.taker = taker
+
     def settled(self, work: asyncio.Future[Any]) -> None:
         """Called when the work is done."""
         self.edge.settle(self, work)
@@ -89,9 +98,13 @@ class Inbox:
     Args:
         parse: Makes a message of bytes.
         consumed: Called with the size of each message the method takes.
+
+    Attributes:
+        taker: See `ServerCall.attend`.
     """
 
     def __init__(self, parse: Callable[[bytes], Message], consumed: Callable[[int], None]) -> None:
+        self.taker: Callable[[Message], bool] | None = None
         self._parse = parse
         self._consumed = consumed
         self._messages: deque[bytes] = deque()
@@ -117,6 +130,9 @@ class Inbox:
 
     def put(self, message: bytes) -> None:
         """Add a message; how many may wait is bounded by the stream's window."""
+        if self.taker is not None and self._is_taken(message, self.taker):
+            self._consumed(len(message))
+            return
         self._messages.append(message)
         self._wake()
 
@@ -127,6 +143,17 @@ class Inbox:
 
     def __len__(self) -> int:
         return len(self._messages)
+
+    def _is_taken(self, message: bytes, taker: Callable[[Message], bool]) -> bool:
+        """Whether the message was taken without the method, which waits: nothing that came before is still to do."""
+        if self._waiter is None or self._waiter.done():
+            return False
+        try:
+            request = self._parse(message)
+        except DecodeError:
+            # The method meets it, and the call ends with it.
+            return False
+        return taker(request)
 
     def _wake(self) -> None:
         """Let the method go on."""

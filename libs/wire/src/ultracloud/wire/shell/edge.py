@@ -203,10 +203,12 @@ class Edge:
             if message is None and not route.client_streaming:
                 call.is_admitted = True
                 return
-            if self._is_direct and route.is_unary and message is not None:
+            if not self._is_direct:
+                response: object = self._surround(call, route, message)
+            elif route.is_unary and message is not None:
                 response = route.serve(route.parse(message), call)
             else:
-                response = self._surround(call, route, message)
+                response = self._run(call, route, message)
             if type(response) is route.response_type:
                 self._sender.reply(call.stream_id, response.SerializeToString())
                 self._done(call, OK)
@@ -289,6 +291,18 @@ class Edge:
             async for each in response:
                 await self._send(call, route, each)
         return None
+
+    def push(self, call: ServerCall, message: bytes) -> bool:
+        """Send one message of a stream now, unless its call has ended or what it has sent is not read."""
+        stream_id, sender = call.stream_id, self._sender
+        if self.is_paused or self._running.get(stream_id) is not call or sender.is_backed_up(stream_id):
+            return False
+        sender.send(stream_id, message)
+        if sender.out_bytes < FLUSH_BYTES:
+            self._flush_soon()
+        else:
+            self._flush()
+        return True
 
     async def _send(self, call: ServerCall, route: Route, response: object) -> None:
         """Send one message of a stream; wait while the client or the transport does not keep up."""

@@ -68,10 +68,16 @@ class Http2Protocol(asyncio.Protocol):
         """Serve all that a read brought and write all that it made."""
         self._members.received_bytes += len(data)
         events = self._connection.receive(data, now_s())
-        if self._edge.is_paused or self._backlog:
-            self._backlog.extend(events)
-        else:
-            self._serve(events)
+        is_due = self._flush_is_due
+        # What is written at the end of this needs no turn of its own.
+        self._flush_is_due = True
+        try:
+            if self._edge.is_paused or self._backlog:
+                self._backlog.extend(events)
+            else:
+                self._serve(events)
+        finally:
+            self._flush_is_due = is_due
         self._flush()
 
     def pause_writing(self) -> None:
