@@ -3,8 +3,10 @@ from core.snapshots import CONFIG, read, written
 from core.stores import StoreSpeaker
 
 from chainfire.core.commands import DeleteRange, MemberAdd, MemberRemove, Put, Txn
+from chainfire.core.machine import Machine
 from chainfire.core.membership import Member
 from chainfire.core.snapshot import (
+    RECORDS_BYTES,
     Frame,
     MalformedSnapshotError,
     Restore,
@@ -133,3 +135,12 @@ def test_frames_out_of_place_are_refused(before: list[Frame], frame: Frame) -> N
         restore.add(each)
     with pytest.raises(MalformedSnapshotError):
         restore.add(frame)
+
+
+def test_no_frame_grows_with_the_size_of_values() -> None:
+    machine = Machine()
+    for index in range(1, 8):
+        machine.apply(index, Put(b"k%d" % index, bytes(RECORDS_BYTES // 2)))
+    sizes = [len(frame) for frame in frames_of(machine, head_of(machine, 1, 1, 1), CONFIG)]
+    assert max(sizes) < 1.01 * RECORDS_BYTES
+    assert written(read(written(machine)).machine) == written(machine)

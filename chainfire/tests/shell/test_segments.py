@@ -116,6 +116,14 @@ def test_a_torn_tail_is_cut_alone_when_segments_are_smaller_than_they_were(tmp_p
     assert len(bodies(tmp_path)) == 2
 
 
+def test_a_record_larger_than_a_segment_is_logged(tmp_path: Path) -> None:
+    log = opened(tmp_path)
+    for index, size in enumerate((10, 2 * SEGMENT_BYTES, 3 * SEGMENT_BYTES, 10), 1):
+        append(log, index, bytes(size))
+    log.close()
+    assert [len(body) for body in bodies(tmp_path)] == [10, 2 * SEGMENT_BYTES, 3 * SEGMENT_BYTES, 10]
+
+
 def test_after_a_failed_disk_nothing_is_written_any_more(tmp_path: Path) -> None:
     log = opened(tmp_path)
     append(log, 1, b"one")

@@ -25,7 +25,9 @@ from ultracloud.raft.words import Config, NodeId
 SNAPSHOT_MAGIC = b"CHNFSNP2"
 """Names the format and its version."""
 FRAME_BYTES_MAX = 1 << 30
-"""A frame holds one chunk of history: 512 records of at most 1.5 MiB. A longer one is damage."""
+"""A longer frame is damage. What is written now is far shorter; earlier versions put 512 records in one."""
+RECORDS_BYTES = 8 << 20
+"""Bytes of records after which a frame takes no more; with the largest request on top it stays far below the bound."""
 
 _FRAME = struct.Struct("<BII")
 _HEAD = struct.Struct("<QQqqQQ")
@@ -120,8 +122,23 @@ def frames_of(machine: Machine, head: SnapshotHead, config: Config) -> Iterator[
     count = 0
     for records in machine.store.records(head.revision, head.compact_revision):
         count += len(records)
-        yield render(SnapshotRecords(tuple(records)))
+        for portion in _portions(records):
+            yield render(SnapshotRecords(portion))
     yield render(SnapshotEnd(count))
+
+
+def _portions(records: Iterable[Record]) -> Iterator[tuple[Record, ...]]:
+    """Cut a chunk of history into what one frame takes: a frame that is too long could never be read again."""
+    portion: list[Record] = []
+    size = 0
+    for record in records:
+        portion.append(record)
+        size += len(record)
+        if size >= RECORDS_BYTES:
+            yield tuple(portion)
+            portion, size = [], 0
+    if portion:
+        yield tuple(portion)
 
 
 def render(frame: Frame) -> bytes:

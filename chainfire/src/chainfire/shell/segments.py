@@ -247,11 +247,14 @@ class SegmentedLog:
         os.fsync(self._descriptor)
 
     def _make_room(self, size: int, first_index: int) -> None:
-        """Go on to the next segment if a record of `size` bytes does not fit in this one."""
+        """Go on to the next segment if a record of `size` bytes does not fit in this one.
+
+        One that fits in none has a segment of its own, which is then longer than others: members may be told to take
+        requests of different sizes, and a follower cannot refuse what the others have logged.
+        """
         if self._is_broken:
             raise LogBrokenError("an earlier sync failed")
-        assert wal.SEGMENT_HEADER_BYTES + size <= self._segment_bytes, size
-        if self._offset + size <= self._segment_bytes:
+        if self._offset + size <= self._segment_bytes or self._offset == wal.SEGMENT_HEADER_BYTES:
             return
         last = self._files[-1].header
         if self._is_littered:
