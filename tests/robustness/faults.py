@@ -349,6 +349,8 @@ FAULTS: Mapping[str, Callable[[Scene], Awaitable[None]]] = {
 }
 NEEDS_SHIM = frozenset({"slow_disk", "slow_disks", "clock_jump"})
 NEEDS_SMALL_DISK = frozenset({"full_disk"})
+STARTS_MOST = frozenset({"kill_all", "two_at_once"})
+"""Faults after which most members may have to start first."""
 NEEDS_ALL = frozenset({"replace_member", "change_members"})
 """Faults after which members must have caught up before the next may strike, or a majority is lost for good."""
 

@@ -14,7 +14,7 @@ from random import Random
 from tests.robustness import verdict
 from tests.robustness.bed import Bed, BedError, Member, bed
 from tests.robustness.clients import END, PREFIX, TIMEOUT_S, Channels, Client, Record, Watcher, ask
-from tests.robustness.faults import FAULTS, NEEDS_ALL, Scene, care_of, names, possible, statuses
+from tests.robustness.faults import FAULTS, NEEDS_ALL, STARTS_MOST, Scene, care_of, names, possible, statuses
 from tests.robustness.servers import Server
 from ultracloud.base.faults import Fault
 from ultracloud.testkit.checks import jsonl
@@ -184,12 +184,11 @@ class _Round:
     async def _wait_accepted(self, name: str) -> None:
         """Wait for the next write that is accepted."""
         mended_ms, had = self._record.now_ms(), len(self._record.accepted_ms)
-        ends_at = time.monotonic() + RECOVERY_S
+        within_s = START_S if name in STARTS_MOST else RECOVERY_S
+        ends_at = time.monotonic() + within_s
         while len(self._record.accepted_ms) == had:
             if time.monotonic() > ends_at:
-                raise BedError(
-                    f"no write was accepted for {RECOVERY_S:g} s after {name} was over: {await self._state()}"
-                )
+                raise BedError(f"no write was accepted for {within_s:g} s after {name} was over: {await self._state()}")
             await asyncio.sleep(0.01)
         self._recoveries.append((name, self._record.accepted_ms[had] - mended_ms))
 
