@@ -12,6 +12,7 @@ quota_mib = 2048
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,8 +34,12 @@ ELECTION_HEARTBEATS_MIN = 3
 ELECTION_MS_MAX = 50_000
 """etcd's."""
 COMPARE_S_MAX = 30 * 86_400.0
-REQUEST_KIB_MAX = 10 * 1024
-"""etcd's recommended most; records must fit segments."""
+REQUEST_KIB_MIN, REQUEST_KIB_MAX = 1 / 1024, 10 * 1024
+"""etcd's recommended most."""
+RECORD_SLACK_MIB = 1
+"""What else is in a record with a request: others that came before it, and the record's own fields."""
+TXN_OPERATIONS_LIMIT = 10_240
+"""A txn is checked and applied in one go, and each deletion is compared with each put: this many take a second."""
 PEER_SCHEMES = ("http", "https")
 """Members find each other over networks only."""
 PROGRESS_S_MIN, PROGRESS_S_MAX = 0.5, 86_400.0
@@ -231,7 +236,8 @@ class Config(Settings):
         clients: SPIFFE identities that may call, `*` at the end for all that begin so; empty admits every certificate
             of the cluster's CA. Without [tls] everybody on this machine may call.
         progress_s: Seconds between progress answers to watches that asked for them.
-        request_kib: Largest request.
+        request_kib: Largest request; the same on all members.
+        txn_operations: Most comparisons or operations of a txn.
         cluster: The members.
         storage: How much is kept.
         auth: How users are recognised.
@@ -244,14 +250,22 @@ class Config(Settings):
     client_urls: tuple[str, ...] = ()
     clients: tuple[str, ...] = ()
     progress_s: float = 600.0
-    request_kib: int = 1536
+    request_kib: float = 1536
+    txn_operations: int = 128
     cluster: Cluster = field(default_factory=Cluster)
     storage: Storage = field(default_factory=Storage)
     auth: Auth = field(default_factory=Auth)
 
     def __post_init__(self) -> None:
         _check("progress_s", self.progress_s, PROGRESS_S_MIN, PROGRESS_S_MAX)
-        _check("request_kib", self.request_kib, 1, REQUEST_KIB_MAX)
+        _check("request_kib", self.request_kib, REQUEST_KIB_MIN, REQUEST_KIB_MAX)
+        _check("txn_operations", self.txn_operations, 1, TXN_OPERATIONS_LIMIT)
+        segment_mib_min = math.ceil(self.request_kib / KIB) + 2 * RECORD_SLACK_MIB
+        if self.storage.segment_mib < segment_mib_min:
+            raise ValueError(
+                f"request_kib is {self.request_kib:g} and storage.segment_mib {self.storage.segment_mib}; a request "
+                f"must fit a segment with what is around it: have segments of {segment_mib_min} or more"
+            )
         if self.cluster.members and self.name not in self.cluster.urls_by_name():
             known = ", ".join(self.cluster.urls_by_name())
             raise ValueError(f"cluster.members has no '{self.name}', which is this member's name; it has {known}")

@@ -6,7 +6,7 @@ from pathlib import Path
 import grpc
 import pytest
 from shell.clients import Client, client, refusal
-from shell.servers import SERVERS, both, chainfire
+from shell.servers import SERVERS, both, chainfire, etcd, needs_etcd
 
 from chainfire.core.work import REQUEST_BYTES_MAX
 from chainfire.shell.kv import REQUEST_MESSAGE_SLACK_BYTES
@@ -110,3 +110,52 @@ def test_bytes_that_are_no_message_and_messages_that_are_too_large_are_refused(t
             unknown(b"", timeout=10)
         assert refusal(refused.value).startswith("UNIMPLEMENTED")
         assert caller("KV.Put", Put(key=b"k")).header.revision == 2
+
+
+def test_a_key_may_be_as_large_as_a_request(tmp_path: Path) -> None:
+    with chainfire(tmp_path) as server, client(server.addresses[0]) as caller:
+        key = bytes(REQUEST_BYTES_MAX - 1000)
+        assert caller("KV.Put", Put(key=key)).header.revision == 2
+        assert caller("KV.Range", Range(key=key, keys_only=True)).kvs[0].key == key
+        with pytest.raises(grpc.RpcError) as refused:
+            caller("KV.Put", Put(key=bytes(REQUEST_BYTES_MAX)))
+        assert refusal(refused.value) == "INVALID_ARGUMENT: etcdserver: request is too large"
+
+
+LIMITED = [
+    (Put(key=b"k", value=bytes(20_000)), "KV.Put", "INVALID_ARGUMENT: etcdserver: request is too large"),
+    (
+        Put(key=b"k", value=bytes(540_000)),
+        "KV.Put",
+        "RESOURCE_EXHAUSTED: grpc: received message larger than max (540007 vs. 534288)",
+    ),
+    (Txn(success=[PUT] * 4), "KV.Txn", "INVALID_ARGUMENT: etcdserver: too many operations in txn request"),
+    (
+        Txn(compare=[rpc_pb2.Compare(key=b"k")] * 4),
+        "KV.Txn",
+        "INVALID_ARGUMENT: etcdserver: too many operations in txn request",
+    ),
+]
+
+
+@pytest.mark.parametrize("kind", ["chainfire", pytest.param("etcd", marks=needs_etcd)])
+def test_limits_that_were_changed_are_refused_in_etcds_words_too(kind: str, tmp_path: Path) -> None:
+    limited = (
+        chainfire(tmp_path, "request_kib = 9.765625\ntxn_operations = 3\n")
+        if kind == "chainfire"
+        else etcd(tmp_path, flags=("--max-request-bytes=10000", "--max-txn-ops=3"))
+    )
+    with limited as server, client(server.addresses[0]) as caller:
+        for request, name, sentence in LIMITED:
+            with pytest.raises(grpc.RpcError) as refused:
+                caller(name, request)
+            assert refusal(refused.value) == sentence
+        assert caller("KV.Put", Put(key=b"k", value=bytes(9_000))).header.revision == 2
+
+
+def test_large_requests_are_taken_where_they_are_allowed(tmp_path: Path) -> None:
+    settings = "request_kib = 10240\ntxn_operations = 10240\n"
+    with chainfire(tmp_path, settings) as server, client(server.addresses[0]) as caller:
+        assert caller("KV.Put", Put(key=b"k", value=bytes(10_000_000))).header.revision == 2
+        ops = [rpc_pb2.RequestOp(request_put=Put(key=b"%d" % number)) for number in range(5000)]
+        assert caller("KV.Txn", Txn(success=ops)).succeeded

@@ -21,7 +21,7 @@ from chainfire.errors import (
 )
 
 TXN_OPERATIONS_MAX = 128
-"""etcd's: comparisons, or operations of one branch, summed over the levels of nesting."""
+"""etcd's, unless it is told otherwise: comparisons, or operations of one branch, summed over the levels of nesting."""
 
 
 def check_put(put: Put) -> None:
@@ -50,17 +50,17 @@ def check_key(key: bytes) -> None:
         raise KeyNotProvidedError
 
 
-def check_txn(txn: Txn) -> None:
+def check_txn(txn: Txn, operations_max: int = TXN_OPERATIONS_MAX) -> None:
     """Refuse a txn that is too large, names no key somewhere, or changes a key twice.
 
     Raises:
-        TooManyOperationsError: More than TXN_OPERATIONS_MAX, nesting included.
+        TooManyOperationsError: More than `operations_max`, nesting included.
         KeyNotProvidedError: A comparison or operation names no key.
         DuplicateKeyError: Two operations of one branch change the same key.
         ValueProvidedError: As `check_put`.
         LeaseProvidedError: As `check_put`.
     """
-    _check_operations(txn, TXN_OPERATIONS_MAX)
+    _check_operations(txn, operations_max)
     _changed(txn.success)
     _changed(txn.failure)
 

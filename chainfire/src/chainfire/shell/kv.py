@@ -80,7 +80,7 @@ class KvService:
     def txn(self, request: rpc_pb2.TxnRequest, call: Call, /) -> Awaitable[Encoded] | Encoded:
         """Do one of two lists of operations; without writes it is answered from memory."""
         command = requests.txn_of(request)
-        checks.check_txn(command)
+        checks.check_txn(command, self._node.bounds.txn_operations_max)
         if txn.is_read_only(command):
             if self._node.replica.is_alone:
                 return self._read_txn(command, call)

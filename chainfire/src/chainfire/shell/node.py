@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from chainfire.core import render
+from chainfire.core.checks import TXN_OPERATIONS_MAX
 from chainfire.core.commands import Alarm, AlarmAction, AlarmSet, Command, Compact, MemberCommand
 from chainfire.core.compaction import AutoCompaction, Policy
 from chainfire.core.machine import Machine, adds
@@ -69,6 +70,7 @@ class Bounds:
         tick_ms: Milliseconds of a tick: leaders are heard once in it.
         election_ticks: Ticks without a leader after which one is elected.
         request_bytes_max: Of one request.
+        txn_operations_max: Operations of one txn.
     """
 
     quota_bytes: int
@@ -78,6 +80,7 @@ class Bounds:
     tick_ms: int
     election_ticks: int
     request_bytes_max: int
+    txn_operations_max: int = TXN_OPERATIONS_MAX
 
 
 class Sender(Protocol):

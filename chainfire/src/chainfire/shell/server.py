@@ -134,7 +134,7 @@ def start(node: Node, replication: Replication, runtime: Runtime) -> None:
 async def serve(config: Config, runtime: Runtime, node: Node, replication: Replication) -> None:
     """Serve clients, and become one of the members."""
     gate = runtime.readiness.gate("a leader")
-    message_bytes_max = config.request_kib * KIB + REQUEST_MESSAGE_SLACK_BYTES
+    message_bytes_max = int(config.request_kib * KIB) + REQUEST_MESSAGE_SLACK_BYTES
     health = Health(node)
     meters.install(runtime, node, replication.peers, health)
     addresses = await runtime.serve(
@@ -173,7 +173,8 @@ def bounds_of(config: Config) -> Bounds:
         progress_s=config.progress_s,
         tick_ms=cluster.heartbeat_ms,
         election_ticks=-(-cluster.election_ms // cluster.heartbeat_ms),
-        request_bytes_max=config.request_kib * KIB,
+        request_bytes_max=int(config.request_kib * KIB),
+        txn_operations_max=config.txn_operations,
     )
 
 
