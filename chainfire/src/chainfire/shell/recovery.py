@@ -19,7 +19,7 @@ from chainfire.errors import StorageError
 from chainfire.shell import snapshots
 from chainfire.shell.segments import Log, LogBrokenError, LogFullError, Origin, SegmentedLog, sync_folder
 from ultracloud.base.faults import Fault
-from ultracloud.raft.words import Config, Entry, HardState, NodeId, Restored, SnapshotMark
+from ultracloud.raft.words import NOBODY, Config, Entry, HardState, NodeId, Restored, SnapshotMark
 
 LOG_FOLDER = "log"
 SNAPSHOT_FOLDER = "snapshots"
@@ -217,7 +217,9 @@ def joined(folder: Path, mark: SnapshotMark, tail: Tail) -> tuple[HardState, tup
     """
     entries = tail.entries
     found = tail.state or HardState()
-    state = HardState(max(found.term, mark.term), found.vote, max(found.commit, mark.index))
+    # A leader's snapshot may be of a term in which nothing else is on this disk: nobody was voted for in it.
+    vote = found.vote if found.term >= mark.term else NOBODY
+    state = HardState(max(found.term, mark.term), vote, max(found.commit, mark.index))
     first = entries[0].index if entries else tail.last_index + 1
     if first > mark.index + 1:
         raise StorageError(
@@ -248,7 +250,7 @@ def _alone(folder: Path, found: Recovered) -> Recovered:
     machine.members = Membership([replace(me, is_learner=False)], machine.members.removed | gone)
     machine.store.take_changes()
     mark = SnapshotMark(machine.applied_index, term, Config(frozenset({NodeId(found.member_id)})))
-    state = HardState(restored.hard_state.term + 1, NodeId(0), mark.index)
+    state = HardState(restored.hard_state.term + 1, NOBODY, mark.index)
     path = _write_snapshot(folder, machine, mark, Origin(found.cluster_id, found.member_id))
     found.log.append_mark(wal.Mark(state, mark.index, mark.term))
     return replace(

@@ -120,7 +120,8 @@ def publish(folder: Path, unfinished: str, final: Path) -> None:
     sync_folder(folder)
     for path in folder.glob(f"*{SNAPSHOT_SUFFIX}"):
         if path.name < final.name:
-            path.unlink()
+            # One of our own and a leader's may be published at the same time, each from its thread.
+            path.unlink(missing_ok=True)
 
 
 def open_and_unlink(path: Path) -> BinaryIO:
