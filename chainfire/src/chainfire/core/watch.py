@@ -20,7 +20,6 @@ from typing import NamedTuple, TypeAlias
 from chainfire.core.intervals import Intervals
 from chainfire.core.keyvalue import FROM_KEY, KeyValue, Record, covers, key_of, revision_of, unpack
 from chainfire.core.mvcc import Mvcc
-from chainfire.errors import CompactedError
 
 BACKLOG_CHANGES_MAX = 4096
 """Changes that wait in one stream before its watches lag: a batch of the log fits, a stalled reader is cheap."""
@@ -47,7 +46,7 @@ class Wanted:
 
     Attributes:
         watch_id: 0 lets the stream choose.
-        start_revision: 0 or less is from now on.
+        start_revision: 0 is from now on; less is from the very first, as in etcd.
     """
 
     key: bytes
@@ -178,8 +177,8 @@ class WatchHub:
             groups = self.synced.covering(key_of(packed))
             if not groups:
                 continue
-            bare = Change(record, None)
             record = unpack(packed)
+            bare = Change(record, None)
             for group in groups:
                 for watch in group:
                     stream = watch.stream
@@ -239,7 +238,7 @@ class WatchStream:
             self.refuse(refusal)
             return
         watch_id = wanted.watch_id or self._free_id()
-        start = wanted.start_revision if wanted.start_revision > 0 else revision + 1
+        start = max(1, wanted.start_revision) if wanted.start_revision else revision + 1
         watch = Watch(self, watch_id, wanted, start)
         self._watches[watch_id] = watch
         self._answers.append(Created(revision, watch_id))
@@ -260,8 +259,8 @@ class WatchStream:
             self._answers.append(Canceled(self._hub.store.revision, watch_id))
 
     def request_progress(self) -> None:
-        """Answer how far the stream has come, as soon as no watch lags."""
-        self._wants_progress = True
+        """Answer how far the stream has come, as soon as no watch lags; as in etcd, one without watches has no way."""
+        self._wants_progress = bool(self._watches)
 
     def tick_progress(self) -> bool:
         """Answer how far each watch has come that asked to be told now and then; True if any was due."""
@@ -356,8 +355,6 @@ class WatchStream:
 
     def _refusal(self, wanted: Wanted) -> str:
         """Why a watch cannot be made; empty if it can."""
-        if wanted.start_revision < 0:
-            return CompactedError.sentence
         if wanted.end and wanted.end != FROM_KEY and wanted.end <= wanted.key:
             return "mvcc: watcher range is empty"
         if wanted.watch_id in self._watches and wanted.watch_id:
