@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from ultracloud.base.faults import Fault
 from ultracloud.servicekit import channels
 from ultracloud.servicekit.clock import SystemClock
 from ultracloud.servicekit.coordination import Coordination, register, services
-from ultracloud.testkit.processes import serve
+from ultracloud.testkit.processes import Process, serve
 
 CLOCK = SystemClock()
 
@@ -86,6 +87,37 @@ def test_a_service_is_on_the_list_while_it_lives_and_comes_back_after_a_lost_lea
         assert await services(kv, "demo") == {}
 
     held(connect, scenario)
+
+
+DEMO = [sys.executable, str(Path(__file__).parent / "demo_service.py")]
+
+
+def demo(folder: Path, members: str) -> Process:
+    config = folder / "demo.toml"
+    config.write_text(f'state_dir = "{folder}/state"\n[peers]\nchainfire = "{members}"\n')
+    return Process([*DEMO, "serve", "--config", str(config)], folder / "log")
+
+
+def test_a_service_registers_with_whichever_member_is_there(etcd: Connect, tmp_path: Path) -> None:
+    async def scenario(kv: Coordination) -> None:
+        process = demo(tmp_path, f"127.0.0.1:1,{kv.endpoints.channels[0].target},127.0.0.1:2")
+        try:
+            (address,) = process.wait_ready()
+            await until(lambda: is_listed(kv))
+            assert list((await services(kv, "demo")).values()) == [address]
+            assert process.terminate() == 0
+        finally:
+            process.close()
+        assert await services(kv, "demo") == {}
+
+    held(etcd, scenario)
+
+
+def test_a_list_of_members_that_is_none_is_one_sentence(tmp_path: Path) -> None:
+    process = demo(tmp_path, "127.0.0.1:1,elsewhere")
+    assert process.wait() == 2
+    assert "peers.chainfire: 'elsewhere' is no address; accepted: host:port or unix:/path" in process.tail()
+    process.close()
 
 
 def test_registration_outlives_the_server(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ultracloud.base.faults import Fault
 from ultracloud.servicekit import config as configuration
@@ -28,6 +28,9 @@ from ultracloud.servicekit.errors import StartError
 from ultracloud.servicekit.runtime import Runtime, identity_of
 from ultracloud.servicekit.settings import Settings
 from ultracloud.servicekit.state_dir import open_state_dir
+
+if TYPE_CHECKING:
+    from ultracloud.servicekit.coordination import Coordination
 
 STOP_S = 10.0
 """Seconds a service gets to put its state in order after the last call; a log is flushed in far less."""
@@ -237,7 +240,7 @@ def _announce(runtime: Runtime, tasks: asyncio.TaskGroup) -> None:
     if beat_s is not None:
         tasks.create_task(_beat(beat_s), name="watchdog")
     if runtime.settings.peers.chainfire and runtime.addresses:
-        tasks.create_task(_register(runtime), name="register")
+        tasks.create_task(_register(runtime, runtime.coordination()), name="register")
 
 
 async def _tell_ready(runtime: Runtime) -> None:
@@ -261,11 +264,11 @@ async def _beat(beat_s: float) -> None:
         await asyncio.sleep(beat_s)
 
 
-async def _register(runtime: Runtime) -> None:
+async def _register(runtime: Runtime, coordination: Coordination) -> None:
     """Keep this instance in chainfire's list of services."""
     from ultracloud.servicekit.coordination import register
 
-    await register(runtime.coordination(), runtime.name, runtime.addresses[0], runtime.clock)
+    await register(coordination, runtime.name, runtime.addresses[0], runtime.clock)
 
 
 async def _stop(runtime: Runtime, service: Service | None, signals: _Signals) -> int:
