@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 ELECTION_TICKS_MAX = 10_000
 """A cluster that waits longer for its next leader is not available in any useful sense."""
-APPEND_BYTES_MIN = 1 << 10
-"""Below this, messages cost more than what they carry."""
 APPEND_BYTES_MAX = 64 << 20
 """One message stands whole in both nodes' memory, and no heartbeat overtakes it on the same connection."""
 INFLIGHT_MAX = 1 << 16
@@ -60,7 +58,7 @@ class Options:
         _check("heartbeat_ticks", self.heartbeat_ticks, 1, ELECTION_TICKS_MAX // 2)
         # One lost heartbeat must not be an election: at least two fit into a timeout.
         _check("election_ticks", self.election_ticks, 2 * self.heartbeat_ticks, ELECTION_TICKS_MAX)
-        _check("append_bytes_max", self.append_bytes_max, APPEND_BYTES_MIN, APPEND_BYTES_MAX)
+        _check("append_bytes_max", self.append_bytes_max, 1, APPEND_BYTES_MAX)
         _check("inflight_max", self.inflight_max, 1, INFLIGHT_MAX)
         # A window that holds less than one message would never send it.
         _check("inflight_bytes_max", self.inflight_bytes_max, self.append_bytes_max, 1 << 40)

@@ -106,7 +106,9 @@ class Peer:
         while self._inflight and self._inflight[0][0] <= index:
             self.inflight_bytes -= self._inflight.popleft()[1]
         if self._can_replicate(base_index):
+            told = min(self.commit_told, self.match)
             self._reset(PeerState.REPLICATE, self.match + 1)
+            self.commit_told = told
         return is_news
 
     def _can_replicate(self, base_index: int) -> bool:

@@ -157,12 +157,11 @@ class Replication:
         prev_term = log.term(prev_index)
         assert prev_term is not None
         state.messages.append(Append(node, state.node, state.term, prev_index, prev_term, log.commit, entries))
+        peer.commit_told = max(peer.commit_told, min(log.commit, prev_index + len(entries)))
         if peer.state is PeerState.PROBE:
             peer.is_paused = True
         elif entries:
-            last = entries[-1].index
-            peer.sent(last, size)
-            peer.commit_told = max(peer.commit_told, min(log.commit, last))
+            peer.sent(entries[-1].index, size)
 
     def _install(self, node: NodeId, peer: Peer) -> None:
         """Have a snapshot sent, unless nobody is there to take it."""
