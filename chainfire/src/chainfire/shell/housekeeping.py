@@ -71,7 +71,8 @@ class Housekeeping:
         # What was replayed counts, or a node that restarts often would never get to its next snapshot.
         self._logged_at_snapshot = -state.kept_bytes
         self._swept_revision = self._store.compact_revision
-        self._exporting = asyncio.Lock()
+        # Members do not wait for whoever reads a backup: one who stops reading would keep them from ever catching up.
+        self._exporting, self._sending = asyncio.Lock(), asyncio.Lock()
 
     async def run(self) -> None:
         """Keep things short, until cancelled."""
@@ -107,18 +108,21 @@ class Housekeeping:
 
     @contextlib.asynccontextmanager
     async def exported(self, *, waits: bool = False, for_etcd: bool = False) -> AsyncIterator[Export]:
-        """A snapshot in a file of its own, so that whoever reads it slowly holds nobody up. One at a time.
+        """A snapshot in a file of its own, so that whoever reads it slowly holds nobody up.
+
+        One at a time for whoever asks, and one for members.
 
         Args:
-            waits: Wait for the one that is being read.
+            waits: For a member, which waits for the one that is being sent.
             for_etcd: As etcd's database instead of in our own format.
 
         Raises:
             ResourceExhaustedError: Another one is being read, or the disk is full.
         """
-        if self._exporting.locked() and not waits:
+        lock = self._sending if waits else self._exporting
+        if lock.locked() and not waits:
             raise ResourceExhaustedError("chainfire: another snapshot is being read; try again when it is done")
-        async with self._exporting, self._written(self._write_for_etcd if for_etcd else self._write_ours) as export:
+        async with lock, self._written(self._write_for_etcd if for_etcd else self._write_ours) as export:
             yield export
 
     @contextlib.asynccontextmanager
@@ -128,7 +132,8 @@ class Housekeeping:
             async with self.walking:
                 head, mark = self.head(), self._replica.mark
                 size = await write(path, head)
-            with snapshots.open_and_unlink(path) as file:
+                file = snapshots.open_and_unlink(path)
+            with file:
                 yield Export(file, size, head.revision, mark)
         except OSError as error:
             raise ResourceExhaustedError(f"chainfire: no snapshot could be written: {error.strerror}") from error
