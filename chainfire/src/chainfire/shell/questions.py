@@ -133,6 +133,8 @@ class Questions:
             case CallKind.RENEW:
                 return calls.render_number(await self._renew(calls.parse_lease(body)))
             case CallKind.TIME_LEFT:
+                # Or a new leader that has yet to apply what others have answered would know of no such lease.
+                await self._be_sure()
                 return self._time_left(calls.parse_lease(body))
             case CallKind.CHANGE_MEMBERS:
                 await self._change(_member_command(body))
