@@ -36,6 +36,8 @@ STREAM_MS = (5, 400)
 """What a snapshot takes to another member, least and most."""
 STREAM_LOSS = 0.1
 """Chance that the connection of a stream breaks."""
+LEAVE_MS_MAX = 500
+"""How long a member that learns that it was removed goes on: the shell looks every half second."""
 HISTORY_STEP = 5
 BACKLOG = 8
 """Of watches: small, so that they fall behind and read history."""
@@ -93,6 +95,7 @@ class Member:
     _is_scheduled: bool = False
     _ticked_ms: int = 0
     _is_snapshotting: bool = False
+    _is_leaving: bool = False
     _logged: int = 0
 
     @property
@@ -290,6 +293,9 @@ class Member:
             self.hub.publish(replica.machine.store.take_changes())
             for tell in list(self.published):
                 tell()
+        if replica.is_removed and not self._is_leaving:
+            self._is_leaving = True
+            self.outside.clock.call_later(self.outside.random.randint(0, LEAVE_MS_MAX), self.retire)
 
     def _stream(self, install: Install) -> None:
         """Send the state to a member that needs it."""
