@@ -159,10 +159,11 @@ def named_module(kind: str, arguments: list[str]) -> int:
     if not arguments or arguments[0] == "--list":
         sys.stdout.write(json.dumps(names) + "\n" if "--json" in arguments else "\n".join(names) + "\n")
         return 0
-    if arguments[0] not in names:
+    name = arguments[0].replace("-", "_")
+    if name not in names:
         sys.stderr.write(f"./dev {kind}: no '{arguments[0]}'; there are: {', '.join(names) or 'none yet'}\n")
         return EXIT_USAGE
-    return python("-m", f"{kind}.{arguments[0]}", *arguments[1:])
+    return python("-m", f"{kind}.{name}", *arguments[1:])
 
 
 def python(*arguments: str) -> int:
