@@ -21,6 +21,8 @@ from ultracloud.api.rpc import Call
 REQUEST_MESSAGE_SLACK_BYTES = 512 * 1024
 """etcd's: messages a little over the limit of requests are still read, to be refused in its own words."""
 
+KEY_HEAD_BYTES, FLAG_BYTES = 2, 2
+"""What stands before a key of less than 128 bytes in a request, and what a flag takes."""
 INLINE_KEYS_MAX = 500
 """Keys answered in one go: about a millisecond."""
 
@@ -37,16 +39,17 @@ class KvService:
 
     def range(self, request: rpc_pb2.RangeRequest, call: Call, /) -> Encoded | Awaitable[Encoded]:
         """Read keys, from memory; many of them a few at a time, so that nobody else waits long."""
-        node = self._node
-        if len(request.ListFields()) == 1 and request.key:
-            if node.replica.is_alone:
-                return self._get(request.key, call)
-            if node.is_learner:
-                raise LearnerRpcError
-            return node.read(lambda: self._get(request.key, call))
+        node, key = self._node, request.key
+        is_local = node.is_alone or (request.serializable and not self._auth.is_enabled)
+        if key and request.ByteSize() == len(key) + KEY_HEAD_BYTES + (FLAG_BYTES if request.serializable else 0):
+            # Nothing else is set: one key, which is what is asked most.
+            if is_local:
+                return self._get(key, call)
+            if not request.serializable:
+                return self._get_confirmed(key, call)
         query = requests.range_of(request)
         checks.check_key(query.key)
-        if request.serializable or node.replica.is_alone:
+        if request.serializable or node.is_alone:
             if self._auth.is_enabled and self._guard.is_behind(call):
                 return self._range_learned(query, call)
             return self._range(query, call)
@@ -82,7 +85,7 @@ class KvService:
         command = requests.txn_of(request)
         checks.check_txn(command, self._node.bounds.txn_operations_max)
         if txn.is_read_only(command):
-            if self._node.replica.is_alone:
+            if self._node.is_alone:
                 return self._read_txn(command, call)
             return self._node.read(lambda: self._read_txn(command, call))
         return self._guard.propose(command, call, self._was_run)
@@ -93,12 +96,18 @@ class KvService:
         return self._when_swept(logged) if request.physical else logged
 
     def _get(self, key: bytes, call: Call) -> Encoded:
-        """Read one key, which is what is asked most."""
+        """Read one key."""
         if self._auth.is_enabled:
             self._guard.check_read(call, key)
         record = self._store.get(key)
         header = self._headers.render(self._store.revision)
         return Encoded(header if record is None else render.single_response(header, record))
+
+    def _get_confirmed(self, key: bytes, call: Call) -> Awaitable[Encoded]:
+        """Read one key once this member has everything that was answered anywhere before."""
+        if self._node.is_learner:
+            raise LearnerRpcError
+        return self._node.read(lambda: self._get(key, call))
 
     def _read_txn(self, command: Txn, call: Call) -> Encoded:
         self._guard.check_txn(call, command)

@@ -64,7 +64,7 @@ class LeaseService:
         async for request in requests:
             lease = LeaseId(request.ID)
             await self._guard.check_renewed(call, lease)
-            is_simple = node.replica.is_alone and node.replica.before_renewal(lease) is None
+            is_simple = node.is_alone and node.replica.before_renewal(lease) is None
             ttl_s = node.replica.renew(lease) if is_simple else await self._questions.renew(lease)
             yield Encoded(render.keep_alive_response(node.headers.render(node.revision), request.ID, ttl_s))
 
@@ -108,7 +108,7 @@ class LeaseService:
     def _is_renewed(self, call: DirectCall, request: rpc_pb2.LeaseKeepAliveRequest) -> bool:
         """Renew and answer without waking the method, if there is nobody to be asked first."""
         node, lease = self._node, LeaseId(request.ID)
-        if self._guard.is_on or not node.replica.is_alone or node.replica.before_renewal(lease) is not None:
+        if self._guard.is_on or not node.is_alone or node.replica.before_renewal(lease) is not None:
             return False
         ttl_s = node.replica.renew(lease)
         return call.push(render.keep_alive_response(node.headers.render(node.revision), request.ID, ttl_s))

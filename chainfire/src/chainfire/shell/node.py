@@ -131,6 +131,9 @@ class Node:
         headers: Renders response headers.
         peers: The way to the other members.
         send_snapshot: Called with each `Install` that is to be sent, with the state.
+        has_leader: This member knows who leads. Every call asks for this and the next two, so they are kept by turn.
+        is_alone: See `Replica.is_alone`.
+        is_learner: This member receives the log without a vote.
         is_leaderless: Nobody has led for LEADERLESS_ELECTIONS elections.
         has_past: There was anything of the log on the disk when it started.
     """
@@ -181,6 +184,7 @@ class Node:
         self._is_room_missed = False
         self._progress_ms = self._led_ms = now_ms()
         self.is_leaderless = False
+        self._note_standing()
         self._members_shown: tuple[Membership, int] | None = None
         self._waiters: set[asyncio.Future[None]] = set()
 
@@ -200,20 +204,9 @@ class Node:
         return self.replica.raft.leader
 
     @property
-    def has_leader(self) -> bool:
-        """Whether this member knows who leads."""
-        return self.replica.has_leader
-
-    @property
     def is_leader(self) -> bool:
         """Whether it is this one."""
         return self.replica.is_leader
-
-    @property
-    def is_learner(self) -> bool:
-        """Whether this member receives the log without a vote."""
-        member = self.machine.members.find(self.member_id)
-        return member is not None and member.is_learner
 
     @property
     def transfer_s(self) -> float:
@@ -271,7 +264,7 @@ class Node:
 
     def confirm(self) -> asyncio.Future[None] | None:
         """Make sure that what is read here next is linearizable; None if it already is. Raises as `read`."""
-        return None if self.replica.is_alone else self.read(_nothing)
+        return None if self.is_alone else self.read(_nothing)
 
     def tell(
         self, event: events.TransferLeader | events.Campaign | events.Unreachable | events.Gone | events.SnapshotSent
@@ -470,9 +463,16 @@ class Node:
             self._is_room_missed = True
             self.raise_alarm(Alarm.NOSPACE)
 
+    def _note_standing(self) -> None:
+        """Keep what calls ask of this member's place among the others: nothing but a turn changes it."""
+        self.has_leader, self.is_alone = self.replica.has_leader, self.replica.is_alone
+        member = self.machine.members.find(self.member_id)
+        self.is_learner = member is not None and member.is_learner
+
     def _note_changes(self) -> None:
         """Tell whoever waits that leader, term, members or what is applied have changed."""
         replica = self.replica
+        self._note_standing()
         self.headers.begin_term(replica.raft.term)
         members = self.machine.members
         shown = (members, members.version)
