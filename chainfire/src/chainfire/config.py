@@ -138,8 +138,8 @@ class Cluster:
         force_new: Begin anew with this member alone, and forget all others: the way out when most are lost. Set it for
             one start only.
         strict: Refuse changes of members that would endanger the quorum.
-        compare_s: Seconds between comparisons of the members' keys; a member whose keys differ raises the CORRUPT alarm,
-            which stops writes. 0 never compares.
+        compare_s: Seconds between comparisons of the members' keys; a member whose keys differ raises the CORRUPT
+            alarm, which stops writes. 0 never compares.
         heartbeat_ms: A leader is heard this often.
         election_ms: Without having heard of one for this long, and up to as much again, members elect another.
         tls: Certificates for the other members, if not those of [tls].
@@ -268,7 +268,10 @@ class Config(Settings):
             )
         if self.cluster.members and self.name not in self.cluster.urls_by_name():
             known = ", ".join(self.cluster.urls_by_name())
-            raise ValueError(f"cluster.members has no '{self.name}', which is this member's name; it has {known}")
+            raise ValueError(
+                f"cluster.members has no '{self.name}', which is this member's name; it has {known}; "
+                "set name, or CHAINFIRE_NAME where all members have one file"
+            )
         if self.cluster.join and not self.cluster.advertise:
             raise ValueError("cluster.join needs cluster.advertise: the peer URLs that 'member add' was given")
         has_tls = self.client_tls.certificate is not None or self.client_tls.made_in is not None

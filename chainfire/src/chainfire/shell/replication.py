@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
@@ -136,8 +137,11 @@ async def listen(peers: Peers, urls: Sequence[Url]) -> None:
         try:
             await peers.listen(url.host, url.port)
         except OSError as error:
+            # asyncio puts the address into `strerror` once more.
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
             raise StartError(
-                f"chainfire: cannot listen for members on {url.text}: {error.strerror or error}"
+                f"chainfire: cannot listen for members on {url.text}: {reason}; change cluster.listen or the peer URL, "
+                "or end who has it (ss -ltnp names it)"
             ) from error
 
 

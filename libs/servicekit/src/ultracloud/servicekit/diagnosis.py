@@ -35,7 +35,7 @@ async def diagnose(target: str, identity: TlsIdentity | None, expect: str) -> st
         return f"its certificate is not that of {expect}: {error.verify_message}"
     except (OSError, ValueError) as error:
         return str(error)
-    return "it answers now"
+    return "it takes connections now"
 
 
 def _context(identity: TlsIdentity | None) -> ssl.SSLContext | None:
