@@ -6,6 +6,7 @@ from pathlib import Path
 import grpc
 import pytest
 from shell.clients import refusal
+from shell.command_line import run
 from shell.members import SMALL, Cluster, cluster
 from shell.servers import wait_until
 
@@ -95,6 +96,17 @@ def test_leadership_moves_on_request(tmp_path: Path) -> None:
         assert refusal(refused.value) == "FAILED_PRECONDITION: etcdserver: not leader"
         members.client(first)("Maintenance.MoveLeader", request)
         assert members.leader == target
+
+
+def test_an_operator_names_who_shall_lead(tmp_path: Path) -> None:
+    with cluster(tmp_path) as members:
+        first = members.leader
+        wanted, other = (name for name in members.names if name != first)
+        address = {name: process.addresses[0] for name, process in members.members.items()}
+        wrong = run("member", "lead", wanted, "--endpoint", address[other])
+        assert (wrong.code, "none of the endpoints is the leader; name all members" in wrong.err) == (1, True)
+        assert run("member", "lead", wanted, "--endpoint", ",".join(address.values())).code == 0
+        assert members.leader == wanted
 
 
 def test_a_lease_lives_on_under_the_next_leader(tmp_path: Path) -> None:

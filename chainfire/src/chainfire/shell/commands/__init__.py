@@ -12,7 +12,7 @@ from ultracloud.servicekit.lifecycle import Command
 
 COMMANDS = (
     Command("snapshot", "save the state of a running member, look into what was saved, restore it", backup.configure),
-    Command("member", "list, add, remove, promote, move and replace members", members.configure),
+    Command("member", "list, add, promote, update, replace and remove members; make one lead", members.configure),
     Command("why", "say why writes are refused or slow, and what to do about it", reasons.configure),
     Command("endpoint", "ask members how they are", upkeep.configure_endpoint),
     Command("alarm", "list alarms, or disarm them once what raised them is seen to", upkeep.configure_alarm),

@@ -6,6 +6,7 @@ Each change prints the next step, since none is done by the RPC alone.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
@@ -23,7 +24,7 @@ from chainfire.shell.commands.connections import (
 )
 from chainfire.shell.commands.printing import add_output_argument, print_one, print_rows, remark
 from ultracloud.api.etcd import rpc_pb2
-from ultracloud.base.faults import NotFoundError
+from ultracloud.base.faults import DeadlineExceededError, FailedPreconditionError, NotFoundError, UnavailableError
 from ultracloud.servicekit.errors import ConfigError
 
 AnswerT = TypeVar("AnswerT")
@@ -45,6 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     update = _add(commands, "update", "tell the others that a member is found elsewhere", _update)
     _add_which(update)
     _add_urls(update)
+    _add_which(_add(commands, "lead", "make a member lead in place of the one that does", _lead))
     replace = _add(commands, "replace", "take a dead member out and let a new one in for it", _replace)
     _add_which(replace)
     _add_urls(replace, is_required=False)
@@ -120,6 +122,28 @@ async def _promote(arguments: argparse.Namespace, members: Sequence[Endpoint]) -
     await _change(members, lambda each: each.cluster.member_promote(rpc_pb2.MemberPromoteRequest(ID=found.ID)))
     print_one({"promoted": f"{found.ID:x}", "name": found.name}, arguments.output)
     return 0
+
+
+async def _lead(arguments: argparse.Namespace, members: Sequence[Endpoint]) -> int:
+    found = _which(await _all(members), arguments.member)
+    leader = await _leader(members)
+    await leader.maintenance.move_leader(rpc_pb2.MoveLeaderRequest(targetID=found.ID))
+    print_one({"leads": f"{found.ID:x}", "name": found.name}, arguments.output)
+    return 0
+
+
+async def _leader(members: Sequence[Endpoint]) -> Endpoint:
+    """The one that leads: only it can give that up.
+
+    Raises:
+        FailedPreconditionError: None of them does.
+    """
+    for each in members:
+        with contextlib.suppress(UnavailableError, DeadlineExceededError):
+            said = await each.maintenance.status(rpc_pb2.StatusRequest())
+            if said.leader == said.header.member_id:
+                return each
+    raise FailedPreconditionError("none of the endpoints is the leader; name all members with --endpoint")
 
 
 async def _update(arguments: argparse.Namespace, members: Sequence[Endpoint]) -> int:
