@@ -7,13 +7,12 @@ it compares in one direction only, we refuse; etcd documents that no txn changes
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import assert_never
 
+from chainfire.core.changed import Changed
 from chainfire.core.commands import DeleteRange, Operation, Put, Range, Txn
-from chainfire.core.keyvalue import NO_LEASE, covers
+from chainfire.core.keyvalue import NO_LEASE
 from chainfire.errors import (
-    DuplicateKeyError,
     KeyNotProvidedError,
     LeaseProvidedError,
     TooManyOperationsError,
@@ -84,49 +83,20 @@ def _check_operations(txn: Txn, room: int) -> None:
                 assert_never(operation)
 
 
-@dataclass(slots=True)
-class _Changes:
-    """Keys that operations put and ranges that they delete."""
-
-    puts: set[bytes] = field(default_factory=set)
-    deletes: set[tuple[bytes, bytes]] = field(default_factory=set)
-
-    def refuse_put(self, key: bytes) -> None:
-        if key in self.puts or any(covers(start, end, key) for start, end in self.deletes):
-            raise DuplicateKeyError
-
-    def refuse_delete(self, span: tuple[bytes, bytes]) -> None:
-        if any(covers(*span, key) for key in self.puts):
-            raise DuplicateKeyError
-
-
-def _changed(operations: Iterable[Operation]) -> _Changes:
+def _changed(operations: Iterable[Operation]) -> Changed:
     """Give what operations change; refuse what they change twice."""
-    changes = _Changes()
+    found = Changed()
     for operation in operations:
         match operation:
             case Put():
-                changes.refuse_put(operation.key)
-                changes.puts.add(operation.key)
+                found.put(operation.key)
             case DeleteRange():
-                span = (operation.key, operation.end)
-                changes.refuse_delete(span)
-                changes.deletes.add(span)
+                found.delete(operation.key, operation.end)
             case Range():
                 pass
             case Txn():
-                _add_either(changes, _changed(operation.success), _changed(operation.failure))
+                # Only one of its branches runs, so the two may change the same keys.
+                found = found.add(_changed(operation.success).join(_changed(operation.failure)))
             case _:
                 assert_never(operation)
-    return changes
-
-
-def _add_either(changes: _Changes, success: _Changes, failure: _Changes) -> None:
-    """Add what a nested txn changes. Only one of its branches runs, so the two may change the same keys."""
-    puts, deletes = success.puts | failure.puts, success.deletes | failure.deletes
-    for key in puts:
-        changes.refuse_put(key)
-    for span in deletes:
-        changes.refuse_delete(span)
-    changes.puts |= puts
-    changes.deletes |= deletes
+    return found
