@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from functools import cache
 
 from google.protobuf.message import Message
 from hpack import Encoder
@@ -23,6 +24,7 @@ def frame(kind: int, flags: int = 0, stream: int = 0, payload: bytes = b"") -> b
     return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload
 
 
+@cache
 def head(path: str) -> bytes:
     """The header block of a call. It leaves the table alone, so that it may be said again."""
     fields = [
