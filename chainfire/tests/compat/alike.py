@@ -22,6 +22,7 @@ PATTERNS = (
     (re.compile(r"(127\.0\.0\.1|localhost):\d+"), "ADDRESS"),
     (re.compile(r"\b[0-9a-f]{13,16}\b"), "ID"),
     (re.compile(r"\b\d{17,20}\b"), "N"),
+    (re.compile(r'"ttl":(99|100)\b'), '"ttl":T'),
     (re.compile(r'"took":"[^"]*"'), '"took":"T"'),
     (re.compile(r"\b\d+(\.\d+)?(ms|s|µs)\b"), "T"),
     (re.compile(r"remaining\(-?\d+s?\)|remaining\(T\)"), "remaining(T)"),
@@ -36,6 +37,7 @@ _STATUS = re.compile(r"(ADDRESS, ID, )[\d.]+, SIZE, (true|false), (true|false), 
 _STATUS_ROW = re.compile(
     r"(\| ADDRESS \| ID \|) [\d.]+ \| SIZE \| (true|false) \| (true|false) \| \d+ \| \d+ \| \d+ \|"
 )
+_INITIAL = re.compile(r'(ETCD_INITIAL_CLUSTER=")([^"]*)')
 _HASHES = re.compile(r"(ADDRESS, )\d+|(\| ADDRESS \|) \d+")
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
@@ -48,6 +50,10 @@ def alike(text: str, words: Sequence[str]) -> str:
     text = re.sub(r"\n\ngoroutine .*", "\n", text, flags=re.DOTALL)
     for pattern, word in PATTERNS:
         text = pattern.sub(word, text)
+    if words[:1] == ["member"]:
+        # Members come in the order of their ids, which are drawn.
+        text = _INITIAL.sub(lambda found: found[1] + ",".join(sorted(found[2].split(","))), text)
+        text = "".join(sorted(text.splitlines(keepends=True)))
     if words[:2] == ["endpoint", "status"]:
         text = _STATUS.sub(r"\1V, SIZE, \2, \3, N, N, N, ", text)
         text = _STATUS_ROW.sub(r"\1 V | SIZE | \2 | \3 | N | N | N |", text)

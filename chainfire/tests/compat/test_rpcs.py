@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
@@ -43,6 +44,8 @@ BY_NATURE = {
     "Member": ("ID", "peerURLs", "clientURLs"),
     "LockResponse": ("key",),
     "LeaderKey": ("key", "lease"),
+    # The candidate before it has just given up, and its key goes a moment later.
+    "LeaderResponse": ("header",),
 }
 """Fields that differ between two servers that answer alike."""
 CHOSEN = (
@@ -130,7 +133,8 @@ class Caller:
     def _one_by_one(self, messages: list[Message]) -> Iterator[Message]:
         yield from messages
         # The stream stays open until it is cancelled: its end would end the watches.
-        Queue[None]().get(timeout=ANSWER_S)
+        with suppress(Empty):
+            Queue[None]().get(timeout=ANSWER_S)
 
 
 def read_into(answers: Queue[Any], call: Any) -> None:
@@ -166,6 +170,11 @@ def strip(message: Any) -> None:
     names = HEADER if message.DESCRIPTOR.name == "ResponseHeader" else BY_NATURE.get(message.DESCRIPTOR.name, ())
     for field in names:
         message.ClearField(field)
+    if message.DESCRIPTOR.name.startswith("Member") and "members" in message.DESCRIPTOR.fields_by_name:
+        # In the order of ids, which are drawn.
+        message.members.sort(key=lambda member: bool(member.isLearner))
+    if message.DESCRIPTOR.name == "LeaseTimeToLiveResponse":
+        message.keys.sort()
     for field, value in message.ListFields():
         if field.message_type is not None:
             for one in value if field.is_repeated else [value]:
