@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc.aio
 import pytest
 
 from ultracloud.api.rpc import Call
@@ -224,6 +225,15 @@ def test_requests_of_a_stream_end_with_it() -> None:
             assert ended.is_set()
 
     asyncio.run(scenario())
+
+
+def test_a_stream_that_is_lost_inside_grpcio_is_a_peer_that_does_not_answer() -> None:
+    lost = grpc.aio.AioRpcError(
+        grpc.StatusCode.INTERNAL, grpc.aio.Metadata(), grpc.aio.Metadata(), details="Internal error from Core"
+    )
+    fault = channels.fault_of(lost, "chainfire")
+    assert isinstance(fault, UnavailableError)
+    assert (fault.public, fault.reason) == ("chainfire does not answer", "PEER_DOWN")
 
 
 async def _read_out(stream: AsyncIterator[EchoResponse]) -> None:

@@ -44,6 +44,8 @@ RETRY_FIRST_S, RETRY_MAX_S = 0.05, 1.0
 """Pause before the first retry, doubled up to the last: a peer restarts within a few of them."""
 MESSAGE_BYTES_MAX = 64 * 1024 * 1024
 """A policy snapshot of a large cloud fits; a defect does not fill the memory."""
+LOST_IN_CORE = "Internal error from Core"
+"""What grpcio says, as INTERNAL, of a stream whose connection was lost while something was being sent."""
 STAMP_CHECK_S = 5.0
 """How often the identity's files are looked at."""
 DIAGNOSIS_S = 30.0
@@ -380,7 +382,7 @@ def fault_of(error: grpc.aio.AioRpcError, peer: str) -> Fault:
         if key == "grpc-status-details-bin" and isinstance(value, bytes):
             return _fault_of_status(value, code, sentence)
     kind = FAULT_OF_CODE.get(code, UnknownError)
-    if kind is UnavailableError:
+    if kind is UnavailableError or sentence == LOST_IN_CORE:
         # grpcio's own sentence names sockets and addresses, which are for the log only.
         return UnavailableError(f"{peer} does not answer", detail=sentence, reason="PEER_DOWN")
     return kind(sentence)
