@@ -30,6 +30,8 @@ JUMP_S = 86_400.0
 STATUS_S = 1.0
 PAUSE_S = 0.2
 """Before what was refused is asked again."""
+STARTED_S = 3.0
+"""A member is up by then, or as good as."""
 CARE_S = 20.0
 """Within this a healthy majority must do what an operator asks of it."""
 
@@ -270,6 +272,45 @@ async def replace_member(scene: Scene) -> None:
     (victim,) = scene.pick()
     scene.note(f"{victim.name} loses its disk")
     scene.bed.wipe(victim)
+    await _replace(scene, victim)
+
+
+async def forget_and_start(scene: Scene) -> None:
+    """A member that lost its disk is started as if nothing were: it must not take part; then it is replaced."""
+    (victim,) = scene.pick()
+    scene.note(f"{victim.name} loses its disk, and starts")
+    scene.bed.wipe(victim)
+    scene.bed.start(victim)
+    await scene.hold()
+    await asyncio.sleep(STARTED_S)
+    scene.note(f"{victim.name} {'runs' if victim.is_running else 'has ended'}")
+    scene.bed.wipe(victim)
+    await _replace(scene, victim)
+
+
+async def forget_when_all_die(scene: Scene) -> None:
+    """All die and one loses its disk; it starts with one that lives, which may lack what the third has acknowledged."""
+    (victim,) = scene.pick()
+    others = scene.others(victim)
+    scene.random.shuffle(others)
+    scene.note(f"kill -9 of all, {victim.name} loses its disk, {others[-1].name} comes back last")
+    for member in scene.bed.members:
+        member.kill()
+    scene.bed.wipe(victim)
+    for member in (victim, *others[:-1]):
+        scene.bed.start(member)
+    await scene.hold()
+    await asyncio.sleep(STARTED_S)
+    scene.note(f"{others[-1].name} starts; {victim.name} {'runs' if victim.is_running else 'has ended'}")
+    scene.bed.start(others[-1])
+    await asyncio.sleep(STARTED_S)
+    scene.note(f"{victim.name} {'runs' if victim.is_running else 'has ended'}")
+    scene.bed.wipe(victim)
+    await _replace(scene, victim)
+
+
+async def _replace(scene: Scene, victim: Member) -> None:
+    """Take a member out, and let it in as a new one."""
     kv = care_of(scene.bed)
     try:
         mine = await _persist(scene, lambda: _id_of(kv, victim))
@@ -344,14 +385,15 @@ FAULTS: Mapping[str, Callable[[Scene], Awaitable[None]]] = {
     for fault in (
         *(kill_leader, kill_follower, kill_all, kill_again_and_again, stop_leader, stop_most),
         *(isolate_leader, isolate_follower, deafen_leader, silence_leader, deafen_follower, split_pair),
-        *(slow_disk, slow_disks, clock_jump, full_disk, replace_member, change_members, two_at_once),
+        *(slow_disk, slow_disks, clock_jump, full_disk),
+        *(replace_member, forget_and_start, forget_when_all_die, change_members, two_at_once),
     )
 }
 NEEDS_SHIM = frozenset({"slow_disk", "slow_disks", "clock_jump"})
 NEEDS_SMALL_DISK = frozenset({"full_disk"})
-STARTS_MOST = frozenset({"kill_all", "two_at_once"})
+STARTS_MOST = frozenset({"kill_all", "two_at_once", "forget_when_all_die"})
 """Faults after which most members may have to start first."""
-NEEDS_ALL = frozenset({"replace_member", "change_members"})
+NEEDS_ALL = frozenset({"replace_member", "forget_and_start", "forget_when_all_die", "change_members"})
 """Faults after which members must have caught up before the next may strike, or a majority is lost for good."""
 
 

@@ -104,6 +104,7 @@ class _Round:
         self._scene = Scene(made, Random(plan.seed + 1), self._record.now_ms, self._write_large)  # noqa: S311 - as above
         self._channels = Channels(made.connect)
         self._watchers: list[Watcher] = []
+        self._watching: list[asyncio.Task[None]] = []
         self._recoveries: list[tuple[str, float]] = []
         self._quiet_from_ms = 0.0
 
@@ -111,7 +112,7 @@ class _Round:
         """Everything but the verdict."""
         await self._wait_serving()
         self._watchers = [Watcher(f"w{n}", n + 1, self._record, self._bed.client()) for n in range(self._plan.watchers)]
-        watching = [asyncio.create_task(watcher.run()) for watcher in self._watchers]
+        self._watching = [asyncio.create_task(watcher.run()) for watcher in self._watchers]
         async with asyncio.timeout(START_S):
             await asyncio.gather(*(watcher.began.wait() for watcher in self._watchers))
         asking = [asyncio.create_task(self._client(number)) for number in range(self._plan.clients)]
@@ -120,9 +121,9 @@ class _Round:
             await self._strike(asking)
             await self._make_peace(asking)
         finally:
-            for task in (*asking, *watching, compacting):
+            for task in (*asking, *self._watching, compacting):
                 task.cancel()
-            await asyncio.gather(*asking, *watching, compacting, return_exceptions=True)
+            await asyncio.gather(*asking, *self._watching, compacting, return_exceptions=True)
             await self._channels.close()
 
     def save(self) -> None:
@@ -264,6 +265,9 @@ class _Round:
         ends_at = time.monotonic() + CATCH_UP_S
         wanted = self._last_change(revision)
         while any(watcher.revision < wanted for watcher in self._watchers):
+            for task in self._watching:
+                if task.done():
+                    task.result()
             if time.monotonic() > ends_at:
                 told = {watcher.watch.client: watcher.revision for watcher in self._watchers}
                 raise BrokenPromiseError(f"watches have told up to {told}, and {wanted} was written long ago")
