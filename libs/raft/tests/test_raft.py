@@ -57,14 +57,16 @@ def test_options_that_cannot_work_are_refused(bad: dict[str, int]) -> None:
         Options(**bad)  # type: ignore[arg-type]
 
 
-def test_a_leader_without_a_quorum_does_not_fill_its_memory() -> None:
+def test_a_leader_without_a_quorum_or_a_disk_does_not_fill_its_memory() -> None:
     raft = leader(Options(append_bytes_max=100, inflight_bytes_max=100, uncommitted_bytes_max=100))
-    raft.step(Propose((bytes(60),)), Propose((bytes(60),)), Propose((bytes(60),)))
+    ready = raft.step(Propose((bytes(60),)), Propose((bytes(60),)), Propose((bytes(60),)))
     assert (raft.last_index, raft.accepts_proposals) == (4, False)
     raft.step(Appended(ONE, TWO, 2, 4))
     assert not raft.accepts_proposals
     raft.step(Appended(ONE, THREE, 2, 4))
-    assert (raft.commit, raft.accepts_proposals) == (4, True)
+    assert (raft.commit, raft.accepts_proposals) == (4, False)
+    raft.step(Persisted(ready.number))
+    assert raft.accepts_proposals
 
 
 def test_reads_beyond_the_bound_are_lost_at_once() -> None:

@@ -69,8 +69,10 @@ class Leader:
     @property
     def accepts_proposals(self) -> bool:
         """Whether a proposal would be logged."""
-        commit = self._state.log.commit
-        while self._proposed and self._proposed[0][0] <= commit:
+        log = self._state.log
+        # What the others have committed stays in this node's memory until its own disk has it.
+        done = min(log.commit, log.durable)
+        while self._proposed and self._proposed[0][0] <= done:
             self._committed_bytes = self._proposed.popleft()[1]
         is_full = self._proposed_bytes - self._committed_bytes >= self._state.options.uncommitted_bytes_max
         return self.transfer_target == NOBODY and not is_full

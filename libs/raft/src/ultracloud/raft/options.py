@@ -22,8 +22,8 @@ class Options:
         append_bytes_max: Bodies in one `Append`, in bytes; one entry goes even when it is larger.
         inflight_max: `Append` with entries to one peer that are not yet answered.
         inflight_bytes_max: The same in bytes of bodies: what a peer that reads slowly holds in our buffers.
-        uncommitted_bytes_max: Bodies in a leader's log that are not yet committed; beyond it proposals are dropped, or
-            a leader without a quorum fills its memory.
+        uncommitted_bytes_max: Bodies in a leader's log that are not yet committed, or not on its own disk; beyond it
+            proposals are dropped, or a leader without a quorum, or whose disk stands still, fills its memory.
         reads_max: Reads that wait for a round; beyond it they are lost at once.
         compact_keep: Entries that `Compact` leaves before its index, so that a follower that is a little behind needs
             no snapshot.
