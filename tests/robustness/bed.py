@@ -25,6 +25,8 @@ from ultracloud.testkit.pki import TlsMaterial
 from ultracloud.testkit.processes import Process
 
 SWITCH, NETWORK, CLIENTS = "switch", "10.99.0", 254
+ADDRESSES = 8
+"""More members than ever come in a round."""
 SMALL_DISK_MIB = 320
 """etcd allocates two segments of 64 MB before it starts."""
 
@@ -141,6 +143,11 @@ class Bed:
         """A client of some members; of all, if none is given."""
         targets = ",".join(member.target for member in members or self.members)
         return coordination.connect(targets, self._identity, self._expect, deadline_s=deadline_s)
+
+    def lasting_client(self) -> Coordination:
+        """A client that also knows the addresses of members to come: the first ones may all have left one day."""
+        targets = ",".join(f"{NETWORK}.{number + 1}:{CLIENT_PORT}" for number in range(ADDRESSES))
+        return coordination.connect(targets, self._identity, self._expect)
 
     @property
     def _expect(self) -> str:

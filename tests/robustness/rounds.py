@@ -111,7 +111,9 @@ class _Round:
     async def run(self) -> None:
         """Everything but the verdict."""
         await self._wait_serving()
-        self._watchers = [Watcher(f"w{n}", n + 1, self._record, self._bed.client()) for n in range(self._plan.watchers)]
+        self._watchers = [
+            Watcher(f"w{n}", n + 1, self._record, self._bed.lasting_client()) for n in range(self._plan.watchers)
+        ]
         self._watching = [asyncio.create_task(watcher.run()) for watcher in self._watchers]
         async with asyncio.timeout(START_S):
             await asyncio.gather(*(watcher.began.wait() for watcher in self._watchers))
