@@ -12,7 +12,6 @@ quota_mib = 2048
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,8 +35,6 @@ ELECTION_MS_MAX = 50_000
 COMPARE_S_MAX = 30 * 86_400.0
 REQUEST_KIB_MIN, REQUEST_KIB_MAX = 1 / 1024, 10 * 1024
 """etcd's recommended most."""
-RECORD_SLACK_MIB = 1
-"""What else is in a record with a request: others that came before it, and the record's own fields."""
 TXN_OPERATIONS_LIMIT = 10_240
 """A txn is checked and applied in one go, and each deletion is compared with each put: this many take a second."""
 PEER_SCHEMES = ("http", "https")
@@ -260,12 +257,6 @@ class Config(Settings):
         _check("progress_s", self.progress_s, PROGRESS_S_MIN, PROGRESS_S_MAX)
         _check("request_kib", self.request_kib, REQUEST_KIB_MIN, REQUEST_KIB_MAX)
         _check("txn_operations", self.txn_operations, 1, TXN_OPERATIONS_LIMIT)
-        segment_mib_min = math.ceil(self.request_kib / KIB) + 2 * RECORD_SLACK_MIB
-        if self.storage.segment_mib < segment_mib_min:
-            raise ValueError(
-                f"request_kib is {self.request_kib:g} and storage.segment_mib {self.storage.segment_mib}; a request "
-                f"must fit a segment with what is around it: have segments of {segment_mib_min} or more"
-            )
         if self.cluster.members and self.name not in self.cluster.urls_by_name():
             known = ", ".join(self.cluster.urls_by_name())
             raise ValueError(

@@ -142,3 +142,21 @@ def test_a_value_that_looks_like_a_record_is_none() -> None:
     content, ends = written([[inner]])
     _, end = read(content[: ends[0] - 1] + b"\xff")
     assert end == wal.TornTail(wal.SEGMENT_HEADER_BYTES)
+
+
+def test_every_flipped_bit_of_a_segments_header_is_found() -> None:
+    header = wal.render_segment_header(HEADER)
+    for bit in range(8 * wal.SEGMENT_HEADER_BYTES):
+        damaged = bytearray(header)
+        damaged[bit // 8] ^= 1 << bit % 8
+        found = wal.parse_segment_header(bytes(damaged))
+        assert isinstance(found, wal.Corruption) or found == HEADER, bit
+        # What lies behind the checksum fills the header up and says nothing.
+        assert isinstance(found, wal.Corruption) or bit // 8 >= len(header.rstrip(b"\0"))
+
+
+def test_a_segment_of_another_version_says_so() -> None:
+    other = wal.SEGMENT_MAGIC[:-1] + b"9" + wal.render_segment_header(HEADER)[8:]
+    found = wal.parse_segment_header(other)
+    assert isinstance(found, wal.Corruption)
+    assert "is of version b'9' of the format and this chainfire reads b'2'" in found.reason

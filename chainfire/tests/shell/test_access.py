@@ -74,7 +74,6 @@ def test_etcdctl_comes_in_with_a_certificate(tmp_path: Path) -> None:
         ("request_kib = 0\n", "request_kib is 0.0; accepted: 0.0009765625 to 10240"),
         ("request_kib = -1\n", "request_kib is -1.0; accepted: 0.0009765625 to 10240"),
         ("txn_operations = 0\n", "txn_operations is 0; accepted: 1 to 10240"),
-        ("request_kib = 10240\n[storage]\nsegment_mib = 8\n", "have segments of 12 or more"),
         ("[cluster]\nmember = []\n", "did you mean 'cluster.members'"),
         ('name = "x"\n[cluster]\nmembers = ["a=http://h:1"]\n', "cluster.members has no 'x'"),
         ('name = "a"\n[cluster]\nmembers = ["a=http://h:1", "b=http://h:1"]\n', "has 'http://h:1' 2 times"),

@@ -267,6 +267,15 @@ def test_two_processes_do_not_share_a_state(tmp_path: Path) -> None:
         pass
 
 
+def test_the_folder_of_an_etcd_is_left_alone(tmp_path: Path) -> None:
+    database = tmp_path / "state" / "member" / "snap" / "db"
+    database.parent.mkdir(parents=True)
+    database.touch()
+    with pytest.raises(ProcessFailedError, match="is the data folder of an etcd"), chainfire(tmp_path):
+        pass
+    assert not (tmp_path / "state" / "log").exists()
+
+
 def test_a_stop_answers_what_it_has_taken(tmp_path: Path) -> None:
     with chainfire(tmp_path) as server, client(server.addresses[0]) as caller:
         writers = Writers(caller, 0)

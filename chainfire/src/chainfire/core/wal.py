@@ -155,6 +155,12 @@ def parse_segment_header(start: bytes) -> SegmentHeader | Corruption:
         return Corruption(0, f"the segment has only {len(start)} bytes")
     magic, *fields = _SEGMENT.unpack_from(start)
     (checksum,) = _SEGMENT_CRC.unpack_from(start, _SEGMENT.size)
+    if magic != SEGMENT_MAGIC and magic[:-1] == SEGMENT_MAGIC[:-1]:
+        return Corruption(
+            0,
+            f"the segment is of version {magic[-1:]!r} of the format and this chainfire reads {SEGMENT_MAGIC[-1:]!r}; "
+            "start the chainfire that wrote it",
+        )
     if magic != SEGMENT_MAGIC:
         return Corruption(0, f"the segment begins with {magic!r}, not with {SEGMENT_MAGIC!r}")
     if checksum != crc32(start[: _SEGMENT.size]):

@@ -18,6 +18,8 @@ from ultracloud.servicekit.errors import StartError
 
 DEFAULT_PEER_URL = "http://localhost:2380"
 """etcd's. A member that is alone listens at none."""
+ETCD_DATABASE = "member/snap/db"
+"""Whoever has this folder would find none of its keys here, and think them lost."""
 ASK_S = 5.0
 """For each member that is asked."""
 
@@ -31,6 +33,11 @@ async def founding_of(config: Config, tls: PeerTls | None) -> Founding | None:
     """
     if snapshots.newest(config.state_dir / SNAPSHOT_FOLDER) is not None:
         return None
+    if (config.state_dir / ETCD_DATABASE).exists():
+        raise StartError(
+            f"chainfire: {config.state_dir} is the data folder of an etcd, which is kept as it is; stop that etcd, "
+            "give this member a folder of its own, and move the data with 'chainfire snapshot restore'"
+        )
     if config.cluster.join:
         return await _joining(config.cluster, config.state_dir, tls)
     urls = config.cluster.urls_by_name() or {config.name: config.cluster.advertise or (DEFAULT_PEER_URL,)}
