@@ -88,10 +88,13 @@ class Cluster:
 
     def leader(self) -> Member:
         """Who leads."""
-        answer = self._ask("endpoint", "status", "--write-out=json")
-        for member, each in zip(self.members, json.loads(answer.stdout), strict=True):
-            if each["Status"]["leader"] == each["Status"]["header"]["member_id"]:
-                return member
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            answer = self._ask("endpoint", "status", "--write-out=json")
+            for member, each in zip(self.members, json.loads(answer.stdout or "[]"), strict=False):
+                if each["Status"]["leader"] == each["Status"]["header"]["member_id"]:
+                    return member
+            time.sleep(0.05)
         raise SystemExit("bench chainfire: nobody leads")
 
     def wait_ready(self) -> None:
