@@ -1,5 +1,6 @@
 """What simulated clusters found wrong in a member, each in the fewest steps that show it."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,6 +9,7 @@ from chainfire.core.commands import LeaseGrant, Put
 from chainfire.core.keyvalue import LeaseId
 from chainfire.core.machine import Machine
 from chainfire.core.replica import ELAPSED_MS_MAX, Replica, Work
+from chainfire.errors import TooManyRequestsError
 from ultracloud.raft import events
 from ultracloud.raft.messages import Append, Forward, Heartbeat, Install
 from ultracloud.raft.options import Options
@@ -138,3 +140,16 @@ def test_a_vote_outlives_restarts_in_which_it_does_not_change() -> None:
     replica.receive([Append(ME, OTHER, 5, 1, 1, 1, (Entry(2, 5, EntryKind.NORMAL, b""),))])
     stored = [work.store.state for work in settle(replica) if work.store is not None]
     assert stored == [HardState(5, OTHER, 1)]
+
+
+def test_reads_that_nobody_answers_are_bounded_and_make_room_when_they_are_given_up() -> None:
+    replica = member(ME, OTHER)
+    replica.reads_max = 2
+    for token in ("a", "b"):
+        replica.read(token)
+    with pytest.raises(TooManyRequestsError):
+        replica.read("c")
+    while replica.clock_ms < replica.timeout_ms:
+        replica.tick(TICK_MS)
+    assert [token for token, _ in replica.finish().reads] == ["a", "b"]
+    replica.read("c")

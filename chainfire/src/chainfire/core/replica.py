@@ -37,6 +37,7 @@ from chainfire.core.work import (
     PENDING_COMMANDS_MAX,
     READ_RETRY_MS,
     READ_ROUNDS_MAX,
+    READS_MAX,
     REQUEST_BYTES_MAX,
     TIMEOUT_MS,
     WAITING_BYTES_MAX,
@@ -96,6 +97,7 @@ class Replica(Generic[TokenT]):
         self.is_removed = False
         self.request_bytes_max = REQUEST_BYTES_MAX
         self.timeout_ms = TIMEOUT_MS
+        self.reads_max = READS_MAX
         self.kept_entries = KEPT_ENTRIES
         self.compact_step = COMPACT_STEP
         self._leader = raft.leader
@@ -121,6 +123,7 @@ class Replica(Generic[TokenT]):
         self._kept: deque[tuple[int, int]] = deque()
         self._kept_bytes = 0
         # Reading.
+        self._reading = 0
         self._asking: list[tuple[TokenT, int]] = []
         self._rounds: dict[int, Round[TokenT]] = {}
         self._readable: list[tuple[int, list[tuple[TokenT, int]]]] = []
@@ -215,7 +218,14 @@ class Replica(Generic[TokenT]):
         self._events.append(events.ProposeConfig(tuple(changes), context))
 
     def read(self, token: TokenT) -> None:
-        """Answer `token` when the state here has everything that was answered anywhere before now."""
+        """Answer `token` when the state here has everything that was answered anywhere before now.
+
+        Raises:
+            TooManyRequestsError: Too many wait already.
+        """
+        if self._reading >= self.reads_max:
+            raise TooManyRequestsError
+        self._reading += 1
         self._asking.append((token, self.clock_ms + self.timeout_ms))
 
     def receive(self, messages: Iterable[Message]) -> None:
@@ -302,6 +312,7 @@ class Replica(Generic[TokenT]):
         applied = self.machine.applied_index
         while self._readable and self._readable[0][0] <= applied:
             outcome.reads += [(token, None) for token, _ in self._readable.pop(0)[1]]
+        self._reading -= len(outcome.reads)
         return outcome
 
     def _proposals(self) -> list[events.Event]:

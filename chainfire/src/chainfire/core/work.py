@@ -29,6 +29,8 @@ WAITING_COMMANDS_MAX = 50_000
 """Commands that may wait: each takes a kilobyte beside its bytes, and more would outlive their callers' deadlines."""
 PENDING_COMMANDS_MAX = 100_000
 """Commands that are logged, or may be, and have no answer yet: twice what may wait."""
+READS_MAX = 100_000
+"""Reads without an answer: while a disk stands still nothing is applied, and clients give up and ask again."""
 READ_ROUNDS_MAX = 2
 """Rounds of reads under way at once: reads that come meanwhile share the next one."""
 READ_RETRY_MS = 500
