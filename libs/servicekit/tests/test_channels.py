@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -345,5 +346,8 @@ def test_the_log_is_told_why_there_is_no_connection(tmp_path: Path) -> None:
             assert "self-signed certificate in certificate chain" in await reason(target, theirs.operator(), SELF)
             expired = pki.issue(ours.ca, pki.operator_identity("late"), tmp_path, days=0)
             assert "has expired" in await reason(target, expired, SELF)
+            assert "it takes no clear text; give a certificate" in await reason(target)
+            stranger = replace(theirs.operator(), ca=ours.operator().ca)
+            assert "may not accept our certificate" in await reason(target, stranger, SELF)
 
     asyncio.run(scenario())

@@ -13,6 +13,9 @@ from ultracloud.servicekit.pki import TlsIdentity
 
 ATTEMPT_S = 1.0
 """A handshake on one machine takes milliseconds; who waits for the answer has waited already."""
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000")
+"""What a client says first, with empty SETTINGS (RFC 9113 3.4): every server of HTTP/2 answers with its own."""
+SETTINGS_TYPE = 4
 
 
 async def diagnose(target: str, identity: TlsIdentity | None, expect: str) -> str:
@@ -31,11 +34,29 @@ async def diagnose(target: str, identity: TlsIdentity | None, expect: str) -> st
             await _connect(target, context, pki.expected_name(expect) if identity else None)
     except TimeoutError:
         return f"no answer within {ATTEMPT_S:g} s"
-    except ssl.SSLCertVerificationError as error:
-        return f"its certificate is not that of {expect}: {error.verify_message}"
+    except ssl.SSLError as error:
+        return _no_tls(error, identity, expect)
+    except (EOFError, ConnectionResetError):
+        return _ended(identity)
     except (OSError, ValueError) as error:
         return str(error)
-    return "it takes connections now"
+    return "it answers now"
+
+
+def _no_tls(error: ssl.SSLError, identity: TlsIdentity | None, expect: str) -> str:
+    """Why two sides that both speak TLS, or not, do not come together."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not that of {expect}: {error.verify_message}"
+    # TLS 1.3 lets a client finish before the server has seen its certificate: the alert comes afterwards.
+    is_told = "ALERT" in (error.reason or "")
+    return f"{_ended(identity) if is_told else 'it speaks no TLS that we know'} ({error.reason})"
+
+
+def _ended(identity: TlsIdentity | None) -> str:
+    """What it means that the other side ends a connection it has taken."""
+    if identity is None:
+        return "it takes no clear text; give a certificate"
+    return f"it ends the connection, and may not accept our certificate {identity.certificate}"
 
 
 def _context(identity: TlsIdentity | None) -> ssl.SSLContext | None:
@@ -49,10 +70,21 @@ def _context(identity: TlsIdentity | None) -> ssl.SSLContext | None:
 
 
 async def _connect(target: str, context: ssl.SSLContext | None, name: str | None) -> None:
-    """Connect and let go."""
+    """Connect, have it say something, and let go.
+
+    Raises:
+        EOFError: What it says is no HTTP/2, or nothing.
+    """
     if target.startswith("unix:"):
-        _, writer = await asyncio.open_unix_connection(target[len("unix:") :], ssl=context, server_hostname=name)
+        reader, writer = await asyncio.open_unix_connection(target[len("unix:") :], ssl=context, server_hostname=name)
     else:
         host, _, port = target.rpartition(":")
-        _, writer = await asyncio.open_connection(host.strip("[]"), int(port), ssl=context, server_hostname=name)
-    writer.transport.abort()
+        reader, writer = await asyncio.open_connection(host.strip("[]"), int(port), ssl=context, server_hostname=name)
+    try:
+        writer.write(PREFACE)
+        first = await reader.readexactly(4)
+        if first[3] != SETTINGS_TYPE:
+            # A server of TLS answers clear text with an alert in clear text, and ends.
+            raise EOFError
+    finally:
+        writer.transport.abort()
