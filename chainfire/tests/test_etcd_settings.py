@@ -97,7 +97,7 @@ def test_a_flag_that_cannot_be_ignored_safely_is_refused(flag: str) -> None:
 
 
 def test_a_flag_without_effect_is_told() -> None:
-    told = warnings_of(parse(["--max-wals=5", "--enable-v2"], {}))
+    told = warnings_of(parse(["--max-wals=3", "--enable-v2", "--max-snapshots=5"], {}))
     assert told == [
         "--max-wals has no effect here: what the newest snapshot holds is dropped",
         "--enable-v2 has no effect here: chainfire serves the v3 API only",

@@ -82,8 +82,8 @@ class Flags:
         return tuple(dict.fromkeys(url_of(word) for word in self.words(name)))
 
     def idle(self) -> list[Flag]:
-        """Flags that were set and do nothing here."""
-        return [FLAGS[name] for name in self.given if FLAGS[name].idle]
+        """Flags that were set to other than their default, and do nothing here."""
+        return [flag for name in self.given if (flag := FLAGS[name]).idle and self.text(name) != flag.default]
 
     def unsafe(self) -> list[Flag]:
         """Flags that were set and cannot be honoured, so that a start would be less safe than was asked for."""
