@@ -36,7 +36,7 @@ async def runtime_in(folder: Path) -> AsyncIterator[Runtime]:
             runtime = Runtime("demo", Settings(state_dir=folder), tasks, logging.getLogger("demo"))
             yield runtime
             await runtime.drain()
-            raise _DoneError
+            raise _DoneError  # noqa: TRY301 - a task group has no other way to end its tasks
     except* _DoneError:
         pass
 
