@@ -29,30 +29,36 @@ BY_KIND: dict[int, st.SearchStrategy[object]] = {
 }
 
 
-def messages(kind: type[Message]) -> st.SearchStrategy[Message]:
-    """Any message of a kind."""
-    return st.composite(lambda draw: _drawn(draw, kind.DESCRIPTOR, 0))()
+def messages(kind: type[Message], *, known: bool = False) -> st.SearchStrategy[Message]:
+    """Any message of a kind; `known` keeps to the numbers that enumerations have."""
+    return st.composite(lambda draw: _drawn(draw, kind.DESCRIPTOR, 0, known=known))()
 
 
-def _drawn(draw: st.DrawFn, descriptor: Descriptor, depth: int) -> Message:
+def _drawn(draw: st.DrawFn, descriptor: Descriptor, depth: int, *, known: bool) -> Message:
     made = GetMessageClass(descriptor)()
     for field in descriptor.fields:
         if field.type == Kind.TYPE_MESSAGE and depth >= DEPTH_MAX:
             continue
         # Two of three fields are set: refusals at the door should not hide what lies behind it.
         if draw(st.integers(0, 2)):
-            _set(draw, made, field, depth)
+            _set(draw, made, field, depth, known=known)
     return made
 
 
-def _set(draw: st.DrawFn, made: Message, field: FieldDescriptor, depth: int) -> None:
+def _set(draw: st.DrawFn, made: Message, field: FieldDescriptor, depth: int, *, known: bool) -> None:
     is_many = field.is_repeated
     for _ in range(draw(st.integers(0, 3)) if is_many else 1):
         if field.type == Kind.TYPE_MESSAGE:
-            inner = _drawn(draw, field.message_type, depth + 1)
+            inner = _drawn(draw, field.message_type, depth + 1, known=known)
             target = getattr(made, field.name)
             (target.add() if is_many else target).CopyFrom(inner)
         elif is_many:
-            getattr(made, field.name).append(draw(BY_KIND[field.type]))
+            getattr(made, field.name).append(draw(_values(field, known=known)))
         else:
-            setattr(made, field.name, draw(BY_KIND[field.type]))
+            setattr(made, field.name, draw(_values(field, known=known)))
+
+
+def _values(field: FieldDescriptor, *, known: bool) -> st.SearchStrategy[object]:
+    if known and field.type == Kind.TYPE_ENUM:
+        return st.sampled_from([each.number for each in field.enum_type.values])
+    return BY_KIND[field.type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import grpc
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from shell.clients import METHODS, Client, client
 from shell.http_speaker import HttpSpeaker
 from shell.random_messages import messages
-from shell.servers import chainfire
+from shell.servers import ETCD_35, chainfire, etcd, needs_etcd_35
 
 from chainfire.shell.gateway_paths import METHODS as PATHS
 from ultracloud.api.etcd import rpc_pb2
@@ -122,3 +123,38 @@ def test_any_json_is_answered_or_refused(
 @settings(fuzz, max_examples=2000)
 def test_many_messages_are_answered_or_refused(caller: Client, calls: list[tuple[str, list[Message]]]) -> None:
     check_calls(caller, calls)
+
+
+KV_CALLS = st.sampled_from(["KV.Range", "KV.Put", "KV.DeleteRange", "KV.Txn"]).flatmap(
+    lambda name: st.tuples(st.just(name), messages(METHODS[name].request_type, known=True))
+)
+
+
+def answer(caller: Client, name: str, request: Message) -> str:
+    """What a server answers, but for its ids; of a refusal the code, since several may apply."""
+    try:
+        said = caller(name, request)
+    except grpc.RpcError as error:
+        return str(error.code())
+    said.header.cluster_id = said.header.member_id = said.header.raft_term = 0
+    return str(said)
+
+
+@needs_etcd_35
+@pytest.mark.slow
+def test_any_message_is_answered_as_by_etcd(caller: Client, tmp_path: Path) -> None:
+    with etcd(tmp_path, program=ETCD_35) as other, client(other.addresses[0]) as theirs:
+        everything = rpc_pb2.DeleteRangeRequest(key=b"\0", range_end=b"\0")
+        ahead = rpc_pb2.RangeRequest(key=b"a")
+        caller("KV.DeleteRange", everything)
+        while theirs("KV.Range", ahead).header.revision < caller("KV.Range", ahead).header.revision - 1:
+            theirs("KV.Put", rpc_pb2.PutRequest(key=b"a"))
+        theirs("KV.DeleteRange", everything)
+
+        @given(st.lists(KV_CALLS, min_size=1, max_size=20))
+        @settings(fuzz, max_examples=1000)
+        def check(calls: list[tuple[str, Message]]) -> None:
+            for name, request in calls:
+                assert answer(caller, name, request) == answer(theirs, name, request), (name, request)
+
+        check()

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import pairwise
 
+import pytest
 from hpack import Encoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -88,3 +89,10 @@ def test_no_bytes_break_the_machine(noise: bytes) -> None:
     machine = Connection(LIMITS, 0.0)
     machine.receive(PREFACE + render_settings({}) + noise, 0.0)
     machine.receive(noise, 0.0)
+
+
+@pytest.mark.slow
+@given(conversations(), st.lists(st.integers(0, 3000), max_size=12), st.binary(max_size=60))
+@settings(max_examples=20_000)
+def test_many_conversations_and_noise_behind_them_break_nothing(stream: bytes, cuts: list[int], noise: bytes) -> None:
+    assert outcome(stream + noise, cuts) == outcome(stream + noise, [])
