@@ -5,6 +5,7 @@ from checks.stories import call, got, kv
 
 from ultracloud.testkit.checks import BrokenPromiseError, History, LeaseBounds, check_leases, check_linearizable
 from ultracloud.testkit.checks.history import Call, Get, Grant, LeaseDone, Put, Renew, Revoke, Wrote
+from ultracloud.testkit.checks.order import Expiry
 
 BOUNDS = LeaseBounds(late_ms=2000)
 GRANT = call(1, 0, 10, Grant(7, 5), LeaseDone(1, 5))
@@ -49,6 +50,20 @@ def test_a_lease_that_does_not_is_named(sentence: str) -> None:
     order = check_linearizable(history)
     with pytest.raises(BrokenPromiseError, match=sentence):
         check_leases(history, order, BOUNDS)
+
+
+def test_the_end_of_a_lease_is_not_guessed_while_it_was_promised_to_live() -> None:
+    calls = (
+        *(GRANT, PUT, RENEW),
+        call(4, 0, 10, Grant(8, 3), LeaseDone(1, 3)),
+        call(5, 40, 50, Put("b", "two", lease=8), Wrote(3)),
+        call(6, 4000, 4100, Put("c", "three"), Wrote(5)),
+        call(7, 6000, None, Revoke(7)),
+        call(8, 6500, 6600, Get("a", "c"), got(6)),
+    )
+    order = check_linearizable(History(calls))
+    assert order.at(4).cause == Expiry(8)
+    check_leases(History(calls), order, BOUNDS)
 
 
 def test_while_nobody_leads_leases_live_on() -> None:

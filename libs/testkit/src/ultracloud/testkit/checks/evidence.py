@@ -9,14 +9,18 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from ultracloud.testkit.checks.history import (
     BrokenPromiseError,
     Call,
+    Grant,
     History,
     Kv,
+    LeaseDone,
     Lost,
     Refused,
+    Renew,
     Watch,
     covers,
     has_written,
@@ -26,6 +30,9 @@ from ultracloud.testkit.checks.history import (
     revision_of,
     show,
 )
+
+SURE_MS_PER_S = 900
+"""Of each promised second, what even a store with a fast clock keeps."""
 
 
 @dataclass(slots=True)
@@ -87,10 +94,7 @@ class Floor:
 
 def floors(history: History) -> dict[int, Floor]:
     """For each call, by number, the highest revision that anybody had been told before it was invoked."""
-    told: list[tuple[float, int, object]] = [(each.ended_ms, revision_of(each.result), each) for each in history.calls]
-    for watch in history.watches:
-        told += [(message.at_ms, message.revision, _Place(watch, message.at_ms)) for message in watch.messages]
-    told = sorted((each for each in told if each[1] and each[0] != float("inf")), key=lambda each: each[:2])
+    told = _told_revisions(history)
     times: list[float] = []
     highest: list[Floor] = []
     for at_ms, revision, by in told:
@@ -132,6 +136,28 @@ def views(history: History) -> list[View]:
     return found
 
 
+class LeaseHints:
+    """Which leases cannot have ended at which revisions, if the store keeps its promises."""
+
+    def __init__(self, history: History) -> None:
+        self._until_ms: dict[int, float] = {}
+        for call in history.calls:
+            if isinstance(call.op, Grant | Renew) and isinstance(call.result, LeaseDone) and call.result.ttl_s:
+                until_ms = call.invoked_ms + call.result.ttl_s * SURE_MS_PER_S
+                self._until_ms[call.op.lease] = max(until_ms, self._until_ms.get(call.op.lease, 0))
+        # When each revision was seen first, or a later one: the highest revision comes last.
+        times: dict[int, float] = {}
+        for at_ms, revision, _ in _told_revisions(history):
+            times[revision] = min(at_ms, times.get(revision, at_ms))
+        self._revisions = sorted(times)
+        self._seen_ms = list(accumulate((times[revision] for revision in reversed(self._revisions)), min))[::-1]
+
+    def contradict(self, lease: int, revision: int) -> bool:
+        """Whether a revision was seen while a lease was promised to live."""
+        place = bisect_left(self._revisions, revision)
+        return place < len(self._seen_ms) and self._seen_ms[place] < self._until_ms.get(lease, 0)
+
+
 def check_real_time(history: History, found: Evidence, reached: dict[int, Floor]) -> None:
     """Check that no answer is older than what had been told before it was asked, and no write is.
 
@@ -152,6 +178,14 @@ def check_real_time(history: History, found: Evidence, reached: dict[int, Floor]
                 f"a write in the past: revision {at} is {call}, but before it was asked revision {floor.revision} had "
                 f"been told: {floor.known_by}"
             )
+
+
+def _told_revisions(history: History) -> list[tuple[float, int, object]]:
+    """Every revision that anybody was told, with the time and the place, in order of time."""
+    told: list[tuple[float, int, object]] = [(each.ended_ms, revision_of(each.result), each) for each in history.calls]
+    for watch in history.watches:
+        told += [(message.at_ms, message.revision, _Place(watch, message.at_ms)) for message in watch.messages]
+    return sorted((each for each in told if each[1] and each[0] != float("inf")), key=lambda each: each[:2])
 
 
 def _writers(history: History) -> dict[tuple[str, str], Call]:

@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ultracloud.testkit.checks.evidence import Evidence, Floor, View, check_real_time, floors, gather, views
+from ultracloud.testkit.checks.evidence import Evidence, Floor, LeaseHints, View, check_real_time, floors, gather, views
 from ultracloud.testkit.checks.history import (
     BrokenPromiseError,
     Call,
@@ -107,11 +107,11 @@ def check_linearizable(history: History, store: Store | None = None) -> Order:
     store = Store() if store is None else store
     first = store.revision
     try:
-        return _Walk(history, found, reached, views(history), store).run()
+        return _Walk(history, found, reached, views(history), LeaseHints(history), store).run()
     except BrokenPromiseError:
-        # If only a watch contradicts all the rest, it is the watch that is wrong, and its own check says how.
+        # If only a watch or a lease contradicts all the rest, it is that which is wrong, and its own check says how.
         assert store.revision == first, store.revision
-        return _Walk(history, found, reached, (), store).run()
+        return _Walk(history, found, reached, (), None, store).run()
 
 
 @dataclass(slots=True)
@@ -140,6 +140,7 @@ class _Walk:
     found: Evidence
     reached: Mapping[int, Floor]
     views: Sequence[View]
+    hints: LeaseHints | None
     store: Store
     answers: dict[int, list[Call]] = field(default_factory=lambda: defaultdict(list))
     guesses: list[Call] = field(default_factory=list)
@@ -213,7 +214,8 @@ class _Walk:
             if call.number not in self.used and self.reached[call.number].revision < revision and told in (0, revision):
                 yield call
         for lease in sorted(self.store.leases()):
-            yield Expiry(lease)
+            if self.hints is None or not self.hints.contradict(lease, revision):
+                yield Expiry(lease)
 
     def _does(self, frame: _Frame, cause: Call | Expiry) -> bool:
         """Let `cause` make the next revision, if nothing contradicts it."""
