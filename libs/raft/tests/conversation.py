@@ -12,6 +12,7 @@
     lead N                                    N campaigns, and all is delivered, without a word
     quietly ...                               do it without a word
     deliver [N M]                             messages, and what they bring about, until all is quiet; or N's to M once
+    forge N M after I/T commit=C              an empty Append in N's name and term that N did not send
     lose [N M] | hold N M | release           messages that are on their way; `release` delivers what was held
     cut N ... | heal                          messages to and from these nodes are lost
     state                                     where all stand
@@ -44,7 +45,7 @@ from ultracloud.raft.events import (
     TransferLeader,
     Unreachable,
 )
-from ultracloud.raft.messages import Install, Message
+from ultracloud.raft.messages import Append, Install, Message
 from ultracloud.raft.options import Options
 from ultracloud.raft.raft import Raft
 from ultracloud.raft.turns import Role
@@ -101,6 +102,8 @@ class Stage:
                 self._flying += self._held
                 self._held = []
                 yield from self._deliver_all()
+            case ["forge", sender, to, "after", mark, commit]:
+                self._forge(_id(sender), _id(to), mark, int(commit.removeprefix("commit=")))
             case ["cut", *nodes]:
                 self._cut |= set(map(_id, nodes))
             case ["heal"]:
@@ -163,7 +166,7 @@ class Stage:
             case _:
                 yield from self._step(node, "", self._event(node, words))
 
-    def _event(self, node: NodeId, words: list[str]) -> Event:  # noqa: C901, PLR0911 - one branch an event
+    def _event(self, node: NodeId, words: list[str]) -> Event:  # noqa: PLR0911 - one branch an event
         """An event in words."""
         match words:
             case ["campaign"]:
@@ -180,8 +183,6 @@ class Stage:
                 return self._compact(node, int(index))
             case ["unreachable", peer]:
                 return Unreachable(_id(peer))
-            case ["gone", peer]:
-                return Gone(_id(peer))
             case ["gone", peer]:
                 return Gone(_id(peer))
             case ["sent" | "failed" as outcome, peer]:
@@ -242,6 +243,13 @@ class Stage:
                 yield f"{node} to {message.to}: {said(message)}"
         if any(ready.must_sync or ready.promises for ready in done):
             yield from self._step(node, "", Persisted(done[-1].number))
+
+    def _forge(self, sender: NodeId, to: NodeId, mark: str, commit: int) -> None:
+        """An Append that the paper allows and our leader has no reason to send."""
+        raft = self._actors[sender].raft
+        assert raft is not None
+        prev_index, prev_term = map(int, mark.split("/"))
+        self._flying.append(Append(to, sender, raft.term, prev_index, prev_term, commit, ()))
 
     def _take(self, sender: str = "", to: str = "") -> list[Message]:
         """Take messages out of the air: all, or those of one way."""

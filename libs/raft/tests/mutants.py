@@ -1,11 +1,14 @@
-"""Raft with one rule broken at a time: the random runs must notice each, or they prove nothing."""
+"""Raft with one rule broken at a time: a random run or a golden must notice each, or they prove nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import pytest
+import weather
 from disk import Disk
+from weather import Theme
 
 from ultracloud.raft import quorum
 from ultracloud.raft.candidate import Candidate
@@ -93,9 +96,13 @@ def answers_outlive_a_restart(patch: Patch) -> None:
 def leases_last_too_long(patch: Patch) -> None:
     """A lease is longer than the promise it stands on (dissertation, 6.4.1)."""
 
+    keeps = Leader._has_lease
+
     def has_lease(leader: Leader) -> bool:
         options = leader._state.options
-        return options.lease_reads and leader._state.tick - leader._lease_tick < 3 * options.election_ticks
+        return keeps(leader) or (
+            options.lease_reads and leader._state.tick - leader._lease_tick < 3 * options.election_ticks
+        )
 
     patch.setattr(Leader, "_has_lease", has_lease)
 
@@ -280,30 +287,41 @@ def requests_go_before_they_are_stored(patch: Patch) -> None:
     patch.setattr(Candidate, "start", hasty)
 
 
-MUTANTS: tuple[Mutant, ...] = (
-    old_terms_are_counted,
-    votes_are_forgotten,
-    terms_are_forgotten,
-    reads_need_no_quorum,
-    reads_need_no_own_entry,
-    reads_join_an_older_round,
-    answers_outlive_a_restart,
-    leases_last_too_long,
-    leases_survive_transfers,
-    short_logs_win,
-    leaders_count_what_they_did_not_store,
-    followers_answer_before_they_stored,
-    votes_are_given_before_they_are_stored,
-    overtaken_appends_cut_the_log,
-    logs_are_not_compared,
-    half_is_a_majority,
-    joint_is_only_the_new,
-    changes_overlap,
-    candidates_do_not_count,
-    snapshots_cut_what_is_known,
-    commit_goes_too_far,
-    applied_before_stored,
-    campaigns_by_an_old_configuration,
-    commit_is_not_stored,
-    requests_go_before_they_are_stored,
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """The conversation tests/golden/`name`.txt shows it: `wrong` is said, where the golden does not say it."""
+
+    name: str
+    wrong: str
+
+
+Found = Theme | Golden
+"""What shows a mutant: random runs of one theme, or a conversation where those would be too rare."""
+
+MUTANTS: tuple[tuple[Mutant, Found], ...] = (
+    (old_terms_are_counted, Golden("paper-5.4.2-figure-8", "  1 applies 2/2 2")),
+    (votes_are_forgotten, Golden("paper-5.2-one-vote", "  3 is leader in term 2")),
+    (terms_are_forgotten, weather.disks),
+    (reads_need_no_quorum, weather.isolation),
+    (reads_need_no_own_entry, weather.isolation),
+    (reads_join_an_older_round, weather.isolation),
+    (answers_outlive_a_restart, weather.overtaking),
+    (leases_last_too_long, weather.leases),
+    (leases_survive_transfers, Golden("dissertation-6.4.1-leases", "1 may answer read 19 as of 2")),
+    (short_logs_win, weather.figure_8),
+    (leaders_count_what_they_did_not_store, weather.disks),
+    (followers_answer_before_they_stored, weather.disks),
+    (votes_are_given_before_they_are_stored, Golden("paper-5.5-crashes", "  1 is leader in term 2")),
+    (overtaken_appends_cut_the_log, weather.handover),
+    (logs_are_not_compared, weather.figure_8),
+    (half_is_a_majority, weather.members),
+    (joint_is_only_the_new, Golden("dissertation-4.3-joint", "  2 is leader in term 3")),
+    (changes_overlap, weather.members),
+    (candidates_do_not_count, weather.figure_8),
+    (snapshots_cut_what_is_known, weather.catching_up),
+    (commit_goes_too_far, Golden("paper-5.3-commit-in-step", "  3 applies 2/2 2, 3/3 3, 4/3 4")),
+    (applied_before_stored, weather.figure_8),
+    (campaigns_by_an_old_configuration, Golden("not-by-an-old-configuration", "2 is pre-candidate in term 2")),
+    (commit_is_not_stored, weather.members),
+    (requests_go_before_they_are_stored, Golden("paper-5.5-request-lost", "  1 is leader in term 3")),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -34,9 +35,13 @@ class Weather:
     keeps_unsynced_commit: bool = False
 
 
-def forecast(random: Random) -> tuple[Options, Weather]:
-    """Draw a theme, and options that suit it."""
-    theme = random.choice((everything, everything, elections, figure_8, isolation, leases, members, overtaking, disks))
+Theme = Callable[[Random], tuple[Options, Weather]]
+
+
+def forecast(random: Random, theme: Theme | None = None) -> tuple[Options, Weather]:
+    """Draw options and weather of `theme`, or of any theme."""
+    if theme is None:
+        theme = random.choice(THEMES)
     options, weather = theme(random)
     weather = replace(weather, keeps_unsynced_commit=random.random() < 0.5)
     # Lease reads trust clocks: a node that stalls while time passes breaks what they stand on.
@@ -92,9 +97,9 @@ def elections(random: Random) -> tuple[Options, Weather]:
     options = Options(election_ticks=4, pre_vote=random.random() < 0.2, check_quorum=False)
     return options, Weather(
         voters=(3, 4, 5),
-        crash=0.05,
-        crash_after_sync=0.25,
-        slow_disk=random.choice((0.0, 0.2)),
+        crash=0.15,
+        crash_after_sync=0.2,
+        slow_disk=random.choice((0.0, 0.5)),
         slow_message=0.1,
         campaign=0.6,
         propose=0.1,
@@ -112,23 +117,43 @@ def figure_8(random: Random) -> tuple[Options, Weather]:
 
 def isolation(random: Random) -> tuple[Options, Weather]:
     """A leader that was deposed and does not know it."""
-    options = replace(any_options(random), pre_vote=False, check_quorum=False, lease_reads=False)
+    options = Options(
+        election_ticks=4,
+        append_bytes_max=random.choice((1, 1024)),
+        pre_vote=False,
+        check_quorum=False,
+        lease_reads=False,
+    )
     return options, Weather(
-        voters=(3, 5), partition=0.05, partition_ticks=60, slow_message=random.choice((0.0, 0.2)), propose=0.6, read=0.9
+        voters=(3, 5),
+        partition=0.08,
+        partition_at_turn=0.3,
+        partition_ticks=25,
+        slow_message=0.1,
+        propose=0.5,
+        read=0.9,
     )
 
 
 def leases(random: Random) -> tuple[Options, Weather]:
-    """Leaders that trust their leases, and hand over."""
-    options = Options(election_ticks=random.choice((6, 10)), lease_reads=True, pre_vote=random.random() < 0.5)
+    """Leaders that trust their leases, cut off for a little longer than an election takes."""
+    options = Options(election_ticks=5, heartbeat_ticks=random.choice((1, 2)), lease_reads=True, pre_vote=False)
     return options, Weather(
-        voters=(3, 5),
-        slow_message=0.25,
-        transfer=random.choice((0.0, 0.2)),
-        partition=0.03,
-        crash=0.03,
-        propose=0.8,
-        read=0.95,
+        voters=(3, 5, 5), partition=0.1, partition_at_turn=0.2, partition_ticks=16, propose=0.8, read=0.95
+    )
+
+
+def handover(random: Random) -> tuple[Options, Weather]:
+    """Leaders that trust their leases, and hand over while messages overtake each other."""
+    options = Options(
+        election_ticks=12,
+        heartbeat_ticks=random.choice((1, 6)),
+        lease_reads=True,
+        lease_margin_ticks=1,
+        pre_vote=random.random() < 0.5,
+    )
+    return options, Weather(
+        voters=(3, 5), slow_message=0.3, transfer=0.3, partition=0.03, crash=0.03, propose=0.5, read=0.95
     )
 
 
@@ -164,3 +189,27 @@ def disks(random: Random) -> tuple[Options, Weather]:
     return any_options(random), Weather(
         voters=(1, 2, 3, 5), slow_disk=0.5, crash=0.08, stall=0.02, campaign=0.05, propose=0.8
     )
+
+
+def catching_up(random: Random) -> tuple[Options, Weather]:
+    """Followers that are cut off for a moment and find the log compacted: snapshots cross with entries."""
+    options = Options(election_ticks=10, inflight_max=random.choice((2, 256)))
+    return options, Weather(
+        voters=(3,), snapshot=1.0, partition=0.2, partition_ticks=6, crash=0.05, slow_disk=0.2, propose=0.9, read=0.1
+    )
+
+
+THEMES: tuple[Theme, ...] = (
+    everything,
+    everything,
+    elections,
+    figure_8,
+    isolation,
+    leases,
+    handover,
+    members,
+    overtaking,
+    disks,
+    catching_up,
+)
+"""Any mixture is drawn twice as often."""

@@ -11,7 +11,7 @@ from random import Random
 
 from disk import Disk
 from laws import BrokenLawError, Laws
-from weather import forecast
+from weather import Theme, forecast
 
 from ultracloud.raft import membership
 from ultracloud.raft.events import (
@@ -57,13 +57,13 @@ class Host:
 class World:
     """Everything of one run."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, theme: Theme | None = None) -> None:
         self.random = random = Random(seed)  # noqa: S311 - a simulation repeats itself
         self.laws = Laws()
         self.now = 0.0
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._sequence = 0
-        self.options, self.weather = forecast(random)
+        self.options, self.weather = forecast(random, theme)
         self._cut: set[tuple[NodeId, NodeId]] = set()
         voters = random.choice(self.weather.voters)
         first = Config(frozenset(map(NodeId, range(1, voters + 1))))
