@@ -1,4 +1,4 @@
-"""`chainfire serve --config FILE`, `chainfire check-config --config FILE`, and what operators do: `chainfire --help`."""
+"""`chainfire serve --config FILE`, `chainfire check-config --config FILE`, and what operators do: see `--help`."""
 
 from __future__ import annotations
 

@@ -9,9 +9,9 @@ import pytest
 from chainfire.core.commands import Alarm, Command, Compact, Put
 from chainfire.core.compaction import Policy
 from chainfire.core.machine import Machine
-from chainfire.core.work import BATCH_BYTES_MAX, REQUEST_BYTES_MAX, WAITING_COMMANDS_MAX
 from chainfire.core.results import Result
 from chainfire.core.wal import Batch
+from chainfire.core.work import BATCH_BYTES_MAX, REQUEST_BYTES_MAX, WAITING_COMMANDS_MAX
 from chainfire.errors import CompactedError, NoSpaceError, RequestTooLargeError, StoppedError, TooManyRequestsError
 from chainfire.shell.node import Bounds, Node
 from chainfire.shell.recovery import Recovered

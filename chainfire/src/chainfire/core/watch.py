@@ -13,7 +13,7 @@ Source: etcd 3.5 semantics of the Watch RPC.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
@@ -165,13 +165,14 @@ class WatchHub:
             stream.fall_behind(self._published)
         self._published = self.store.revision
 
-    def publish(self, records: Iterable[Record]) -> set[WatchStream]:
+    def publish(self, records: Iterable[Record]) -> Collection[WatchStream]:
         """Give records that were just applied, whole revisions, to the watches that want them.
 
         Returns:
-            The streams that now have something to take.
+            The streams that now have something to take. Those of one connection, mostly opened one after another, are
+            also told so: its client can read while others are still rendered for.
         """
-        ready: set[WatchStream] = set()
+        ready: dict[WatchStream, None] = {}
         full: set[WatchStream] = set()
         for packed in records if self.synced else ():
             groups = self.synced.covering(key_of(packed))
@@ -191,11 +192,11 @@ class WatchHub:
                     change = watch.change(self.store, record, bare)
                     if change is not None:
                         stream.push(watch, change)
-                        ready.add(stream)
+                        ready[stream] = None
         for stream in full:
             stream.fall_behind(self._published)
         self._published = self.store.revision
-        return ready
+        return ready.keys()
 
 
 class WatchStream:

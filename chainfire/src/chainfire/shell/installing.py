@@ -23,6 +23,8 @@ from ultracloud.raft.words import NodeId, SnapshotMark
 
 CHUNK_BYTES = 256 << 10
 """Read and sent at once: a fraction of a millisecond."""
+FAILED_PAUSE_S = 1.0
+"""After a state that did not arrive: the next attempt writes all of it again, and a full disk stays full a while."""
 _log = logging.getLogger("chainfire.snapshots")
 
 
@@ -55,7 +57,11 @@ class Installing:
         ended = self._sending.pop(to, None)
         if ended is not None and not ended.done():
             ended.set_result(None)
-        self._node.tell(events.SnapshotSent(to, ok, mark))
+        told = events.SnapshotSent(to, ok, mark)
+        if ok:
+            self._node.tell(told)
+        else:
+            asyncio.get_running_loop().call_later(FAILED_PAUSE_S, self._node.tell, told)
 
     async def receive(self, install: Install, chunks: AsyncIterator[bytes]) -> None:
         """Take a state: write it down, read it, and hand it to the log, which decides whether it is still needed.

@@ -50,6 +50,8 @@ from ultracloud.wire.shell.routes import Route
 
 FLUSH_BYTES = 64 * 1024
 """Responses of a turn of the loop that are written at once instead of at its end."""
+PUSHED_BYTES = 16 * 1024
+"""The same of what is pushed: its client reads it while the next connection's is made."""
 ERROR_ID_BYTES = 6
 """Enough that two errors in one log do not share an id."""
 GIVEN_UP = "the server gave this call up; send it again"
@@ -298,7 +300,7 @@ class Edge:
         if self.is_paused or self._running.get(stream_id) is not call or sender.is_backed_up(stream_id):
             return False
         sender.send(stream_id, message)
-        if sender.out_bytes < FLUSH_BYTES:
+        if sender.out_bytes < PUSHED_BYTES:
             self._flush_soon()
         else:
             self._flush()
