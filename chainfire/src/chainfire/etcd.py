@@ -187,6 +187,7 @@ def _cluster(flags: Flags, *, has_state: bool) -> Cluster:
         strict=flags.is_on("strict-reconfig-check"),
         heartbeat_ms=flags.whole("heartbeat-interval"),
         election_ms=flags.whole("election-timeout"),
+        compare_s=flags.seconds("experimental-corrupt-check-time"),
         tls=_peer_files(flags),
     )
 

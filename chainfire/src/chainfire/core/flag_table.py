@@ -197,7 +197,7 @@ _PROXY = (
 )
 _EXPERIMENTAL = (
     Flag("experimental-initial-corrupt-check", Kind.BOOL, "false", "compare with members first", idle=_CHECKSUMS),
-    Flag("experimental-corrupt-check-time", Kind.DURATION, "0s", "time between comparisons", idle=_CHECKSUMS),
+    Flag("experimental-corrupt-check-time", Kind.DURATION, "0s", "time between comparisons; 0 for none"),
     Flag("experimental-compact-hash-check-enabled", Kind.BOOL, "false", "compare compactions", idle=_CHECKSUMS),
     Flag("experimental-compact-hash-check-time", Kind.DURATION, "1m0s", "how often", idle=_CHECKSUMS),
     Flag("experimental-enable-v2v3", Kind.TEXT, "", "serve v2 from v3", idle=_V2),
