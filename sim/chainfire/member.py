@@ -19,7 +19,7 @@ from chainfire.core.replica import Replica
 from chainfire.core.results import Result
 from chainfire.core.snapshot import frames_of, head_of
 from chainfire.core.watch import WatchHub, WatchStream
-from chainfire.core.work import Outcome
+from chainfire.core.work import LINGER_ELECTIONS, Outcome
 from chainfire.shell.recovery import FIRST_INDEX, FIRST_TERM, NOTHING, Founding, joined, tail_of
 from sim.chainfire import images
 from sim.chainfire.settings import ELECTION_TICKS, REQUEST_TIMEOUT_MS, TICK_MS, Settings
@@ -37,7 +37,7 @@ STREAM_MS = (5, 400)
 STREAM_LOSS = 0.1
 """Chance that the connection of a stream breaks."""
 LEAVE_MS_MAX = 500
-"""How long a member that learns that it was removed goes on: the shell looks every half second."""
+"""How much longer than it must a member that was removed goes on, at most."""
 HISTORY_STEP = 5
 BACKLOG = 8
 """Of watches: small, so that they fall behind and read history."""
@@ -293,9 +293,10 @@ class Member:
             self.hub.publish(replica.machine.store.take_changes())
             for tell in list(self.published):
                 tell()
-        if replica.is_removed and not self._is_leaving:
+        if replica.is_removed and not replica.is_leader and not self._is_leaving:
             self._is_leaving = True
-            self.outside.clock.call_later(self.outside.random.randint(0, LEAVE_MS_MAX), self.retire)
+            linger_ms = LINGER_ELECTIONS * ELECTION_TICKS * TICK_MS + self.outside.random.randint(0, LEAVE_MS_MAX)
+            self.outside.clock.call_later(linger_ms, self.retire)
 
     def _stream(self, install: Install) -> None:
         """Send the state to a member that needs it."""

@@ -34,9 +34,11 @@ class OperatedPlace(Place, Protocol):
 
     Attributes:
         compacted: The highest revision up to which the history was to be forgotten.
+        members: Everybody who was ever started.
     """
 
     compacted: int
+    members: dict[NodeId, Member]
 
     def all_members(self) -> list[Member]:
         """Every member that was not retired."""
@@ -91,8 +93,7 @@ class Operator:
     def _change(self, leader: Member, replica: Replica[Token]) -> None:
         """The next step of a member's life."""
         listed = replica.machine.members.all()
-        known = {member.node for member in self.place.all_members()}
-        missing = [each for each in listed if NodeId(each.member_id) not in known]
+        missing = [each for each in listed if NodeId(each.member_id) not in self.place.members]
         learners = [each for each in listed if each.is_learner]
         if missing:
             self.place.add_member(NodeId(missing[0].member_id), listed)

@@ -28,8 +28,9 @@ Mutant = Callable[[Patch], None]
 def old_terms_are_counted(patch: Patch) -> None:
     """A leader commits an entry of an earlier term because a majority has it (5.4.2, figure 8)."""
 
-    def advance(leader: Leader) -> None:
+    def advance(leader: Leader) -> Turn:
         leader._state.log.commit_to(quorum.agreed(leader._state.config, leader._replication.stored))
+        return None
 
     patch.setattr(Leader, "advance", advance)
 

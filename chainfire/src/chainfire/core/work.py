@@ -33,6 +33,8 @@ READS_MAX = 100_000
 """Reads without an answer: while a disk stands still nothing is applied, and clients give up and ask again."""
 READ_ROUNDS_MAX = 2
 """Rounds of reads under way at once: reads that come meanwhile share the next one."""
+LINGER_ELECTIONS = 3
+"""How long, in election timeouts, a member that was removed goes on: others learn from its votes that it is removed."""
 READ_RETRY_MS = 500
 """etcd's: a round whose messages were lost is asked for again after this."""
 ELAPSED_MS_MAX = 300

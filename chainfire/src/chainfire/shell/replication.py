@@ -14,6 +14,7 @@ from chainfire.core.membership import Member
 from chainfire.core.peernames import Allowed
 from chainfire.core.peerwire import Refusal
 from chainfire.core.urls import Url, url_of
+from chainfire.core.work import LINGER_ELECTIONS
 from chainfire.shell.claims import refuse_old
 from chainfire.shell.installing import Installing
 from chainfire.shell.newcomer import Newcomer, has_begun
@@ -185,6 +186,10 @@ async def follow_leader(node: Node, peers: Peers, gate: Gate, joined: asyncio.Fu
         else:
             gate.close()
         await asyncio.sleep(LOOK_S if joined.done() else PUBLISH_PAUSE_S)
+    if node.replica.is_removed:
+        gate.close()
+        await node.wait_until(lambda: not node.is_leader, LINGER_ELECTIONS * node.transfer_s)
+        await asyncio.sleep(LINGER_ELECTIONS * node.transfer_s)
     raise StartError(
         "chainfire: this member was removed from the cluster for good; empty its state folder and let it join again as "
         "a new one (chainfire member add)"

@@ -105,8 +105,9 @@ class Candidate:
         """Nobody leads."""
         self._state.lost_reads.append(context)
 
-    def advance(self) -> None:
+    def advance(self) -> Turn:
         """A candidate commits nothing."""
+        return None
 
     def reconfigured(self) -> Turn:
         """Another configuration holds: the votes were asked of the wrong nodes."""

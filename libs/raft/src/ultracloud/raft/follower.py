@@ -156,8 +156,9 @@ class Follower:
         """Something is durable that was not."""
         return None
 
-    def advance(self) -> None:
+    def advance(self) -> Turn:
         """A follower commits what it is told."""
+        return None
 
     def reconfigured(self) -> Turn:
         """Another configuration holds."""

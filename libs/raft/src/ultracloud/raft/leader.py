@@ -60,6 +60,8 @@ class Leader:
         """Last index of what was proposed at once, and all bytes proposed by then."""
         self._may_commit = True
         self._first_index = state.log.last_index + 1
+        self._farewell_index = 0
+        """The last entry of a leader that is no voter any more; 0 as long as it is one."""
 
     def start(self) -> None:
         """Begin the term with an entry that commits all before it (5.4.2; 8)."""
@@ -75,7 +77,7 @@ class Leader:
         while self._proposed and self._proposed[0][0] <= done:
             self._committed_bytes = self._proposed.popleft()[1]
         is_full = self._proposed_bytes - self._committed_bytes >= self._state.options.uncommitted_bytes_max
-        return self.transfer_target == NOBODY and not is_full
+        return self.transfer_target == NOBODY and not self._farewell_index and not is_full
 
     def progress(self) -> Mapping[NodeId, Progress]:
         """What is known of each peer."""
@@ -220,32 +222,42 @@ class Leader:
         self._may_commit = True
         return None
 
-    def advance(self) -> None:
+    def advance(self) -> Turn:
         """Commit what a quorum has: only an entry of this term is counted, and takes those before it along (5.4.2)."""
         if not self._may_commit:
-            return
+            return None
         self._may_commit = False
         state = self._state
         index = quorum.agreed(state.config, self._replication.stored)
         if index > state.log.commit and state.log.term(index) == state.term:
             state.log.commit_to(index)
+        if not 0 < self._farewell_index <= state.log.commit:
+            return None
+        self._replication.flush()
+        successor = self._replication.best_voter()
+        if successor is not None:
+            self._tell_to_campaign(successor)
+        return Follow(state.term, NOBODY)
 
     def tell_commit(self) -> None:
         """Before another configuration holds: who leaves by it hears that it is committed."""
         self._replication.flush()
 
     def reconfigured(self) -> Turn:
-        """Another configuration holds. A leader that it leaves out has a voter follow it, and leads no more (4.2.2)."""
+        """Another configuration holds. A leader that it leaves out leads no longer than it must (4.2.2).
+
+        Configurations hold once they are committed, so those who stay must know that this one is, or they would wait
+        for the vote of a node that is gone. One more entry goes to them. Whoever has stored it has stored with it what
+        was committed before; once a quorum has, one of them may lead.
+        """
         state = self._state
         self._replication.reconfigure()
         self._may_commit = True
         self._confirm()
-        if state.node in membership.deciders(state.config):
-            return None
-        successor = self._replication.best_voter()
-        if successor is not None:
-            self._tell_to_campaign(successor)
-        return Follow(state.term, NOBODY)
+        if state.node not in membership.deciders(state.config) and not self._farewell_index:
+            self._log((b"",))
+            self._farewell_index = state.log.last_index
+        return None
 
     def flush(self) -> None:
         """The step ends: answer or begin a round for reads, then send entries."""

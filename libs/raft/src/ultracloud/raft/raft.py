@@ -156,7 +156,7 @@ class Raft:
         """Commit, and live by what is committed, which may commit more."""
         committed: tuple[Entry, ...] = ()
         while True:
-            self._part.advance()
+            self._turn(self._part.advance())
             entries = self._state.log.emit()
             if not entries:
                 return committed
