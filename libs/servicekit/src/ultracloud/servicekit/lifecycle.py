@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 STOP_S = 10.0
 """Seconds a service gets to put its state in order after the last call; a log is flushed in far less."""
 GC_THRESHOLDS = (20_000, 10, 20)
-"""Thirty times the default: with a thousand streams open, the collector would stop the loop for 40 ms time and again."""
+"""Thirty times the default: with a thousand streams open, the collector would often stop the loop for 40 ms."""
 EXIT_FORCED = 1
 EXIT_INTERRUPTED = 130
 """As a shell has it of a program that SIGINT ended."""
