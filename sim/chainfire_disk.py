@@ -252,8 +252,8 @@ def install(world: World, recovered: Recovered, folder: Path) -> None:
     machine = machine_of(world, last)
     head = snapshot.head_of(machine, term, recovered.cluster_id, 2)
     now = Kept(HardState(term, NodeId(0), last), (), last)
-    # The snapshot alone, and the old term with it: what is left if the power goes between the two.
-    world.in_flight = Kept(replace(kept.state, term=term, commit=last), (), last)
+    # The snapshot alone, in whose term nobody was voted for: what is left if the power goes between the two.
+    world.in_flight = Kept(HardState(term, NodeId(0), last), (), last)
     asyncio.run(snapshots.write(folder / SNAPSHOT_FOLDER, last, snapshot.frames_of(machine, head, CONFIG)))
     world.kept, world.in_flight = world.in_flight, now
     recovered.log.append_mark(wal.Mark(now.state, last, term))

@@ -43,6 +43,7 @@ def test_a_lease_survives_a_restart_with_its_whole_time(tmp_path: Path) -> None:
         server.kill()
     with chainfire(tmp_path) as server, client(server.addresses[0]) as caller:
         asked = caller("Lease.LeaseTimeToLive", rpc_pb2.LeaseTimeToLiveRequest(ID=lease, keys=True))
-        assert (asked.TTL, asked.grantedTTL, list(asked.keys)) == (99, 100, [b"k"])
+        assert (asked.grantedTTL, list(asked.keys)) == (100, [b"k"])
+        assert asked.TTL in (99, 100), "the whole time, or a moment less"
         caller("Lease.LeaseRevoke", rpc_pb2.LeaseRevokeRequest(ID=lease))
         assert caller("KV.Range", rpc_pb2.RangeRequest(key=b"k")).count == 0
