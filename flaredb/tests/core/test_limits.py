@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from flaredb.core import limits
-from flaredb.core.commands import Comparison, Txn, Write
+from flaredb.core.commands import AnyWrite, Comparison, DeleteRange, Txn, Write
 from ultracloud.base.faults import InvalidArgumentError, ResourceExhaustedError
 
 
@@ -43,7 +43,7 @@ def test_a_version_is_not_negative():
         limits.check_version(-1, "at_version")
 
 
-def txn(*writes: Write, comparisons: tuple[Comparison, ...] = ()) -> Txn:
+def txn(*writes: AnyWrite, comparisons: tuple[Comparison, ...] = ()) -> Txn:
     return Txn("iam", comparisons, writes)
 
 
@@ -68,6 +68,51 @@ def test_a_transaction_within_limits_passes():
 def test_a_transaction_over_a_limit_is_refused(whole: Txn, says: str):
     with pytest.raises(InvalidArgumentError, match=says):
         limits.check_txn(whole)
+
+
+def span(start: bytes, end: bytes) -> DeleteRange:
+    return DeleteRange(start, end, 1000)
+
+
+@pytest.mark.parametrize(
+    "writes",
+    [
+        (span(b"a", b"b"), span(b"b", b"c"), Write(b"c", None)),
+        (Write(b"a", b"1"), span(b"a\0", b"")),
+        (span(b"a", b"a"), Write(b"a", b"1")),
+    ],
+)
+def test_ranges_and_keys_may_touch(writes: tuple[AnyWrite, ...]):
+    limits.check_txn(txn(*writes))
+
+
+@pytest.mark.parametrize(
+    "writes",
+    [
+        (span(b"a", b"c"), span(b"b", b"d")),
+        (span(b"a", b""), span(b"z", b"")),
+        (span(b"a", b"c"), Write(b"b", b"1")),
+        (Write(b"b", b"1"), span(b"", b"b\0")),
+    ],
+)
+def test_a_key_is_not_written_and_deleted_by_a_range(writes: tuple[AnyWrite, ...]):
+    with pytest.raises(InvalidArgumentError, match="within a range that it deletes") as refused:
+        limits.check_txn(txn(*writes))
+    assert refused.value.reason == "KEY_TWICE"
+
+
+def test_a_transaction_has_up_to_16_ranges():
+    ranges = [span(b"%02d" % n, b"%02d" % (n + 1)) for n in range(17)]
+    limits.check_txn(txn(*ranges[:16]))
+    with pytest.raises(InvalidArgumentError, match="deletes 17 ranges; accepted: 0 to 16"):
+        limits.check_txn(txn(*ranges))
+
+
+def test_a_range_deletes_1_to_1000_keys_at_once():
+    assert [limits.range_limit(n) for n in (0, 1, 1000)] == [1000, 1, 1000]
+    for limit in (-1, 1001):
+        with pytest.raises(InvalidArgumentError, match=f"'limit' is {limit}"):
+            limits.range_limit(limit)
 
 
 def test_a_batch_has_up_to_1000_keys():

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from flaredb.core.engine import Column
-from flaredb.core.keys import encode, versioned
+from flaredb.core.keys import bounds, encode, versioned
 from flaredb.core.limits import PAGE_BYTES_MAX
 from flaredb.core.records import value_record
-from flaredb.core.visibility import NEXT_STEPS_MAX, Found, Query, Scan, newest_version, read
+from flaredb.core.visibility import NEXT_STEPS_MAX, Found, Query, Scan, Standing, read, standing, standings
 from flaredb.testing import MemoryEngine
 
 Keys = dict[bytes, dict[int, bytes | None]]
@@ -56,10 +56,26 @@ def test_a_reader_sees_the_newest_version_that_is_not_after_its_own(keys: Keys, 
 
 
 @given(STORED, KEYS)
-def test_the_newest_version_of_a_key_is_0_where_it_does_not_exist(keys: Keys, key: bytes):
+def test_what_stands_is_what_a_reader_of_the_newest_sees(keys: Keys, key: bytes):
     found = seen(keys, 99).get(key)
-    newest = newest_version(engine_of(keys).cursor(Column.DATA), encode("iam", key))
-    assert newest == (found.version if found else 0)
+    stands = standing(engine_of(keys).cursor(Column.DATA), encode("iam", key))
+    assert stands == (Standing(encode("iam", key), found.version, found.value) if found else None)
+
+
+@given(STORED, BOUNDS, BOUNDS)
+def test_what_stands_in_a_range_comes_in_order(keys: Keys, start: bytes, end: bytes):
+    inside = [f for k, f in seen(keys, 99).items() if start <= k and (not end or k < end)]
+    stand = standings(engine_of(keys).cursor(Column.DATA), *bounds("iam", start, end))
+    assert list(stand) == [Standing(encode("iam", f.key), f.version, f.value) for f in inside]
+
+
+@given(STORED, BOUNDS, AT, st.integers(0, 9))
+def test_a_scan_that_is_not_done_says_where_it_stands(keys: Keys, start: bytes, at: int, steps: int):
+    scan = Scan(engine_of(keys).cursor(Column.DATA), Query("iam", start, b"", 100, at))
+    assume(not scan.run(steps))
+    after = scan.resume_key()
+    rest = page(engine_of(keys), Query("iam", after, b"", 100, at)).found if after else []
+    assert [*scan.found, *rest] == [f for k, f in seen(keys, at).items() if start <= k]
 
 
 @given(STORED, BOUNDS, BOUNDS, st.integers(1, 9), AT, st.booleans(), st.integers(1, 3))

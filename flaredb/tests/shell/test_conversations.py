@@ -3,7 +3,8 @@
 A line after `>` is said, the lines below it are the answers. UPDATE_GOLDENS=1 writes what is answered now.
 
     > put iam a=1                       > delete iam a          > get iam a [at 3]
-    > txn iam if a@2 b@0 then a=1 b!    > cas iam a@2 =1 (or !)  > scan iam a..c limit 2 [reverse] [keys] [at 3]
+    > txn iam if a@2 b@0 then a=1 b! c..d!  > deleterange iam a..c [limit 2]
+    > cas iam a@2 =1 (or !)  > scan iam a..c limit 2 [reverse] [keys] [at 3]
     > watch w iam a..c after 1          > next w                > age 70000 (milliseconds pass, history is swept)
 """
 
@@ -69,6 +70,13 @@ class Talk:
         request = pb.DeleteRequest(namespace=namespace, key=key.encode())
         return f"version {(await self.service.delete(request, self.call)).version}"
 
+    async def say_deleterange(self, namespace: str, span: str, _limit: str = "", limit: str = "0") -> str:
+        start, end = (bound.encode() for bound in span.split(".."))
+        request = pb.DeleteRangeRequest(namespace=namespace, start=start, end=end, limit=int(limit))
+        answer = await self.service.delete_range(request, self.call)
+        more = f", more from {answer.next_start.decode()}" if answer.more else ""
+        return f"version {answer.version}, deleted {answer.deleted}{more}"
+
     async def say_get(self, namespace: str, key: str, _at: str = "", at: str = "0") -> str:
         request = pb.GetRequest(namespace=namespace, key=key.encode(), at_version=int(at))
         answer = self.service.get(request, self.call)
@@ -107,11 +115,15 @@ class Talk:
             elif "=" in word:
                 key, value = word.split("=")
                 request.writes.add(key=key.encode(), value=value.encode())
+            elif ".." in word:
+                key, end = word.removesuffix("!").split("..")
+                request.writes.add(key=key.encode(), range_end=end.encode())
             elif word.endswith("!"):
                 request.writes.add(key=word[:-1].encode())
         answer = await self.service.txn(request, self.call)
         failed = "".join(f", {c.key.decode()} has {c.expected_version}" for c in answer.failed)
-        return f"{'succeeded' if answer.succeeded else 'failed'}, version {answer.version}{failed}"
+        deleted = f", deleted {answer.deleted}" if answer.deleted else ""
+        return f"{'succeeded' if answer.succeeded else 'failed'}, version {answer.version}{deleted}{failed}"
 
     async def say_watch(self, name: str, namespace: str, span: str, _after: str, after: str) -> str:
         start, end = (bound.encode() for bound in span.split(".."))

@@ -11,7 +11,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flaredb.core.commands import Comparison, Txn, Write
+from flaredb.core.commands import AnyWrite, Comparison, DeleteRange, Txn, Write
 from flaredb.core.engine import Engine
 from flaredb.core.feed import Interest
 from flaredb.core.retention import History
@@ -39,7 +39,12 @@ class Model:
         versions = {c.key: now.get((txn.namespace, c.key), (0, b""))[0] for c in txn.comparisons}
         if any(versions[c.key] != c.expected_version for c in txn.comparisons):
             return False, len(self.states)
-        wanted = {(txn.namespace, w.key): w.value for w in txn.writes}
+        wanted: dict[tuple[str, bytes], bytes | None] = {}
+        for write in txn.writes:
+            keys = self.written(txn.namespace, write)
+            if keys is None:
+                return False, len(self.states)
+            wanted |= keys
         done = {key: value for key, value in wanted.items() if value is not None or key in now}
         if done:
             version = len(self.states) + 1
@@ -48,6 +53,16 @@ class Model:
             self.states.append(after)
             self.changes.append(done)
         return True, len(self.states)
+
+    def written(self, namespace: str, write: AnyWrite) -> dict[tuple[str, bytes], bytes | None] | None:
+        """What a write does, None if it is refused."""
+        if isinstance(write, Write):
+            return {(namespace, write.key): write.value}
+        keys = [key for key, _, _ in self.entries(namespace, len(self.states)) if write.start <= key]
+        found = [key for key in keys if key < write.end or not write.end]
+        if len(found) > write.keys_max and not write.may_stop:
+            return None
+        return {(namespace, key): None for key in found[: write.keys_max]}
 
     def entries(self, namespace: str, version: int) -> list[tuple[bytes, bytes, int]]:
         state = self.states[version - 1]
@@ -58,7 +73,10 @@ WRITES = st.lists(
     st.builds(Write, st.sampled_from(KEYS), st.none() | st.binary(max_size=3)), max_size=3, unique_by=lambda w: w.key
 )
 COMPARISONS = st.lists(st.builds(Comparison, st.sampled_from(KEYS), st.integers(0, 30)), max_size=2)
-TXNS = st.builds(Txn, st.sampled_from(NAMESPACES), COMPARISONS.map(tuple), WRITES.map(tuple))
+RANGES = st.builds(DeleteRange, st.sampled_from(KEYS), st.sampled_from([b"", *KEYS]), st.integers(1, 3), st.booleans())
+TXNS = st.builds(
+    Txn, st.sampled_from(NAMESPACES), COMPARISONS.map(tuple), WRITES.map(tuple) | RANGES.map(lambda one: (one,))
+)
 STEPS = st.lists(
     st.lists(TXNS, min_size=1, max_size=5) | st.integers(0, 400) | st.sampled_from(["sweep", "reopen"]), max_size=25
 )

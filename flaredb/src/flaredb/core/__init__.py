@@ -6,6 +6,7 @@
 - `engine`: what is asked of the storage below, as Protocols.
 - `commands`: transactions in, outcomes and commits out.
 - `evaluate`: comparisons, then writes, then the next version.
+- `refusals`: the sentence for a transaction that what is stored does not let happen.
 - `visibility`: which version of a key a reader sees; scans.
 - `feed`: which part of the history a watcher gets next.
 - `retention`: how much history stays, and what goes when it goes.

@@ -1,15 +1,21 @@
 """Transactions in, outcomes and commits out: the whole vocabulary of writing.
 
-Put, Delete and CompareAndSet are transactions of one key, so there is one way to write and one thing to get right.
+Put, Delete, DeleteRange and CompareAndSet are transactions of one write, so there is one way to write and one thing to
+get right.
 """
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
-from typing import NewType
+from typing import NewType, TypeAlias
 
 EncodedKey = NewType("EncodedKey", bytes)
 """A namespace and a key as they stand on disk, without a version; see `flaredb.core.keys`."""
+
+RANGE_WEIGHT_BYTES = 64 * 1024
+"""What a range counts for where transactions are measured: its keys are not known before it is evaluated, and finding
+and deleting a thousand takes about as long as writing this much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +40,36 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteRange:
+    """Delete every key of [start, end); an empty `end` is the namespace's.
+
+    Attributes:
+        keys_max: Keys that it deletes at most.
+        may_stop: Where there are more: True ends it there, and the outcome says where; False refuses the transaction.
+    """
+
+    start: bytes
+    end: bytes
+    keys_max: int
+    may_stop: bool = False
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the bounds, and a weight for the keys between them."""
+        return len(self.start) + len(self.end) + RANGE_WEIGHT_BYTES
+
+
+AnyWrite: TypeAlias = Write | DeleteRange
+"""What a transaction may do."""
+
+
+@dataclass(frozen=True, slots=True)
 class Txn:
     """All comparisons hold and all writes happen, or none does."""
 
     namespace: str
     comparisons: tuple[Comparison, ...]
-    writes: tuple[Write, ...]
+    writes: tuple[AnyWrite, ...]
 
     @property
     def size_bytes(self) -> int:
@@ -47,20 +77,40 @@ class Txn:
         return sum(len(c.key) for c in self.comparisons) + sum(w.size_bytes for w in self.writes)
 
 
+class RefusalReason(enum.StrEnum):
+    """Why what is stored does not let a transaction happen."""
+
+    RANGE_SIZE = "RANGE_SIZE"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a transaction could not be done on what is stored, and the key of the write that could not."""
+
+    reason: RefusalReason
+    key: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a transaction.
 
     Attributes:
-        succeeded: Whether all comparisons held, so that all writes happened.
+        succeeded: Whether all comparisons held and nothing was refused, so that all writes happened.
         version: The commit's version; where nothing was to be written, or a comparison failed, the version it was
             decided at.
         failed: Each comparison that did not hold, with the version that the key has.
+        deleted: Keys that its ranges deleted.
+        next_start: The first key that a range left because it may stop; empty if it left none.
+        refusal: Why none of its writes happened although all comparisons held.
     """
 
     succeeded: bool
     version: int
     failed: tuple[Comparison, ...] = ()
+    deleted: int = 0
+    next_start: bytes = b""
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,18 +4,48 @@ Transactions of a batch run one after the other, each seeing what those before i
 serial order, and the order is that of arrival: strict serialisability on one node. The same function will apply a Raft
 log's entries: it reads nothing but its arguments, so every replica comes to the same commits.
 
-Deleting what does not exist changes nothing: it takes no version and no watcher hears of it.
+Deleting what does not exist changes nothing: it takes no version and no watcher hears of it. What a range deletes is
+decided here too, key by key, so that its commit names keys as every other does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Protocol, assert_never
 
-from flaredb.core.commands import Change, Commit, Comparison, EncodedKey, Outcome, Txn
+from flaredb.core.commands import (
+    AnyWrite,
+    Change,
+    Commit,
+    Comparison,
+    DeleteRange,
+    EncodedKey,
+    Outcome,
+    Refusal,
+    RefusalReason,
+    Txn,
+    Write,
+)
 from flaredb.core.engine import Column, Row
-from flaredb.core.keys import encode, versioned
+from flaredb.core.keys import bounds, encode, key_of, versioned
+from flaredb.core.limits import RANGE_BYTES_MAX, RANGE_KEYS_MAX
 from flaredb.core.records import APPLIED_KEY, Mark, change_record, mark_record, number, value_record
+from flaredb.core.visibility import Standing
+
+
+class View(Protocol):
+    """What is stored before the batch."""
+
+    def standing(self, encoded: EncodedKey, /) -> Standing | None:
+        """What a key holds, None where it does not exist."""
+        ...
+
+    def standings(self, lower: bytes, upper: bytes, /) -> Iterator[Standing]:
+        """What the keys of a range on disk hold, in order."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,36 +63,34 @@ class Evaluation:
     applied: Mark
 
 
-def evaluate(txns: Sequence[Txn], newest: Callable[[EncodedKey], int], applied: Mark, now_ms: int) -> Evaluation:
+def evaluate(txns: Sequence[Txn], view: View, applied: Mark, now_ms: int) -> Evaluation:
     """Run `txns` one after the other.
 
     Args:
         txns: Within `limits.check_txn`.
-        newest: The stored version of a key, 0 where it does not exist.
+        view: What is stored.
         applied: The counters before the batch.
         now_ms: Wall time; a clock that goes backwards is held at its latest.
     """
-    overlay: dict[EncodedKey, int] = {}
-
-    def current(encoded: EncodedKey) -> int:
-        version = overlay.get(encoded)
-        return newest(encoded) if version is None else version
-
+    batch = _Batch(view)
     outcomes: list[Outcome] = []
     commits: list[Commit] = []
     version = applied.version
     for txn in txns:
-        failed = _failed(txn, current) if txn.comparisons else ()
+        failed = batch.failed(txn) if txn.comparisons else ()
         if failed:
             outcomes.append(Outcome(succeeded=False, version=version, failed=failed))
             continue
-        changes = _changes(txn, current)
-        if changes:
+        try:
+            done = batch.run(txn)
+        except _RefusedError as refused:
+            outcomes.append(Outcome(succeeded=False, version=version, refusal=refused.refusal))
+            continue
+        if done.changes:
             version += 1
-            commits.append(Commit(version, txn.namespace, changes))
-            for change in changes:
-                overlay[change.encoded] = version if change.value is not None else 0
-        outcomes.append(Outcome(succeeded=True, version=version))
+            commits.append(Commit(version, txn.namespace, tuple(done.changes)))
+            batch.apply(done.changes, version)
+        outcomes.append(Outcome(succeeded=True, version=version, deleted=done.deleted, next_start=done.next_start))
     return Evaluation(tuple(outcomes), tuple(commits), _counted(applied, commits, now_ms))
 
 
@@ -76,16 +104,93 @@ def rows(evaluation: Evaluation) -> Iterator[Row]:
         yield Column.META, APPLIED_KEY, mark_record(evaluation.applied)
 
 
-def _failed(txn: Txn, current: Callable[[EncodedKey], int]) -> tuple[Comparison, ...]:
-    """The comparisons that do not hold, each with the version that the key has."""
-    found = ((c, current(encode(txn.namespace, c.key))) for c in txn.comparisons)
-    return tuple(Comparison(c.key, version) for c, version in found if version != c.expected_version)
+class _RefusedError(Exception):
+    """Ends a transaction that what is stored does not let happen; never leaves this module."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        self.refusal = refusal
 
 
-def _changes(txn: Txn, current: Callable[[EncodedKey], int]) -> tuple[Change, ...]:
-    """What the writes change, without deletions of what does not exist."""
-    changes = (Change(encode(txn.namespace, write.key), write.key, write.value) for write in txn.writes)
-    return tuple(change for change in changes if change.value is not None or current(change.encoded))
+@dataclass(slots=True)
+class _Done:
+    """What a transaction's writes come to.
+
+    Attributes:
+        ranged_bytes: Keys that its ranges deleted.
+    """
+
+    changes: list[Change] = field(default_factory=list)
+    deleted: int = 0
+    ranged_bytes: int = 0
+    next_start: bytes = b""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What is stored, and what the transactions before wrote over it; None is "deleted"."""
+
+    view: View
+    overlay: dict[EncodedKey, Standing | None] = field(default_factory=dict)
+
+    def failed(self, txn: Txn) -> tuple[Comparison, ...]:
+        """The comparisons that do not hold, each with the version that the key has."""
+        found = ((c, self._standing(encode(txn.namespace, c.key))) for c in txn.comparisons)
+        versions = ((c, 0 if standing is None else standing.version) for c, standing in found)
+        return tuple(Comparison(c.key, version) for c, version in versions if version != c.expected_version)
+
+    def run(self, txn: Txn) -> _Done:
+        """What the writes change, without deletions of what does not exist.
+
+        Raises:
+            _RefusedError: What is stored does not let it happen.
+        """
+        done = _Done()
+        for write in txn.writes:
+            self._write(txn.namespace, write, done)
+        return done
+
+    def apply(self, changes: Iterable[Change], version: int) -> None:
+        """Let the transactions after see a commit."""
+        for change in changes:
+            self.overlay[change.encoded] = (
+                None if change.value is None else Standing(change.encoded, version, change.value)
+            )
+
+    def _write(self, namespace: str, write: AnyWrite, done: _Done) -> None:
+        match write:
+            case Write(key, value):
+                encoded = encode(namespace, key)
+                if value is not None or self._standing(encoded) is not None:
+                    done.changes.append(Change(encoded, key, value))
+            case DeleteRange():
+                self._delete_range(namespace, write, done)
+            case _:
+                assert_never(write)
+
+    def _delete_range(self, namespace: str, write: DeleteRange, done: _Done) -> None:
+        """Delete keys from the range's start until it, or what one transaction may delete, ends."""
+        for deleted, standing in enumerate(self._standings(*bounds(namespace, write.start, write.end))):
+            key = key_of(standing.encoded, namespace)
+            is_full = done.deleted == RANGE_KEYS_MAX or done.ranged_bytes + len(key) > RANGE_BYTES_MAX
+            if deleted == write.keys_max or is_full:
+                if not write.may_stop:
+                    raise _RefusedError(Refusal(RefusalReason.RANGE_SIZE, write.start))
+                done.next_start = key
+                return
+            done.changes.append(Change(standing.encoded, key, None))
+            done.ranged_bytes += len(key)
+            done.deleted += 1
+
+    def _standing(self, encoded: EncodedKey) -> Standing | None:
+        return self.overlay[encoded] if encoded in self.overlay else self.view.standing(encoded)
+
+    def _standings(self, lower: bytes, upper: bytes) -> Iterator[Standing]:
+        """What the keys of a range hold, in order."""
+        stored = (one for one in self.view.standings(lower, upper) if one.encoded not in self.overlay)
+        if not self.overlay:
+            return stored
+        written = (one for one in self.overlay.values() if one is not None and lower <= one.encoded < upper)
+        return heapq.merge(stored, sorted(written, key=attrgetter("encoded")), key=attrgetter("encoded"))
 
 
 def _counted(applied: Mark, commits: Iterable[Commit], now_ms: int) -> Mark:

@@ -7,9 +7,10 @@ library accepts by default.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NewType
+from itertools import pairwise
+from typing import NewType, assert_never
 
-from flaredb.core.commands import Comparison, Txn, Write
+from flaredb.core.commands import AnyWrite, Comparison, DeleteRange, Txn, Write
 from ultracloud.base.faults import InvalidArgumentError, ResourceExhaustedError
 from ultracloud.base.names import check_name
 
@@ -24,6 +25,13 @@ TXN_ITEMS_MAX = 1024
 """Comparisons and writes of one transaction together: it is evaluated in one go, and nobody is served meanwhile."""
 TXN_BYTES_MAX = 2 * 1024 * 1024
 """Keys and values of one transaction: its changes travel to a watcher in one message, which must stay under 4 MiB."""
+RANGES_MAX = 16
+"""Ranges of one transaction: each looks for its keys, and nobody is served meanwhile."""
+RANGE_KEYS_MAX = 1000
+"""Keys that the ranges of one transaction delete together: about 5 ms."""
+RANGE_BYTES_MAX = 512 * 1024
+"""The same in bytes of keys. With the other writes they travel to a watcher in one message, which must stay under 4
+MiB; keys of 100 bytes are over RANGE_KEYS_MAX long before."""
 BATCH_KEYS_MAX = 1000
 """Keys of one BatchGet: about 10 ms of reading."""
 SCAN_LIMIT_DEFAULT = 1000
@@ -123,8 +131,8 @@ def check_txn(txn: Txn) -> Txn:
         _check_comparison(comparison)
     for write in txn.writes:
         _check_write(write)
-    if len(txn.writes) > 1 and len({write.key for write in txn.writes}) != len(txn.writes):
-        raise InvalidArgumentError("the transaction writes a key twice; accepted: each key once", reason="KEY_TWICE")
+    if len(txn.writes) > 1:
+        _check_written_once(txn.writes)
     return txn
 
 
@@ -156,6 +164,20 @@ def check_batch_response(size_bytes: int) -> None:
         )
 
 
+def range_limit(limit: int) -> int:
+    """The number of keys one DeleteRange may delete: `limit`, or RANGE_KEYS_MAX for 0.
+
+    Raises:
+        InvalidArgumentError: It is negative or over RANGE_KEYS_MAX.
+    """
+    if not 0 <= limit <= RANGE_KEYS_MAX:
+        raise InvalidArgumentError(
+            f"'limit' is {limit}; accepted: 1 to {RANGE_KEYS_MAX}, or 0 for {RANGE_KEYS_MAX}",
+            metadata={"field": "limit"},
+        )
+    return limit or RANGE_KEYS_MAX
+
+
 def scan_limit(limit: int) -> int:
     """The number of keys a page may have: `limit`, or the default for 0.
 
@@ -175,7 +197,37 @@ def _check_comparison(comparison: Comparison) -> None:
     check_version(comparison.expected_version, "expected_version")
 
 
-def _check_write(write: Write) -> None:
-    check_key(write.key)
-    if write.value is not None:
-        check_value(write.value)
+def _check_write(write: AnyWrite) -> None:
+    match write:
+        case Write(key, value):
+            check_key(key)
+            if value is not None:
+                check_value(value)
+        case DeleteRange(start, end):
+            check_bound(start, "key")
+            check_bound(end, "range_end")
+        case _:
+            assert_never(write)
+
+
+def _check_written_once(writes: Sequence[AnyWrite]) -> None:
+    """Pass if no two writes meet."""
+    ranges = [write for write in writes if isinstance(write, DeleteRange)]
+    keys = {write.key for write in writes if not isinstance(write, DeleteRange)}
+    if len(ranges) > RANGES_MAX:
+        raise InvalidArgumentError(
+            f"the transaction deletes {len(ranges)} ranges; accepted: 0 to {RANGES_MAX}", reason="TXN_SIZE"
+        )
+    if len(keys) + len(ranges) != len(writes):
+        raise InvalidArgumentError("the transaction writes a key twice; accepted: each key once", reason="KEY_TWICE")
+    # A key is a range to what follows it at once. Sorted by start, only neighbours can meet.
+    spans = sorted(
+        [(key, key + b"\x00", False) for key in keys if ranges] + [(r.start, r.end, not r.end) for r in ranges]
+    )
+    for (_, end, is_endless), (start, *_) in pairwise(spans):
+        if is_endless or end > start:
+            raise InvalidArgumentError(
+                "the transaction writes a key, or deletes a range, within a range that it deletes; accepted: each key "
+                "once",
+                reason="KEY_TWICE",
+            )

@@ -10,13 +10,14 @@ and the shell serves others in between.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from flaredb.core.commands import EncodedKey
 from flaredb.core.engine import Cursor
 from flaredb.core.keys import NEWEST, VERSION_BYTES, bounds, key_of, version_of, versioned
 from flaredb.core.limits import PAGE_BYTES_MAX
-from flaredb.core.records import is_tombstone, parse_value
+from flaredb.core.records import parse_value
 
 NEXT_STEPS_MAX = 8
 """Versions of one key to step over before seeking past the rest: a seek costs about as much as ten steps."""
@@ -56,15 +57,44 @@ def read(cursor: Cursor, encoded: EncodedKey, key: bytes, at_version: int) -> Fo
     return None if value is None else Found(key, value, version_of(stored))
 
 
-def newest_version(cursor: Cursor, encoded: EncodedKey) -> int:
-    """The newest version of a key, 0 where it does not exist."""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the newest version of a key that exists holds."""
+
+    encoded: EncodedKey
+    version: int
+    value: bytes
+
+
+def standing(cursor: Cursor, encoded: EncodedKey) -> Standing | None:
+    """What a key holds now, None where it does not exist."""
     cursor.seek(encoded + NEWEST)
     if not cursor.valid():
-        return 0
+        return None
     stored = cursor.key()
-    if not stored.startswith(encoded) or is_tombstone(cursor.value()):
-        return 0
-    return version_of(stored)
+    return _standing(stored, cursor.value()) if stored.startswith(encoded) else None
+
+
+def standings(cursor: Cursor, lower: bytes, upper: bytes) -> Iterator[Standing]:
+    """What the keys of a range on disk hold now, in order."""
+    cursor.seek(lower)
+    while cursor.valid() and (stored := cursor.key()) < upper:
+        found = _standing(stored, cursor.value())
+        if found is not None:
+            yield found
+        encoded, steps = stored[:-VERSION_BYTES], 0
+        while cursor.valid() and cursor.key().startswith(encoded):
+            if steps == NEXT_STEPS_MAX:
+                cursor.seek(versioned(encoded, 0) + b"\x00")
+                break
+            cursor.next()
+            steps += 1
+
+
+def _standing(stored: bytes, record: bytes) -> Standing | None:
+    """What a newest record says, None for a deletion."""
+    value = parse_value(record)
+    return None if value is None else Standing(EncodedKey(stored[:-VERSION_BYTES]), version_of(stored), value)
 
 
 @dataclass(slots=True)
@@ -104,6 +134,13 @@ class Scan:
         if not self.done:
             (self._run_back if self.query.reverse else self._run)(steps)
         return self.done
+
+    def resume_key(self) -> bytes:
+        """The key before which a forward scan stands that is not done; empty if its range ends there."""
+        assert not self.done
+        assert not self.query.reverse
+        stored = self._here(self._upper)
+        return key_of(stored[:-VERSION_BYTES], self.query.namespace) if stored < self._upper else b""
 
     def _run(self, steps: int) -> None:
         """Forward. The cursor stands at the newest version of a key whenever a step begins."""

@@ -3,11 +3,12 @@
 - `rocks`: the engine on RocksDB.
 - `watermark`: notices at start that acknowledged writes are gone.
 - `disk`: how much room there is.
+- `view`: what is stored, as transactions see it.
 - `store`: reads, and batches of transactions, on any engine.
 - `committer`: many callers' writes in one batch with one sync, off the loop.
 - `watchers`: who waits for what.
 - `sweeper`: forgets old history, a little at a time.
 - `meters`: what an operator can measure.
-- `rpc`: messages to words of the core and back.
+- `rpc`: the calls; `messages`: their messages to words of the core and back.
 - `server`: all of it together.
 """

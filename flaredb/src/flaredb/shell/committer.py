@@ -20,6 +20,7 @@ from typing import Generic, TypeVar
 
 from flaredb.core.commands import Commit, Outcome, Txn
 from flaredb.core.engine import EngineFullError, EngineStalledError, EngineWriteError
+from flaredb.core.refusals import refused
 from flaredb.errors import MIB, closing, disk_full, overloaded, write_refused, write_unknown
 from flaredb.shell.store import Staged, Store
 from ultracloud.base.faults import Fault
@@ -103,7 +104,8 @@ class Committer:
 
         Args:
             txn: Dropped if its future is cancelled before its batch begins.
-            deliver: Makes the future's result of the outcome.
+            deliver: Makes the future's result of the outcome. If that is a refusal, the future fails instead: with
+                FailedPreconditionError, and nothing was written.
 
         Raises:
             UnavailableError: Too much waits already, or the server stops. Nothing was queued.
@@ -235,8 +237,12 @@ class Committer:
         if staged.evaluation.commits:
             self._committed(staged.evaluation.commits)
         for one, outcome in zip(batch.waiting, staged.evaluation.outcomes, strict=True):
-            if not one.future.done():
+            if one.future.done():
+                continue
+            if outcome.refusal is None:
                 one.future.set_result(one.deliver(outcome))
+            else:
+                one.future.set_exception(refused(outcome.refusal))
 
     def _end(self, error: BaseException | None) -> None:
         """Let `run` end."""

@@ -7,13 +7,16 @@ more than a slice, and a watch, have a task of their own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 from flaredb.core import limits
 from flaredb.core.access import Access
-from flaredb.core.commands import Change, Comparison, Outcome, Txn, Write
+from flaredb.core.commands import Comparison, DeleteRange, Outcome, Refusal, RefusalReason, Txn, Write
 from flaredb.core.feed import Interest, Page
-from flaredb.core.visibility import Found, Query, Scan
+from flaredb.core.refusals import refused
+from flaredb.core.visibility import Query, Scan
+from flaredb.shell import messages
 from flaredb.shell.committer import Committer
 from flaredb.shell.store import Store
 from flaredb.shell.watchers import Watchers
@@ -22,10 +25,11 @@ from ultracloud.api.flaredb.v1.flaredb_pb2 import (
     BatchGetResponse,
     CompareAndSetRequest,
     CompareAndSetResponse,
+    DeleteRangeRequest,
+    DeleteRangeResponse,
     DeleteRequest,
     GetRequest,
     GetResponse,
-    KeyValue,
     PutRequest,
     ScanRequest,
     ScanResponse,
@@ -35,12 +39,12 @@ from ultracloud.api.flaredb.v1.flaredb_pb2 import (
     WatchResponse,
     WriteResponse,
 )
-from ultracloud.api.flaredb.v1.flaredb_pb2 import Change as ChangeMessage
-from ultracloud.api.flaredb.v1.flaredb_pb2 import Comparison as ComparisonMessage
 from ultracloud.api.rpc import Call
 
 SCAN_SLICE_KEYS = 500
 """Keys of a scan looked at before others are served: about 2 ms."""
+RANGE_LOOK_SLICES = 8
+"""Slices of a range looked through before it is deleted: evaluating looks at as much in one go, about 15 ms."""
 PROGRESS_S = 10.0
 """Seconds after which a watch without changes says how far it has seen. A quiet range's watcher that reconnects must
 not name a version from before the floor, and history is kept for minutes at least."""
@@ -61,7 +65,7 @@ class KvService:
         key = limits.check_key(request.key)
         version = self._read_version(request.at_version)
         found = self._store.get(namespace, key, version)
-        return GetResponse(kv=None if found is None else _key_value(found), read_version=version)
+        return GetResponse(kv=None if found is None else messages.key_value(found), read_version=version)
 
     def batch_get(self, request: BatchGetRequest, call: Call, /) -> BatchGetResponse:
         """The values of several keys, at one version."""
@@ -69,7 +73,7 @@ class KvService:
         keys = limits.check_batch(request.keys)
         version = self._read_version(request.at_version)
         found = self._store.batch_get(namespace, keys, version)
-        return BatchGetResponse(kvs=map(_key_value, found), read_version=version)
+        return BatchGetResponse(kvs=map(messages.key_value, found), read_version=version)
 
     def scan(self, request: ScanRequest, call: Call, /) -> ScanResponse | asyncio.Future[ScanResponse]:
         """One page of a range."""
@@ -92,27 +96,41 @@ class KvService:
         """Set one key."""
         namespace = self._allowed(call, request.namespace, writes=True)
         write = Write(limits.check_key(request.key), limits.check_value(request.value))
-        return self._committer.submit(Txn(namespace, (), (write,)), _write_response)
+        return self._committer.submit(Txn(namespace, (), (write,)), messages.write_response)
 
     def delete(self, request: DeleteRequest, call: Call, /) -> asyncio.Future[WriteResponse]:
         """Delete one key, if it exists."""
         namespace = self._allowed(call, request.namespace, writes=True)
         write = Write(limits.check_key(request.key), None)
-        return self._committer.submit(Txn(namespace, (), (write,)), _write_response)
+        return self._committer.submit(Txn(namespace, (), (write,)), messages.write_response)
+
+    def delete_range(self, request: DeleteRangeRequest, call: Call, /) -> asyncio.Future[DeleteRangeResponse]:
+        """Delete the keys of a range, as many as one commit may."""
+        whole = DeleteRange(
+            limits.check_bound(request.start, "start"),
+            limits.check_bound(request.end, "end"),
+            limits.range_limit(request.limit),
+            may_stop=True,
+        )
+        namespace = self._allowed(call, request.namespace, writes=True)
+        return asyncio.ensure_future(self._delete_range(namespace, whole))
 
     def compare_and_set(self, request: CompareAndSetRequest, call: Call, /) -> asyncio.Future[CompareAndSetResponse]:
         """Set or delete one key if it has the version expected."""
         namespace = self._allowed(call, request.namespace, writes=True)
         value = request.value if request.HasField("value") else None
         txn = Txn(namespace, (Comparison(request.key, request.expected_version),), (Write(request.key, value),))
-        return self._committer.submit(limits.check_txn(txn), _compare_and_set_response)
+        return self._committer.submit(limits.check_txn(txn), messages.compare_and_set_response)
 
     def txn(self, request: TxnRequest, call: Call, /) -> asyncio.Future[TxnResponse]:
         """Write several keys if several have the versions expected."""
         namespace = self._allowed(call, request.namespace, writes=bool(request.writes))
         comparisons = tuple(Comparison(c.key, c.expected_version) for c in request.comparisons)
-        writes = tuple(Write(w.key, w.value if w.HasField("value") else None) for w in request.writes)
-        return self._committer.submit(limits.check_txn(Txn(namespace, comparisons, writes)), _txn_response)
+        txn = limits.check_txn(Txn(namespace, comparisons, tuple(map(messages.write_of, request.writes))))
+        ranges = [write for write in txn.writes if isinstance(write, DeleteRange)]
+        if ranges:
+            return asyncio.ensure_future(self._txn_with(txn, ranges))
+        return self._committer.submit(txn, messages.txn_response)
 
     async def watch(self, request: WatchRequest, call: Call, /) -> AsyncIterator[WatchResponse]:
         """Every change of a range after a version, until the caller goes."""
@@ -125,7 +143,7 @@ class KvService:
         self._watchers.open()
         try:
             async for page in self._pages(interest, position):
-                yield WatchResponse(changes=(_change(v, c) for v, c in page.changes), version=page.position)
+                yield WatchResponse(changes=(messages.change(v, c) for v, c in page.changes), version=page.position)
         finally:
             self._watchers.leave()
 
@@ -143,6 +161,39 @@ class KvService:
             else:
                 position, is_touched = await self._watchers.wait_touched(interest, self._newest, PROGRESS_S)
                 is_due = not is_touched
+
+    async def _delete_range(self, namespace: limits.Namespace, whole: DeleteRange) -> DeleteRangeResponse:
+        stop = await self._look_through(namespace, whole, RANGE_LOOK_SLICES)
+        part = replace(whole, end=stop) if stop else whole
+        outcome: Outcome = await self._committer.submit(Txn(namespace, (), (part,)), lambda outcome: outcome)
+        next_start = outcome.next_start or stop
+        return DeleteRangeResponse(
+            version=outcome.version, deleted=outcome.deleted, more=bool(next_start), next_start=next_start
+        )
+
+    async def _txn_with(self, txn: Txn, ranges: Sequence[DeleteRange]) -> TxnResponse:
+        """A transaction that deletes ranges, unless they are more than may be looked at in one go."""
+        for each in ranges:
+            if await self._look_through(limits.Namespace(txn.namespace), each, RANGE_LOOK_SLICES // len(ranges) + 1):
+                raise refused(Refusal(RefusalReason.RANGE_SIZE, each.start))
+        return await self._committer.submit(txn, messages.txn_response)
+
+    async def _look_through(self, namespace: limits.Namespace, each: DeleteRange, slices: int) -> bytes:
+        """See how much deleting a range would look at: evaluating does it in one go, and nobody is served meanwhile.
+
+        Deleted keys are looked at too for as long as history has them, so a range may be long that holds few.
+
+        Returns:
+            Where it is too much: the key to stop before. Otherwise nothing.
+        """
+        query = Query(namespace, each.start, each.end, each.keys_max, self._newest(), keys_only=True)
+        scan = self._store.scan(query)
+        for _ in range(slices):
+            if scan.run(SCAN_SLICE_KEYS):
+                self._store.check_scan(scan)
+                return b""
+            await asyncio.sleep(0)
+        return scan.resume_key()
 
     async def _scan_on(self, scan: Scan) -> ScanResponse:
         """The rest of a scan that is longer than a slice."""
@@ -172,29 +223,3 @@ class KvService:
 
     def _read_version(self, at_version: int) -> int:
         return self._store.read_version(limits.check_version(at_version, "at_version"))
-
-
-def _key_value(found: Found) -> KeyValue:
-    return KeyValue(key=found.key, value=found.value, version=found.version)
-
-
-def _change(version: int, change: Change) -> ChangeMessage:
-    return ChangeMessage(key=change.key, value=change.value, version=version)
-
-
-def _write_response(outcome: Outcome) -> WriteResponse:
-    return WriteResponse(version=outcome.version)
-
-
-def _compare_and_set_response(outcome: Outcome) -> CompareAndSetResponse:
-    if outcome.succeeded:
-        return CompareAndSetResponse(succeeded=True, version=outcome.version)
-    return CompareAndSetResponse(succeeded=False, version=outcome.failed[0].expected_version)
-
-
-def _txn_response(outcome: Outcome) -> TxnResponse:
-    return TxnResponse(succeeded=outcome.succeeded, version=outcome.version, failed=_comparisons(outcome.failed))
-
-
-def _comparisons(failed: Iterable[Comparison]) -> Iterable[ComparisonMessage]:
-    return (ComparisonMessage(key=c.key, expected_version=c.expected_version) for c in failed)

@@ -35,8 +35,9 @@ from flaredb.core.records import (
     parse_value,
 )
 from flaredb.core.retention import History, is_mark_due, plan_floor, sweep
-from flaredb.core.visibility import Found, Query, Scan, newest_version, read
+from flaredb.core.visibility import Found, Query, Scan, read
 from flaredb.errors import StoreDirectoryError, compacted, damaged, not_yet
+from flaredb.shell.view import EngineView
 
 SWEEP_KEYS_MAX = 128
 """Keys that one slice of sweeping looks at: about 1 ms during which nobody else is served."""
@@ -67,6 +68,7 @@ class Store:
             DataLossError: The counters cannot be read.
         """
         self._engine = engine
+        self._view = EngineView(engine)
         self._history = history
         self.applied = self._counters()
         _check_complete(engine, self.applied)
@@ -149,7 +151,7 @@ class Store:
             EngineStalledError: Nothing happened; try again in a moment.
             EngineWriteError: Nothing happened.
         """
-        evaluation = evaluate(txns, self._newest, self._staged, now_ms)
+        evaluation = evaluate(txns, self._view, self._staged, now_ms)
         if not evaluation.commits:
             return Staged(evaluation, None)
         is_due = is_mark_due(self._last_mark, evaluation.applied, self._history)
@@ -210,13 +212,6 @@ class Store:
         self._engine.write([*gone, (Column.META, SWEPT_KEY, number(through))])
         self.swept = through
         return True
-
-    def _newest(self, encoded: EncodedKey) -> int:
-        cursor = self._engine.cursor(Column.DATA)
-        version = newest_version(cursor, encoded)
-        if not version and not cursor.valid():
-            self._engine.check(cursor)
-        return version
 
     def _stored_changes(self, after: int, through: int) -> Iterator[tuple[int, tuple[EncodedKey, ...]]]:
         """Versions and keys of the commits after one version and up to another."""

@@ -98,6 +98,30 @@ class DeleteRequest(_message.Message):
     key: bytes
     def __init__(self, namespace: _Optional[str] = ..., key: _Optional[bytes] = ...) -> None: ...
 
+class DeleteRangeRequest(_message.Message):
+    __slots__ = ("namespace", "start", "end", "limit")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    start: bytes
+    end: bytes
+    limit: int
+    def __init__(self, namespace: _Optional[str] = ..., start: _Optional[bytes] = ..., end: _Optional[bytes] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class DeleteRangeResponse(_message.Message):
+    __slots__ = ("version", "deleted", "more", "next_start")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    DELETED_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    NEXT_START_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    deleted: int
+    more: bool
+    next_start: bytes
+    def __init__(self, version: _Optional[int] = ..., deleted: _Optional[int] = ..., more: _Optional[bool] = ..., next_start: _Optional[bytes] = ...) -> None: ...
+
 class WriteResponse(_message.Message):
     __slots__ = ("version",)
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -133,12 +157,14 @@ class Comparison(_message.Message):
     def __init__(self, key: _Optional[bytes] = ..., expected_version: _Optional[int] = ...) -> None: ...
 
 class Write(_message.Message):
-    __slots__ = ("key", "value")
+    __slots__ = ("key", "value", "range_end")
     KEY_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
+    RANGE_END_FIELD_NUMBER: _ClassVar[int]
     key: bytes
     value: bytes
-    def __init__(self, key: _Optional[bytes] = ..., value: _Optional[bytes] = ...) -> None: ...
+    range_end: bytes
+    def __init__(self, key: _Optional[bytes] = ..., value: _Optional[bytes] = ..., range_end: _Optional[bytes] = ...) -> None: ...
 
 class TxnRequest(_message.Message):
     __slots__ = ("namespace", "comparisons", "writes")
@@ -151,14 +177,16 @@ class TxnRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., comparisons: _Optional[_Iterable[_Union[Comparison, _Mapping]]] = ..., writes: _Optional[_Iterable[_Union[Write, _Mapping]]] = ...) -> None: ...
 
 class TxnResponse(_message.Message):
-    __slots__ = ("succeeded", "version", "failed")
+    __slots__ = ("succeeded", "version", "failed", "deleted")
     SUCCEEDED_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
+    DELETED_FIELD_NUMBER: _ClassVar[int]
     succeeded: bool
     version: int
     failed: _containers.RepeatedCompositeFieldContainer[Comparison]
-    def __init__(self, succeeded: _Optional[bool] = ..., version: _Optional[int] = ..., failed: _Optional[_Iterable[_Union[Comparison, _Mapping]]] = ...) -> None: ...
+    deleted: int
+    def __init__(self, succeeded: _Optional[bool] = ..., version: _Optional[int] = ..., failed: _Optional[_Iterable[_Union[Comparison, _Mapping]]] = ..., deleted: _Optional[int] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
     __slots__ = ("namespace", "start", "end", "from_version")

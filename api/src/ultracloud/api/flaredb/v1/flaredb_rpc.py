@@ -9,6 +9,8 @@ from ultracloud.api.flaredb.v1.flaredb_pb2 import BatchGetRequest
 from ultracloud.api.flaredb.v1.flaredb_pb2 import BatchGetResponse
 from ultracloud.api.flaredb.v1.flaredb_pb2 import CompareAndSetRequest
 from ultracloud.api.flaredb.v1.flaredb_pb2 import CompareAndSetResponse
+from ultracloud.api.flaredb.v1.flaredb_pb2 import DeleteRangeRequest
+from ultracloud.api.flaredb.v1.flaredb_pb2 import DeleteRangeResponse
 from ultracloud.api.flaredb.v1.flaredb_pb2 import DeleteRequest
 from ultracloud.api.flaredb.v1.flaredb_pb2 import GetRequest
 from ultracloud.api.flaredb.v1.flaredb_pb2 import GetResponse
@@ -31,6 +33,7 @@ KV = ServiceDescriptor(
         Method("Scan", "/ultracloud.flaredb.v1.Kv/Scan", "scan", ScanRequest, ScanResponse, False, False),
         Method("Put", "/ultracloud.flaredb.v1.Kv/Put", "put", PutRequest, WriteResponse, False, False),
         Method("Delete", "/ultracloud.flaredb.v1.Kv/Delete", "delete", DeleteRequest, WriteResponse, False, False),
+        Method("DeleteRange", "/ultracloud.flaredb.v1.Kv/DeleteRange", "delete_range", DeleteRangeRequest, DeleteRangeResponse, False, False),
         Method("CompareAndSet", "/ultracloud.flaredb.v1.Kv/CompareAndSet", "compare_and_set", CompareAndSetRequest, CompareAndSetResponse, False, False),
         Method("Txn", "/ultracloud.flaredb.v1.Kv/Txn", "txn", TxnRequest, TxnResponse, False, False),
         Method("Watch", "/ultracloud.flaredb.v1.Kv/Watch", "watch", WatchRequest, WatchResponse, False, True),
@@ -64,6 +67,10 @@ class KvClient:
         """Call /ultracloud.flaredb.v1.Kv/Delete."""
         return await self._channel.unary("/ultracloud.flaredb.v1.Kv/Delete", request, WriteResponse, timeout_s)
 
+    async def delete_range(self, request: DeleteRangeRequest, timeout_s: float | None = None) -> DeleteRangeResponse:
+        """Call /ultracloud.flaredb.v1.Kv/DeleteRange."""
+        return await self._channel.unary("/ultracloud.flaredb.v1.Kv/DeleteRange", request, DeleteRangeResponse, timeout_s)
+
     async def compare_and_set(self, request: CompareAndSetRequest, timeout_s: float | None = None) -> CompareAndSetResponse:
         """Call /ultracloud.flaredb.v1.Kv/CompareAndSet."""
         return await self._channel.unary("/ultracloud.flaredb.v1.Kv/CompareAndSet", request, CompareAndSetResponse, timeout_s)
@@ -89,6 +96,8 @@ class KvServer(Protocol):
     def put(self, request: PutRequest, call: Call, /) -> WriteResponse | Awaitable[WriteResponse]: ...
 
     def delete(self, request: DeleteRequest, call: Call, /) -> WriteResponse | Awaitable[WriteResponse]: ...
+
+    def delete_range(self, request: DeleteRangeRequest, call: Call, /) -> DeleteRangeResponse | Awaitable[DeleteRangeResponse]: ...
 
     def compare_and_set(self, request: CompareAndSetRequest, call: Call, /) -> CompareAndSetResponse | Awaitable[CompareAndSetResponse]: ...
 
