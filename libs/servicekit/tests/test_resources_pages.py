@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from ultracloud.base.faults import InvalidArgumentError
 from ultracloud.servicekit.resources import layout, pages
 from ultracloud.servicekit.resources.pages import Cursor
+from ultracloud.servicekit.resources.selectors import EVERYTHING, Selection, select
 
 CURSORS = st.builds(Cursor, st.integers(0, 2**63 - 1), st.binary(max_size=80), public=st.booleans())
-ASKED = pages.question("vpc", "proj-1", {"a": "b"})
+WEB = select("a=b", "", {}, ())
+ASKED = pages.question("vpc", "proj-1", WEB)
 
 
 @given(CURSORS)
@@ -40,12 +42,19 @@ def test_a_damaged_token_never_leads_outside_the_question(cursor: Cursor, noise:
 
 
 @pytest.mark.parametrize(
-    ("kind", "place", "labels"), [("subnet", "proj-1", {}), ("vpc", None, {"a": "b"}), ("vpc", "proj-1", {})]
+    ("kind", "place", "selection"),
+    [
+        ("subnet", "proj-1", WEB),
+        ("vpc", None, WEB),
+        ("vpc", "proj-1", EVERYTHING),
+        ("vpc", "proj-1", select("", "a=b", {}, ("a",))),
+        ("vpc", "proj-1", select("a!=b", "", {}, ())),
+    ],
 )
-def test_a_token_of_another_question_is_refused(kind: str, place: str | None, labels: dict[str, str]) -> None:
+def test_a_token_of_another_question_is_refused(kind: str, place: str | None, selection: Selection) -> None:
     token = pages.render(Cursor(7, b"n/vpc/proj-1/web"), ASKED)
-    with pytest.raises(InvalidArgumentError, match="belongs to a list with another project or label_selector"):
-        pages.parse(token, pages.question(kind, place, labels))
+    with pytest.raises(InvalidArgumentError, match="belongs to a list with another project, selector or filter"):
+        pages.parse(token, pages.question(kind, place, selection))
 
 
 def test_a_page_size_has_bounds() -> None:

@@ -22,7 +22,7 @@ from ultracloud.base.faults import (
     ResourceExhaustedError,
     UnavailableError,
 )
-from ultracloud.servicekit.resources import Condition, Context, Kind, KindServer, Resources, Truth
+from ultracloud.servicekit.resources import Condition, Context, Kind, KindServer, Resources, Truth, indexes
 from ultracloud.servicekit.store import Committed, Conflict, MemoryStore, Reading
 from ultracloud.servicekit.testing import OPERATOR, FakeCall, SetClock, sample_authority
 from ultracloud.testkit.seeds import seeds
@@ -91,6 +91,7 @@ IMAGE = Kind(
     guards=lambda image: [image.metadata.project],
     readable_by_all=lambda image: image.spec.public,
     finalizers=("cleaner",),
+    indexed=("spec.cmdline", "status.size_bytes"),
 )
 
 
@@ -117,12 +118,15 @@ class Caller:
     def spec(self) -> vmc.ImageSpec:
         return vmc.ImageSpec(public=self.random.random() < 1 / 2, cmdline=self.random.choice("ab"))
 
+    def labels(self) -> dict[str, str]:
+        return {key: self.random.choice("xy") for key in "ab" if self.random.random() < 1 / 2}
+
     async def create(self) -> None:
-        request = vmc.CreateImageRequest(project=self.project, name=self.name, spec=self.spec())
+        request = vmc.CreateImageRequest(project=self.project, name=self.name, spec=self.spec(), labels=self.labels())
         await self.server.create(request, self.call())
 
     async def update(self) -> None:
-        request = vmc.UpdateImageRequest(project=self.project, ref=self.name, spec=self.spec())
+        request = vmc.UpdateImageRequest(project=self.project, ref=self.name, spec=self.spec(), labels=self.labels())
         await self.server.update(request, self.call())
 
     async def delete(self) -> None:
@@ -149,6 +153,7 @@ async def index_expected(resources: Resources) -> dict[bytes, bytes]:
         entries += [(f"c/{claim}".encode(), identifier) for claim in stored.claims]
         if stored.message.spec.public:
             entries.append((f"p/image/{metadata.name}/{metadata.id}".encode(), identifier))
+        entries += [(key, identifier) for key in indexes.entries(IMAGE, stored.message)]
         for key, value in entries:
             assert key not in wanted, f"two records have {key!r}"
             wanted[key] = value
@@ -164,7 +169,7 @@ def test_indexes_agree_with_records(seed: int) -> None:
         await asyncio.gather(*(Caller(server, random).live() for _ in range(CALLERS)))
         store.is_calm = True
         everything = (await store.scan(b"", b"", limit=10_000)).entries
-        found = {entry.key: entry.value for entry in everything if entry.key[:2] in (b"n/", b"c/", b"p/")}
+        found = {entry.key: entry.value for entry in everything if entry.key[:2] in (b"n/", b"c/", b"p/", b"x/")}
         assert found == await index_expected(server.resources)
 
     asyncio.run(scenario())

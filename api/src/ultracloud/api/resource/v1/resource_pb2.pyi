@@ -123,7 +123,7 @@ class GetRequest(_message.Message):
     def __init__(self, project: _Optional[str] = ..., ref: _Optional[str] = ...) -> None: ...
 
 class ListRequest(_message.Message):
-    __slots__ = ("project", "page_size", "page_token", "label_selector")
+    __slots__ = ("project", "page_size", "page_token", "label_selector", "selector", "filter")
     class LabelSelectorEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -135,11 +135,15 @@ class ListRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     LABEL_SELECTOR_FIELD_NUMBER: _ClassVar[int]
+    SELECTOR_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
     project: str
     page_size: int
     page_token: str
     label_selector: _containers.ScalarMap[str, str]
-    def __init__(self, project: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., label_selector: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    selector: str
+    filter: str
+    def __init__(self, project: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., label_selector: _Optional[_Mapping[str, str]] = ..., selector: _Optional[str] = ..., filter: _Optional[str] = ...) -> None: ...
 
 class DeleteRequest(_message.Message):
     __slots__ = ("project", "ref", "etag")
@@ -152,7 +156,7 @@ class DeleteRequest(_message.Message):
     def __init__(self, project: _Optional[str] = ..., ref: _Optional[str] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
-    __slots__ = ("project", "from_version", "label_selector")
+    __slots__ = ("project", "from_version", "label_selector", "selector", "filter")
     class LabelSelectorEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -163,7 +167,11 @@ class WatchRequest(_message.Message):
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     FROM_VERSION_FIELD_NUMBER: _ClassVar[int]
     LABEL_SELECTOR_FIELD_NUMBER: _ClassVar[int]
+    SELECTOR_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
     project: str
     from_version: int
     label_selector: _containers.ScalarMap[str, str]
-    def __init__(self, project: _Optional[str] = ..., from_version: _Optional[int] = ..., label_selector: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    selector: str
+    filter: str
+    def __init__(self, project: _Optional[str] = ..., from_version: _Optional[int] = ..., label_selector: _Optional[_Mapping[str, str]] = ..., selector: _Optional[str] = ..., filter: _Optional[str] = ...) -> None: ...

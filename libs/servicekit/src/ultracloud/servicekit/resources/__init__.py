@@ -5,6 +5,7 @@
 - `engine`: every change, admitted; what a service's own loops call; `reading` and `writing` are its hands
 - `context`: what hooks read
 - `conditions`, `records`, `places`, `listing`, `watching`: parts of these
+- `selectors`, `indexes`: what a list asks for, and the keys that answer it, pure; `indexing` makes an index whole
 - `layout`, `pages`: storage keys and page tokens, pure
 - `reconcile`: from what is wanted to what is done
 - `hosts`: intents of hosts, on the server and on the host

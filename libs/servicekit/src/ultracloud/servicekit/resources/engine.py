@@ -28,6 +28,7 @@ from ultracloud.servicekit.policy import Authority
 from ultracloud.servicekit.resources import layout, records
 from ultracloud.servicekit.resources.conditions import Condition, merge
 from ultracloud.servicekit.resources.context import Context
+from ultracloud.servicekit.resources.indexing import ensure_whole
 from ultracloud.servicekit.resources.kinds import Kind, MessageT
 from ultracloud.servicekit.resources.reading import Reader
 from ultracloud.servicekit.resources.records import Stored
@@ -68,6 +69,8 @@ class Resources(Reader):
         self.kinds = {kind.key: kind for kind in kinds}
         self._writer = Writer(store)
         self._crowd = asyncio.Lock()
+        self._index_versions: dict[str, int] = {}
+        self._indexing = asyncio.Lock()
 
     async def create(self, context: Context, new: NewResource[MessageT]) -> Stored[MessageT]:
         """Make a resource in the context's place, or give the one that the same request made before.
@@ -275,6 +278,13 @@ class Resources(Reader):
         records.metadata_of(message).updated_at.CopyFrom(records.timestamp(self.clock.now_ms()))
         done = await self._writer.replace(kind, old, message)
         return records.parse(kind, records.render(kind, message, old.claims), done) if done else None
+
+    async def index_version(self, kind: Kind[Any]) -> int:
+        """The version from which on the index of `kind` is whole; makes it whole first, where it is not."""
+        if kind.key not in self._index_versions:
+            async with self._indexing:
+                self._index_versions[kind.key] = await ensure_whole(self.store, kind)
+        return self._index_versions[kind.key]
 
     async def forget_idempotency(self) -> int:
         """Drop remembered creates that are older than IDEMPOTENCY_MS; gives how many. For a daily task."""

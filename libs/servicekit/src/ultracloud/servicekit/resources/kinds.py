@@ -37,6 +37,19 @@ def _never(_message: Message) -> bool:
     return False
 
 
+def _is_indexable(message: type[Message], path: str) -> bool:
+    """Whether a path leads from spec or status to a plain value."""
+    first, *rest = path.split(".")
+    if first not in {"spec", "status"}:
+        return False
+    field = message.DESCRIPTOR.fields_by_name[first]
+    for name in rest:
+        if field.message_type is None or name not in field.message_type.fields_by_name:
+            return False
+        field = field.message_type.fields_by_name[name]
+    return field.message_type is None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind(Generic[MessageT]):
     """One kind.
@@ -59,6 +72,8 @@ class Kind(Generic[MessageT]):
         finalizers: Who must clean up before a deleted record goes; each calls `Resources.remove_finalizer`.
         readable_by_all: Whether every principal may read this record, e.g. a public image.
         immutable: Fields of spec that an update may not change.
+        indexed: Fields that lists and watches can filter by, ``spec.vpc`` or ``status.host``. Each costs every record a
+            key, one with many values a key for each: name only those with few.
         reasons: Closed list of condition reasons; empty allows any.
     """
 
@@ -75,6 +90,7 @@ class Kind(Generic[MessageT]):
     finalizers: tuple[str, ...] = ()
     readable_by_all: Callable[[MessageT], bool] = _never
     immutable: frozenset[str] = frozenset()
+    indexed: tuple[str, ...] = ()
     reasons: frozenset[str] = field(default=frozenset())
 
     def __post_init__(self) -> None:
@@ -86,6 +102,8 @@ class Kind(Generic[MessageT]):
         spec = fields["spec"].message_type
         unknown = self.immutable - set(spec.fields_by_name if spec else ())
         assert not unknown, f"{self.name}.spec has no field {', '.join(sorted(unknown))}"
+        strange = [path for path in self.indexed if not _is_indexable(self.message, path)]
+        assert not strange, f"{self.name} cannot be indexed by {', '.join(strange)}"
 
     @property
     def key(self) -> str:

@@ -8,6 +8,9 @@
 | ``c/<claim>`` | the id that holds the claim |
 | ``g/<guard>`` | nothing; its version serialises admissions |
 | ``i/<kind>/<place>/<key>`` | what a create with this idempotency key made |
+| ``x/<kind>/l/<label>/<word>/<place>/<name>`` | the id of a record with this label; ``=value``, or ``*`` for any |
+| ``x/<kind>/f/<path>/<word>/<place>/<name>`` | the id of a record with this value in a declared field |
+| ``m/<kind>`` | which index is whole: its format and its fields |
 
 A place is the id of a project or organisation, or empty. Ids and names have no ``/``, so no key can pose as another.
 """
@@ -46,6 +49,26 @@ def name_key(kind: str, place: str, name: str) -> bytes:
 def name_prefix(kind: str, place: str | None) -> bytes:
     """All names of a kind in a place; None: in every place."""
     return f"n/{kind}/".encode() if place is None else f"n/{kind}/{place}/".encode()
+
+
+def name_ending(place: str, name: str) -> bytes:
+    """How the keys end that list a kind's records in the order of names."""
+    return f"{place}/{name}".encode()
+
+
+def index_prefix(kind: str, space: str, key: str, word: str) -> bytes:
+    """All records with a term; `space` is ``l`` (labels) or ``f`` (fields), `key` and `word` have no ``/``."""
+    return f"x/{kind}/{space}/{key}/{word}/".encode()
+
+
+def field_index_prefix(kind: str, path: str) -> bytes:
+    """The whole index of one field."""
+    return f"x/{kind}/f/{path}/".encode()
+
+
+def index_mark_key(kind: str) -> bytes:
+    """Where it is said which index of a kind is whole."""
+    return f"m/{kind}".encode()
 
 
 def public_key(kind: str, name: str, identifier: str) -> bytes:

@@ -1,6 +1,6 @@
 """Page tokens: where a list goes on, at the version its first page was read at. Pure.
 
-A token is bound to its question (kind, place, labels), so that one used with another question is refused instead of
+A token is bound to its question (kind, place, selection), so that one used with another question is refused instead of
 giving a list with holes.
 """
 
@@ -9,15 +9,17 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ultracloud.base.faults import InvalidArgumentError
+from ultracloud.servicekit.resources.selectors import Selection
 
 PAGE_SIZE_DEFAULT = 100
 PAGE_SIZE_MAX = 1000
 """A page of records stays below a few MB."""
 _QUESTION_BYTES = 8
+_FORMAT = 2
+"""Of the cursor: a token made before a change of it is refused like one of another list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Cursor:
 
     Attributes:
         version: Version of the store that all pages are read at; 0 before the first.
-        after: Last key that was looked at; empty before the first.
+        after: Ending of the last key that was looked at, behind the prefix of its range; empty before the first.
         public: Whether the place's own records are done and the public ones of others follow.
     """
 
@@ -35,9 +37,10 @@ class Cursor:
     public: bool = False
 
 
-def question(kind: str, place: str | None, labels: Mapping[str, str]) -> bytes:
+def question(kind: str, place: str | None, selection: Selection) -> bytes:
     """A digest of what was asked."""
-    text = repr((kind, place, sorted(labels.items())))
+    parts = [(one.key, one.operator.value, one.values) for one in (*selection.labels, *selection.fields)]
+    text = repr((_FORMAT, kind, place, len(selection.labels), parts))
     return hashlib.sha256(text.encode()).digest()[:_QUESTION_BYTES]
 
 
@@ -81,7 +84,7 @@ def parse(token: str, asked: bytes) -> Cursor:
         )
     if raw[:_QUESTION_BYTES] != asked:
         raise InvalidArgumentError(
-            "page_token belongs to a list with another project or label_selector; repeat the first request's",
+            "page_token belongs to a list with another project, selector or filter; repeat the first request's",
             reason="PAGE_TOKEN_INVALID",
         )
     return Cursor(int.from_bytes(body[:8], "big"), body[9:], public=body[8:9] == b"p")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableSequence, Sequence
+from collections.abc import MutableSequence, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, cast
 
@@ -120,11 +120,6 @@ def timestamp(now_ms: int) -> Timestamp:
 def milliseconds(moment: Timestamp) -> int:
     """The opposite of `timestamp`."""
     return moment.seconds * 1000 + moment.nanos // 1_000_000
-
-
-def is_selected(metadata: pb.Metadata, labels: Mapping[str, str]) -> bool:
-    """Whether all of `labels` are equal on the resource."""
-    return all(metadata.labels.get(key) == value for key, value in labels.items())
 
 
 def apply_mask(kind: Kind[MessageT], old: MessageT, wanted: Message, mask: Sequence[str]) -> MessageT:

@@ -28,6 +28,7 @@ from ultracloud.servicekit.resources.engine import NewResource, Resources
 from ultracloud.servicekit.resources.kinds import Kind, MessageT, Scope
 from ultracloud.servicekit.resources.places import ROOT, Place, place_of_id, resolve_place, resource_path
 from ultracloud.servicekit.resources.records import Stored
+from ultracloud.servicekit.resources.selectors import Selection, select
 
 _audit = logging.getLogger("audit")
 
@@ -98,7 +99,7 @@ class KindServer(Generic[MessageT]):
                 None if place is None else place.id,
                 size=request.page_size,
                 token=request.page_token,
-                labels=request.label_selector,
+                selection=self._selection(request),
                 visible=visible,
             )
             items = [one.message for one in page.items]
@@ -142,7 +143,7 @@ class KindServer(Generic[MessageT]):
             self.kind,
             None if place is None else place.id,
             from_version=request.from_version,
-            labels=request.label_selector,
+            selection=self._selection(request),
             visible=visible,
         )
         async for event in events:
@@ -229,6 +230,10 @@ class KindServer(Generic[MessageT]):
             await authorise(authority, principal, permission, "")
             return None, None
         return (await self.enter(call, verb, project)).place, None
+
+    def _selection(self, request: pb.ListRequest | pb.WatchRequest) -> Selection:
+        """Which resources a request is about."""
+        return select(request.selector, request.filter, request.label_selector, self.kind.indexed)
 
     def _audited(self, context: Context, verb: str, stored: Stored[MessageT]) -> MessageT:
         """Leave a trace of who changed what."""

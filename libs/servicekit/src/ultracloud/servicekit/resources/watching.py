@@ -1,25 +1,25 @@
 """A kind's change feed, as one caller may see it.
 
 A deletion in the store names only a key, so the feed keeps what it has shown and repeats it in the DELETED event; it
-also sends DELETED for a resource whose labels no longer match.
+also sends DELETED for a resource that is no longer selected.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Generic
 
 from ultracloud.api.resource.v1 import resource_pb2 as pb
 from ultracloud.base.faults import InvalidArgumentError, OutOfRangeError
-from ultracloud.servicekit.resources import layout, records
+from ultracloud.servicekit.resources import indexes, layout, listing, records
 from ultracloud.servicekit.resources.engine import Resources
 from ultracloud.servicekit.resources.kinds import Kind, MessageT
 from ultracloud.servicekit.resources.listing import Visible
 from ultracloud.servicekit.resources.records import Stored
+from ultracloud.servicekit.resources.selectors import EVERYTHING, Selection
 from ultracloud.servicekit.store import Change, prefix_end
-from ultracloud.servicekit.store.following import read_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class _View(Generic[MessageT]):
 
     kind: Kind[MessageT]
     place: str | None
-    labels: Mapping[str, str]
+    selection: Selection
     visible: Visible[MessageT] | None
     shown: dict[str, MessageT] = field(default_factory=dict)
 
@@ -45,16 +45,23 @@ class _View(Generic[MessageT]):
         """Whether the watcher may see and asked for this."""
         metadata = stored.metadata
         here = self.place is None or metadata.project == self.place or self.kind.readable_by_all(stored.message)
-        return here and records.is_selected(metadata, self.labels) and (self.visible is None or self.visible(stored))
+        if not here or not indexes.is_met(self.selection, stored.message):
+            return False
+        return self.visible is None or self.visible(stored)
+
+    def put(self, identifier: str, stored: Stored[MessageT]) -> Event[MessageT] | None:
+        """What the watcher is told of a resource that is there; None if nothing."""
+        if self.wants(stored):
+            self.shown[identifier] = stored.message
+            return Event(pb.PUT, stored.message, stored.version)
+        last = self.shown.pop(identifier, None)
+        return None if last is None else Event(pb.DELETED, last, stored.version)
 
     def event(self, change: Change) -> Event[MessageT] | None:
         """What the watcher is told of a change; None if nothing."""
         identifier = layout.id_of_record_key(change.key)
         if change.value is not None:
-            stored = records.parse(self.kind, change.value, change.version)
-            if self.wants(stored):
-                self.shown[identifier] = stored.message
-                return Event(pb.PUT, stored.message, change.version)
+            return self.put(identifier, records.parse(self.kind, change.value, change.version))
         last = self.shown.pop(identifier, None)
         return None if last is None else Event(pb.DELETED, last, change.version)
 
@@ -65,7 +72,7 @@ async def events(
     place: str | None,
     *,
     from_version: int,
-    labels: Mapping[str, str],
+    selection: Selection = EVERYTHING,
     visible: Visible[MessageT] | None = None,
 ) -> AsyncGenerator[Event[MessageT], None]:
     """Yield what exists (unless `from_version` is given), a bookmark, then every change for ever.
@@ -77,18 +84,18 @@ async def events(
     """
     if from_version < 0:
         raise InvalidArgumentError(f"from_version is {from_version}; accepted: 0 or a version that was given")
-    view = _View(kind, place, labels, visible)
+    view = _View(kind, place, selection, visible)
     prefix = layout.record_prefix(kind.key)
     end = prefix_end(prefix)
     try:
-        loaded = await read_all(resources.store, prefix, end, from_version)
-        for entry in loaded.entries:
-            event = view.event(Change(entry.key, entry.value, entry.version))
+        found, version = await listing.everything(resources, kind, place, selection, from_version)
+        for stored in found:
+            event = view.put(stored.metadata.id, stored)
             if event is not None and not from_version:
                 yield event
         if not from_version:
-            yield Event(pb.BOOKMARK, None, loaded.version)
-        async with contextlib.aclosing(resources.store.watch(prefix, end, loaded.version)) as watched:
+            yield Event(pb.BOOKMARK, None, version)
+        async with contextlib.aclosing(resources.store.watch(prefix, end, version)) as watched:
             async for changes in watched:
                 for change in changes.changes:
                     event = view.event(change)

@@ -1,11 +1,11 @@
-"""How one change of a resource becomes one transaction: the record, its name, its claims, its guards."""
+"""How one change of a resource becomes one transaction: the record, its name, its claims, its guards, its index."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from ultracloud.base.faults import AlreadyExistsError, UnavailableError
-from ultracloud.servicekit.resources import layout, records
+from ultracloud.servicekit.resources import indexes, layout, records
 from ultracloud.servicekit.resources.kinds import Kind, MessageT
 from ultracloud.servicekit.resources.records import Stored
 from ultracloud.servicekit.store import Committed, Conflict, Store
@@ -43,6 +43,7 @@ class Writer:
         writes |= {layout.claim_key(claim): metadata.id.encode() for claim in added}
         writes |= {layout.claim_key(claim): None for claim in before.difference(claims)}
         writes |= _public_writes(kind, old, message)
+        writes |= indexes.changes(kind, old.message if old else None, message)
         value = records.render(kind, message, claims)
         writes[layout.record_key(kind.key, metadata.id)] = value
         match await self._commit(comparisons, writes, layout.record_key(kind.key, metadata.id)):
@@ -99,7 +100,8 @@ class Writer:
     async def replace(self, kind: Kind[MessageT], old: Stored[MessageT], message: MessageT) -> int | None:
         """Write over `old`, claims and all else as they were; the version, or None if `old` is not the newest."""
         key = layout.record_key(kind.key, old.metadata.id)
-        done = await self._commit({key: old.version}, {key: records.render(kind, message, old.claims)}, key)
+        writes = {key: records.render(kind, message, old.claims), **indexes.changes(kind, old.message, message)}
+        done = await self._commit({key: old.version}, writes, key)
         return done.version if isinstance(done, Committed) else None
 
     async def remove(
@@ -109,6 +111,7 @@ class Writer:
         metadata = old.metadata
         key = layout.record_key(kind.key, metadata.id)
         writes: dict[bytes, bytes | None] = dict.fromkeys(guards, b"")
+        writes |= indexes.changes(kind, old.message, None)
         writes |= {
             key: None,
             layout.name_key(kind.key, metadata.project, metadata.name): None,
