@@ -203,6 +203,7 @@ BINDING = Kind(
     admit=_admit_binding,
     deletable=_binding_deletable,
     guards=lambda message: (f"role/{message.spec.role}",) if _is_custom(message.spec.role) else (),
+    indexed=("spec.role", "spec.principals", "spec.resource"),
 )
 
 KINDS: tuple[Kind[Any], ...] = (ORGANISATION, PROJECT, SERVICE_ACCOUNT, ROLE, BINDING)

@@ -129,6 +129,7 @@ SUBNET = Kind(
     guards=lambda subnet: (f"vpc/{subnet.spec.vpc}", f"subnet/{subnet.metadata.id}"),
     immutable=frozenset({"cidr"}),
     reasons=frozenset({ALLOCATED}),
+    indexed=("spec.vpc",),
 )
 
 
@@ -269,6 +270,7 @@ PORT = Kind(
     guards=lambda port: [f"subnet/{port.spec.subnet}", *(f"sg/{group}" for group in port.spec.security_groups)],
     immutable=frozenset({"attachment"}),
     reasons=PORT_REASONS,
+    indexed=("spec.subnet", "spec.security_groups", "spec.host", "spec.device", "status.vpc"),
 )
 
 KINDS: tuple[Kind[Any], ...] = (VPC, SUBNET, SECURITY_GROUP, PORT)
