@@ -110,6 +110,7 @@ def make_kinds(images: ImageAdmission, network: Network) -> Kinds:
         claims=_vm_claims,
         guards=lambda message: ("placement", f"image/{message.spec.image}"),
         finalizers=(COMPUTE,),
+        indexed=("spec.image", "spec.flavour", "spec.nics.subnet", "status.host", "status.power"),
         reasons=VM_REASONS,
     )
     return Kinds(image, flavour, host, vm)
