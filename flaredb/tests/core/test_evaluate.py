@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flaredb.core import evaluate as module
-from flaredb.core.commands import Comparison, DeleteRange, EncodedKey, Outcome, Refusal, RefusalReason, Txn, Write
+from flaredb.core.commands import (
+    Comparison,
+    DeleteRange,
+    EncodedKey,
+    Increment,
+    Outcome,
+    Refusal,
+    RefusalReason,
+    Txn,
+    Write,
+)
 from flaredb.core.engine import Column
 from flaredb.core.evaluate import Evaluation, evaluate, rows
 from flaredb.core.keys import encode
@@ -138,12 +148,29 @@ def test_the_ranges_of_a_transaction_share_one_limit(monkeypatch: pytest.MonkeyP
             assert run(txn, stored=stored).outcomes[0].refusal == Refusal(RefusalReason.RANGE_SIZE, b"b")
 
 
+def test_a_counter_counts_what_the_batch_counted_before():
+    count = Txn("iam", (), (Increment(b"n", 2),))
+    done = run(count, put(b"n", b"-7"), count, Txn("iam", (), (Write(b"n", None),)), count)
+    assert [outcome.counters for outcome in done.outcomes] == [(2,), (), (-5,), (), (2,)]
+
+
+def test_what_is_no_counter_refuses_its_whole_transaction():
+    txn = Txn("iam", (), (Write(b"x", b"1"), Increment(b"n", 1)))
+    done = run(put(b"n", b"text"), txn)
+    assert done.outcomes[1] == Outcome(False, 11, refusal=Refusal(RefusalReason.NOT_A_COUNTER, b"n"))
+    assert len(done.commits) == 1
+
+
 KEYS = st.sampled_from([b"a", b"b", b"c"])
 TXNS = st.builds(
     Txn,
     st.just("iam"),
     st.lists(st.builds(Comparison, KEYS, st.integers(0, 8)), max_size=2).map(tuple),
-    st.lists(st.builds(Write, KEYS, st.none() | st.just(b"v")), max_size=2, unique_by=lambda w: w.key).map(tuple)
+    st.lists(
+        st.builds(Write, KEYS, st.none() | st.just(b"v")) | st.builds(Increment, KEYS, st.just(1)),
+        max_size=2,
+        unique_by=lambda w: w.key,
+    ).map(tuple)
     | st.builds(DeleteRange, KEYS, KEYS, st.integers(1, 3), st.booleans()).map(lambda one: (one,)),
 )
 

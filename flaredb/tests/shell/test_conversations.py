@@ -3,7 +3,7 @@
 A line after `>` is said, the lines below it are the answers. UPDATE_GOLDENS=1 writes what is answered now.
 
     > put iam a=1                       > delete iam a          > get iam a [at 3]
-    > txn iam if a@2 b@0 then a=1 b! c..d!  > deleterange iam a..c [limit 2]
+    > txn iam if a@2 b@0 then a=1 b! c..d! n+=1  > deleterange iam a..c [limit 2]  > increment iam n 5
     > cas iam a@2 =1 (or !)  > scan iam a..c limit 2 [reverse] [keys] [at 3]
     > watch w iam a..c after 1          > next w                > age 70000 (milliseconds pass, history is swept)
 """
@@ -77,6 +77,11 @@ class Talk:
         more = f", more from {answer.next_start.decode()}" if answer.more else ""
         return f"version {answer.version}, deleted {answer.deleted}{more}"
 
+    async def say_increment(self, namespace: str, key: str, delta: str) -> str:
+        request = pb.IncrementRequest(namespace=namespace, key=key.encode(), delta=int(delta))
+        answer = await self.service.increment(request, self.call)
+        return f"{answer.value}, version {answer.version}"
+
     async def say_get(self, namespace: str, key: str, _at: str = "", at: str = "0") -> str:
         request = pb.GetRequest(namespace=namespace, key=key.encode(), at_version=int(at))
         answer = self.service.get(request, self.call)
@@ -112,6 +117,9 @@ class Talk:
             if "@" in word:
                 key, expected = word.split("@")
                 request.comparisons.add(key=key.encode(), expected_version=int(expected))
+            elif "+=" in word:
+                key, delta = word.split("+=")
+                request.writes.add(key=key.encode(), increment=int(delta))
             elif "=" in word:
                 key, value = word.split("=")
                 request.writes.add(key=key.encode(), value=value.encode())
@@ -123,7 +131,8 @@ class Talk:
         answer = await self.service.txn(request, self.call)
         failed = "".join(f", {c.key.decode()} has {c.expected_version}" for c in answer.failed)
         deleted = f", deleted {answer.deleted}" if answer.deleted else ""
-        return f"{'succeeded' if answer.succeeded else 'failed'}, version {answer.version}{deleted}{failed}"
+        counted = f", counted {' '.join(map(str, answer.counters))}" if answer.counters else ""
+        return f"{'succeeded' if answer.succeeded else 'failed'}, version {answer.version}{deleted}{counted}{failed}"
 
     async def say_watch(self, name: str, namespace: str, span: str, _after: str, after: str) -> str:
         start, end = (bound.encode() for bound in span.split(".."))

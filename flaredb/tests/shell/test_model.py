@@ -11,7 +11,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flaredb.core.commands import AnyWrite, Comparison, DeleteRange, Txn, Write
+from flaredb.core.commands import AnyWrite, Comparison, DeleteRange, Increment, Txn, Write
 from flaredb.core.engine import Engine
 from flaredb.core.feed import Interest
 from flaredb.core.retention import History
@@ -58,6 +58,10 @@ class Model:
         """What a write does, None if it is refused."""
         if isinstance(write, Write):
             return {(namespace, write.key): write.value}
+        if isinstance(write, Increment):
+            value = self.states[-1].get((namespace, write.key), (0, b"0"))[1]
+            is_counter = value.removeprefix(b"-").isdigit() and str(int(value)).encode() == value
+            return {(namespace, write.key): b"%d" % (int(value) + write.delta)} if is_counter else None
         keys = [key for key, _, _ in self.entries(namespace, len(self.states)) if write.start <= key]
         found = [key for key in keys if key < write.end or not write.end]
         if len(found) > write.keys_max and not write.may_stop:
@@ -69,8 +73,11 @@ class Model:
         return sorted((key, value, made) for (name, key), (made, value) in state.items() if name == namespace)
 
 
+VALUES = st.none() | st.binary(max_size=3) | st.sampled_from([b"-1", b"-0", b"07"])
 WRITES = st.lists(
-    st.builds(Write, st.sampled_from(KEYS), st.none() | st.binary(max_size=3)), max_size=3, unique_by=lambda w: w.key
+    st.builds(Write, st.sampled_from(KEYS), VALUES) | st.builds(Increment, st.sampled_from(KEYS), st.integers(-9, 9)),
+    max_size=3,
+    unique_by=lambda w: w.key,
 )
 COMPARISONS = st.lists(st.builds(Comparison, st.sampled_from(KEYS), st.integers(0, 30)), max_size=2)
 RANGES = st.builds(DeleteRange, st.sampled_from(KEYS), st.sampled_from([b"", *KEYS]), st.integers(1, 3), st.booleans())

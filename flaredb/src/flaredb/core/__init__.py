@@ -6,6 +6,7 @@
 - `engine`: what is asked of the storage below, as Protocols.
 - `commands`: transactions in, outcomes and commits out.
 - `evaluate`: comparisons, then writes, then the next version.
+- `counters`: what a counter's value looks like.
 - `refusals`: the sentence for a transaction that what is stored does not let happen.
 - `visibility`: which version of a key a reader sees; scans.
 - `feed`: which part of the history a watcher gets next.

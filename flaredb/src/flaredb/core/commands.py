@@ -1,7 +1,7 @@
 """Transactions in, outcomes and commits out: the whole vocabulary of writing.
 
-Put, Delete, DeleteRange and CompareAndSet are transactions of one write, so there is one way to write and one thing to
-get right.
+Put, Delete, DeleteRange, Increment and CompareAndSet are transactions of one write, so there is one way to write and
+one thing to get right.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from typing import NewType, TypeAlias
+
+from flaredb.core.counters import COUNTER_BYTES_MAX
 
 EncodedKey = NewType("EncodedKey", bytes)
 """A namespace and a key as they stand on disk, without a version; see `flaredb.core.keys`."""
@@ -59,7 +61,20 @@ class DeleteRange:
         return len(self.start) + len(self.end) + RANGE_WEIGHT_BYTES
 
 
-AnyWrite: TypeAlias = Write | DeleteRange
+@dataclass(frozen=True, slots=True)
+class Increment:
+    """Add `delta`, which may be negative, to the counter at `key`; one that does not exist stands at 0."""
+
+    key: bytes
+    delta: int
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the key and of the longest counter."""
+        return len(self.key) + COUNTER_BYTES_MAX
+
+
+AnyWrite: TypeAlias = Write | DeleteRange | Increment
 """What a transaction may do."""
 
 
@@ -81,6 +96,8 @@ class RefusalReason(enum.StrEnum):
     """Why what is stored does not let a transaction happen."""
 
     RANGE_SIZE = "RANGE_SIZE"
+    NOT_A_COUNTER = "NOT_A_COUNTER"
+    COUNTER_OVERFLOW = "COUNTER_OVERFLOW"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +119,7 @@ class Outcome:
         failed: Each comparison that did not hold, with the version that the key has.
         deleted: Keys that its ranges deleted.
         next_start: The first key that a range left because it may stop; empty if it left none.
+        counters: Where those that were incremented stand now, in the order of the writes.
         refusal: Why none of its writes happened although all comparisons held.
     """
 
@@ -110,6 +128,7 @@ class Outcome:
     failed: tuple[Comparison, ...] = ()
     deleted: int = 0
     next_start: bytes = b""
+    counters: tuple[int, ...] = ()
     refusal: Refusal | None = None
 
 

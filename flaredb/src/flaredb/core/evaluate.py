@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Protocol, assert_never
 
+from flaredb.core import counters
 from flaredb.core.commands import (
     AnyWrite,
     Change,
@@ -23,6 +24,7 @@ from flaredb.core.commands import (
     Comparison,
     DeleteRange,
     EncodedKey,
+    Increment,
     Outcome,
     Refusal,
     RefusalReason,
@@ -90,7 +92,15 @@ def evaluate(txns: Sequence[Txn], view: View, applied: Mark, now_ms: int) -> Eva
             version += 1
             commits.append(Commit(version, txn.namespace, tuple(done.changes)))
             batch.apply(done.changes, version)
-        outcomes.append(Outcome(succeeded=True, version=version, deleted=done.deleted, next_start=done.next_start))
+        outcomes.append(
+            Outcome(
+                succeeded=True,
+                version=version,
+                deleted=done.deleted,
+                next_start=done.next_start,
+                counters=tuple(done.counters),
+            )
+        )
     return Evaluation(tuple(outcomes), tuple(commits), _counted(applied, commits, now_ms))
 
 
@@ -123,6 +133,7 @@ class _Done:
     deleted: int = 0
     ranged_bytes: int = 0
     next_start: bytes = b""
+    counters: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -164,6 +175,8 @@ class _Batch:
                     done.changes.append(Change(encoded, key, value))
             case DeleteRange():
                 self._delete_range(namespace, write, done)
+            case Increment():
+                self._increment(namespace, write, done)
             case _:
                 assert_never(write)
 
@@ -180,6 +193,19 @@ class _Batch:
             done.changes.append(Change(standing.encoded, key, None))
             done.ranged_bytes += len(key)
             done.deleted += 1
+
+    def _increment(self, namespace: str, write: Increment, done: _Done) -> None:
+        """Add to a counter that is one, if the sum can be one."""
+        encoded = encode(namespace, write.key)
+        stands = self._standing(encoded)
+        before = 0 if stands is None else counters.parse(stands.value)
+        if before is None:
+            raise _RefusedError(Refusal(RefusalReason.NOT_A_COUNTER, write.key))
+        after = before + write.delta
+        if not counters.is_counted(after):
+            raise _RefusedError(Refusal(RefusalReason.COUNTER_OVERFLOW, write.key))
+        done.changes.append(Change(encoded, write.key, counters.render(after)))
+        done.counters.append(after)
 
     def _standing(self, encoded: EncodedKey) -> Standing | None:
         return self.overlay[encoded] if encoded in self.overlay else self.view.standing(encoded)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NewType, assert_never
 
-from flaredb.core.commands import AnyWrite, Comparison, DeleteRange, Txn, Write
+from flaredb.core.commands import AnyWrite, Comparison, DeleteRange, Increment, Txn, Write
 from ultracloud.base.faults import InvalidArgumentError, ResourceExhaustedError
 from ultracloud.base.names import check_name
 
@@ -206,6 +206,8 @@ def _check_write(write: AnyWrite) -> None:
         case DeleteRange(start, end):
             check_bound(start, "key")
             check_bound(end, "range_end")
+        case Increment(key):
+            check_key(key)
         case _:
             assert_never(write)
 

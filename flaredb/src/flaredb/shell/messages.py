@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from flaredb.core.commands import AnyWrite, Change, DeleteRange, Outcome, Write
+from flaredb.core.commands import AnyWrite, Change, DeleteRange, Increment, Outcome, Write
 from flaredb.core.limits import RANGE_KEYS_MAX
 from flaredb.core.visibility import Found
 from ultracloud.api.flaredb.v1 import flaredb_pb2 as pb
 from ultracloud.base.faults import InvalidArgumentError
+
+_KINDS = ("value", "range_end", "increment")
+"""Fields of a write of which one says what it does."""
 
 
 def write_of(message: pb.Write) -> AnyWrite:
@@ -15,15 +18,21 @@ def write_of(message: pb.Write) -> AnyWrite:
     Raises:
         InvalidArgumentError: It asks for two things at once.
     """
-    has_value = message.HasField("value")
-    if not message.HasField("range_end"):
-        return Write(message.key, message.value if has_value else None)
-    if has_value:
-        raise InvalidArgumentError(
-            "a write has both 'value' and 'range_end'; accepted: one of them, or none to delete the key",
-            reason="WRITE_AMBIGUOUS",
-        )
-    return DeleteRange(message.key, message.range_end, RANGE_KEYS_MAX)
+    set_fields = [name for name in _KINDS if message.HasField(name)]
+    match set_fields:
+        case []:
+            return Write(message.key, None)
+        case ["value"]:
+            return Write(message.key, message.value)
+        case ["range_end"]:
+            return DeleteRange(message.key, message.range_end, RANGE_KEYS_MAX)
+        case ["increment"]:
+            return Increment(message.key, message.increment)
+        case _:
+            raise InvalidArgumentError(
+                f"a write has {' and '.join(set_fields)}; accepted: one of them, or none to delete the key",
+                reason="WRITE_AMBIGUOUS",
+            )
 
 
 def key_value(found: Found) -> pb.KeyValue:
@@ -41,6 +50,11 @@ def write_response(outcome: Outcome) -> pb.WriteResponse:
     return pb.WriteResponse(version=outcome.version)
 
 
+def increment_response(outcome: Outcome) -> pb.IncrementResponse:
+    """The answer to Increment."""
+    return pb.IncrementResponse(value=outcome.counters[0], version=outcome.version)
+
+
 def compare_and_set_response(outcome: Outcome) -> pb.CompareAndSetResponse:
     """The answer to CompareAndSet."""
     if outcome.succeeded:
@@ -51,4 +65,10 @@ def compare_and_set_response(outcome: Outcome) -> pb.CompareAndSetResponse:
 def txn_response(outcome: Outcome) -> pb.TxnResponse:
     """The answer to Txn."""
     failed = (pb.Comparison(key=c.key, expected_version=c.expected_version) for c in outcome.failed)
-    return pb.TxnResponse(succeeded=outcome.succeeded, version=outcome.version, failed=failed, deleted=outcome.deleted)
+    return pb.TxnResponse(
+        succeeded=outcome.succeeded,
+        version=outcome.version,
+        failed=failed,
+        deleted=outcome.deleted,
+        counters=outcome.counters,
+    )

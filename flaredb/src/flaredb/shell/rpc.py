@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from flaredb.core import limits
 from flaredb.core.access import Access
-from flaredb.core.commands import Comparison, DeleteRange, Outcome, Refusal, RefusalReason, Txn, Write
+from flaredb.core.commands import Comparison, DeleteRange, Increment, Outcome, Refusal, RefusalReason, Txn, Write
 from flaredb.core.feed import Interest, Page
 from flaredb.core.refusals import refused
 from flaredb.core.visibility import Query, Scan
@@ -30,6 +30,8 @@ from ultracloud.api.flaredb.v1.flaredb_pb2 import (
     DeleteRequest,
     GetRequest,
     GetResponse,
+    IncrementRequest,
+    IncrementResponse,
     PutRequest,
     ScanRequest,
     ScanResponse,
@@ -114,6 +116,12 @@ class KvService:
         )
         namespace = self._allowed(call, request.namespace, writes=True)
         return asyncio.ensure_future(self._delete_range(namespace, whole))
+
+    def increment(self, request: IncrementRequest, call: Call, /) -> asyncio.Future[IncrementResponse]:
+        """Add to a counter."""
+        namespace = self._allowed(call, request.namespace, writes=True)
+        write = Increment(limits.check_key(request.key), request.delta)
+        return self._committer.submit(Txn(namespace, (), (write,)), messages.increment_response)
 
     def compare_and_set(self, request: CompareAndSetRequest, call: Call, /) -> asyncio.Future[CompareAndSetResponse]:
         """Set or delete one key if it has the version expected."""

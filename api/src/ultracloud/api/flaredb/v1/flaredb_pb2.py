@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ultracloud/flaredb/v1/flaredb.proto\x12\x15ultracloud.flaredb.v1\"7\n\x08KeyValue\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\x12\x0f\n\x07version\x18\x03 \x01(\x03\"@\n\nGetRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\x12\n\nat_version\x18\x03 \x01(\x03\"P\n\x0bGetResponse\x12+\n\x02kv\x18\x01 \x01(\x0b\x32\x1f.ultracloud.flaredb.v1.KeyValue\x12\x14\n\x0cread_version\x18\x02 \x01(\x03\"F\n\x0f\x42\x61tchGetRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04keys\x18\x02 \x03(\x0c\x12\x12\n\nat_version\x18\x03 \x01(\x03\"V\n\x10\x42\x61tchGetResponse\x12,\n\x03kvs\x18\x01 \x03(\x0b\x32\x1f.ultracloud.flaredb.v1.KeyValue\x12\x14\n\x0cread_version\x18\x02 \x01(\x03\"\x83\x01\n\x0bScanRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\r\n\x05start\x18\x02 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x0c\x12\r\n\x05limit\x18\x04 \x01(\x05\x12\x0f\n\x07reverse\x18\x05 \x01(\x08\x12\x11\n\tkeys_only\x18\x06 \x01(\x08\x12\x12\n\nat_version\x18\x07 \x01(\x03\"`\n\x0cScanResponse\x12,\n\x03kvs\x18\x01 \x03(\x0b\x32\x1f.ultracloud.flaredb.v1.KeyValue\x12\x14\n\x0cread_version\x18\x02 \x01(\x03\x12\x0c\n\x04more\x18\x03 \x01(\x08\";\n\nPutRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\r\n\x05value\x18\x03 \x01(\x0c\"/\n\rDeleteRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\x0c\"R\n\x12\x44\x65leteRangeRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\r\n\x05start\x18\x02 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x0c\x12\r\n\x05limit\x18\x04 \x01(\x05\"Y\n\x13\x44\x65leteRangeResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x0f\n\x07\x64\x65leted\x18\x02 \x01(\x03\x12\x0c\n\x04more\x18\x03 \x01(\x08\x12\x12\n\nnext_start\x18\x04 \x01(\x0c\" \n\rWriteResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\"n\n\x14\x43ompareAndSetRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\x18\n\x10\x65xpected_version\x18\x03 \x01(\x03\x12\x12\n\x05value\x18\x04 \x01(\x0cH\x00\x88\x01\x01\x42\x08\n\x06_value\";\n\x15\x43ompareAndSetResponse\x12\x11\n\tsucceeded\x18\x01 \x01(\x08\x12\x0f\n\x07version\x18\x02 \x01(\x03\"3\n\nComparison\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\"X\n\x05Write\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x12\n\x05value\x18\x02 \x01(\x0cH\x00\x88\x01\x01\x12\x16\n\trange_end\x18\x03 \x01(\x0cH\x01\x88\x01\x01\x42\x08\n\x06_valueB\x0c\n\n_range_end\"\x85\x01\n\nTxnRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x36\n\x0b\x63omparisons\x18\x02 \x03(\x0b\x32!.ultracloud.flaredb.v1.Comparison\x12,\n\x06writes\x18\x03 \x03(\x0b\x32\x1c.ultracloud.flaredb.v1.Write\"u\n\x0bTxnResponse\x12\x11\n\tsucceeded\x18\x01 \x01(\x08\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x31\n\x06\x66\x61iled\x18\x03 \x03(\x0b\x32!.ultracloud.flaredb.v1.Comparison\x12\x0f\n\x07\x64\x65leted\x18\x04 \x01(\x03\"S\n\x0cWatchRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\r\n\x05start\x18\x02 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x0c\x12\x14\n\x0c\x66rom_version\x18\x04 \x01(\x03\"D\n\x06\x43hange\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x12\n\x05value\x18\x02 \x01(\x0cH\x00\x88\x01\x01\x12\x0f\n\x07version\x18\x03 \x01(\x03\x42\x08\n\x06_value\"P\n\rWatchResponse\x12.\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1d.ultracloud.flaredb.v1.Change\x12\x0f\n\x07version\x18\x02 \x01(\x03\x32\x9c\x06\n\x02Kv\x12L\n\x03Get\x12!.ultracloud.flaredb.v1.GetRequest\x1a\".ultracloud.flaredb.v1.GetResponse\x12[\n\x08\x42\x61tchGet\x12&.ultracloud.flaredb.v1.BatchGetRequest\x1a\'.ultracloud.flaredb.v1.BatchGetResponse\x12O\n\x04Scan\x12\".ultracloud.flaredb.v1.ScanRequest\x1a#.ultracloud.flaredb.v1.ScanResponse\x12N\n\x03Put\x12!.ultracloud.flaredb.v1.PutRequest\x1a$.ultracloud.flaredb.v1.WriteResponse\x12T\n\x06\x44\x65lete\x12$.ultracloud.flaredb.v1.DeleteRequest\x1a$.ultracloud.flaredb.v1.WriteResponse\x12\x64\n\x0b\x44\x65leteRange\x12).ultracloud.flaredb.v1.DeleteRangeRequest\x1a*.ultracloud.flaredb.v1.DeleteRangeResponse\x12j\n\rCompareAndSet\x12+.ultracloud.flaredb.v1.CompareAndSetRequest\x1a,.ultracloud.flaredb.v1.CompareAndSetResponse\x12L\n\x03Txn\x12!.ultracloud.flaredb.v1.TxnRequest\x1a\".ultracloud.flaredb.v1.TxnResponse\x12T\n\x05Watch\x12#.ultracloud.flaredb.v1.WatchRequest\x1a$.ultracloud.flaredb.v1.WatchResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ultracloud/flaredb/v1/flaredb.proto\x12\x15ultracloud.flaredb.v1\"7\n\x08KeyValue\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\x12\x0f\n\x07version\x18\x03 \x01(\x03\"@\n\nGetRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\x12\n\nat_version\x18\x03 \x01(\x03\"P\n\x0bGetResponse\x12+\n\x02kv\x18\x01 \x01(\x0b\x32\x1f.ultracloud.flaredb.v1.KeyValue\x12\x14\n\x0cread_version\x18\x02 \x01(\x03\"F\n\x0f\x42\x61tchGetRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04keys\x18\x02 \x03(\x0c\x12\x12\n\nat_version\x18\x03 \x01(\x03\"V\n\x10\x42\x61tchGetResponse\x12,\n\x03kvs\x18\x01 \x03(\x0b\x32\x1f.ultracloud.flaredb.v1.KeyValue\x12\x14\n\x0cread_version\x18\x02 \x01(\x03\"\x83\x01\n\x0bScanRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\r\n\x05start\x18\x02 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x0c\x12\r\n\x05limit\x18\x04 \x01(\x05\x12\x0f\n\x07reverse\x18\x05 \x01(\x08\x12\x11\n\tkeys_only\x18\x06 \x01(\x08\x12\x12\n\nat_version\x18\x07 \x01(\x03\"`\n\x0cScanResponse\x12,\n\x03kvs\x18\x01 \x03(\x0b\x32\x1f.ultracloud.flaredb.v1.KeyValue\x12\x14\n\x0cread_version\x18\x02 \x01(\x03\x12\x0c\n\x04more\x18\x03 \x01(\x08\";\n\nPutRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\r\n\x05value\x18\x03 \x01(\x0c\"/\n\rDeleteRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\x0c\"R\n\x12\x44\x65leteRangeRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\r\n\x05start\x18\x02 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x0c\x12\r\n\x05limit\x18\x04 \x01(\x05\"Y\n\x13\x44\x65leteRangeResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x0f\n\x07\x64\x65leted\x18\x02 \x01(\x03\x12\x0c\n\x04more\x18\x03 \x01(\x08\x12\x12\n\nnext_start\x18\x04 \x01(\x0c\"A\n\x10IncrementRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\r\n\x05\x64\x65lta\x18\x03 \x01(\x03\"3\n\x11IncrementResponse\x12\r\n\x05value\x18\x01 \x01(\x03\x12\x0f\n\x07version\x18\x02 \x01(\x03\" \n\rWriteResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\"n\n\x14\x43ompareAndSetRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\x18\n\x10\x65xpected_version\x18\x03 \x01(\x03\x12\x12\n\x05value\x18\x04 \x01(\x0cH\x00\x88\x01\x01\x42\x08\n\x06_value\";\n\x15\x43ompareAndSetResponse\x12\x11\n\tsucceeded\x18\x01 \x01(\x08\x12\x0f\n\x07version\x18\x02 \x01(\x03\"3\n\nComparison\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\"~\n\x05Write\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x12\n\x05value\x18\x02 \x01(\x0cH\x00\x88\x01\x01\x12\x16\n\trange_end\x18\x03 \x01(\x0cH\x01\x88\x01\x01\x12\x16\n\tincrement\x18\x04 \x01(\x03H\x02\x88\x01\x01\x42\x08\n\x06_valueB\x0c\n\n_range_endB\x0c\n\n_increment\"\x85\x01\n\nTxnRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x36\n\x0b\x63omparisons\x18\x02 \x03(\x0b\x32!.ultracloud.flaredb.v1.Comparison\x12,\n\x06writes\x18\x03 \x03(\x0b\x32\x1c.ultracloud.flaredb.v1.Write\"\x87\x01\n\x0bTxnResponse\x12\x11\n\tsucceeded\x18\x01 \x01(\x08\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x31\n\x06\x66\x61iled\x18\x03 \x03(\x0b\x32!.ultracloud.flaredb.v1.Comparison\x12\x0f\n\x07\x64\x65leted\x18\x04 \x01(\x03\x12\x10\n\x08\x63ounters\x18\x05 \x03(\x03\"S\n\x0cWatchRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\r\n\x05start\x18\x02 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x0c\x12\x14\n\x0c\x66rom_version\x18\x04 \x01(\x03\"D\n\x06\x43hange\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x12\n\x05value\x18\x02 \x01(\x0cH\x00\x88\x01\x01\x12\x0f\n\x07version\x18\x03 \x01(\x03\x42\x08\n\x06_value\"P\n\rWatchResponse\x12.\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1d.ultracloud.flaredb.v1.Change\x12\x0f\n\x07version\x18\x02 \x01(\x03\x32\xfc\x06\n\x02Kv\x12L\n\x03Get\x12!.ultracloud.flaredb.v1.GetRequest\x1a\".ultracloud.flaredb.v1.GetResponse\x12[\n\x08\x42\x61tchGet\x12&.ultracloud.flaredb.v1.BatchGetRequest\x1a\'.ultracloud.flaredb.v1.BatchGetResponse\x12O\n\x04Scan\x12\".ultracloud.flaredb.v1.ScanRequest\x1a#.ultracloud.flaredb.v1.ScanResponse\x12N\n\x03Put\x12!.ultracloud.flaredb.v1.PutRequest\x1a$.ultracloud.flaredb.v1.WriteResponse\x12T\n\x06\x44\x65lete\x12$.ultracloud.flaredb.v1.DeleteRequest\x1a$.ultracloud.flaredb.v1.WriteResponse\x12\x64\n\x0b\x44\x65leteRange\x12).ultracloud.flaredb.v1.DeleteRangeRequest\x1a*.ultracloud.flaredb.v1.DeleteRangeResponse\x12^\n\tIncrement\x12\'.ultracloud.flaredb.v1.IncrementRequest\x1a(.ultracloud.flaredb.v1.IncrementResponse\x12j\n\rCompareAndSet\x12+.ultracloud.flaredb.v1.CompareAndSetRequest\x1a,.ultracloud.flaredb.v1.CompareAndSetResponse\x12L\n\x03Txn\x12!.ultracloud.flaredb.v1.TxnRequest\x1a\".ultracloud.flaredb.v1.TxnResponse\x12T\n\x05Watch\x12#.ultracloud.flaredb.v1.WatchRequest\x1a$.ultracloud.flaredb.v1.WatchResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,26 +53,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETERANGEREQUEST']._serialized_end=851
   _globals['_DELETERANGERESPONSE']._serialized_start=853
   _globals['_DELETERANGERESPONSE']._serialized_end=942
-  _globals['_WRITERESPONSE']._serialized_start=944
-  _globals['_WRITERESPONSE']._serialized_end=976
-  _globals['_COMPAREANDSETREQUEST']._serialized_start=978
-  _globals['_COMPAREANDSETREQUEST']._serialized_end=1088
-  _globals['_COMPAREANDSETRESPONSE']._serialized_start=1090
-  _globals['_COMPAREANDSETRESPONSE']._serialized_end=1149
-  _globals['_COMPARISON']._serialized_start=1151
-  _globals['_COMPARISON']._serialized_end=1202
-  _globals['_WRITE']._serialized_start=1204
-  _globals['_WRITE']._serialized_end=1292
-  _globals['_TXNREQUEST']._serialized_start=1295
-  _globals['_TXNREQUEST']._serialized_end=1428
-  _globals['_TXNRESPONSE']._serialized_start=1430
-  _globals['_TXNRESPONSE']._serialized_end=1547
-  _globals['_WATCHREQUEST']._serialized_start=1549
-  _globals['_WATCHREQUEST']._serialized_end=1632
-  _globals['_CHANGE']._serialized_start=1634
-  _globals['_CHANGE']._serialized_end=1702
-  _globals['_WATCHRESPONSE']._serialized_start=1704
-  _globals['_WATCHRESPONSE']._serialized_end=1784
-  _globals['_KV']._serialized_start=1787
-  _globals['_KV']._serialized_end=2583
+  _globals['_INCREMENTREQUEST']._serialized_start=944
+  _globals['_INCREMENTREQUEST']._serialized_end=1009
+  _globals['_INCREMENTRESPONSE']._serialized_start=1011
+  _globals['_INCREMENTRESPONSE']._serialized_end=1062
+  _globals['_WRITERESPONSE']._serialized_start=1064
+  _globals['_WRITERESPONSE']._serialized_end=1096
+  _globals['_COMPAREANDSETREQUEST']._serialized_start=1098
+  _globals['_COMPAREANDSETREQUEST']._serialized_end=1208
+  _globals['_COMPAREANDSETRESPONSE']._serialized_start=1210
+  _globals['_COMPAREANDSETRESPONSE']._serialized_end=1269
+  _globals['_COMPARISON']._serialized_start=1271
+  _globals['_COMPARISON']._serialized_end=1322
+  _globals['_WRITE']._serialized_start=1324
+  _globals['_WRITE']._serialized_end=1450
+  _globals['_TXNREQUEST']._serialized_start=1453
+  _globals['_TXNREQUEST']._serialized_end=1586
+  _globals['_TXNRESPONSE']._serialized_start=1589
+  _globals['_TXNRESPONSE']._serialized_end=1724
+  _globals['_WATCHREQUEST']._serialized_start=1726
+  _globals['_WATCHREQUEST']._serialized_end=1809
+  _globals['_CHANGE']._serialized_start=1811
+  _globals['_CHANGE']._serialized_end=1879
+  _globals['_WATCHRESPONSE']._serialized_start=1881
+  _globals['_WATCHRESPONSE']._serialized_end=1961
+  _globals['_KV']._serialized_start=1964
+  _globals['_KV']._serialized_end=2856
 # @@protoc_insertion_point(module_scope)

@@ -122,6 +122,24 @@ class DeleteRangeResponse(_message.Message):
     next_start: bytes
     def __init__(self, version: _Optional[int] = ..., deleted: _Optional[int] = ..., more: _Optional[bool] = ..., next_start: _Optional[bytes] = ...) -> None: ...
 
+class IncrementRequest(_message.Message):
+    __slots__ = ("namespace", "key", "delta")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    DELTA_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    key: bytes
+    delta: int
+    def __init__(self, namespace: _Optional[str] = ..., key: _Optional[bytes] = ..., delta: _Optional[int] = ...) -> None: ...
+
+class IncrementResponse(_message.Message):
+    __slots__ = ("value", "version")
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    value: int
+    version: int
+    def __init__(self, value: _Optional[int] = ..., version: _Optional[int] = ...) -> None: ...
+
 class WriteResponse(_message.Message):
     __slots__ = ("version",)
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -157,14 +175,16 @@ class Comparison(_message.Message):
     def __init__(self, key: _Optional[bytes] = ..., expected_version: _Optional[int] = ...) -> None: ...
 
 class Write(_message.Message):
-    __slots__ = ("key", "value", "range_end")
+    __slots__ = ("key", "value", "range_end", "increment")
     KEY_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     RANGE_END_FIELD_NUMBER: _ClassVar[int]
+    INCREMENT_FIELD_NUMBER: _ClassVar[int]
     key: bytes
     value: bytes
     range_end: bytes
-    def __init__(self, key: _Optional[bytes] = ..., value: _Optional[bytes] = ..., range_end: _Optional[bytes] = ...) -> None: ...
+    increment: int
+    def __init__(self, key: _Optional[bytes] = ..., value: _Optional[bytes] = ..., range_end: _Optional[bytes] = ..., increment: _Optional[int] = ...) -> None: ...
 
 class TxnRequest(_message.Message):
     __slots__ = ("namespace", "comparisons", "writes")
@@ -177,16 +197,18 @@ class TxnRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., comparisons: _Optional[_Iterable[_Union[Comparison, _Mapping]]] = ..., writes: _Optional[_Iterable[_Union[Write, _Mapping]]] = ...) -> None: ...
 
 class TxnResponse(_message.Message):
-    __slots__ = ("succeeded", "version", "failed", "deleted")
+    __slots__ = ("succeeded", "version", "failed", "deleted", "counters")
     SUCCEEDED_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
     DELETED_FIELD_NUMBER: _ClassVar[int]
+    COUNTERS_FIELD_NUMBER: _ClassVar[int]
     succeeded: bool
     version: int
     failed: _containers.RepeatedCompositeFieldContainer[Comparison]
     deleted: int
-    def __init__(self, succeeded: _Optional[bool] = ..., version: _Optional[int] = ..., failed: _Optional[_Iterable[_Union[Comparison, _Mapping]]] = ..., deleted: _Optional[int] = ...) -> None: ...
+    counters: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, succeeded: _Optional[bool] = ..., version: _Optional[int] = ..., failed: _Optional[_Iterable[_Union[Comparison, _Mapping]]] = ..., deleted: _Optional[int] = ..., counters: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
     __slots__ = ("namespace", "start", "end", "from_version")

@@ -14,6 +14,8 @@ from ultracloud.api.flaredb.v1.flaredb_pb2 import DeleteRangeResponse
 from ultracloud.api.flaredb.v1.flaredb_pb2 import DeleteRequest
 from ultracloud.api.flaredb.v1.flaredb_pb2 import GetRequest
 from ultracloud.api.flaredb.v1.flaredb_pb2 import GetResponse
+from ultracloud.api.flaredb.v1.flaredb_pb2 import IncrementRequest
+from ultracloud.api.flaredb.v1.flaredb_pb2 import IncrementResponse
 from ultracloud.api.flaredb.v1.flaredb_pb2 import PutRequest
 from ultracloud.api.flaredb.v1.flaredb_pb2 import ScanRequest
 from ultracloud.api.flaredb.v1.flaredb_pb2 import ScanResponse
@@ -34,6 +36,7 @@ KV = ServiceDescriptor(
         Method("Put", "/ultracloud.flaredb.v1.Kv/Put", "put", PutRequest, WriteResponse, False, False),
         Method("Delete", "/ultracloud.flaredb.v1.Kv/Delete", "delete", DeleteRequest, WriteResponse, False, False),
         Method("DeleteRange", "/ultracloud.flaredb.v1.Kv/DeleteRange", "delete_range", DeleteRangeRequest, DeleteRangeResponse, False, False),
+        Method("Increment", "/ultracloud.flaredb.v1.Kv/Increment", "increment", IncrementRequest, IncrementResponse, False, False),
         Method("CompareAndSet", "/ultracloud.flaredb.v1.Kv/CompareAndSet", "compare_and_set", CompareAndSetRequest, CompareAndSetResponse, False, False),
         Method("Txn", "/ultracloud.flaredb.v1.Kv/Txn", "txn", TxnRequest, TxnResponse, False, False),
         Method("Watch", "/ultracloud.flaredb.v1.Kv/Watch", "watch", WatchRequest, WatchResponse, False, True),
@@ -71,6 +74,10 @@ class KvClient:
         """Call /ultracloud.flaredb.v1.Kv/DeleteRange."""
         return await self._channel.unary("/ultracloud.flaredb.v1.Kv/DeleteRange", request, DeleteRangeResponse, timeout_s)
 
+    async def increment(self, request: IncrementRequest, timeout_s: float | None = None) -> IncrementResponse:
+        """Call /ultracloud.flaredb.v1.Kv/Increment."""
+        return await self._channel.unary("/ultracloud.flaredb.v1.Kv/Increment", request, IncrementResponse, timeout_s)
+
     async def compare_and_set(self, request: CompareAndSetRequest, timeout_s: float | None = None) -> CompareAndSetResponse:
         """Call /ultracloud.flaredb.v1.Kv/CompareAndSet."""
         return await self._channel.unary("/ultracloud.flaredb.v1.Kv/CompareAndSet", request, CompareAndSetResponse, timeout_s)
@@ -98,6 +105,8 @@ class KvServer(Protocol):
     def delete(self, request: DeleteRequest, call: Call, /) -> WriteResponse | Awaitable[WriteResponse]: ...
 
     def delete_range(self, request: DeleteRangeRequest, call: Call, /) -> DeleteRangeResponse | Awaitable[DeleteRangeResponse]: ...
+
+    def increment(self, request: IncrementRequest, call: Call, /) -> IncrementResponse | Awaitable[IncrementResponse]: ...
 
     def compare_and_set(self, request: CompareAndSetRequest, call: Call, /) -> CompareAndSetResponse | Awaitable[CompareAndSetResponse]: ...
 
