@@ -6,6 +6,7 @@
 - `context`: what hooks read
 - `conditions`, `records`, `places`, `listing`, `watching`: parts of these
 - `selectors`, `indexes`: what a list asks for, and the keys that answer it, pure; `indexing` makes an index whole
+- `masks`: which part of a spec an update is about, pure
 - `layout`, `pages`: storage keys and page tokens, pure
 - `reconcile`: from what is wanted to what is done
 - `hosts`: intents of hosts, on the server and on the host

@@ -10,7 +10,6 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ultracloud.api.resource.v1 import resource_pb2 as pb
-from ultracloud.base.faults import InvalidArgumentError
 from ultracloud.servicekit.resources.kinds import Kind, MessageT
 from ultracloud.servicekit.store import Entry
 
@@ -120,42 +119,3 @@ def timestamp(now_ms: int) -> Timestamp:
 def milliseconds(moment: Timestamp) -> int:
     """The opposite of `timestamp`."""
     return moment.seconds * 1000 + moment.nanos // 1_000_000
-
-
-def apply_mask(kind: Kind[MessageT], old: MessageT, wanted: Message, mask: Sequence[str]) -> MessageT:
-    """`old` with the fields of spec that `mask` names taken from the spec `wanted`; an empty mask takes all of it.
-
-    Raises:
-        InvalidArgumentError: The mask names a field that spec has not, or one that cannot change.
-    """
-    fields = spec_of(old).DESCRIPTOR.fields_by_name
-    for path in mask:
-        if path not in fields and path != "labels":
-            raise InvalidArgumentError(
-                f"update_mask has {path[:60]!a}, which is no field of {kind.name}.spec; "
-                f"accepted: {', '.join([*fields, 'labels'])}",
-                reason="UPDATE_MASK_INVALID",
-            )
-    new = copy(old)
-    if not mask:
-        shaped(new).spec.CopyFrom(wanted)
-    for path in mask:
-        if path != "labels":
-            _take_field(spec_of(new), wanted, path)
-    for name in sorted(kind.immutable):
-        if getattr(spec_of(new), name) != getattr(spec_of(old), name):
-            raise InvalidArgumentError(
-                f"{name} of a {kind.key} cannot change; delete it and make a new one", reason="FIELD_IMMUTABLE"
-            )
-    return new
-
-
-def _take_field(target: Message, source: Message, name: str) -> None:
-    """Make field `name` of `target` what it is in `source`."""
-    target.ClearField(name)
-    partial = type(source)()
-    partial.CopyFrom(source)
-    for other in source.DESCRIPTOR.fields_by_name:
-        if other != name:
-            partial.ClearField(other)
-    target.MergeFrom(partial)

@@ -22,10 +22,11 @@ from ultracloud.base.policy import Principal, decide, require
 from ultracloud.servicekit import deadlines
 from ultracloud.servicekit.authn import principal_of
 from ultracloud.servicekit.policy import authorise, decision
-from ultracloud.servicekit.resources import listing, records, watching
+from ultracloud.servicekit.resources import listing, watching
 from ultracloud.servicekit.resources.context import Context
 from ultracloud.servicekit.resources.engine import NewResource, Resources
 from ultracloud.servicekit.resources.kinds import Kind, MessageT, Scope
+from ultracloud.servicekit.resources.masks import masked
 from ultracloud.servicekit.resources.places import ROOT, Place, place_of_id, resolve_place, resource_path
 from ultracloud.servicekit.resources.records import Stored
 from ultracloud.servicekit.resources.selectors import Selection, select
@@ -113,13 +114,7 @@ class KindServer(Generic[MessageT]):
             located = await self.locate(call, "update", wanted.project, wanted.ref)
 
             def change(message: MessageT) -> MessageT:
-                changed = records.apply_mask(self.kind, message, wanted.spec, wanted.update_mask)
-                # Without a mask, labels that were sent are meant; none sent is not a wish to drop them.
-                if "labels" in wanted.update_mask or (not wanted.update_mask and wanted.labels):
-                    labels = records.metadata_of(changed).labels
-                    labels.clear()
-                    labels.update(wanted.labels)
-                return changed
+                return masked(self.kind, message, wanted.spec, wanted.labels, wanted.update_mask)
 
             identifier = located.stored.metadata.id
             updated = await self.resources.update(located.context, self.kind, identifier, change, wanted.etag)
