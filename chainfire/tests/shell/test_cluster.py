@@ -174,6 +174,20 @@ def test_a_removed_member_ends_and_says_why(tmp_path: Path) -> None:
         assert len(members.client(other)("Cluster.MemberList", rpc_pb2.MemberListRequest()).members) == 2
 
 
+def test_members_that_lead_can_be_removed_until_one_is_left(tmp_path: Path) -> None:
+    with cluster(tmp_path) as members:
+        left = list(members.names)
+        while len(left) > 1:
+            gone = members.leader
+            member_id = members.status(gone).header.member_id
+            members.client(gone)("Cluster.MemberRemove", rpc_pb2.MemberRemoveRequest(ID=member_id))
+            left.remove(gone)
+            members.put(left[0], b"k", gone.encode())
+            assert members.get(left[-1], b"k") == gone.encode()
+            assert members.members[gone].wait(10) == 1
+        assert members.leader == left[0]
+
+
 def test_one_member_goes_on_alone_when_it_is_told_that_the_others_are_lost(tmp_path: Path) -> None:
     with cluster(tmp_path) as members:
         members.put("n1", b"k", b"kept")
