@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from ultracloud.api.flaredb.v1 import flaredb_pb2 as pb
+from ultracloud.api.flaredb.v1.flaredb_rpc import KvClient
 from ultracloud.base.faults import PermissionDeniedError, ResourceExhaustedError, UnavailableError
 from ultracloud.servicekit import pki
 from ultracloud.servicekit.channels import connect
@@ -40,6 +42,15 @@ async def store_of(
     channel = connect(process.addresses[0], identity, expect)
     try:
         yield FlaredbStore(channel, namespace)
+    finally:
+        await channel.close()
+
+
+@contextlib.asynccontextmanager
+async def client_of(process: Process) -> AsyncIterator[KvClient]:
+    channel = connect(process.addresses[0])
+    try:
+        yield KvClient(channel)
     finally:
         await channel.close()
 
@@ -84,6 +95,30 @@ async def _expect(process: Process, key: bytes, version: int) -> None:
         entry = await store.get(key)
         assert entry is not None
         assert entry.version == version
+
+
+def test_a_key_ends_by_itself_also_over_a_crash(tmp_path: Path):
+    async def begin(process: Process) -> int:
+        async with client_of(process) as kv:
+            long = await kv.put(pb.PutRequest(namespace="iam", key=b"long", value=b"v", ttl_s=3600))
+            await kv.put(pb.PutRequest(namespace="iam", key=b"short", value=b"v", ttl_s=1))
+            return long.version + 1
+
+    async def follow(process: Process, version: int) -> None:
+        async with client_of(process) as kv, asyncio.timeout(10):
+            answers = kv.watch(pb.WatchRequest(namespace="iam", from_version=version))
+            async for answer in answers:
+                if answer.changes:
+                    assert [(c.key, c.HasField("value")) for c in answer.changes] == [(b"short", False)]
+                    break
+            left = await kv.scan(pb.ScanRequest(namespace="iam", at_version=version + 1))
+            assert [kv.key for kv in left.kvs] == [b"long"]
+
+    with serve("flaredb", config(tmp_path)) as process:
+        version = asyncio.run(begin(process))
+        process.kill()
+    with serve("flaredb", config(tmp_path)) as process:
+        asyncio.run(follow(process, version))
 
 
 def test_a_second_process_on_the_same_directory_is_refused(tmp_path: Path):

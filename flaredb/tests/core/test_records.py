@@ -12,6 +12,7 @@ from flaredb.core.records import (
     mark_record,
     number,
     parse_change,
+    parse_end,
     parse_mark,
     parse_number,
     parse_value,
@@ -21,10 +22,12 @@ from flaredb.core.records import (
 NUMBERS = st.integers(0, (1 << 63) - 1)
 
 
-@given(st.none() | st.binary(max_size=20))
-def test_a_value_survives_its_record(value: bytes | None):
-    assert parse_value(value_record(value)) == value
-    assert is_tombstone(value_record(value)) == (value is None)
+@given(st.none() | st.binary(max_size=20), NUMBERS)
+def test_a_value_and_its_end_survive_their_record(value: bytes | None, expires_at_ms: int):
+    record = value_record(value, expires_at_ms)
+    assert parse_value(record) == value
+    assert is_tombstone(record) == (value is None)
+    assert parse_end(record) == (0 if value is None else expires_at_ms)
 
 
 @given(st.lists(st.binary(max_size=300).map(EncodedKey)))

@@ -4,6 +4,8 @@ A line after `>` is said, the lines below it are the answers. UPDATE_GOLDENS=1 w
 
     > put iam a=1                       > delete iam a          > get iam a [at 3]
     > txn iam if a@2 b@0 then a=1 b! c..d! n+=1  > deleterange iam a..c [limit 2]  > increment iam n 5
+    > put iam a=1 ttl 5  > put iam a=1 until 7000  > txn iam a=1 b+=2 ttl 5 (of each write)
+    > pass 1000 (milliseconds)  > expire (what has ended is deleted)
     > cas iam a@2 =1 (or !)  > scan iam a..c limit 2 [reverse] [keys] [at 3]
     > watch w iam a..c after 1          > next w                > age 70000 (milliseconds pass, history is swept)
 """
@@ -11,7 +13,7 @@ A line after `>` is said, the lines below it are the answers. UPDATE_GOLDENS=1 w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,17 +25,29 @@ import pytest
 from flaredb.core.access import Access
 from flaredb.core.retention import History
 from flaredb.shell.committer import Committer
+from flaredb.shell.expirer import Expirer
 from flaredb.shell.rpc import KvService
 from flaredb.shell.store import Store
 from flaredb.shell.watchers import Watchers
 from flaredb.testing import MemoryEngine
 from ultracloud.api.flaredb.v1 import flaredb_pb2 as pb
 from ultracloud.base.faults import Fault
+from ultracloud.servicekit.clock import SystemClock
 from ultracloud.testkit import golden
 
 GOLDENS = sorted((Path(__file__).parent.parent / "golden").glob("*.txt"))
 TURNS = 50
 """Turns of the loop after which a watch that has not answered has nothing to say."""
+
+
+class PassingClock(SystemClock):
+    """The conversation's time, which passes only when told to."""
+
+    def __init__(self, time: SimpleNamespace) -> None:
+        self.time = time
+
+    def now_ms(self) -> int:
+        return int(self.time.now_ms)
 
 
 @dataclass
@@ -43,6 +57,7 @@ class Talk:
     store: Store
     service: KvService
     clock: SimpleNamespace
+    expirer: Expirer
     watches: dict[str, Any] = field(default_factory=dict)
     identity: str | None = None
 
@@ -61,9 +76,9 @@ class Talk:
         self.identity = None if identity == "nobody" else f"spiffe://ultracloud.local/{identity}"
         return f"now {identity}"
 
-    async def say_put(self, namespace: str, write: str) -> str:
+    async def say_put(self, namespace: str, write: str, *end: str) -> str:
         key, value = write.split("=")
-        request = pb.PutRequest(namespace=namespace, key=key.encode(), value=value.encode())
+        request = pb.PutRequest(namespace=namespace, key=key.encode(), value=value.encode(), **_end(end))
         return f"version {(await self.service.put(request, self.call)).version}"
 
     async def say_delete(self, namespace: str, key: str) -> str:
@@ -77,8 +92,8 @@ class Talk:
         more = f", more from {answer.next_start.decode()}" if answer.more else ""
         return f"version {answer.version}, deleted {answer.deleted}{more}"
 
-    async def say_increment(self, namespace: str, key: str, delta: str) -> str:
-        request = pb.IncrementRequest(namespace=namespace, key=key.encode(), delta=int(delta))
+    async def say_increment(self, namespace: str, key: str, delta: str, *end: str) -> str:
+        request = pb.IncrementRequest(namespace=namespace, key=key.encode(), delta=int(delta), **_end(end))
         answer = await self.service.increment(request, self.call)
         return f"{answer.value}, version {answer.version}"
 
@@ -112,6 +127,7 @@ class Talk:
         return f"{'succeeded' if answer.succeeded else 'failed'}, version {answer.version}"
 
     async def say_txn(self, namespace: str, *words: str) -> str:
+        end = _end(words[-2:])
         request = pb.TxnRequest(namespace=namespace)
         for word in words:
             if "@" in word:
@@ -119,15 +135,15 @@ class Talk:
                 request.comparisons.add(key=key.encode(), expected_version=int(expected))
             elif "+=" in word:
                 key, delta = word.split("+=")
-                request.writes.add(key=key.encode(), increment=int(delta))
+                request.writes.add(key=key.encode(), increment=int(delta), **end)
             elif "=" in word:
                 key, value = word.split("=")
-                request.writes.add(key=key.encode(), value=value.encode())
+                request.writes.add(key=key.encode(), value=value.encode(), **end)
             elif ".." in word:
-                key, end = word.removesuffix("!").split("..")
-                request.writes.add(key=key.encode(), range_end=end.encode())
+                key, stop = word.removesuffix("!").split("..")
+                request.writes.add(key=key.encode(), range_end=stop.encode(), **end)
             elif word.endswith("!"):
-                request.writes.add(key=word[:-1].encode())
+                request.writes.add(key=word[:-1].encode(), **end)
         answer = await self.service.txn(request, self.call)
         failed = "".join(f", {c.key.decode()} has {c.expected_version}" for c in answer.failed)
         deleted = f", deleted {answer.deleted}" if answer.deleted else ""
@@ -151,6 +167,14 @@ class Talk:
         answer = task.result()
         return f"{' '.join(map(_change, answer.changes)) or 'no change'} (up to {answer.version})"
 
+    async def say_pass(self, milliseconds: str) -> str:
+        self.clock.now_ms += int(milliseconds)
+        return f"it is {self.clock.now_ms}"
+
+    async def say_expire(self) -> str:
+        await self.expirer.delete_due()
+        return f"version {self.store.applied.version}"
+
     async def say_age(self, milliseconds: str) -> str:
         self.clock.now_ms += int(milliseconds)
         self.store.raise_floor(self.clock.now_ms)
@@ -166,7 +190,9 @@ async def talking(*, is_open: bool) -> AsyncIterator[Talk]:
     committer = Committer(
         store, now_ms=lambda: clock.now_ms, free_bytes=lambda: 1, reserve_bytes=0, committed=watchers.tell
     )
-    talk = Talk(store, KvService(store, committer, watchers, Access({}, is_open=is_open)), clock)
+    access = Access({}, is_open=is_open)
+    expirer = Expirer(store, committer, PassingClock(clock))
+    talk = Talk(store, KvService(store, committer, watchers, access, lambda: clock.now_ms), clock, expirer)
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         tasks.create_task(committer.run())
         yield talk
@@ -190,10 +216,24 @@ def test_a_conversation_goes_as_written(path: Path):
     asyncio.run(main())
 
 
+def _end(words: Sequence[str]) -> dict[str, int]:
+    match words:
+        case ("ttl", seconds):
+            return {"ttl_s": int(seconds)}
+        case ("until", milliseconds):
+            return {"expires_at_ms": int(milliseconds)}
+        case _:
+            return {}
+
+
 def _entry(kv: pb.KeyValue) -> str:
-    return f"{kv.key.decode()}={kv.value.decode()}@{kv.version}"
+    return f"{kv.key.decode()}={kv.value.decode()}@{kv.version}{_until(kv.expires_at_ms)}"
+
+
+def _until(expires_at_ms: int) -> str:
+    return f"(until {expires_at_ms})" if expires_at_ms else ""
 
 
 def _change(change: pb.Change) -> str:
     value = f"={change.value.decode()}" if change.HasField("value") else "!"
-    return f"{change.key.decode()}{value}@{change.version}"
+    return f"{change.key.decode()}{value}@{change.version}{_until(change.expires_at_ms)}"

@@ -30,7 +30,7 @@ async def serving(history: History) -> AsyncIterator[KvService]:
     committer = Committer(store, now_ms=lambda: 5, free_bytes=lambda: 1, reserve_bytes=0, committed=watchers.tell)
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         tasks.create_task(committer.run())
-        yield KvService(store, committer, watchers, Access({}, is_open=True))
+        yield KvService(store, committer, watchers, Access({}, is_open=True), lambda: 5)
         committer.close()
 
 

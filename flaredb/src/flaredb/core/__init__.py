@@ -8,6 +8,7 @@
 - `evaluate`: comparisons, then writes, then the next version.
 - `counters`: what a counter's value looks like.
 - `refusals`: the sentence for a transaction that what is stored does not let happen.
+- `expiry`: which keys have come to their end.
 - `visibility`: which version of a key a reader sees; scans.
 - `feed`: which part of the history a watcher gets next.
 - `retention`: how much history stays, and what goes when it goes.

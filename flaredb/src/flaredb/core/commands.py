@@ -30,10 +30,17 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Set `key` to `value`, or delete it where that is None."""
+    """Set `key` to `value`, or delete it where that is None.
+
+    Attributes:
+        ttl_ms: Milliseconds after its commit at which the key ends; 0 is never, unless `expires_at_ms` says when.
+        expires_at_ms: Moment of the store's clock at which the key ends.
+    """
 
     key: bytes
     value: bytes | None
+    ttl_ms: int = 0
+    expires_at_ms: int = 0
 
     @property
     def size_bytes(self) -> int:
@@ -63,10 +70,17 @@ class DeleteRange:
 
 @dataclass(frozen=True, slots=True)
 class Increment:
-    """Add `delta`, which may be negative, to the counter at `key`; one that does not exist stands at 0."""
+    """Add `delta`, which may be negative, to the counter at `key`; one that does not exist stands at 0.
+
+    Attributes:
+        ttl_ms: As in `Write`, for a counter that this makes; one that exists keeps its own end.
+        expires_at_ms: The same.
+    """
 
     key: bytes
     delta: int
+    ttl_ms: int = 0
+    expires_at_ms: int = 0
 
     @property
     def size_bytes(self) -> int:
@@ -74,7 +88,19 @@ class Increment:
         return len(self.key) + COUNTER_BYTES_MAX
 
 
-AnyWrite: TypeAlias = Write | DeleteRange | Increment
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """Delete `key` if its end has come; nobody but the store itself asks for this."""
+
+    key: bytes
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the key."""
+        return len(self.key)
+
+
+AnyWrite: TypeAlias = Write | DeleteRange | Increment | Expire
 """What a transaction may do."""
 
 
@@ -134,11 +160,18 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One key that a commit set, or deleted where `value` is None."""
+    """One key that a commit set, or deleted where `value` is None.
+
+    Attributes:
+        expires_at_ms: When the value ends; 0 is never.
+        ended_ms: The end, now void, of the value before it, where the commit knows of one.
+    """
 
     encoded: EncodedKey
     key: bytes
     value: bytes | None
+    expires_at_ms: int = 0
+    ended_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ class Column(enum.StrEnum):
     DATA = "data"
     CHANGES = "changes"
     META = "meta"
+    EXPIRY = "expiry"
 
 
 Row: TypeAlias = tuple[Column, bytes, bytes | None]

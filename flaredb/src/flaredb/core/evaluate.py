@@ -5,7 +5,8 @@ serial order, and the order is that of arrival: strict serialisability on one no
 log's entries: it reads nothing but its arguments, so every replica comes to the same commits.
 
 Deleting what does not exist changes nothing: it takes no version and no watcher hears of it. What a range deletes is
-decided here too, key by key, so that its commit names keys as every other does.
+decided here too, key by key, so that its commit names keys as every other does. A key that has ended by the batch's
+time does not exist; the time is an argument and is held at its latest, so replicas agree on that too.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from flaredb.core.commands import (
     Comparison,
     DeleteRange,
     EncodedKey,
+    Expire,
     Increment,
     Outcome,
     Refusal,
@@ -32,17 +34,18 @@ from flaredb.core.commands import (
     Write,
 )
 from flaredb.core.engine import Column, Row
+from flaredb.core.expiry import expiry_key
 from flaredb.core.keys import bounds, encode, key_of, versioned
 from flaredb.core.limits import RANGE_BYTES_MAX, RANGE_KEYS_MAX
 from flaredb.core.records import APPLIED_KEY, Mark, change_record, mark_record, number, value_record
-from flaredb.core.visibility import Standing
+from flaredb.core.visibility import Standing, is_ended
 
 
 class View(Protocol):
     """What is stored before the batch."""
 
     def standing(self, encoded: EncodedKey, /) -> Standing | None:
-        """What a key holds, None where it does not exist."""
+        """What a key holds, None where it does not exist; it may have ended."""
         ...
 
     def standings(self, lower: bytes, upper: bytes, /) -> Iterator[Standing]:
@@ -74,7 +77,7 @@ def evaluate(txns: Sequence[Txn], view: View, applied: Mark, now_ms: int) -> Eva
         applied: The counters before the batch.
         now_ms: Wall time; a clock that goes backwards is held at its latest.
     """
-    batch = _Batch(view)
+    batch = _Batch(view, max(applied.at_ms, now_ms))
     outcomes: list[Outcome] = []
     commits: list[Commit] = []
     version = applied.version
@@ -108,7 +111,12 @@ def rows(evaluation: Evaluation) -> Iterator[Row]:
     """What the engine writes for a batch, counters last; nothing if nothing was changed."""
     for commit in evaluation.commits:
         for change in commit.changes:
-            yield Column.DATA, versioned(change.encoded, commit.version), value_record(change.value)
+            record = value_record(change.value, change.expires_at_ms)
+            yield Column.DATA, versioned(change.encoded, commit.version), record
+            if change.ended_ms:
+                yield Column.EXPIRY, expiry_key(change.ended_ms, change.encoded), None
+            if change.expires_at_ms:
+                yield Column.EXPIRY, expiry_key(change.expires_at_ms, change.encoded), b""
         yield Column.CHANGES, number(commit.version), change_record(change.encoded for change in commit.changes)
     if evaluation.commits:
         yield Column.META, APPLIED_KEY, mark_record(evaluation.applied)
@@ -141,6 +149,7 @@ class _Batch:
     """What is stored, and what the transactions before wrote over it; None is "deleted"."""
 
     view: View
+    now_ms: int
     overlay: dict[EncodedKey, Standing | None] = field(default_factory=dict)
 
     def failed(self, txn: Txn) -> tuple[Comparison, ...]:
@@ -164,21 +173,36 @@ class _Batch:
         """Let the transactions after see a commit."""
         for change in changes:
             self.overlay[change.encoded] = (
-                None if change.value is None else Standing(change.encoded, version, change.value)
+                None if change.value is None else Standing(change.encoded, version, change.value, change.expires_at_ms)
             )
 
     def _write(self, namespace: str, write: AnyWrite, done: _Done) -> None:
         match write:
-            case Write(key, value):
-                encoded = encode(namespace, key)
-                if value is not None or self._standing(encoded) is not None:
-                    done.changes.append(Change(encoded, key, value))
+            case Write():
+                self._put_or_delete(namespace, write, done)
             case DeleteRange():
                 self._delete_range(namespace, write, done)
             case Increment():
                 self._increment(namespace, write, done)
+            case Expire(key):
+                encoded = encode(namespace, key)
+                stored = self._stored(encoded)
+                if stored is not None and is_ended(stored.expires_at_ms, self.now_ms):
+                    done.changes.append(Change(encoded, key, None, ended_ms=stored.expires_at_ms))
             case _:
                 assert_never(write)
+
+    def _put_or_delete(self, namespace: str, write: Write, done: _Done) -> None:
+        """Set or delete a key. Setting one that does not end reads nothing: that is most of all writing."""
+        encoded = encode(namespace, write.key)
+        expires_at_ms = self._end(write)
+        if write.value is not None and not expires_at_ms:
+            done.changes.append(Change(encoded, write.key, write.value))
+            return
+        stored = self._stored(encoded) if write.value is not None else self._standing(encoded)
+        if write.value is not None or stored is not None:
+            ended_ms = 0 if stored is None else stored.expires_at_ms
+            done.changes.append(Change(encoded, write.key, write.value, expires_at_ms, ended_ms))
 
     def _delete_range(self, namespace: str, write: DeleteRange, done: _Done) -> None:
         """Delete keys from the range's start until it, or what one transaction may delete, ends."""
@@ -190,33 +214,49 @@ class _Batch:
                     raise _RefusedError(Refusal(RefusalReason.RANGE_SIZE, write.start))
                 done.next_start = key
                 return
-            done.changes.append(Change(standing.encoded, key, None))
+            done.changes.append(Change(standing.encoded, key, None, ended_ms=standing.expires_at_ms))
             done.ranged_bytes += len(key)
             done.deleted += 1
 
     def _increment(self, namespace: str, write: Increment, done: _Done) -> None:
         """Add to a counter that is one, if the sum can be one."""
         encoded = encode(namespace, write.key)
-        stands = self._standing(encoded)
+        stored, stands = self._stored(encoded), self._standing(encoded)
         before = 0 if stands is None else counters.parse(stands.value)
         if before is None:
             raise _RefusedError(Refusal(RefusalReason.NOT_A_COUNTER, write.key))
         after = before + write.delta
         if not counters.is_counted(after):
             raise _RefusedError(Refusal(RefusalReason.COUNTER_OVERFLOW, write.key))
-        done.changes.append(Change(encoded, write.key, counters.render(after)))
+        expires_at_ms = self._end(write) if stands is None else stands.expires_at_ms
+        ended_ms = 0 if stored is None else stored.expires_at_ms
+        done.changes.append(Change(encoded, write.key, counters.render(after), expires_at_ms, ended_ms))
         done.counters.append(after)
 
+    def _end(self, write: Write | Increment) -> int:
+        """When what is written ends; 0 is never.
+
+        An end that has passed is put off to the next moment: whoever deletes what has ended looks at no moment twice.
+        """
+        if write.ttl_ms:
+            return self.now_ms + write.ttl_ms
+        return max(write.expires_at_ms, self.now_ms + 1) if write.expires_at_ms else 0
+
     def _standing(self, encoded: EncodedKey) -> Standing | None:
+        """What a key holds, None where it does not exist or has ended."""
+        stored = self._stored(encoded)
+        return None if stored is None or is_ended(stored.expires_at_ms, self.now_ms) else stored
+
+    def _stored(self, encoded: EncodedKey) -> Standing | None:
+        """What a key holds, None where it does not exist."""
         return self.overlay[encoded] if encoded in self.overlay else self.view.standing(encoded)
 
     def _standings(self, lower: bytes, upper: bytes) -> Iterator[Standing]:
-        """What the keys of a range hold, in order."""
+        """What the keys of a range hold that exist and have not ended, in order."""
         stored = (one for one in self.view.standings(lower, upper) if one.encoded not in self.overlay)
-        if not self.overlay:
-            return stored
         written = (one for one in self.overlay.values() if one is not None and lower <= one.encoded < upper)
-        return heapq.merge(stored, sorted(written, key=attrgetter("encoded")), key=attrgetter("encoded"))
+        both = heapq.merge(stored, sorted(written, key=attrgetter("encoded")), key=attrgetter("encoded"))
+        return (one for one in both if not is_ended(one.expires_at_ms, self.now_ms))
 
 
 def _counted(applied: Mark, commits: Iterable[Commit], now_ms: int) -> Mark:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NewType, assert_never
 
-from flaredb.core.commands import AnyWrite, Comparison, DeleteRange, Increment, Txn, Write
+from flaredb.core.commands import AnyWrite, Comparison, DeleteRange, Expire, Increment, Txn, Write
 from ultracloud.base.faults import InvalidArgumentError, ResourceExhaustedError
 from ultracloud.base.names import check_name
 
@@ -41,6 +41,10 @@ PAGE_BYTES_MAX = 2 * 1024 * 1024
 """Keys and values after which a page ends. One value more may still come: 3 MiB fit a message."""
 BATCH_RESPONSE_BYTES_MAX = 3 * 1024 * 1024
 """Keys and values that one BatchGet returns: it has no pages, so what does not fit a message is refused."""
+TTL_S_MAX = 10 * 365 * 24 * 3600
+"""Ten years: who means longer means for ever."""
+EXPIRES_AT_MS_MAX = 253_402_300_799_999
+"""The end of the year 9999, as far as protobuf's Timestamp goes."""
 VERSION_MAX = (1 << 63) - 1
 
 
@@ -164,6 +168,26 @@ def check_batch_response(size_bytes: int) -> None:
         )
 
 
+def check_end(ttl_s: int, expires_at_ms: int, now_ms: int) -> None:
+    """Pass if a key may end then; both 0 is never.
+
+    Raises:
+        InvalidArgumentError: Both are given, or one is out of range or past.
+    """
+    if ttl_s and expires_at_ms:
+        said = "both 'ttl_s' and 'expires_at_ms' are given; accepted: one of them"
+    elif not 0 <= ttl_s <= TTL_S_MAX:
+        said = f"'ttl_s' is {ttl_s}; accepted: 1 to {TTL_S_MAX}, or 0 for ever"
+    elif expires_at_ms and not now_ms < expires_at_ms <= EXPIRES_AT_MS_MAX:
+        said = (
+            f"'expires_at_ms' is {expires_at_ms}; accepted: milliseconds since 1970, after the store's clock "
+            f"({now_ms}) and up to {EXPIRES_AT_MS_MAX}, or 0 for ever"
+        )
+    else:
+        return
+    raise InvalidArgumentError(said, reason="EXPIRY_RANGE")
+
+
 def range_limit(limit: int) -> int:
     """The number of keys one DeleteRange may delete: `limit`, or RANGE_KEYS_MAX for 0.
 
@@ -206,7 +230,7 @@ def _check_write(write: AnyWrite) -> None:
         case DeleteRange(start, end):
             check_bound(start, "key")
             check_bound(end, "range_end")
-        case Increment(key):
+        case Increment(key) | Expire(key):
             check_key(key)
         case _:
             assert_never(write)

@@ -1,6 +1,7 @@
 """What the stored values hold. Fixed-width integers are big-endian; format 1 is all there is.
 
-- data: a byte that says "value" or "deleted", then the value. Leading, so that later kinds of record can follow.
+- data: a byte that says "value", "value that ends" or "deleted", then the moment at which it ends, then the value.
+- expiry: nothing; the keys say all, see `flaredb.core.expiry`.
 - changes, by version: the encoded keys that the commit changed. Not the values: those stand in `data` at that version
   for as long as the change is kept, and writing them once halves what a put costs the disk.
 - meta: counters, each in a struct.
@@ -23,6 +24,8 @@ SWEPT_KEY = b"swept"
 MARK_PREFIX = b"mark/"
 TOMBSTONE = b"\x00"
 _VALUE = b"\x01"
+_ENDING = b"\x02"
+_ENDING_HEAD = 9
 _LENGTH = struct.Struct(">I")
 _NUMBER = struct.Struct(">Q")
 _MARK = struct.Struct(">QQQQ")
@@ -50,17 +53,26 @@ START = Mark(1, 0, 0, 0)
 it 0, a list begun on the empty store would continue at another version."""
 
 
-def value_record(value: bytes | None) -> bytes:
-    """What `data` holds for a value, or for a deletion."""
-    return TOMBSTONE if value is None else _VALUE + value
+def value_record(value: bytes | None, expires_at_ms: int = 0) -> bytes:
+    """What `data` holds for a value, which may end at a moment, or for a deletion."""
+    if value is None:
+        return TOMBSTONE
+    return _ENDING + _NUMBER.pack(expires_at_ms) + value if expires_at_ms else _VALUE + value
 
 
 def parse_value(record: bytes) -> bytes | None:
     """The value, None for a deletion."""
     if record.startswith(_VALUE):
         return record[1:]
+    if record.startswith(_ENDING):
+        return record[_ENDING_HEAD:]
     assert record == TOMBSTONE, record[:1]
     return None
+
+
+def parse_end(record: bytes) -> int:
+    """The moment at which the value ends, in milliseconds; 0 if it never does, and for a deletion."""
+    return int.from_bytes(record[1:_ENDING_HEAD], "big") if record.startswith(_ENDING) else 0
 
 
 def is_tombstone(record: bytes) -> bool:

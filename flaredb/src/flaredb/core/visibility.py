@@ -4,6 +4,10 @@ A reader reads at one version: of each key it sees the newest version that is no
 Since every commit takes a new version and history above the floor is kept, a read at a version gives the same answer
 whenever it is asked, which is what makes pages of one list agree with each other.
 
+Keys may end by themselves. A reader of the newest state brings the time, and does not see what has ended by then. A
+reader at a version brings none: it sees what was committed up to there, whatever has ended meanwhile, or the answer
+would depend on when it is asked for.
+
 A scan is a machine that takes a number of steps at a time: a range full of deletions may take many steps for few keys,
 and the shell serves others in between.
 """
@@ -17,7 +21,7 @@ from flaredb.core.commands import EncodedKey
 from flaredb.core.engine import Cursor
 from flaredb.core.keys import NEWEST, VERSION_BYTES, bounds, key_of, version_of, versioned
 from flaredb.core.limits import PAGE_BYTES_MAX
-from flaredb.core.records import parse_value
+from flaredb.core.records import parse_end, parse_value
 
 NEXT_STEPS_MAX = 8
 """Versions of one key to step over before seeking past the rest: a seek costs about as much as ten steps."""
@@ -25,16 +29,17 @@ NEXT_STEPS_MAX = 8
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A key's value at the version read. `value` is empty in a scan for keys only."""
+    """A key's value at the version read. `value` is empty in a scan for keys only; 0 in `expires_at_ms` is never."""
 
     key: bytes
     value: bytes
     version: int
+    expires_at_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a scan looks for: keys of [start, end), at most `limit`, at `at_version`."""
+    """What a scan looks for: keys of [start, end), at most `limit`, at `at_version`; none that end by `now_ms`."""
 
     namespace: str
     start: bytes
@@ -43,27 +48,37 @@ class Query:
     at_version: int
     reverse: bool = False
     keys_only: bool = False
+    now_ms: int = 0
 
 
-def read(cursor: Cursor, encoded: EncodedKey, key: bytes, at_version: int) -> Found | None:
-    """The value of one key at a version, None where it did not exist."""
+def is_ended(expires_at_ms: int, now_ms: int) -> bool:
+    """Whether a value with this end has ended."""
+    return 0 < expires_at_ms <= now_ms
+
+
+def read(cursor: Cursor, encoded: EncodedKey, key: bytes, at_version: int, now_ms: int = 0) -> Found | None:
+    """The value of one key at a version, None where it did not exist or has ended by `now_ms`."""
     cursor.seek(versioned(encoded, at_version))
     if not cursor.valid():
         return None
     stored = cursor.key()
     if not stored.startswith(encoded):
         return None
-    value = parse_value(cursor.value())
-    return None if value is None else Found(key, value, version_of(stored))
+    record = cursor.value()
+    value, expires_at_ms = parse_value(record), parse_end(record)
+    if value is None or is_ended(expires_at_ms, now_ms):
+        return None
+    return Found(key, value, version_of(stored), expires_at_ms)
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the newest version of a key that exists holds."""
+    """What the newest version of a key that is not deleted holds; it may have ended."""
 
     encoded: EncodedKey
     version: int
     value: bytes
+    expires_at_ms: int = 0
 
 
 def standing(cursor: Cursor, encoded: EncodedKey) -> Standing | None:
@@ -94,7 +109,9 @@ def standings(cursor: Cursor, lower: bytes, upper: bytes) -> Iterator[Standing]:
 def _standing(stored: bytes, record: bytes) -> Standing | None:
     """What a newest record says, None for a deletion."""
     value = parse_value(record)
-    return None if value is None else Standing(EncodedKey(stored[:-VERSION_BYTES]), version_of(stored), value)
+    if value is None:
+        return None
+    return Standing(EncodedKey(stored[:-VERSION_BYTES]), version_of(stored), value, parse_end(record))
 
 
 @dataclass(slots=True)
@@ -194,16 +211,17 @@ class Scan:
         return self.cursor.key() if self.cursor.valid() else beyond
 
     def _take(self, encoded: EncodedKey, stored: bytes) -> None:
-        """Add the key under the cursor to the page unless it was deleted; end the page at its limits."""
-        value = parse_value(self.cursor.value())
-        if value is None:
-            return
+        """Add the key under the cursor to the page unless it was deleted or has ended; end the page at its limits."""
+        record = self.cursor.value()
+        value, expires_at_ms = parse_value(record), parse_end(record)
         query, found = self.query, self.found
+        if value is None or is_ended(expires_at_ms, query.now_ms):
+            return
         if len(found) == query.limit or self._size_bytes >= PAGE_BYTES_MAX:
             self.more = self.done = True
             return
         key = key_of(encoded, query.namespace)
         if query.keys_only:
             value = b""
-        found.append(Found(key, value, version_of(stored)))
+        found.append(Found(key, value, version_of(stored), expires_at_ms))
         self._size_bytes += len(key) + len(value)

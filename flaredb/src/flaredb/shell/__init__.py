@@ -7,6 +7,7 @@
 - `store`: reads, and batches of transactions, on any engine.
 - `committer`: many callers' writes in one batch with one sync, off the loop.
 - `watchers`: who waits for what.
+- `expirer`: deletes keys that have come to their end.
 - `sweeper`: forgets old history, a little at a time.
 - `meters`: what an operator can measure.
 - `rpc`: the calls; `messages`: their messages to words of the core and back.

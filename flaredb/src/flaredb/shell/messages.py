@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from flaredb.core import limits
 from flaredb.core.commands import AnyWrite, Change, DeleteRange, Increment, Outcome, Write
-from flaredb.core.limits import RANGE_KEYS_MAX
 from flaredb.core.visibility import Found
 from ultracloud.api.flaredb.v1 import flaredb_pb2 as pb
 from ultracloud.base.faults import InvalidArgumentError
@@ -12,22 +12,40 @@ _KINDS = ("value", "range_end", "increment")
 """Fields of a write of which one says what it does."""
 
 
-def write_of(message: pb.Write) -> AnyWrite:
+def end_of(message: pb.PutRequest | pb.Write | pb.IncrementRequest, now_ms: int) -> tuple[int, int]:
+    """After how many milliseconds, or when, what is written ends; zeros are never.
+
+    Raises:
+        InvalidArgumentError: That cannot be.
+    """
+    ttl_s, expires_at_ms = message.ttl_s, message.expires_at_ms
+    if ttl_s or expires_at_ms:
+        limits.check_end(ttl_s, expires_at_ms, now_ms)
+    return ttl_s * 1000, expires_at_ms
+
+
+def write_of(message: pb.Write, now_ms: int) -> AnyWrite:
     """A write of a transaction.
 
     Raises:
-        InvalidArgumentError: It asks for two things at once.
+        InvalidArgumentError: It asks for two things at once, or for an end that cannot be.
     """
     set_fields = [name for name in _KINDS if message.HasField(name)]
+    ttl_ms, expires_at_ms = end_of(message, now_ms)
+    if (ttl_ms or expires_at_ms) and set_fields not in (["value"], ["increment"]):
+        raise InvalidArgumentError(
+            "a write that deletes has an end; accepted: 'ttl_s' or 'expires_at_ms' beside 'value' or 'increment'",
+            reason="WRITE_AMBIGUOUS",
+        )
     match set_fields:
         case []:
             return Write(message.key, None)
         case ["value"]:
-            return Write(message.key, message.value)
+            return Write(message.key, message.value, ttl_ms, expires_at_ms)
         case ["range_end"]:
-            return DeleteRange(message.key, message.range_end, RANGE_KEYS_MAX)
+            return DeleteRange(message.key, message.range_end, limits.RANGE_KEYS_MAX)
         case ["increment"]:
-            return Increment(message.key, message.increment)
+            return Increment(message.key, message.increment, ttl_ms, expires_at_ms)
         case _:
             raise InvalidArgumentError(
                 f"a write has {' and '.join(set_fields)}; accepted: one of them, or none to delete the key",
@@ -37,12 +55,12 @@ def write_of(message: pb.Write) -> AnyWrite:
 
 def key_value(found: Found) -> pb.KeyValue:
     """A key that was read."""
-    return pb.KeyValue(key=found.key, value=found.value, version=found.version)
+    return pb.KeyValue(key=found.key, value=found.value, version=found.version, expires_at_ms=found.expires_at_ms)
 
 
 def change(version: int, changed: Change) -> pb.Change:
     """A change that is watched."""
-    return pb.Change(key=changed.key, value=changed.value, version=version)
+    return pb.Change(key=changed.key, value=changed.value, version=version, expires_at_ms=changed.expires_at_ms)
 
 
 def write_response(outcome: Outcome) -> pb.WriteResponse:

@@ -9,13 +9,16 @@ from prometheus_client import Gauge
 
 from flaredb.core.engine import Column
 from flaredb.shell.committer import Committer
+from flaredb.shell.expirer import Expirer
 from flaredb.shell.rocks import RocksEngine
 from flaredb.shell.store import Store
 from flaredb.shell.watchers import Watchers
 from ultracloud.servicekit.metrics import Metrics
 
 
-def install(metrics: Metrics, store: Store, engine: RocksEngine, committer: Committer, watchers: Watchers) -> None:
+def install(
+    metrics: Metrics, store: Store, engine: RocksEngine, committer: Committer, watchers: Watchers, expirer: Expirer
+) -> None:
     """Add flaredb's gauges to the process's metrics."""
 
     def gauge(name: str, about: str, read: Callable[[], float]) -> None:
@@ -27,6 +30,7 @@ def install(metrics: Metrics, store: Store, engine: RocksEngine, committer: Comm
     gauge("written_bytes", "Keys and values written since the store was made", lambda: store.applied.bytes)
     gauge("waiting_writes", "Writes that wait for their batch", lambda: committer.waiting_count)
     gauge("watches", "Watches that are open", lambda: watchers.count)
+    gauge("expiry_behind_seconds", "How late expired keys are deleted", lambda: expirer.behind_ms / 1000)
     figures = {
         "records": ("Versions of keys on disk, about", "rocksdb.estimate-num-keys"),
         "table_bytes": ("Bytes of SST files", "rocksdb.total-sst-files-size"),

@@ -7,7 +7,7 @@ more than a slice, and a watch, have a task of their own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 from flaredb.core import limits
@@ -55,8 +55,11 @@ not name a version from before the floor, and history is kept for minutes at lea
 class KvService:
     """Serves the Kv of one store; see `flaredb.proto` for what each RPC promises."""
 
-    def __init__(self, store: Store, committer: Committer, watchers: Watchers, access: Access) -> None:
+    def __init__(
+        self, store: Store, committer: Committer, watchers: Watchers, access: Access, now_ms: Callable[[], int]
+    ) -> None:
         self._store = store
+        self._now_ms = now_ms
         self._committer = committer
         self._watchers = watchers
         self._access = access
@@ -65,29 +68,31 @@ class KvService:
         """The value of one key."""
         namespace = self._allowed(call, request.namespace, writes=False)
         key = limits.check_key(request.key)
-        version = self._read_version(request.at_version)
-        found = self._store.get(namespace, key, version)
+        version, now_ms = self._read_at(request.at_version)
+        found = self._store.get(namespace, key, version, now_ms)
         return GetResponse(kv=None if found is None else messages.key_value(found), read_version=version)
 
     def batch_get(self, request: BatchGetRequest, call: Call, /) -> BatchGetResponse:
         """The values of several keys, at one version."""
         namespace = self._allowed(call, request.namespace, writes=False)
         keys = limits.check_batch(request.keys)
-        version = self._read_version(request.at_version)
-        found = self._store.batch_get(namespace, keys, version)
+        version, now_ms = self._read_at(request.at_version)
+        found = self._store.batch_get(namespace, keys, version, now_ms)
         return BatchGetResponse(kvs=map(messages.key_value, found), read_version=version)
 
     def scan(self, request: ScanRequest, call: Call, /) -> ScanResponse | asyncio.Future[ScanResponse]:
         """One page of a range."""
         namespace = self._allowed(call, request.namespace, writes=False)
+        version, now_ms = self._read_at(request.at_version)
         query = Query(
             namespace,
             limits.check_bound(request.start, "start"),
             limits.check_bound(request.end, "end"),
             limits.scan_limit(request.limit),
-            self._read_version(request.at_version),
+            version,
             reverse=request.reverse,
             keys_only=request.keys_only,
+            now_ms=now_ms,
         )
         scan = self._store.scan(query)
         if scan.run(SCAN_SLICE_KEYS):
@@ -97,7 +102,8 @@ class KvService:
     def put(self, request: PutRequest, call: Call, /) -> asyncio.Future[WriteResponse]:
         """Set one key."""
         namespace = self._allowed(call, request.namespace, writes=True)
-        write = Write(limits.check_key(request.key), limits.check_value(request.value))
+        end = messages.end_of(request, self._clock())
+        write = Write(limits.check_key(request.key), limits.check_value(request.value), *end)
         return self._committer.submit(Txn(namespace, (), (write,)), messages.write_response)
 
     def delete(self, request: DeleteRequest, call: Call, /) -> asyncio.Future[WriteResponse]:
@@ -120,7 +126,7 @@ class KvService:
     def increment(self, request: IncrementRequest, call: Call, /) -> asyncio.Future[IncrementResponse]:
         """Add to a counter."""
         namespace = self._allowed(call, request.namespace, writes=True)
-        write = Increment(limits.check_key(request.key), request.delta)
+        write = Increment(limits.check_key(request.key), request.delta, *messages.end_of(request, self._clock()))
         return self._committer.submit(Txn(namespace, (), (write,)), messages.increment_response)
 
     def compare_and_set(self, request: CompareAndSetRequest, call: Call, /) -> asyncio.Future[CompareAndSetResponse]:
@@ -134,7 +140,9 @@ class KvService:
         """Write several keys if several have the versions expected."""
         namespace = self._allowed(call, request.namespace, writes=bool(request.writes))
         comparisons = tuple(Comparison(c.key, c.expected_version) for c in request.comparisons)
-        txn = limits.check_txn(Txn(namespace, comparisons, tuple(map(messages.write_of, request.writes))))
+        now_ms = self._clock()
+        writes = tuple(messages.write_of(write, now_ms) for write in request.writes)
+        txn = limits.check_txn(Txn(namespace, comparisons, writes))
         ranges = [write for write in txn.writes if isinstance(write, DeleteRange)]
         if ranges:
             return asyncio.ensure_future(self._txn_with(txn, ranges))
@@ -194,7 +202,9 @@ class KvService:
         Returns:
             Where it is too much: the key to stop before. Otherwise nothing.
         """
-        query = Query(namespace, each.start, each.end, each.keys_max, self._newest(), keys_only=True)
+        query = Query(
+            namespace, each.start, each.end, each.keys_max, self._newest(), keys_only=True, now_ms=self._clock()
+        )
         scan = self._store.scan(query)
         for _ in range(slices):
             if scan.run(SCAN_SLICE_KEYS):
@@ -217,7 +227,7 @@ class KvService:
         # In place: a list of messages handed to the constructor would be copied, which is a third of the work.
         add = response.kvs.add
         for found in scan.found:
-            add(key=found.key, value=found.value, version=found.version)
+            add(key=found.key, value=found.value, version=found.version, expires_at_ms=found.expires_at_ms)
         return response
 
     def _allowed(self, call: Call, namespace: str, *, writes: bool) -> limits.Namespace:
@@ -229,5 +239,11 @@ class KvService:
     def _newest(self) -> int:
         return self._store.applied.version
 
-    def _read_version(self, at_version: int) -> int:
-        return self._store.read_version(limits.check_version(at_version, "at_version"))
+    def _clock(self) -> int:
+        """The store's clock."""
+        return self._store.tick(self._now_ms())
+
+    def _read_at(self, at_version: int) -> tuple[int, int]:
+        """The version to read at, and the time by which what has ended is not seen: none where a version is named."""
+        version = self._store.read_version(limits.check_version(at_version, "at_version"))
+        return version, 0 if at_version else self._clock()

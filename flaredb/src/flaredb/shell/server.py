@@ -11,6 +11,7 @@ from flaredb.core.access import Access
 from flaredb.errors import MIB
 from flaredb.shell import disk, meters
 from flaredb.shell.committer import Committer
+from flaredb.shell.expirer import Expirer
 from flaredb.shell.rocks import RocksEngine, open_rocks
 from flaredb.shell.rpc import KvService
 from flaredb.shell.store import Store
@@ -30,10 +31,12 @@ class Flaredb:
     watchers: Watchers
     committing: asyncio.Task[None]
     sweeping: asyncio.Task[None]
+    expiring: asyncio.Task[None]
 
     async def stop(self) -> None:
         """Finish the writes that wait, and close the store so that the next start has no log to replay."""
         self.watchers.close()
+        self.expiring.cancel()
         self.committer.close()
         await self.committing
         self.sweeping.cancel()
@@ -59,9 +62,11 @@ async def build(config: Config, runtime: Runtime) -> Flaredb:
     )
     owners = {namespace: frozenset(identities) for namespace, identities in config.namespaces.items()}
     access = Access(owners, is_open=runtime.identity is None)
-    meters.install(runtime.metrics, store, engine, committer, watchers)
+    expirer = Expirer(store, committer, runtime.clock)
+    meters.install(runtime.metrics, store, engine, committer, watchers, expirer)
     committing = runtime.tasks.create_task(committer.run(), name="commit")
     sweeping = runtime.tasks.create_task(Sweeper(store, runtime.clock).run(), name="sweep")
     runtime.log.info("opened", extra={"version": store.applied.version, "floor": store.floor})
-    await runtime.serve([service(KV, KvService(store, committer, watchers, access))])
-    return Flaredb(engine, committer, watchers, committing, sweeping)
+    expiring = runtime.tasks.create_task(expirer.run(), name="expire")
+    await runtime.serve([service(KV, KvService(store, committer, watchers, access, runtime.clock.now_ms))])
+    return Flaredb(engine, committer, watchers, committing, sweeping, expiring)

@@ -14,6 +14,7 @@ from itertools import islice
 from flaredb.core.commands import Change, Commit, EncodedKey, Txn
 from flaredb.core.engine import Column, Engine, Row
 from flaredb.core.evaluate import Evaluation, evaluate, rows
+from flaredb.core.expiry import Overdue, overdue
 from flaredb.core.feed import FEED_COMMITS_MAX, Interest, Page, Recent, page_of
 from flaredb.core.keys import bounds, encode, key_of, versioned
 from flaredb.core.limits import check_batch_response
@@ -30,6 +31,7 @@ from flaredb.core.records import (
     mark_record,
     number,
     parse_change,
+    parse_end,
     parse_mark,
     parse_number,
     parse_value,
@@ -58,6 +60,7 @@ class Store:
         applied: The counters after the newest published commit.
         floor: The oldest version that may be read.
         swept: What nobody at this version or after can see is gone; not above `floor`.
+        clock_ms: The latest time that anybody brought: the store's clock, which never goes back.
     """
 
     def __init__(self, engine: Engine, history: History) -> None:
@@ -79,6 +82,12 @@ class Store:
         self._last_mark = self._marks[-1] if self._marks else START
         self._staged = self.applied
         self._recent = Recent(self.applied.version)
+        self.clock_ms = self.applied.at_ms
+
+    def tick(self, now_ms: int) -> int:
+        """Tell the store the time; what its clock says then."""
+        self.clock_ms = max(self.clock_ms, now_ms)
+        return self.clock_ms
 
     def read_version(self, at_version: int) -> int:
         """The version to read at for a caller who asked for `at_version`; 0 is the newest.
@@ -94,16 +103,16 @@ class Store:
             raise not_yet(at_version, self.applied.version)
         return at_version
 
-    def get(self, namespace: str, key: bytes, version: int) -> Found | None:
-        """The value of one key at a version that `read_version` gave."""
+    def get(self, namespace: str, key: bytes, version: int, now_ms: int = 0) -> Found | None:
+        """The value of one key at a version that `read_version` gave, unless it has ended by `now_ms`."""
         cursor = self._engine.cursor(Column.DATA)
-        found = read(cursor, encode(namespace, key), key, version)
+        found = read(cursor, encode(namespace, key), key, version, now_ms)
         if found is None and not cursor.valid():
             self._engine.check(cursor)
         return found
 
-    def batch_get(self, namespace: str, keys: Sequence[bytes], version: int) -> list[Found]:
-        """The values of those keys that exist, in their order.
+    def batch_get(self, namespace: str, keys: Sequence[bytes], version: int, now_ms: int = 0) -> list[Found]:
+        """The values of those keys that exist, in their order; see `get`.
 
         Raises:
             ResourceExhaustedError: Together they do not fit a message.
@@ -112,7 +121,7 @@ class Store:
         found = []
         size_bytes = 0
         for key in keys:
-            one = read(cursor, encode(namespace, key), key, version)
+            one = read(cursor, encode(namespace, key), key, version, now_ms)
             if one is not None:
                 found.append(one)
                 size_bytes += len(one.key) + len(one.value)
@@ -151,7 +160,7 @@ class Store:
             EngineStalledError: Nothing happened; try again in a moment.
             EngineWriteError: Nothing happened.
         """
-        evaluation = evaluate(txns, self._view, self._staged, now_ms)
+        evaluation = evaluate(txns, self._view, self._staged, self.tick(now_ms))
         if not evaluation.commits:
             return Staged(evaluation, None)
         is_due = is_mark_due(self._last_mark, evaluation.applied, self._history)
@@ -172,6 +181,20 @@ class Store:
         if staged.mark is not None:
             self._marks.append(staged.mark)
         self._recent.add(staged.evaluation.commits)
+
+    def overdue(self, from_ms: int, now_ms: int, keys_max: int) -> Overdue:
+        """What has come to its end; see `flaredb.core.expiry`. Raises DataLossError."""
+        ends, data = self._engine.cursor(Column.EXPIRY), self._engine.cursor(Column.DATA)
+        found = overdue(ends, data, from_ms, now_ms, keys_max)
+        for cursor in (ends, data):
+            if not cursor.valid():
+                self._engine.check(cursor)
+        return found
+
+    def drop_stale(self, found: Overdue) -> None:
+        """Forget ends that are void. Raises EngineWriteError as `stage`."""
+        if found.stale:
+            self._engine.write(found.stale)
 
     def raise_floor(self, now_ms: int) -> bool:
         """Give up history that is out of bounds; False if there is none. Raises EngineWriteError as `stage`."""
@@ -289,4 +312,4 @@ def _change(namespace: str, encoded: EncodedKey, record: bytes | None) -> Change
     """A change as its data record tells it, which is kept for as long as the change is."""
     if record is None:
         raise damaged(f"a change of {encoded!r} has no data")
-    return Change(encoded, key_of(encoded, namespace), parse_value(record))
+    return Change(encoded, key_of(encoded, namespace), parse_value(record), parse_end(record))

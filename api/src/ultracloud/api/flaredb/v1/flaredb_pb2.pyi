@@ -7,14 +7,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class KeyValue(_message.Message):
-    __slots__ = ("key", "value", "version")
+    __slots__ = ("key", "value", "version", "expires_at_ms")
     KEY_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_MS_FIELD_NUMBER: _ClassVar[int]
     key: bytes
     value: bytes
     version: int
-    def __init__(self, key: _Optional[bytes] = ..., value: _Optional[bytes] = ..., version: _Optional[int] = ...) -> None: ...
+    expires_at_ms: int
+    def __init__(self, key: _Optional[bytes] = ..., value: _Optional[bytes] = ..., version: _Optional[int] = ..., expires_at_ms: _Optional[int] = ...) -> None: ...
 
 class GetRequest(_message.Message):
     __slots__ = ("namespace", "key", "at_version")
@@ -81,14 +83,18 @@ class ScanResponse(_message.Message):
     def __init__(self, kvs: _Optional[_Iterable[_Union[KeyValue, _Mapping]]] = ..., read_version: _Optional[int] = ..., more: _Optional[bool] = ...) -> None: ...
 
 class PutRequest(_message.Message):
-    __slots__ = ("namespace", "key", "value")
+    __slots__ = ("namespace", "key", "value", "ttl_s", "expires_at_ms")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
+    TTL_S_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_MS_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     key: bytes
     value: bytes
-    def __init__(self, namespace: _Optional[str] = ..., key: _Optional[bytes] = ..., value: _Optional[bytes] = ...) -> None: ...
+    ttl_s: int
+    expires_at_ms: int
+    def __init__(self, namespace: _Optional[str] = ..., key: _Optional[bytes] = ..., value: _Optional[bytes] = ..., ttl_s: _Optional[int] = ..., expires_at_ms: _Optional[int] = ...) -> None: ...
 
 class DeleteRequest(_message.Message):
     __slots__ = ("namespace", "key")
@@ -123,14 +129,18 @@ class DeleteRangeResponse(_message.Message):
     def __init__(self, version: _Optional[int] = ..., deleted: _Optional[int] = ..., more: _Optional[bool] = ..., next_start: _Optional[bytes] = ...) -> None: ...
 
 class IncrementRequest(_message.Message):
-    __slots__ = ("namespace", "key", "delta")
+    __slots__ = ("namespace", "key", "delta", "ttl_s", "expires_at_ms")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
     DELTA_FIELD_NUMBER: _ClassVar[int]
+    TTL_S_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_MS_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     key: bytes
     delta: int
-    def __init__(self, namespace: _Optional[str] = ..., key: _Optional[bytes] = ..., delta: _Optional[int] = ...) -> None: ...
+    ttl_s: int
+    expires_at_ms: int
+    def __init__(self, namespace: _Optional[str] = ..., key: _Optional[bytes] = ..., delta: _Optional[int] = ..., ttl_s: _Optional[int] = ..., expires_at_ms: _Optional[int] = ...) -> None: ...
 
 class IncrementResponse(_message.Message):
     __slots__ = ("value", "version")
@@ -175,16 +185,20 @@ class Comparison(_message.Message):
     def __init__(self, key: _Optional[bytes] = ..., expected_version: _Optional[int] = ...) -> None: ...
 
 class Write(_message.Message):
-    __slots__ = ("key", "value", "range_end", "increment")
+    __slots__ = ("key", "value", "range_end", "increment", "ttl_s", "expires_at_ms")
     KEY_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     RANGE_END_FIELD_NUMBER: _ClassVar[int]
     INCREMENT_FIELD_NUMBER: _ClassVar[int]
+    TTL_S_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_MS_FIELD_NUMBER: _ClassVar[int]
     key: bytes
     value: bytes
     range_end: bytes
     increment: int
-    def __init__(self, key: _Optional[bytes] = ..., value: _Optional[bytes] = ..., range_end: _Optional[bytes] = ..., increment: _Optional[int] = ...) -> None: ...
+    ttl_s: int
+    expires_at_ms: int
+    def __init__(self, key: _Optional[bytes] = ..., value: _Optional[bytes] = ..., range_end: _Optional[bytes] = ..., increment: _Optional[int] = ..., ttl_s: _Optional[int] = ..., expires_at_ms: _Optional[int] = ...) -> None: ...
 
 class TxnRequest(_message.Message):
     __slots__ = ("namespace", "comparisons", "writes")
@@ -223,14 +237,16 @@ class WatchRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., start: _Optional[bytes] = ..., end: _Optional[bytes] = ..., from_version: _Optional[int] = ...) -> None: ...
 
 class Change(_message.Message):
-    __slots__ = ("key", "value", "version")
+    __slots__ = ("key", "value", "version", "expires_at_ms")
     KEY_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_MS_FIELD_NUMBER: _ClassVar[int]
     key: bytes
     value: bytes
     version: int
-    def __init__(self, key: _Optional[bytes] = ..., value: _Optional[bytes] = ..., version: _Optional[int] = ...) -> None: ...
+    expires_at_ms: int
+    def __init__(self, key: _Optional[bytes] = ..., value: _Optional[bytes] = ..., version: _Optional[int] = ..., expires_at_ms: _Optional[int] = ...) -> None: ...
 
 class WatchResponse(_message.Message):
     __slots__ = ("changes", "version")
