@@ -2,8 +2,8 @@
 
 Two things make a key with an end disappear. From its end on it counts as absent wherever the newest state is asked for:
 reads, comparisons, deletions, counters. Some moments later a transaction like any other deletes it, so that watchers
-hear of it and its bytes go. Time is the store's own clock, which never goes back; a transaction is decided at one moment
-of it.
+hear of it and its bytes go. Time is the store's own clock, which never goes back; a transaction is decided at one
+moment of it.
 
 `Column.EXPIRY` has a row for each end, by time. A put that sets no end does not look for one to remove, because puts
 read nothing; the row it leaves is found stale when its time comes.
