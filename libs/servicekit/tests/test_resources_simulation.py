@@ -18,6 +18,7 @@ from ultracloud.base.faults import (
     AbortedError,
     AlreadyExistsError,
     FailedPreconditionError,
+    InvalidArgumentError,
     NotFoundError,
     ResourceExhaustedError,
     UnavailableError,
@@ -32,6 +33,7 @@ EXPECTED = (
     NotFoundError,
     AlreadyExistsError,
     FailedPreconditionError,
+    InvalidArgumentError,
     ResourceExhaustedError,
     AbortedError,
 )
@@ -91,6 +93,7 @@ IMAGE = Kind(
     guards=lambda image: [image.metadata.project],
     readable_by_all=lambda image: image.spec.public,
     finalizers=("cleaner",),
+    owners=lambda image: image.spec.kernel_url.split(),
     indexed=("spec.cmdline", "status.size_bytes"),
 )
 
@@ -115,18 +118,25 @@ class Caller:
     def call(self) -> FakeCall:
         return FakeCall(principal=OPERATOR)
 
-    def spec(self) -> vmc.ImageSpec:
-        return vmc.ImageSpec(public=self.random.random() < 1 / 2, cmdline=self.random.choice("ab"))
+    async def spec(self) -> vmc.ImageSpec:
+        others = [stored.metadata.id for stored in await self.server.resources.all(IMAGE)]
+        owner = self.random.choice(["", *others])
+        is_public = self.random.random() < 1 / 2
+        return vmc.ImageSpec(public=is_public, cmdline=self.random.choice("ab"), kernel_url=owner)
 
     def labels(self) -> dict[str, str]:
         return {key: self.random.choice("xy") for key in "ab" if self.random.random() < 1 / 2}
 
     async def create(self) -> None:
-        request = vmc.CreateImageRequest(project=self.project, name=self.name, spec=self.spec(), labels=self.labels())
+        request = vmc.CreateImageRequest(
+            project=self.project, name=self.name, spec=await self.spec(), labels=self.labels()
+        )
         await self.server.create(request, self.call())
 
     async def update(self) -> None:
-        request = vmc.UpdateImageRequest(project=self.project, ref=self.name, spec=self.spec(), labels=self.labels())
+        request = vmc.UpdateImageRequest(
+            project=self.project, ref=self.name, spec=await self.spec(), labels=self.labels()
+        )
         await self.server.update(request, self.call())
 
     async def delete(self) -> None:
@@ -154,10 +164,26 @@ async def index_expected(resources: Resources) -> dict[bytes, bytes]:
         if stored.message.spec.public:
             entries.append((f"p/image/{metadata.name}/{metadata.id}".encode(), identifier))
         entries += [(key, identifier) for key in indexes.entries(IMAGE, stored.message)]
+        entries += [(f"o/{owner.id}/image/{metadata.id}".encode(), b"") for owner in metadata.owners]
         for key, value in entries:
             assert key not in wanted, f"two records have {key!r}"
             wanted[key] = value
     return wanted
+
+
+async def end_deletions(server: KindServer[vmc.Image]) -> None:
+    """All owners are there, and what is being deleted goes, without leaving anything behind."""
+    resources = server.resources
+    known = {stored.metadata.id for stored in await resources.all(IMAGE)}
+    for stored in await resources.all(IMAGE):
+        assert known.issuperset(owner.id for owner in stored.metadata.owners)
+    for stored in await resources.all(IMAGE):
+        request = pb.DeleteRequest(project=stored.metadata.project, ref=stored.metadata.id)
+        await server.delete(request, FakeCall(principal=OPERATOR))
+    for stored in await resources.all(IMAGE):
+        await resources.remove_finalizer(IMAGE, stored.metadata.id, "cleaner")
+    left = (await resources.store.scan(b"", b"", limit=10_000)).entries
+    assert {entry.key[:2] for entry in left} <= {b"g/", b"m/"}
 
 
 @pytest.mark.parametrize("seed", seeds(25))
@@ -169,8 +195,11 @@ def test_indexes_agree_with_records(seed: int) -> None:
         await asyncio.gather(*(Caller(server, random).live() for _ in range(CALLERS)))
         store.is_calm = True
         everything = (await store.scan(b"", b"", limit=10_000)).entries
-        found = {entry.key: entry.value for entry in everything if entry.key[:2] in (b"n/", b"c/", b"p/", b"x/")}
+        found = {entry.key: entry.value for entry in everything if entry.key[:2] in (b"n/", b"c/", b"p/", b"x/", b"o/")}
+        gates = {key: found.pop(key) for key in list(found) if key[:2] == b"o/" and key.endswith(b"/")}
         assert found == await index_expected(server.resources)
+        assert set(gates) >= {key[: key.index(b"/", 2) + 1] for key in found if key[:2] == b"o/"}
+        await end_deletions(server)
 
     asyncio.run(scenario())
 

@@ -3,6 +3,7 @@
 - `kinds`: what a service says of a kind
 - `server`: the RPCs, authorised; custom verbs derive from `KindServer`
 - `engine`: every change, admitted; what a service's own loops call; `reading` and `writing` are its hands
+- `changing`, `deleting`: parts of the engine; `collector` ends deletions that wait
 - `context`: what hooks read
 - `conditions`, `records`, `places`, `listing`, `watching`: parts of these
 - `selectors`, `indexes`: what a list asks for, and the keys that answer it, pure; `indexing` makes an index whole
@@ -12,6 +13,7 @@
 - `hosts`: intents of hosts, on the server and on the host
 """
 
+from ultracloud.servicekit.resources.collector import Collector
 from ultracloud.servicekit.resources.conditions import Condition, Truth
 from ultracloud.servicekit.resources.context import Context
 from ultracloud.servicekit.resources.engine import NewResource, Resources
@@ -24,6 +26,7 @@ from ultracloud.servicekit.resources.server import KindServer, Located
 
 __all__ = [
     "ROOT",
+    "Collector",
     "Condition",
     "Context",
     "HostCopy",

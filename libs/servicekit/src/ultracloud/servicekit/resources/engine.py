@@ -8,47 +8,43 @@ make relied-on ranges (all subnets of a VPC) into one version that can be compar
 from __future__ import annotations
 
 import asyncio
-import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 from google.protobuf.message import Message
 
 from ultracloud.api.resource.v1 import resource_pb2 as pb
 from ultracloud.base.faults import (
-    AbortedError,
     AlreadyExistsError,
     FailedPreconditionError,
-    NotFoundError,
 )
 from ultracloud.base.names import check_labels, check_name
 from ultracloud.servicekit.clock import Clock, new_id
 from ultracloud.servicekit.policy import Authority
 from ultracloud.servicekit.resources import layout, records
+from ultracloud.servicekit.resources.changing import check_etag, hooked
 from ultracloud.servicekit.resources.conditions import Condition, merge
 from ultracloud.servicekit.resources.context import Context
+from ultracloud.servicekit.resources.deleting import Deleting
 from ultracloud.servicekit.resources.indexing import ensure_whole
 from ultracloud.servicekit.resources.kinds import Kind, MessageT
-from ultracloud.servicekit.resources.reading import Reader
 from ultracloud.servicekit.resources.records import Stored
-from ultracloud.servicekit.resources.writing import Writer
 from ultracloud.servicekit.store import Committed, Store, prefix_end
 from ultracloud.servicekit.store.following import read_all
 
-ATTEMPTS_MAX = 50
-"""Times one change is tried while others are faster: beyond, something is wrong and the caller is told to come back."""
-ATTEMPTS_FREE = 3
-"""Attempts before changes of this process queue up behind each other instead of racing."""
 IDEMPOTENCY_MS = 24 * 3600 * 1000
 """How long a create is remembered: longer than any client retries."""
-
-ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True)
 class NewResource(Generic[MessageT]):
-    """What a create is made of. `request_sha256` binds the idempotency key to the request it came with."""
+    """What a create is made of.
+
+    Attributes:
+        request_sha256: Binds the idempotency key to the request it came with.
+        owners: Ids of what it goes with, besides those that the kind says.
+    """
 
     kind: Kind[MessageT]
     name: str
@@ -56,19 +52,14 @@ class NewResource(Generic[MessageT]):
     labels: Mapping[str, str]
     idempotency_key: str = ""
     request_sha256: bytes = b""
-    owners: Sequence[pb.OwnerReference] = ()
+    owners: Sequence[str] = ()
 
 
-class Resources(Reader):
+class Resources(Deleting):
     """All resources of a service: what `Reader` finds, and every change."""
 
     def __init__(self, store: Store, authority: Authority, clock: Clock, kinds: Iterable[Kind[Any]]) -> None:
-        super().__init__(store)
-        self.authority = authority
-        self.clock = clock
-        self.kinds = {kind.key: kind for kind in kinds}
-        self._writer = Writer(store)
-        self._crowd = asyncio.Lock()
+        super().__init__(store, authority, clock, kinds)
         self._index_versions: dict[str, int] = {}
         self._indexing = asyncio.Lock()
 
@@ -106,10 +97,12 @@ class Resources(Reader):
                 f"a {kind.key} named '{new.name}' already exists in {context.place.shown}", reason="NAME_TAKEN"
             )
         message = _fresh(new, identifier, place, now_ms)
-        admitted = await _hooked(kind.admit, message, context, records.copy(message), None)
+        admitted = await hooked(kind.admit, message, context, records.copy(message), None)
         message = _with_metadata(admitted, message)
+        owners = {*new.owners, *kind.owners(message)}
+        comparisons = await self.owned(kind, message, sorted(owners)) if owners else {}
         writes: dict[bytes, bytes | None] = {name_key: identifier.encode()}
-        comparisons = {name_key: 0}
+        comparisons[name_key] = 0
         if memory_key:
             memory = pb.IdempotencyRecord(
                 request_sha256=new.request_sha256, id=identifier, created_at=records.timestamp(now_ms)
@@ -167,7 +160,7 @@ class Resources(Reader):
     ) -> Stored[MessageT] | None:
         """One attempt; None asks for another."""
         old, read_version = await self._read_for_write(kind, identifier)
-        _check_etag(kind, old, etag)
+        check_etag(kind, old, etag)
         if old.metadata.HasField("deleted_at"):
             raise FailedPreconditionError(
                 f"{kind.key} '{old.metadata.name}' is being deleted and cannot change", reason="BEING_DELETED"
@@ -176,60 +169,19 @@ class Resources(Reader):
         labels = dict(check_labels(records.metadata_of(wanted).labels))
         wanted = _with_metadata(wanted, old.message)
         before = records.copy(old.message)
-        wanted = _with_metadata(await _hooked(kind.admit, wanted, context, wanted, before), old.message)
+        wanted = _with_metadata(await hooked(kind.admit, wanted, context, wanted, before), old.message)
         metadata = records.metadata_of(wanted)
         metadata.labels.clear()
         metadata.labels.update(labels)
+        before_ids, after_ids = set(kind.owners(old.message)), set(kind.owners(wanted))
+        owners = {one.id for one in old.metadata.owners} - before_ids | after_ids
+        comparisons = await self.owned(kind, wanted, sorted(owners)) if before_ids != after_ids else {}
         if wanted == old.message:
             return old
         if records.spec_of(wanted) != records.spec_of(old.message):
             metadata.generation += 1
         metadata.updated_at.CopyFrom(records.timestamp(self.clock.now_ms()))
-        return await self._writer.write(kind, old, wanted, read_version, lost, {}, {})
-
-    async def delete(self, context: Context, kind: Kind[MessageT], identifier: str, etag: str = "") -> Stored[MessageT]:
-        """Delete a resource, or begin to if it has finalizers; deleting it again while it goes is harmless.
-
-        Raises:
-            NotFoundError: It is gone.
-            AbortedError: `etag` is given and is not the resource's.
-            FailedPreconditionError: `deletable` says what uses it.
-        """
-        return await self._repeated(lambda: self._delete_once(context, kind, identifier, etag))
-
-    async def _delete_once(
-        self, context: Context, kind: Kind[MessageT], identifier: str, etag: str
-    ) -> Stored[MessageT] | None:
-        """One attempt; None asks for another."""
-        old, read_version = await self._read_for_write(kind, identifier)
-        _check_etag(kind, old, etag)
-        if old.metadata.HasField("deleted_at"):
-            return old
-        await _hooked(kind.deletable, None, context, records.copy(old.message))
-        message = records.copy(old.message)
-        metadata = records.metadata_of(message)
-        metadata.deleted_at.CopyFrom(records.timestamp(self.clock.now_ms()))
-        if metadata.finalizers:
-            return await self._writer.write(kind, old, message, read_version, set(), {}, {})
-        guards = await self._writer.guards(kind, message, read_version)
-        return None if guards is None else await self._writer.remove(kind, old, message, guards)
-
-    async def remove_finalizer(self, kind: Kind[MessageT], identifier: str, finalizer: str) -> None:
-        """Say that `finalizer` has cleaned up; when it is the last of a resource being deleted, the resource goes."""
-        await self._repeated(lambda: self._remove_finalizer_once(kind, identifier, finalizer))
-
-    async def _remove_finalizer_once(self, kind: Kind[MessageT], identifier: str, finalizer: str) -> bool | None:
-        """One attempt; None asks for another."""
-        old = await self.read(kind, identifier)
-        if old is None or finalizer not in old.metadata.finalizers:
-            return True
-        message = records.copy(old.message)
-        metadata = records.metadata_of(message)
-        metadata.finalizers.remove(finalizer)
-        if metadata.HasField("deleted_at") and not metadata.finalizers:
-            gone = await self._writer.remove(kind, old, message, {})
-            return None if gone is None else True
-        return None if await self._writer.replace(kind, old, message) is None else True
+        return await self._writer.write(kind, old, wanted, read_version, lost, comparisons, {})
 
     async def write_status(
         self,
@@ -298,33 +250,6 @@ class Resources(Reader):
                 dropped += isinstance(done, Committed)
         return dropped
 
-    async def _repeated(
-        self, attempt: Callable[[], Awaitable[ResultT | None]], *, gone_is_none: bool = False
-    ) -> ResultT:
-        """Run `attempt` until it gives something; after a few, one of this process at a time."""
-        try:
-            for _ in range(ATTEMPTS_FREE):
-                result = await attempt()
-                if result is not None:
-                    return result
-            async with self._crowd:
-                for _ in range(ATTEMPTS_MAX - ATTEMPTS_FREE):
-                    result = await attempt()
-                    if result is not None:
-                        return result
-        except NotFoundError as error:
-            if gone_is_none and error.reason == "GONE":
-                return None  # type: ignore[return-value]
-            raise
-        raise AbortedError("too many others change this at the same time; try again", reason="CONTENDED")
-
-    async def _read_for_write(self, kind: Kind[MessageT], identifier: str) -> tuple[Stored[MessageT], int]:
-        """A resource, and the version of the store it was read at."""
-        reading = await self.store.get_many([layout.record_key(kind.key, identifier)])
-        if not reading.entries:
-            raise NotFoundError(f"no {kind.key} '{identifier}'", reason="GONE")
-        return records.parse_entry(kind, reading.entries[0]), reading.read_version
-
 
 def _fresh(new: NewResource[MessageT], identifier: str, place: str, now_ms: int) -> MessageT:
     """The message of a resource that begins."""
@@ -340,7 +265,6 @@ def _fresh(new: NewResource[MessageT], identifier: str, place: str, now_ms: int)
             created_at=records.timestamp(now_ms),
             updated_at=records.timestamp(now_ms),
             finalizers=new.kind.finalizers,
-            owners=new.owners,
         )
     )
     parts.spec.CopyFrom(new.spec)
@@ -352,21 +276,3 @@ def _with_metadata(message: MessageT, source: MessageT) -> MessageT:
     """`message` with the metadata of `source`: a hook decides about spec and status only."""
     records.shaped(message).metadata.CopyFrom(records.metadata_of(source))
     return message
-
-
-def _check_etag(kind: Kind[MessageT], old: Stored[MessageT], etag: str) -> None:
-    """Refuse a change of something else than what the caller read."""
-    if etag and etag != old.metadata.etag:
-        raise AbortedError(
-            f"{kind.key} '{old.metadata.name}' has changed: its etag is {old.metadata.etag}, not {etag[:40]!a}",
-            hint="get it again and decide again",
-            reason="ETAG_MISMATCH",
-        )
-
-
-async def _hooked(hook: Callable[..., Any] | None, otherwise: Any, *arguments: Any) -> Any:
-    """What a plain or async hook gives; `otherwise` without one."""
-    if hook is None:
-        return otherwise
-    given = hook(*arguments)
-    return await given if inspect.isawaitable(given) else given

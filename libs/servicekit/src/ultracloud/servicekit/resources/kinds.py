@@ -68,6 +68,8 @@ class Kind(Generic[MessageT]):
             insists, the caller gets AlreadyExists.
         guards: ``new -> strings``: what admissions must not happen at once about, e.g. the VPC whose subnets must not
             overlap. Of two concurrent changes with a guard in common, one runs `admit` again.
+        owners: ``new -> ids`` of the resources, of any kind of this service in the same place, that it goes with: when
+            the last of them is deleted, it is deleted first.
         deletable: ``(context, record)``: raises FailedPreconditionError, saying what uses it, to refuse a delete.
         finalizers: Who must clean up before a deleted record goes; each calls `Resources.remove_finalizer`.
         readable_by_all: Whether every principal may read this record, e.g. a public image.
@@ -86,6 +88,7 @@ class Kind(Generic[MessageT]):
     admit: Callable[[Context, MessageT, MessageT | None], MessageT | Awaitable[MessageT]] | None = None
     claims: Callable[[MessageT], Iterable[str]] = _nothing
     guards: Callable[[MessageT], Iterable[str]] = _nothing
+    owners: Callable[[MessageT], Iterable[str]] = _nothing
     deletable: Callable[[Context, MessageT], Awaitable[None] | None] | None = None
     finalizers: tuple[str, ...] = ()
     readable_by_all: Callable[[MessageT], bool] = _never

@@ -7,6 +7,8 @@
 | ``p/<kind>/<name>/<id>`` | its id, if every principal may read it |
 | ``c/<claim>`` | the id that holds the claim |
 | ``g/<guard>`` | nothing; its version serialises admissions |
+| ``o/<id>/`` | nothing; its version moves with each dependant that a resource gets |
+| ``o/<id>/<kind>/<dependant>`` | nothing; the resource owns this one |
 | ``i/<kind>/<place>/<key>`` | what a create with this idempotency key made |
 | ``x/<kind>/l/<label>/<word>/<place>/<name>`` | the id of a record with this label; ``=value``, or ``*`` for any |
 | ``x/<kind>/f/<path>/<word>/<place>/<name>`` | the id of a record with this value in a declared field |
@@ -96,6 +98,22 @@ def guard_key(guard: str) -> bytes:
     """Where the version that serialises admissions is."""
     assert 0 < len(guard) <= CLAIM_LENGTH_MAX, guard
     return f"g/{guard}".encode()
+
+
+def dependant_prefix(owner: str) -> bytes:
+    """All that a resource owns; also the key that moves with each new one."""
+    return f"o/{owner}/".encode()
+
+
+def dependant_key(owner: str, kind: str, identifier: str) -> bytes:
+    """Where it is said that a resource owns another."""
+    return f"o/{owner}/{kind}/{identifier}".encode()
+
+
+def dependant_of_key(key: bytes) -> tuple[str, str]:
+    """Kind and id of what is owned."""
+    _, _, kind, identifier = key.decode().split("/")
+    return kind, identifier
 
 
 def idempotency_key(kind: str, place: str, key: str) -> bytes:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
+from ultracloud.api.resource.v1 import resource_pb2 as pb
 from ultracloud.base.faults import Fault
 from ultracloud.servicekit.readiness import Gate
 from ultracloud.servicekit.resources import layout, records
@@ -56,6 +57,11 @@ class World:
         """One resource; None if there is none. Not to be changed."""
         stored = self._known[kind.key].get(identifier)
         return cast("MessageT", stored.message) if stored else None
+
+    def metadata(self, key: Key) -> pb.Metadata | None:
+        """The metadata of a resource, whatever its kind; None if there is none. Not to be changed."""
+        stored = self._known.get(key.kind, {}).get(key.id)
+        return stored.metadata if stored else None
 
     def all(self, kind: Kind[MessageT]) -> Sequence[MessageT]:
         """All resources of a kind. Not to be changed."""

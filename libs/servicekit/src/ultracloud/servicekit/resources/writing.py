@@ -10,6 +10,8 @@ from ultracloud.servicekit.resources.kinds import Kind, MessageT
 from ultracloud.servicekit.resources.records import Stored
 from ultracloud.servicekit.store import Committed, Conflict, Store
 
+_NOTHING: Mapping[bytes, int] = {}
+
 
 class Writer:
     """Writes a service's resources to `store`. What gives None has written nothing: the change is to be tried again."""
@@ -44,6 +46,7 @@ class Writer:
         writes |= {layout.claim_key(claim): None for claim in before.difference(claims)}
         writes |= _public_writes(kind, old, message)
         writes |= indexes.changes(kind, old.message if old else None, message)
+        writes |= _owner_writes(kind, old.message if old else None, message)
         value = records.render(kind, message, claims)
         writes[layout.record_key(kind.key, metadata.id)] = value
         match await self._commit(comparisons, writes, layout.record_key(kind.key, metadata.id)):
@@ -97,21 +100,35 @@ class Writer:
                 return Committed(reading.entries[0].version if reading.entries else reading.read_version)
         return done
 
-    async def replace(self, kind: Kind[MessageT], old: Stored[MessageT], message: MessageT) -> int | None:
-        """Write over `old`, claims and all else as they were; the version, or None if `old` is not the newest."""
+    async def replace(
+        self,
+        kind: Kind[MessageT],
+        old: Stored[MessageT],
+        message: MessageT,
+        comparisons: Mapping[bytes, int] = _NOTHING,
+    ) -> int | None:
+        """Write over `old`, claims and all else as they were; the version, or None if something is not the newest."""
         key = layout.record_key(kind.key, old.metadata.id)
         writes = {key: records.render(kind, message, old.claims), **indexes.changes(kind, old.message, message)}
-        done = await self._commit({key: old.version}, writes, key)
+        writes |= _owner_writes(kind, old.message, message)
+        done = await self._commit({**comparisons, key: old.version}, writes, key)
         return done.version if isinstance(done, Committed) else None
 
     async def remove(
-        self, kind: Kind[MessageT], old: Stored[MessageT], last: MessageT, guards: Mapping[bytes, int]
+        self,
+        kind: Kind[MessageT],
+        old: Stored[MessageT],
+        last: MessageT,
+        guards: Mapping[bytes, int],
+        gate: Mapping[bytes, int],
     ) -> Stored[MessageT] | None:
-        """Take a record and all that it holds out of the store; None if it changed meanwhile."""
+        """Take a record and all that it holds out of the store; None if it changed, or got a dependant, meanwhile."""
         metadata = old.metadata
         key = layout.record_key(kind.key, metadata.id)
         writes: dict[bytes, bytes | None] = dict.fromkeys(guards, b"")
-        writes |= indexes.changes(kind, old.message, None)
+        writes |= (
+            dict.fromkeys(gate) | indexes.changes(kind, old.message, None) | _owner_writes(kind, old.message, None)
+        )
         writes |= {
             key: None,
             layout.name_key(kind.key, metadata.project, metadata.name): None,
@@ -119,7 +136,7 @@ class Writer:
         }
         if kind.readable_by_all(old.message):
             writes[layout.public_key(kind.key, metadata.name, metadata.id)] = None
-        done = await self._commit({key: old.version, **guards}, writes, key)
+        done = await self._commit({key: old.version, **guards, **gate}, writes, key)
         return Stored(last, done.version) if isinstance(done, Committed) else None
 
     async def _made(self, kind: Kind[MessageT], identifier: str) -> Stored[MessageT] | None:
@@ -136,3 +153,20 @@ def _public_writes(kind: Kind[MessageT], old: Stored[MessageT] | None, message: 
         return {}
     key = layout.public_key(kind.key, metadata.name, metadata.id)
     return {key: metadata.id.encode() if shall else None}
+
+
+def _owner_writes(kind: Kind[MessageT], old: MessageT | None, new: MessageT | None) -> dict[bytes, bytes | None]:
+    """What changes in the lists of what is owned. Who gets a dependant has its gate moved, lest it go meanwhile."""
+    before = {one.id for one in records.metadata_of(old).owners} if old is not None else set[str]()
+    after = {one.id for one in records.metadata_of(new).owners} if new is not None else set[str]()
+    if before == after:
+        return {}
+    message = new if new is not None else old
+    assert message is not None
+    identifier = records.metadata_of(message).id
+    writes: dict[bytes, bytes | None] = {
+        layout.dependant_key(one, kind.key, identifier): None for one in before - after
+    }
+    for owner in after - before:
+        writes |= {layout.dependant_key(owner, kind.key, identifier): b"", layout.dependant_prefix(owner): b""}
+    return writes
