@@ -12,6 +12,7 @@ from flaredb.core.engine import Engine
 from flaredb.core.retention import History
 from flaredb.shell.rocks import open_rocks
 from flaredb.testing import MemoryEngine
+from ultracloud.testkit.postgres import PostgresServer, find_postgres, postgres
 
 MIB = 1024 * 1024
 
@@ -37,3 +38,13 @@ def open_store_folder(tmp_path: Path) -> Iterator[Callable[[], Engine]]:
     """Opens the RocksDB of this test, again after a `close`; whatever is open is closed at the end."""
     with ExitStack() as opened:
         yield lambda: opened.enter_context(closing(open_rocks(tmp_path / "db", 4 * MIB, 4 * MIB)))
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """Debian's PostgreSQL, one for all tests of a process; each test has schemas of its own."""
+    programs = find_postgres()
+    if programs is None:
+        pytest.skip("no PostgreSQL found: `./dev test` unpacks Debian's, see tools/packages.debian")
+    with postgres(programs) as server:
+        yield server

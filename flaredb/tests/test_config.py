@@ -46,3 +46,45 @@ def test_a_wrong_setting_is_refused_with_what_is_accepted(tmp_path: Path, text: 
     with pytest.raises(ConfigError) as refusal:
         loaded(tmp_path, text + "\n")
     assert says in str(refusal.value)
+
+
+def test_the_engine_is_embedded_until_a_database_is_named(tmp_path: Path):
+    assert loaded(tmp_path, "").engine.postgres == ""
+    text = (
+        '[engine]\npostgres = "postgresql://flaredb@db1,db2:5433/cloud?sslmode=verify-full"\npassword_file = "secret"\n'
+    )
+    engine = loaded(tmp_path, text).engine
+    assert engine.password_file == tmp_path / "secret"
+    assert (engine.schema, engine.connections) == ("flaredb", 8)
+    for url in (
+        "postgresql:///cloud",
+        "postgres://u@localhost:5432/cloud",
+        "postgresql://u@/cloud?host=/run/postgresql",
+    ):
+        assert loaded(tmp_path, f'[engine]\npostgres = "{url}"\n').engine.postgres == url
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('postgres = "mysql://db/cloud"', "accepted: postgresql://USER@HOST:PORT/DATABASE"),
+        ('postgres = "postgresql://u:hunter2@localhost/cloud"', "put that into 'password_file', or PGPASSWORD"),
+        (
+            'postgres = "postgresql://u@localhost/cloud?password=hunter2"',
+            "put that into 'password_file', or PGPASSWORD",
+        ),
+        ('postgres = "postgresql://u@localhost/cloud?sslmod=require"', "has an option 'sslmod'; accepted: host, "),
+        ('postgres = "postgresql://u@localhost/cloud?sslmode=yes"', "has sslmode=yes; accepted: disable, "),
+        ('postgres = "postgresql://u@127.0.0.1.example/cloud"', "does not say whether to encrypt; add ?sslmode="),
+        ('postgres = "postgresql://u@localhost,db/cloud"', "does not say whether to encrypt"),
+        ('schema = "Flaredb"', "'schema' is 'Flaredb'; accepted: 1 to 63 lower-case letters"),
+        ('schema = "pg_flaredb"', "not beginning with a digit or 'pg_'"),
+        ("connections = 0", "'connections' is 0; accepted: 1 to 100"),
+        ('postgre = "postgresql:///cloud"', "did you mean 'engine.postgres'"),
+    ],
+)
+def test_a_wrong_database_is_refused_without_showing_a_password(tmp_path: Path, text: str, says: str):
+    with pytest.raises(ConfigError) as refusal:
+        loaded(tmp_path, f"[engine]\n{text}\n")
+    assert says in str(refusal.value)
+    assert "hunter2" not in str(refusal.value)

@@ -9,6 +9,9 @@ disk_reserve_mib = 64
 minutes = 60
 [rocksdb]
 block_cache_mib = 64
+[engine]                              # only to keep everything in PostgreSQL instead of `state_dir`
+postgres = "postgresql://flaredb@db.example:5432/ultracloud?sslmode=verify-full"
+password_file = "postgres.password"   # or PGPASSWORD in the environment
 [namespaces]
 dns = ["spiffe://ultracloud.local/service/flashdns", "spiffe://ultracloud.local/service/prismnet"]
 ```
@@ -16,7 +19,10 @@ dns = ["spiffe://ultracloud.local/service/flashdns", "spiffe://ultracloud.local/
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from flaredb.core.limits import check_namespace
 from flaredb.core.retention import History
@@ -33,6 +39,22 @@ WRITE_BUFFER_MIB_MIN, WRITE_BUFFER_MIB_MAX = 4, 512
 """A batch of the largest transactions fits the smallest; above the largest a start replays the log for many seconds."""
 BLOCK_CACHE_MIB_MIN, BLOCK_CACHE_MIB_MAX = 1, 64 * 1024
 DISK_RESERVE_MIB_MAX = 1024 * 1024
+CONNECTIONS_MAX = 100
+"""PostgreSQL's own default for all its clients; a session there costs megabytes, and reads take a millisecond each."""
+URL_OPTIONS = (
+    "host",
+    "port",
+    "user",
+    "dbname",
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "sslcrl",
+    "sslnegotiation",
+)
+"""What may follow the `?`. Anything else would reach the server as a setting of the session."""
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +99,33 @@ class RocksConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig:
+    """Where everything is kept: in `state_dir`, or in a schema of a PostgreSQL database.
+
+    Attributes:
+        postgres: The database's URL, without a password; empty keeps everything in `state_dir`.
+        password_file: Holds the password; without it PGPASSWORD and PGPASSFILE in the environment say it.
+        schema: Made if missing; one flaredb writes it at a time.
+        connections: Sessions that read; one more writes.
+    """
+
+    postgres: str = ""
+    password_file: Path | None = None
+    schema: str = "flaredb"
+    connections: int = 8
+
+    def __post_init__(self) -> None:
+        if self.postgres:
+            _check_url(self.postgres)
+        if not re.fullmatch("[a-z_][a-z0-9_]{0,62}", self.schema) or self.schema.startswith("pg_"):
+            raise ValueError(
+                f"'schema' is '{self.schema}'; accepted: 1 to 63 lower-case letters, digits and underscores, "
+                "not beginning with a digit or 'pg_'"
+            )
+        _check("connections", self.connections, 1, CONNECTIONS_MAX)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config(Settings):
     """flaredb's configuration.
 
@@ -88,6 +137,7 @@ class Config(Settings):
     namespaces: dict[str, tuple[str, ...]] = field(default_factory=dict)
     history: HistoryConfig = field(default_factory=HistoryConfig)
     rocksdb: RocksConfig = field(default_factory=RocksConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
     disk_reserve_mib: int = 64
 
     def __post_init__(self) -> None:
@@ -101,3 +151,30 @@ class Config(Settings):
 def _check(name: str, value: int, least: int, most: int) -> None:
     if not least <= value <= most:
         raise ValueError(f"'{name}' is {value}; accepted: {least} to {most}")
+
+
+def _check_url(url: str) -> None:
+    """Pass if a URL leads to PostgreSQL, keeps no secret, and says whether to encrypt. The URL is never shown."""
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise ValueError("'postgres' is not a URL of PostgreSQL; accepted: postgresql://USER@HOST:PORT/DATABASE")
+    if parts.password is not None or "password" in options:
+        raise ValueError("'postgres' has a password in it; put that into 'password_file', or PGPASSWORD")
+    for name in options:
+        if name not in URL_OPTIONS:
+            raise ValueError(f"'postgres' has an option '{name}'; accepted: {', '.join(URL_OPTIONS)}")
+    mode = options.get("sslmode")
+    if mode is not None and mode not in SSL_MODES:
+        raise ValueError(f"'postgres' has sslmode={mode}; accepted: {', '.join(SSL_MODES)}")
+    hosts = options.get("host", unquote(parts.netloc.rpartition("@")[2])).split(",")
+    if mode is None and not all(map(_is_local, hosts)):
+        raise ValueError(
+            "'postgres' leads to another machine and does not say whether to encrypt; add ?sslmode=verify-full (or "
+            "require, or disable where only you can listen)"
+        )
+
+
+def _is_local(host: str) -> bool:
+    """Whether a host of a URL, perhaps with its port, is this machine: none, a socket's folder, or loopback."""
+    return host.startswith("/") or re.fullmatch(r"(localhost|127\.[\d.]+|::1|\[::1\])?(:\d*)?", host) is not None

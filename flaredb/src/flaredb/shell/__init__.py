@@ -12,4 +12,17 @@
 - `meters`: what an operator can measure.
 - `rpc`: the calls; `messages`: their messages to words of the core and back.
 - `server`: all of it together.
+- `commands`: what an operator asks a running server.
+
+The engine on PostgreSQL has a module of its own where waiting for a server changes what is done:
+
+- `postgres`: all of it together.
+- `postgres_session`: connecting, the lock, the epoch.
+- `postgres_sql`: tables and statements.
+- `postgres_store`: reads, and batches of transactions.
+- `postgres_view`: what is stored, as transactions see it.
+- `postgres_committer`: group commit, and what follows a lost session.
+- `postgres_expirer`: deletes keys that have come to their end.
+- `postgres_rpc`: messages to words of the core and back.
+- `postgres_errors`: what is said when something is wrong.
 """

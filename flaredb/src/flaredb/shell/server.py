@@ -18,6 +18,7 @@ from flaredb.shell.store import Store
 from flaredb.shell.sweeper import Sweeper
 from flaredb.shell.watchers import Watchers
 from ultracloud.api.flaredb.v1.flaredb_rpc import KV
+from ultracloud.servicekit.lifecycle import Service
 from ultracloud.servicekit.runtime import Runtime
 from ultracloud.wire import service
 
@@ -43,7 +44,21 @@ class Flaredb:
         self.engine.close()
 
 
-async def build(config: Config, runtime: Runtime) -> Flaredb:
+async def build(config: Config, runtime: Runtime) -> Service:
+    """Open the store that the configuration names, and serve it.
+
+    Raises:
+        StartError: It cannot be opened, or an address is taken.
+    """
+    if not config.engine.postgres:
+        return await build_embedded(config, runtime)
+    # Only now: the driver takes memory that most have no use for.
+    from flaredb.shell import postgres
+
+    return await postgres.build(config, runtime)
+
+
+async def build_embedded(config: Config, runtime: Runtime) -> Flaredb:
     """Open the store in the state directory and serve it.
 
     Raises:

@@ -1,0 +1,260 @@
+"""Group commit on PostgreSQL: many callers' transactions in one database transaction, and what follows a lost session.
+
+One task commits. While PostgreSQL has one batch, writes gather for the next. When the session is lost, writes are
+refused at once and a new session is sought; it tells whether the batch that was under way was committed, so its callers
+get a true answer if it comes within OUTCOME_WAIT_S, and are told that nobody knows if it does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from flaredb.core.commands import Commit, DeleteRange, Outcome, Txn
+from flaredb.core.keys import encode
+from flaredb.core.refusals import refused
+from flaredb.errors import closing, overloaded
+from flaredb.shell.committer import BATCH_BYTES_MAX, BATCH_COUNT_MAX, WAITING_BYTES_MAX, WAITING_COUNT_MAX
+from flaredb.shell.postgres_errors import SPOKEN, away, key_too_long, outcome_unknown
+from flaredb.shell.postgres_session import Writer
+from flaredb.shell.postgres_store import CommitLostError, PostgresStore, Staged
+from ultracloud.base.faults import Fault
+
+ENCODED_BYTES_MAX = 2600
+"""An entry of PostgreSQL's B-tree is a third of a page, 2704 bytes, with the version and its headers."""
+CHECK_S = 5.0
+"""Seconds without a write after which the session is tried: who is superseded or cut off must not wait for a caller."""
+RETRY_S_MIN, RETRY_S_MAX = 0.05, 2.0
+"""Seconds between attempts to connect: a restart takes about one, a failover some ten."""
+OUTCOME_WAIT_S = 10.0
+"""Seconds that callers of a batch wait to hear what became of it; few have a longer deadline."""
+
+_log = logging.getLogger("flaredb.commit")
+
+ResultT = TypeVar("ResultT")
+Reopen = Callable[[int], Awaitable[Writer | None]]
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[ResultT]):
+    """A write that a caller waits for."""
+
+    txn: Txn
+    size_bytes: int
+    future: asyncio.Future[ResultT]
+    deliver: Callable[[Outcome], ResultT]
+
+
+class PostgresCommitter:
+    """Runs transactions of many callers in batches, one at a time.
+
+    Attributes:
+        is_connected: Whether the writer's session stands; without it writes are refused.
+    """
+
+    def __init__(
+        self,
+        store: PostgresStore,
+        *,
+        now_ms: Callable[[], int],
+        reopen: Reopen,
+        committed: Callable[[Sequence[Commit]], None],
+        connected: Callable[[bool], None],
+    ) -> None:
+        """Take transactions on the running loop.
+
+        Args:
+            store: Nobody else commits in it.
+            now_ms: Wall time.
+            reopen: A new writer's session after the one of this epoch; None if it must be asked again later.
+            committed: Told of each batch's commits, once readers see them.
+            connected: Told when the session is lost, and when there is another.
+        """
+        self._store = store
+        self._now_ms = now_ms
+        self._reopen = reopen
+        self._committed = committed
+        self._connected = connected
+        self._waiting: deque[_Waiting[Any]] = deque()
+        self._waiting_bytes = 0
+        self._wake = asyncio.Event()
+        self._is_closed = False
+        self.is_connected = True
+        self._listen()
+
+    @property
+    def waiting_count(self) -> int:
+        """Writes that no batch has yet."""
+        return len(self._waiting)
+
+    def submit(self, txn: Txn, deliver: Callable[[Outcome], ResultT]) -> asyncio.Future[ResultT]:
+        """Queue a transaction that `limits.check_txn` passed.
+
+        Args:
+            txn: Dropped if its future is cancelled before its batch begins.
+            deliver: Makes the future's result of the outcome. If that is a refusal, the future fails instead: with
+                FailedPreconditionError, and nothing was written.
+
+        Raises:
+            UnavailableError: Too much waits already, PostgreSQL is away, or the server stops. Nothing was queued.
+            InvalidArgumentError: A key is longer than PostgreSQL's indexes take.
+        """
+        if self._is_closed:
+            raise closing()
+        if not self.is_connected:
+            raise away("the writer's session is lost")
+        if self._waiting_bytes > WAITING_BYTES_MAX or len(self._waiting) >= WAITING_COUNT_MAX:
+            raise overloaded(len(self._waiting), self._waiting_bytes)
+        _check_keys(txn)
+        size_bytes = txn.size_bytes
+        future: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(txn, size_bytes, future, deliver))
+        self._waiting_bytes += size_bytes
+        self._wake.set()
+        return future
+
+    def close(self) -> None:
+        """Refuse new writes; `run` ends when those that wait are done."""
+        self._is_closed = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Commit until `close`.
+
+        Raises:
+            SupersededError: Another flaredb is the schema's writer; the process must end.
+            DatabaseError: PostgreSQL came back with less than it had confirmed; the same.
+        """
+        while self._waiting or not self._is_closed:
+            if self._store.connection.is_closed():
+                await self._recover(None, [])
+            elif not self._waiting:
+                await self._rest()
+            else:
+                await self._run_batch(self._take())
+
+    async def _rest(self) -> None:
+        """Wait for something to do, and now and then see whether the session still stands."""
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(CHECK_S):
+                await self._wake.wait()
+        except TimeoutError:
+            try:
+                await self._store.check_writer()
+            except SPOKEN as error:
+                _log.warning("the writer's session does not answer: %s", error)
+                self._store.connection.terminate()
+
+    def _take(self) -> list[_Waiting[Any]]:
+        """The writes of the next batch, in the order they came."""
+        taken: list[_Waiting[Any]] = []
+        size_bytes = 0
+        while self._waiting and len(taken) < BATCH_COUNT_MAX and size_bytes < BATCH_BYTES_MAX:
+            one = self._waiting.popleft()
+            self._waiting_bytes -= one.size_bytes
+            if not one.future.done():
+                taken.append(one)
+                size_bytes += one.size_bytes
+        return taken
+
+    async def _run_batch(self, waiting: list[_Waiting[Any]]) -> None:
+        """Decide, commit and answer one batch."""
+        try:
+            staged = await self._store.stage([one.txn for one in waiting], self._now_ms())
+            if staged.evaluation.commits:
+                await self._store.commit(staged)
+        except CommitLostError as error:
+            _log.warning("the session was lost during a commit: %s", error)
+            await self._recover(error.staged, waiting)
+        except Fault as fault:
+            _log.error("writes are refused: %s", fault)
+            _tell(waiting, fault)
+        else:
+            self._answer(staged, waiting)
+
+    def _answer(self, staged: Staged, waiting: Sequence[_Waiting[Any]]) -> None:
+        """Show a batch to readers, watchers and its callers, in this order."""
+        if staged.evaluation.commits:
+            self._store.publish(staged)
+            self._committed(staged.evaluation.commits)
+        for one, outcome in zip(waiting, staged.evaluation.outcomes, strict=True):
+            if one.future.done():
+                continue
+            if outcome.refusal is None:
+                one.future.set_result(one.deliver(outcome))
+            else:
+                one.future.set_exception(refused(outcome.refusal))
+
+    async def _recover(self, lost: Staged | None, callers: list[_Waiting[Any]]) -> None:
+        """Find a new session, and tell `callers` what became of their batch, `lost`, when that is known."""
+        loop = asyncio.get_running_loop()
+        self._set_connected(is_connected=False)
+        self._store.connection.terminate()
+        unknown = loop.call_later(OUTCOME_WAIT_S, _tell, callers, outcome_unknown("no session since"))
+        try:
+            writer = await self._find_session()
+            if writer is None:
+                _tell(callers, outcome_unknown("flaredb stops"))
+                return
+            is_committed = self._store.resume(writer, lost)
+        finally:
+            unknown.cancel()
+        self._listen()
+        if lost is not None and is_committed:
+            self._answer(lost, callers)
+        _tell(callers, away("the session was lost before the commit"))
+        self._set_connected(is_connected=True)
+
+    async def _find_session(self) -> Writer | None:
+        """Ask for a new session until there is one; None if the server stops before."""
+        pause_s = RETRY_S_MIN
+        while not self._is_closed:
+            try:
+                writer = await self._reopen(self._store.epoch)
+            except SPOKEN as error:
+                _log.debug("PostgreSQL is away: %s", error)
+            else:
+                if writer is not None:
+                    return writer
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, RETRY_S_MAX)
+        return None
+
+    def _set_connected(self, *, is_connected: bool) -> None:
+        """Take writes again, or refuse those that wait: nothing was written for them."""
+        if is_connected == self.is_connected:
+            return
+        self.is_connected = is_connected
+        self._connected(is_connected)
+        if is_connected:
+            _log.info("PostgreSQL is back, all that was confirmed is there")
+            return
+        _log.error("the session with PostgreSQL is lost: writes are refused until there is another")
+        _tell(self._waiting, away("the writer's session is lost"))
+        self._waiting.clear()
+        self._waiting_bytes = 0
+
+    def _listen(self) -> None:
+        """Hear of the session's end though nobody writes."""
+        self._store.connection.add_termination_listener(lambda _connection: self._wake.set())
+
+
+def _check_keys(txn: Txn) -> None:
+    """Pass if PostgreSQL's index takes all that is written."""
+    for write in txn.writes:
+        if not isinstance(write, DeleteRange):
+            size_bytes = len(encode(txn.namespace, write.key))
+            if size_bytes > ENCODED_BYTES_MAX:
+                raise key_too_long(size_bytes, ENCODED_BYTES_MAX)
+
+
+def _tell(waiting: Iterable[_Waiting[Any]], fault: Fault) -> None:
+    """Answer callers with a fault."""
+    for one in waiting:
+        if not one.future.done():
+            one.future.set_exception(fault)

@@ -1,0 +1,67 @@
+"""Deletes keys whose end has come, as `flaredb.shell.expirer` does, where PostgreSQL is the engine.
+
+An index over the ends stands in for the rows that the embedded engine keeps, so there is nothing stale to remove.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from itertools import groupby
+
+from flaredb.core.commands import EncodedKey, Expire, Txn
+from flaredb.core.keys import key_of
+from flaredb.shell.expirer import LOOK_S, PAUSE_S, SLICE_KEYS
+from flaredb.shell.postgres_committer import PostgresCommitter
+from flaredb.shell.postgres_store import PostgresStore
+from ultracloud.base.faults import Fault
+from ultracloud.servicekit.clock import Clock
+
+_log = logging.getLogger("flaredb.expirer")
+
+
+class PostgresExpirer:
+    """Sees to it that what has expired is deleted.
+
+    Attributes:
+        behind_ms: For how long the key that was overdue longest had been so at the last look.
+    """
+
+    def __init__(self, store: PostgresStore, committer: PostgresCommitter, clock: Clock) -> None:
+        self._store = store
+        self._committer = committer
+        self._clock = clock
+        self._from_ms = 0
+        self.behind_ms = 0
+
+    async def run(self) -> None:
+        """Delete for ever. What is refused is tried again at the next look; callers are told of it as well."""
+        while True:
+            try:
+                await self.delete_due()
+            except Fault as fault:
+                _log.warning("expired keys are not deleted: %s", fault)
+            await self._clock.sleep(LOOK_S)
+
+    async def delete_due(self) -> None:
+        """One look, and as many slices as are due. Raises the fault that refused one."""
+        while True:
+            now_ms = self._store.tick(self._clock.now_ms())
+            due = await self._store.overdue(self._from_ms, now_ms, SLICE_KEYS)
+            self.behind_ms = now_ms - due[0][1] if due else 0
+            for txn in _deletions([encoded for encoded, _ in due]):
+                await self._committer.submit(txn, lambda outcome: outcome)
+            if len(due) < SLICE_KEYS:
+                # Ends are only ever added after the clock, so nobody looks again where everything is done.
+                self._from_ms = now_ms + 1
+                return
+            await self._clock.sleep(PAUSE_S)
+
+
+def _deletions(expired: Sequence[EncodedKey]) -> list[Txn]:
+    """One transaction for each namespace."""
+    by_namespace = groupby(sorted(expired), key=lambda encoded: encoded.partition(b"\x00")[0].decode())
+    return [
+        Txn(namespace, (), tuple(Expire(key_of(encoded, namespace)) for encoded in group))
+        for namespace, group in by_namespace
+    ]
