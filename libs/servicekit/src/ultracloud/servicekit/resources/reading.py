@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from ultracloud.base import ids
@@ -11,8 +12,8 @@ from ultracloud.servicekit.resources.records import Stored
 from ultracloud.servicekit.store import Store, prefix_end
 from ultracloud.servicekit.store.following import read_all
 
-BATCH_KEYS = 500
-"""Keys of one multi-get."""
+BATCH_KEYS, BATCHES_AT_ONCE = 250, 4
+"""Keys of one multi-get, and how many of those are under way: one is parsed while the store reads the next."""
 
 
 class Reader:
@@ -72,12 +73,20 @@ class Reader:
         self, kind: Kind[MessageT], identifiers: Sequence[str], at_version: int = 0
     ) -> tuple[Stored[MessageT], ...]:
         """Those that exist, in the order asked."""
+        batches = [identifiers[first : first + BATCH_KEYS] for first in range(0, len(identifiers), BATCH_KEYS)]
         found: list[Stored[MessageT]] = []
-        for first in range(0, len(identifiers), BATCH_KEYS):
-            keys = [layout.record_key(kind.key, one) for one in identifiers[first : first + BATCH_KEYS]]
-            reading = await self.store.get_many(keys, at_version)
-            found.extend(records.parse_entry(kind, entry) for entry in reading.entries)
+        for first in range(0, len(batches), BATCHES_AT_ONCE):
+            some = (self._read_batch(kind, one, at_version) for one in batches[first : first + BATCHES_AT_ONCE])
+            for read in await asyncio.gather(*some):
+                found.extend(read)
         return tuple(found)
+
+    async def _read_batch(
+        self, kind: Kind[MessageT], identifiers: Sequence[str], at_version: int
+    ) -> list[Stored[MessageT]]:
+        """Those of a few that exist."""
+        reading = await self.store.get_many([layout.record_key(kind.key, one) for one in identifiers], at_version)
+        return [records.parse_entry(kind, entry) for entry in reading.entries]
 
     async def claimed(self, prefix: str) -> dict[str, str]:
         """Claims that begin with `prefix` -> the id that holds each."""
