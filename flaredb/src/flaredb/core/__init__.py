@@ -12,6 +12,7 @@
 - `visibility`: which version of a key a reader sees; scans.
 - `feed`: which part of the history a watcher gets next.
 - `retention`: how much history stays, and what goes when it goes.
+- `why`: why writes are refused or slow.
 - `access`: which identity may use which namespace.
 
 Nothing here knows that there is one node. A region of a later multi-raft store is a range of encoded keys whose log

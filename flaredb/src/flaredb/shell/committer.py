@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -60,7 +61,15 @@ class _Batch:
 
 
 class Committer:
-    """Runs transactions of many callers in batches; one at a time is staged or synced."""
+    """Runs transactions of many callers in batches; one at a time is staged or synced.
+
+    Attributes:
+        is_refusing: Whether the last batch was refused.
+        stall_count: How often the engine asked for a pause.
+        free_bytes: Tells how much room there is.
+        reserve_bytes: Below so much, writes are refused.
+        timed: Told of each sync's seconds, on the thread that waits for it.
+    """
 
     def __init__(
         self,
@@ -82,15 +91,17 @@ class Committer:
         """
         self._store = store
         self._now_ms = now_ms
-        self._free_bytes = free_bytes
-        self._reserve_bytes = reserve_bytes
+        self.free_bytes = free_bytes
+        self.reserve_bytes = reserve_bytes
+        self.timed: Callable[[float], object] = _untold
         self._committed = committed
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Waiting[object]] = deque()
         self._waiting_bytes = 0
         self._is_busy = False
         self._is_closed = False
-        self._is_refusing = False
+        self.is_refusing = False
+        self.stall_count = 0
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._to_sync: SimpleQueue[_Batch | None] = SimpleQueue()
 
@@ -150,10 +161,12 @@ class Committer:
         """What the thread does: wait for the disk, batch by batch."""
         while (batch := self._to_sync.get()) is not None:
             failure: EngineWriteError | None = None
+            began = time.perf_counter()
             try:
                 self._store.sync(batch.staged)
             except EngineWriteError as error:
                 failure = error
+            self.timed(time.perf_counter() - began)
             self._loop.call_soon_threadsafe(self._guarded, self._synced, batch, failure)
 
     def _guarded(self, step: Callable[..., None], *arguments: object) -> None:
@@ -189,21 +202,22 @@ class Committer:
     def _stage(self, waiting: list[_Waiting[object]]) -> None:
         """Evaluate a batch and write it; whatever comes of it, something follows that begins the next."""
         try:
-            free = self._free_bytes()
-            if free < self._reserve_bytes:
-                raise disk_full(free, self._reserve_bytes)
+            free = self.free_bytes()
+            if free < self.reserve_bytes:
+                raise disk_full(free, self.reserve_bytes)
             batch = _Batch(waiting, self._store.stage([one.txn for one in waiting], self._now_ms()))
         except EngineStalledError:
+            self.stall_count += 1
             self._loop.call_later(STALL_RETRY_S, self._guarded, self._stage, waiting)
         except EngineFullError:
-            self._refuse(waiting, disk_full(self._free_bytes(), self._reserve_bytes))
+            self._refuse(waiting, disk_full(self.free_bytes(), self.reserve_bytes))
         except EngineWriteError as error:
             self._refuse(waiting, write_refused(str(error)))
         except Fault as fault:
             self._refuse(waiting, fault)
         else:
-            if self._is_refusing:
-                self._is_refusing = False
+            if self.is_refusing:
+                self.is_refusing = False
                 _log.info("the disk takes writes again")
             if batch.staged.evaluation.commits:
                 self._to_sync.put(batch)
@@ -213,8 +227,8 @@ class Committer:
 
     def _refuse(self, waiting: list[_Waiting[object]], fault: Fault) -> None:
         """Tell a batch's callers why nothing was done, and go on. The log hears of the first of a row."""
-        if not self._is_refusing:
-            self._is_refusing = True
+        if not self.is_refusing:
+            self.is_refusing = True
             _log.error("writes are refused: %s", fault)
         _tell(waiting, fault)
         self._loop.call_soon(self._guarded, self._begin)
@@ -253,6 +267,10 @@ class Committer:
             self._ended.set_result(None)
         else:
             self._ended.set_exception(error)
+
+
+def _untold(_seconds: float) -> None:
+    """Nobody asks."""
 
 
 def _tell(waiting: Iterable[_Waiting[object]], fault: Fault) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from prometheus_client import Gauge
+from prometheus_client import Gauge, Histogram
 
 from flaredb.core.engine import Column
 from flaredb.shell.committer import Committer
@@ -14,6 +14,9 @@ from flaredb.shell.rocks import RocksEngine
 from flaredb.shell.store import Store
 from flaredb.shell.watchers import Watchers
 from ultracloud.servicekit.metrics import Metrics
+
+SYNC_BUCKETS_S = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+"""From a good disk to one that fails."""
 
 
 def install(
@@ -29,7 +32,20 @@ def install(
     gauge("swept_version", "Version up to which old history is deleted", lambda: store.swept)
     gauge("written_bytes", "Keys and values written since the store was made", lambda: store.applied.bytes)
     gauge("waiting_writes", "Writes that wait for their batch", lambda: committer.waiting_count)
+    gauge("refusing_writes", "Whether the last batch of writes was refused", lambda: committer.is_refusing)
+    gauge("write_stalls", "Pauses that the engine asked for", lambda: committer.stall_count)
+    gauge("disk_free_bytes", "Room on the disk of the state directory", committer.free_bytes)
+    gauge("disk_reserve_bytes", "Room below which writes are refused", lambda: committer.reserve_bytes)
+    syncs = Histogram(
+        "flaredb_sync_seconds", "What batches wait for the disk", buckets=SYNC_BUCKETS_S, registry=metrics.registry
+    )
+    committer.timed = syncs.observe
     gauge("watches", "Watches that are open", lambda: watchers.count)
+    gauge(
+        "watch_behind_versions",
+        "Versions that the slowest watch has not been told yet",
+        lambda: watchers.behind(store.applied.version),
+    )
     gauge("expiry_behind_seconds", "How late expired keys are deleted", lambda: expirer.behind_ms / 1000)
     figures = {
         "records": ("Versions of keys on disk, about", "rocksdb.estimate-num-keys"),

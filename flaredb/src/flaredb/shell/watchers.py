@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from flaredb.core.commands import Commit
 from flaredb.core.feed import Interest
@@ -14,17 +15,36 @@ WATCHES_MAX = 10_000
 """Watches at once: one a service and kind, one an agent, with room for hundreds of hosts; each costs about 2 KiB."""
 
 
+@dataclass(slots=True, eq=False)
+class Place:
+    """How far a watch is.
+
+    Attributes:
+        position: Up to which version it has been told everything.
+        is_asleep: Whether nothing was left to tell it.
+    """
+
+    position: int
+    is_asleep: bool = False
+
+
 class Watchers:
     """The watches that are open, and those of them that sleep.
 
     Attributes:
         count: How many are open.
+        places: Where they are, as far as they say so.
     """
 
     def __init__(self) -> None:
         self._sleeping: dict[str, dict[asyncio.Future[tuple[int, bool]], Interest]] = {}
         self._is_closed = False
         self.count = 0
+        self.places: set[Place] = set()
+
+    def behind(self, newest: int) -> int:
+        """By how many versions the slowest watch is behind."""
+        return newest - min((place.position for place in self.places if not place.is_asleep), default=newest)
 
     def open(self) -> None:
         """Count one more watch; `leave` must follow.
