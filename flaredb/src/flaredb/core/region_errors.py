@@ -1,0 +1,73 @@
+"""What a region says to those who came by an old map, asked the wrong replica, or will never know."""
+
+from __future__ import annotations
+
+from flaredb.core.region import Region, RegionId, StoreId
+from ultracloud.base.faults import AbortedError, UnavailableError
+
+
+class RegionMovedError(AbortedError):
+    """The map that led here is old; nothing was done.
+
+    Attributes:
+        regions: What is here now in place of what was asked for.
+    """
+
+    def __init__(self, region: RegionId, regions: tuple[Region, ...]) -> None:
+        now = ", ".join(map(_show, regions)) or "this store has no replica of it"
+        super().__init__(
+            f"region {region} is not as the request's map has it; now: {now}",
+            hint="Read the region map again and send the request where its keys are now.",
+            reason="REGION_MOVED",
+            metadata={"region": str(region)},
+        )
+        self.regions = regions
+
+
+class NotLeaderError(UnavailableError):
+    """This replica does not lead; nothing was done.
+
+    Attributes:
+        leader: The store that leads, as far as this replica knows.
+    """
+
+    def __init__(self, region: RegionId, leader: StoreId | None) -> None:
+        where = "nobody is known to" if leader is None else f"store {leader} does"
+        super().__init__(
+            f"this store does not lead region {region}: {where}; send it there",
+            reason="NOT_LEADER",
+            metadata={"region": str(region), "leader": str(leader or "")},
+        )
+        self.leader = leader
+
+
+class OutcomeUnknownError(AbortedError):
+    """It may have happened, or not, or may still."""
+
+    def __init__(self, region: RegionId) -> None:
+        super().__init__(
+            f"region {region} lost its leader, or its quorum, during this write: it may or may not have been kept; "
+            "read again before repeating it",
+            reason="OUTCOME_UNKNOWN",
+            metadata={"region": str(region)},
+        )
+
+
+def not_now(region: RegionId) -> UnavailableError:
+    """It waited in vain, and was not done."""
+    return UnavailableError(
+        f"region {region} has no quorum that answers in time; nothing was done, send it again", reason="NO_QUORUM"
+    )
+
+
+def change_refused(region: RegionId) -> UnavailableError:
+    """Another change is not done yet, or the leader is handing over."""
+    return UnavailableError(
+        f"region {region} cannot take this change now: another one is not done; send it again", reason="CHANGE_REFUSED"
+    )
+
+
+def _show(region: Region) -> str:
+    epoch = region.epoch
+    span = f"[{region.start.hex()}, {region.end.hex() or 'end'})"
+    return f"region {region.region} {span} at epoch {epoch.version}.{epoch.conf_version}"

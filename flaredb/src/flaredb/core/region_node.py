@@ -1,0 +1,387 @@
+"""All replicas of one store: one batch of rows, and one sync, for what all of them have to say.
+
+Whoever drives it tells it what happened, calls `begin`, writes `rows` in one batch, sends `letters`, and calls
+`finish`. One sync at a time is under way: `to_sync` says what it makes durable, `synced` that it has. Only replicas to
+which something happened are looked at, so a store may hold many that rest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Generic
+
+from flaredb.core.commands import Commit, Txn
+from flaredb.core.engine import Column, Engine, Row
+from flaredb.core.records import START
+from flaredb.core.region import (
+    Applied,
+    Epoch,
+    Peer,
+    Region,
+    RegionId,
+    StoreId,
+    unknown_region,
+)
+from flaredb.core.region_entry import Split
+from flaredb.core.region_errors import RegionMovedError
+from flaredb.core.region_replica import RegionReplica
+from flaredb.core.region_rows import Stored, applied_row, load, meta_keys, region_row, state_rows, tombstone_row
+from flaredb.core.region_snapshot import Chunk, chunks
+from flaredb.core.region_work import Answer, Incoming, TokenT
+from ultracloud.base.faults import Fault
+from ultracloud.raft import events
+from ultracloud.raft.messages import Append, Heartbeat, Install, Message, VoteRequest
+from ultracloud.raft.options import Options
+from ultracloud.raft.state import Draw
+from ultracloud.raft.words import HardState, NodeId, SnapshotMark
+
+LINGER_TICKS = 30
+"""How long a removed peer goes on, three election timeouts: others learn from its votes that it is removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message between stores.
+
+    Attributes:
+        region: As the sender has it: by its range a store knows whether the receiver may begin to be there.
+    """
+
+    sender: StoreId
+    to: StoreId
+    region: Region
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """Answer to a letter of a peer that `region` does not have any more: it will not be heard, and may go."""
+
+    sender: StoreId
+    to: StoreId
+    region: Region
+    peer: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What one sync makes durable: the work `number` of a peer."""
+
+    region: RegionId
+    peer: NodeId
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """A state to send: that of `region`, to the peer that `install` names, which is on store `to`."""
+
+    to: StoreId
+    region: RegionId
+    install: Install
+
+
+@dataclass(slots=True)
+class NodeWork:
+    """What must be done now: write `rows` in one batch, send `letters`, send the states of `shipments`."""
+
+    rows: list[Row] = field(default_factory=list)
+    letters: list[Letter | Farewell] = field(default_factory=list)
+    shipments: list[Shipment] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class NodeResult(Generic[TokenT]):
+    """Who is answered, and with what; see `region_work.Result`.
+
+    Attributes:
+        has_more: There is more to do: begin again soon.
+    """
+
+    answers: list[tuple[TokenT, Answer]] = field(default_factory=list)
+    reads: list[tuple[TokenT, Fault | None]] = field(default_factory=list)
+    commits: list[tuple[RegionId, Commit]] = field(default_factory=list)
+    has_more: bool = False
+
+
+class RegionNode(Generic[TokenT]):
+    """The replicas of one store, as its engine has them.
+
+    Args:
+        store: Which store this is.
+        engine: Where the rows are; it only reads.
+        options: Of all Raft groups.
+        draw: draw(n) gives a random number from 0 to n - 1.
+
+    Attributes:
+        replicas: By region.
+    """
+
+    def __init__(self, store: StoreId, engine: Engine, options: Options, draw: Draw) -> None:
+        self.store = store
+        self.replicas: dict[RegionId, RegionReplica[TokenT]] = {}
+        self._engine = engine
+        self._options = options
+        self._draw = draw
+        self._touched: dict[RegionId, None] = {}
+        self._begun: tuple[RegionId, ...] = ()
+        self._rows: list[Row] = []
+        self._to_sync: dict[RegionId, Ticket] = {}
+        self._senders: dict[tuple[RegionId, NodeId], StoreId] = {}
+        self._removed_ticks: dict[RegionId, int] = {}
+        self._farewells: list[Farewell] = []
+        self._dropped: list[RegionReplica[TokenT]] = []
+        self._arriving: list[Region] = []
+        stored, self._gone = load(engine)
+        for each in stored:
+            self._add(each)
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """What it holds, by start."""
+        known = (replica.region for replica in self.replicas.values() if replica.region.is_known)
+        return tuple(sorted(known, key=lambda region: region.start))
+
+    def covering(self, key: bytes) -> Region | None:
+        """The region here that an encoded key belongs to."""
+        regions = self.regions
+        place = bisect_right(regions, key, key=lambda region: region.start)
+        found = regions[place - 1] if place else None
+        return found if found is not None and found.covers(key) else None
+
+    def replica(self, region: RegionId) -> RegionReplica[TokenT]:
+        """The replica of a region, to which something is about to happen.
+
+        Raises:
+            RegionMovedError: There is none here.
+        """
+        found = self.replicas.get(region)
+        if found is None:
+            raise RegionMovedError(region, ())
+        self._touched[region] = None
+        return found
+
+    def propose(self, region: RegionId, epoch: Epoch, txns: Sequence[Txn], token: TokenT) -> None:
+        """Have transactions run in one region; arguments and errors are those of `RegionReplica.propose`."""
+        self.replica(region).propose(epoch, txns, token)
+
+    def read(self, region: RegionId, epoch: Epoch, token: TokenT) -> None:
+        """Ask when a read may look; arguments and errors are those of `RegionReplica.read`."""
+        self.replica(region).read(epoch, token)
+
+    def split(self, region: RegionId, split: Split, token: TokenT) -> None:
+        """Have a region cut in two; see `RegionReplica.split`."""
+        self.replica(region).split(split, token)
+
+    def change(
+        self,
+        region: RegionId,
+        epoch: Epoch,
+        changes: Sequence[events.NodeChange],
+        joining: Sequence[Peer],
+        token: TokenT,
+    ) -> None:
+        """Have members changed; see `RegionReplica.change`."""
+        self.replica(region).change(epoch, changes, joining, token)
+
+    def ship(self, region: RegionId) -> tuple[SnapshotMark, Iterator[Chunk]]:
+        """The state of a region as of now, to be sent for a `Shipment`; afterwards `tell` it a `SnapshotSent`.
+
+        Raises:
+            RegionMovedError: There is no replica of it here.
+        """
+        replica = self.replica(region)
+        return replica.mark, chunks(self._engine, replica.region, replica.applied)
+
+    def receive_state(self, install: Install, incoming: Incoming) -> bool:
+        """Take a state that has arrived; False if it has no place here, now or any more."""
+        region = incoming.region
+        replica = self.replicas.get(region.region)
+        if replica is None or replica.me != install.to:
+            return False
+        others = [each.region for each in self.replicas.values() if each is not replica]
+        if any(region.overlaps(other) for other in (*others, *self._arriving)):
+            # Of before a split that was applied here, or its right half before the left was cut here.
+            return False
+        self._arriving.append(region)
+        applied = incoming.applied
+        mark = SnapshotMark(applied.index, applied.term, region.config)
+        replica.receive_state(dataclasses.replace(install, mark=mark), incoming)
+        self._touched[region.region] = None
+        return True
+
+    def receive(self, letter: Letter | Farewell) -> None:
+        """Take a message of another store."""
+        if isinstance(letter, Farewell):
+            self._hear(letter)
+            return
+        message = letter.message
+        replica = self._receiver(letter)
+        if replica is not None:
+            self._senders[replica.id, message.sender] = letter.sender
+            replica.receive((message,))
+            self._touched[replica.id] = None
+
+    def tick(self) -> None:
+        """Let a tick pass for all."""
+        for replica in self.replicas.values():
+            replica.tick()
+            self._touched[replica.id] = None
+        for replica in [each for each in self.replicas.values() if each.is_removed and not each.is_leader]:
+            ticks = self._removed_ticks[replica.id] = self._removed_ticks.get(replica.id, 0) + 1
+            if ticks >= LINGER_TICKS:
+                self._drop(replica)
+
+    def begin(self, now_ms: int) -> NodeWork:
+        """Say what must be written and sent now. If the batch cannot be written, it is tried again, and nothing else.
+
+        Args:
+            now_ms: Wall time.
+        """
+        gone = [row for replica in self._dropped for row in self._rows_gone(replica)]
+        work = NodeWork([*gone, *self._rows], list(self._farewells))
+        self._rows = []
+        self._farewells.clear()
+        self._begun, self._touched = tuple(self._touched), {}
+        for region in self._begun:
+            replica = self.replicas.get(region)
+            if replica is not None:
+                self._begin(replica, now_ms, work)
+        self._arriving.clear()
+        return work
+
+    def finish(self) -> NodeResult[TokenT]:
+        """Say who is answered, and let the right halves of splits begin. The rows of `begin` are written."""
+        result: NodeResult[TokenT] = NodeResult()
+        for dropped in self._dropped:
+            left = dropped.abandon()
+            result.answers += left.answers
+            result.reads += left.reads
+        self._dropped.clear()
+        for region in self._begun:
+            replica = self.replicas.get(region)
+            if replica is None:
+                continue
+            came = replica.finish()
+            result.answers += came.answers
+            result.reads += came.reads
+            result.commits += [(region, commit) for commit in came.commits]
+            if replica.has_more:
+                self._touched[region] = None
+        result.has_more = bool(self._touched)
+        return result
+
+    def to_sync(self) -> tuple[Ticket, ...]:
+        """What a sync that begins now makes durable; nothing if none is needed."""
+        tickets, self._to_sync = tuple(self._to_sync.values()), {}
+        return tickets
+
+    def synced(self, tickets: Iterable[Ticket]) -> None:
+        """A sync is done."""
+        for ticket in tickets:
+            replica = self.replicas.get(ticket.region)
+            if replica is not None and replica.me == ticket.peer:
+                replica.persisted(ticket.number)
+                self._touched[ticket.region] = None
+
+    def _add(self, stored: Stored, *, is_durable: bool = True) -> RegionReplica[TokenT]:
+        replica: RegionReplica[TokenT] = RegionReplica(
+            stored, self._engine, self._options, self._draw, is_durable=is_durable
+        )
+        self.replicas[stored.region.region] = replica
+        self._touched[stored.region.region] = None
+        return replica
+
+    def _receiver(self, letter: Letter) -> RegionReplica[TokenT] | None:
+        """The replica that a letter is for, made if it is to begin; None if it never was or is no more."""
+        region, peer = letter.region.region, letter.message.to
+        replica = self.replicas.get(region)
+        if replica is not None and replica.me < peer:
+            # Its store is a member again, under a new id: so the old one was removed.
+            self._drop(replica)
+            replica = None
+        if replica is not None:
+            return replica if replica.me == peer and self._is_known_to(replica, letter) else None
+        if peer <= self._gone.get(region, 0) or not isinstance(
+            letter.message, Append | Heartbeat | VoteRequest | Install
+        ):
+            return None
+        if any(letter.region.overlaps(each.region) for each in self.replicas.values()):
+            # Its keys are still here in the region that it is cut from; the split will make it, with the rows.
+            return None
+        place = unknown_region(region, Peer(peer, self.store))
+        applied = Applied(0, 0, START)
+        self._rows += [region_row(place, peer), applied_row(region, applied)]
+        return self._add(Stored(place, peer, applied, HardState(), ()), is_durable=False)
+
+    def _is_known_to(self, replica: RegionReplica[TokenT], letter: Letter) -> bool:
+        """Whether the sender is a peer; one that was removed and asks for votes is told so."""
+        mine, theirs, sender = replica.region, letter.region, letter.message.sender
+        is_removed = mine.epoch.conf_version > theirs.epoch.conf_version and mine.store_of(sender) is None
+        if is_removed and isinstance(letter.message, VoteRequest):
+            self._farewells.append(Farewell(self.store, letter.sender, mine, sender))
+            self._touched[mine.region] = None
+        return not is_removed or not isinstance(letter.message, VoteRequest)
+
+    def _hear(self, farewell: Farewell) -> None:
+        """Go, if a newer configuration than this replica knows is without it."""
+        region = farewell.region
+        replica = self.replicas.get(region.region)
+        if replica is None or replica.me != farewell.peer or region.store_of(replica.me) is not None:
+            return
+        if region.epoch.conf_version > replica.region.epoch.conf_version:
+            self._drop(replica)
+
+    def _drop(self, replica: RegionReplica[TokenT]) -> None:
+        """Forget a removed replica and its rows for good, in the next batch."""
+        region = replica.id
+        self._dropped.append(replica)
+        self._gone[region] = replica.me
+        del self.replicas[region]
+        self._removed_ticks.pop(region, None)
+        self._to_sync.pop(region, None)
+        self._touched[region] = None
+
+    def _rows_gone(self, replica: RegionReplica[TokenT]) -> Iterator[Row]:
+        for column, key, _ in state_rows(self._engine, replica.region):
+            yield column, key, None
+        for key in meta_keys(self._engine, replica.id):
+            yield Column.META, key, None
+        yield tombstone_row(replica.id, replica.me)
+
+    def _begin(self, replica: RegionReplica[TokenT], now_ms: int, work: NodeWork) -> None:
+        found = replica.begin(now_ms)
+        work.rows += found.rows
+        if found.number:
+            self._to_sync[replica.id] = Ticket(replica.id, replica.me, found.number)
+        for message in found.messages:
+            store = self._store_of(replica, message.to)
+            if store is not None:
+                work.letters.append(Letter(self.store, store, replica.region, message))
+        for install in found.installs:
+            store = self._store_of(replica, install.to)
+            if store is None:
+                replica.tell(events.SnapshotSent(install.to, ok=False, mark=install.mark))
+            else:
+                work.shipments.append(Shipment(store, replica.id, install))
+        born = replica.take_born()
+        if born is not None:
+            self._bear(*born, work)
+
+    def _store_of(self, replica: RegionReplica[TokenT], peer: NodeId) -> StoreId | None:
+        """Where a peer is; of one that the region does not name here, or not any more, where it wrote from."""
+        return replica.region.store_of(peer) or self._senders.get((replica.id, peer))
+
+    def _bear(self, region: Region, applied: Applied, work: NodeWork) -> None:
+        """Let the right half of a split begin, in the batch that cuts the left one."""
+        peer = region.peer_on(self.store)
+        if peer <= self._gone.get(region.region, 0):
+            return
+        early = self.replicas.get(region.region)
+        state = HardState() if early is None else HardState(early.raft.term, early.raft.vote, 0)
+        assert early is None or not early.region.is_known, "the right half overlaps the left before it is cut"
+        work.rows += [region_row(region, peer), applied_row(region.region, applied)]
+        self._add(Stored(region, peer, applied, state, ()), is_durable=False)

@@ -1,0 +1,444 @@
+"""One replica of a region without its disk, its network and its clock: Raft's log, and the rows it makes.
+
+Whoever drives it tells it what happened (`propose`, `read`, `receive`, `tick`, `persisted` ...), calls `begin`, writes
+the rows and sends the messages that this gives, then calls `finish`, which says who is answered. The rows of the state
+and the index that they are as of go in one batch, after the log that they come from: a start goes on where the last
+batch that survived ends. Server and simulation drive this same class.
+
+Only a leader takes proposals. It knows each by the index and term of its entry, which no other entry can have: if an
+entry of a later term is applied, what it logged before and did not see applied is lost for good.
+
+Source: the Raft dissertation, chapter 6; "TiKV" (deep dive, "Multi-Raft") for epochs and splits.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Generic
+
+from flaredb.core.commands import Txn
+from flaredb.core.engine import Column, Engine, Row
+from flaredb.core.region import PEERS_MAX, Applied, Epoch, Peer, Region, RegionId, StoreId
+from flaredb.core.region_codec import render
+from flaredb.core.region_entry import Batch, Join, Split
+from flaredb.core.region_errors import NotLeaderError, OutcomeUnknownError, change_refused, not_now
+from flaredb.core.region_reads import Reads
+from flaredb.core.region_rows import Stored, entry_row, hard_state_row, log_key
+from flaredb.core.region_state import RegionState
+from flaredb.core.region_work import (
+    BATCH_BYTES_MAX,
+    BATCH_GROUPS_MAX,
+    COMPACT_STEP,
+    KEPT_ENTRIES,
+    REQUEST_TICKS_MAX,
+    WAITING_BYTES_MAX,
+    WAITING_MAX,
+    Answer,
+    Incoming,
+    Logged,
+    Proposal,
+    Result,
+    TokenT,
+    Work,
+)
+from flaredb.errors import overloaded
+from ultracloud.raft import events
+from ultracloud.raft.membership import members
+from ultracloud.raft.messages import Install, Message
+from ultracloud.raft.options import Options
+from ultracloud.raft.raft import Raft
+from ultracloud.raft.state import Draw
+from ultracloud.raft.turns import Role
+from ultracloud.raft.words import Entry, EntryKind, SnapshotMark
+
+
+class RegionReplica(Generic[TokenT]):
+    """One replica.
+
+    Args:
+        stored: What its store has of it.
+        engine: Where the rows are that it gave to be written; it only reads.
+        options: Of Raft.
+        draw: draw(n) gives a random number from 0 to n - 1.
+        is_durable: Whether `stored` is; otherwise it is written in the batch of this turn, and nothing is promised
+            before that is synced.
+
+    Attributes:
+        me: Which peer this is.
+        raft: The log; to be looked at only.
+    """
+
+    def __init__(
+        self, stored: Stored, engine: Engine, options: Options, draw: Draw, *, is_durable: bool = True
+    ) -> None:
+        self.me = stored.peer
+        self.raft = Raft(stored.peer, options, stored.restored(), draw)
+        self.kept_entries = KEPT_ENTRIES
+        self.compact_step = COMPACT_STEP
+        self._state = RegionState(stored, engine)
+        self._events: list[events.Event] = []
+        self._tick = 0
+        # Storing: rows of this turn, which entries stand on the disk, and what may be said once they are durable.
+        self._rows: list[Row] = []
+        self._first_logged = stored.entries[0].index if stored.entries else self.applied.index + 1
+        self._last_logged = stored.entries[-1].index if stored.entries else 0
+        self._unsynced = self._asked_to_sync = 0
+        self._promised: deque[tuple[int, tuple[Message, ...]]] = deque()
+        self._outbox: list[Message] = []
+        # Applying.
+        self._committed: deque[Entry] = deque()
+        self._incoming: dict[int, Incoming] = {}
+        # Who waits.
+        self._waiting: deque[Proposal[TokenT]] = deque()
+        self._waiting_bytes = 0
+        self._changes: deque[tuple[events.Event, TokenT]] = deque()
+        self._logged: dict[int, Logged[TokenT]] = {}
+        self._reads: Reads[TokenT] = Reads()
+        self._result: Result[TokenT] = Result()
+        self._born: tuple[Region, Applied] | None = None
+        ready = self.raft.step()
+        self._take(ready)
+        if not is_durable:
+            self._unsynced = ready.number
+
+    @property
+    def region(self) -> Region:
+        """The region as of `applied`."""
+        return self._state.region
+
+    @property
+    def applied(self) -> Applied:
+        """How far the state goes."""
+        return self._state.applied
+
+    @property
+    def is_removed(self) -> bool:
+        """Whether it is no member any more."""
+        return self._state.is_removed
+
+    @property
+    def id(self) -> RegionId:
+        """The region's id."""
+        return self.region.region
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether it leads, as far as it knows."""
+        return self.raft.role is Role.LEADER
+
+    @property
+    def leader_store(self) -> StoreId | None:
+        """The store that leads, as far as it knows."""
+        return self.region.store_of(self.raft.leader)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is more to apply: begin again soon."""
+        return bool(self._committed)
+
+    @property
+    def mark(self) -> SnapshotMark:
+        """What its present state stands for."""
+        return SnapshotMark(self.applied.index, self.applied.term, self.region.config)
+
+    def propose(self, epoch: Epoch, txns: Sequence[Txn], token: TokenT) -> None:
+        """Have transactions run; `token` is answered with their outcomes once a quorum has them on disk.
+
+        Args:
+            epoch: Of the region as the caller knows it.
+            txns: Within `limits.check_txn`.
+            token: Whom to answer.
+
+        Raises:
+            RegionMovedError: The epoch's version is another one, or a key is not here.
+            NotLeaderError: Another store leads.
+            UnavailableError: Too much waits already.
+        """
+        if epoch.version != self.region.epoch.version or not all(map(self._state.covers, txns)):
+            raise self._state.moved()
+        self._check_leads()
+        size = sum(txn.size_bytes for txn in txns)
+        is_full = len(self._waiting) >= WAITING_MAX or len(self._logged) >= WAITING_MAX
+        if is_full or self._waiting_bytes + size > WAITING_BYTES_MAX:
+            raise overloaded(len(self._waiting), self._waiting_bytes)
+        self._waiting.append(Proposal(epoch.version, tuple(txns), token, size, self._tick + REQUEST_TICKS_MAX))
+        self._waiting_bytes += size
+
+    def read(self, epoch: Epoch, token: TokenT) -> None:
+        """Tell `token` when the rows here have everything that was answered anywhere before now.
+
+        Any replica may be asked; one that does not lead asks the leader how far to go.
+
+        Raises:
+            RegionMovedError: The epoch's version is another one.
+            UnavailableError: Too many wait already.
+        """
+        if epoch.version != self.region.epoch.version:
+            raise self._state.moved()
+        if self._reads.is_full:
+            raise overloaded(self._reads.count, 0)
+        self._reads.add(token, epoch.version, self._tick)
+
+    def split(self, split: Split, token: TokenT) -> None:
+        """Have the region cut in two; `token` is answered with the right half.
+
+        Raises:
+            RegionMovedError: The epoch is another one, or the region cannot be cut so.
+            NotLeaderError: Another store leads.
+        """
+        self._check_whole(split.epoch)
+        if not self.region.may_split(split.at, split.peers):
+            raise self._state.moved()
+        self._changes.append((events.Propose((render(split),)), token))
+
+    def change(
+        self, epoch: Epoch, changes: Sequence[events.NodeChange], joining: Sequence[Peer], token: TokenT
+    ) -> None:
+        """Have members changed, several at once by joint consensus; `token` is answered with the region after it.
+
+        Args:
+            epoch: Of the region as the caller knows it, both parts.
+            changes: Of peers; an id that was removed is never added again.
+            joining: Where the new peers are.
+            token: Whom to answer.
+
+        Raises:
+            RegionMovedError: The epoch is another one.
+            NotLeaderError: Another store leads.
+        """
+        self._check_whole(epoch)
+        stores = [each.store for each in (*self.region.peers, *joining)]
+        if len(set(stores)) < len(stores) or len(stores) > PEERS_MAX:
+            raise change_refused(self.id)
+        self._changes.append((events.ProposeConfig(tuple(changes), render(Join(tuple(joining)))), token))
+
+    def receive(self, messages: Iterable[Message]) -> None:
+        """Take messages of other peers."""
+        self._events.extend(messages)
+
+    def receive_state(self, install: Install, incoming: Incoming) -> None:
+        """Take a leader's state, all of which has arrived; it counts if the log still needs it."""
+        self._incoming[install.mark.index] = incoming
+        self._events.append(install)
+
+    def tell(self, event: events.TransferLeader | events.Campaign | events.Unreachable | events.SnapshotSent) -> None:
+        """Tell the log something else."""
+        self._events.append(event)
+
+    def persisted(self, number: int) -> None:
+        """The rows of `Work` number `number`, and all before, are durable."""
+        self._events.append(events.Persisted(number))
+        if number == self._unsynced:
+            self._unsynced = 0
+        while self._promised and self._promised[0][0] <= number:
+            self._outbox += self._promised.popleft()[1]
+
+    def tick(self) -> None:
+        """Let a tick pass."""
+        self._tick += 1
+        self._events.append(events.Tick())
+        self._give_up()
+
+    def begin(self, now_ms: int) -> Work:
+        """Say what must be written and sent now.
+
+        Args:
+            now_ms: Wall time; what a leader logs now is evaluated at it, everywhere.
+        """
+        if self._events:
+            taken, self._events = self._events, []
+            self._take(self.raft.step(*taken))
+        self._incoming.clear()
+        if self.is_leader:
+            self._log_something(now_ms)
+        else:
+            self._refuse_waiting()
+        self._ask_round()
+        self._apply()
+        self._compact()
+        messages, self._outbox = self._outbox, []
+        rows_now, self._rows = self._rows, []
+        installs = tuple(each for each in messages if isinstance(each, Install))
+        others = tuple(each for each in messages if not isinstance(each, Install))
+        number = self._unsynced if self._unsynced > self._asked_to_sync else 0
+        self._asked_to_sync = max(self._asked_to_sync, number)
+        return Work(tuple(rows_now), others, installs, number)
+
+    def take_born(self) -> tuple[Region, Applied] | None:
+        """The right half of a split that the last `begin` applied: it begins in the same batch."""
+        born, self._born = self._born, None
+        return born
+
+    def abandon(self) -> Result[TokenT]:
+        """It is about to be dropped: answer everybody; what is logged may have happened elsewhere."""
+        self._refuse_waiting()
+        for logged in self._logged.values():
+            self._answer(logged.tokens, OutcomeUnknownError(self.id))
+        self._logged.clear()
+        self._result.reads += [(token, not_now(self.id)) for token in self._reads.drop()]
+        return self._result
+
+    def finish(self) -> Result[TokenT]:
+        """Say who is answered. The rows of `begin` are written."""
+        result, self._result = self._result, Result()
+        for asked in self._reads.take(self.applied.index):
+            is_here = asked.version == self.region.epoch.version
+            result.reads.append((asked.token, None if is_here else self._state.moved()))
+        return result
+
+    def _check_leads(self) -> None:
+        if not self.is_leader:
+            raise NotLeaderError(self.id, self.leader_store)
+
+    def _check_whole(self, epoch: Epoch) -> None:
+        """Whether a change that was planned at `epoch` may be logged here."""
+        if epoch != self.region.epoch:
+            raise self._state.moved()
+        self._check_leads()
+        if len(self._changes) >= WAITING_MAX:
+            raise overloaded(len(self._changes), 0)
+
+    def _log_something(self, now_ms: int) -> None:
+        """Log changes one by one, and proposals as one entry; these gather while the disk has something to do."""
+        while self._changes:
+            event, token = self._changes.popleft()
+            if not self._log(event, (token,)):
+                self._result.answers.append((token, change_refused(self.id)))
+        if self._waiting and not self._unsynced and self.raft.accepts_proposals:
+            self._log_batch(now_ms)
+
+    def _log_batch(self, now_ms: int) -> None:
+        """Log what waits, but for what was routed before a split that came meanwhile."""
+        version = self.region.epoch.version
+        taken = self._next_proposals()
+        proposals = [each for each in taken if each.version == version]
+        self._answer(tuple(each.token for each in taken if each.version != version), self._state.moved())
+        if proposals:
+            batch = Batch(version, now_ms, tuple(each.txns for each in proposals))
+            tokens = tuple(each.token for each in proposals)
+            if not self._log(events.Propose((render(batch),)), tokens):
+                self._answer(tokens, overloaded(len(tokens), self._waiting_bytes))
+
+    def _next_proposals(self) -> list[Proposal[TokenT]]:
+        """What waits, up to what one entry may hold."""
+        taken: list[Proposal[TokenT]] = []
+        size = 0
+        while self._waiting and size < BATCH_BYTES_MAX and len(taken) < BATCH_GROUPS_MAX:
+            proposal = self._waiting.popleft()
+            size += proposal.size_bytes
+            taken.append(proposal)
+        self._waiting_bytes -= size
+        return taken
+
+    def _log(self, event: events.Event, tokens: tuple[TokenT, ...]) -> bool:
+        """Hand one entry to the log and remember who waits for it; False if the log does not take it."""
+        index, term = self.raft.last_index + 1, self.raft.term
+        self._take(self.raft.step(event))
+        if self.raft.last_index < index:
+            return False
+        self._logged[index] = Logged(term, tokens, self._tick + REQUEST_TICKS_MAX)
+        return True
+
+    def _ask_round(self) -> None:
+        """Ask the group once for all reads that wait."""
+        if not self.is_leader and self.leader_store is None:
+            return
+        number = self._reads.next_round(self._tick)
+        if number:
+            self._take(self.raft.step(events.Read(number)))
+
+    def _take(self, ready: events.Ready) -> None:
+        """Note what the log wants."""
+        if ready.snapshot is not None:
+            self._install(ready.snapshot)
+        if ready.entries:
+            self._store_entries(ready.entries)
+        if ready.hard_state is not None:
+            self._rows.append(hard_state_row(self.id, ready.hard_state))
+        if ready.must_sync:
+            self._unsynced = ready.number
+        if ready.promises and self._unsynced:
+            self._promised.append((self._unsynced, ready.promises))
+        else:
+            self._outbox += ready.promises
+        self._outbox += ready.messages
+        self._committed += ready.committed
+        self._reads.note(ready)
+
+    def _store_entries(self, entries: tuple[Entry, ...]) -> None:
+        """Store entries; everything from the first one's index on is replaced."""
+        last = entries[-1].index
+        self._rows += [entry_row(self.id, entry) for entry in entries]
+        self._drop_entries(last + 1, self._last_logged + 1)
+        self._last_logged = last
+
+    def _drop_entries(self, first: int, end: int) -> None:
+        self._rows += [(Column.META, log_key(self.id, index), None) for index in range(first, end)]
+
+    def _install(self, mark: SnapshotMark) -> None:
+        """Become what a leader's state holds."""
+        incoming = self._incoming[mark.index]
+        assert (incoming.applied.index, incoming.applied.term) == (mark.index, mark.term), (incoming.applied, mark)
+        self._drop_entries(self._first_logged, self._last_logged + 1)
+        self._first_logged, self._last_logged = mark.index + 1, 0
+        self._rows += self._state.take_over(incoming)
+        self._committed.clear()
+        for logged in self._logged.values():
+            # The state may hold it or not: nothing that is applied here will tell.
+            self._result.answers += [(token, OutcomeUnknownError(self.id)) for token in logged.tokens]
+        self._logged.clear()
+        self._result.is_installed = True
+
+    def _apply(self) -> None:
+        """Apply up to and with the next entry that says something: what it changes is written before the one after."""
+        while self._committed:
+            entry = self._committed.popleft()
+            self._lose_older(entry.term)
+            logged = self._logged.pop(entry.index, None)
+            effect = self._state.apply(entry)
+            self._rows += effect.rows
+            self._born = effect.born
+            self._result.commits += effect.commits
+            if logged is not None and logged.term == entry.term:
+                self._result.answers += zip(logged.tokens, effect.answers, strict=True)
+            if entry.body or entry.kind is EntryKind.CONFIG:
+                break
+
+    def _answer(self, tokens: tuple[TokenT, ...], answer: Answer) -> None:
+        self._result.answers += [(token, answer) for token in tokens]
+
+    def _lose_older(self, term: int) -> None:
+        """What was logged in an earlier term and is not applied by now never will be."""
+        if term > self.applied.term:
+            for index in [index for index, logged in self._logged.items() if logged.term < term]:
+                self._answer(self._logged.pop(index).tokens, NotLeaderError(self.id, self.leader_store))
+
+    def _compact(self) -> None:
+        """Drop entries that no peer needs any more."""
+        is_alone = len(members(self.region.config)) == 1
+        last = self.applied.index if is_alone else self.applied.index - self.kept_entries
+        if last - self._first_logged >= self.compact_step:
+            self._drop_entries(self._first_logged, last + 1)
+            self._first_logged = last + 1
+            self._events.append(events.Compact(last))
+
+    def _refuse_waiting(self) -> None:
+        """Nothing that waits was logged: another one leads, or nobody does."""
+        if self._waiting or self._changes:
+            tokens = (*(each.token for each in self._waiting), *(token for _, token in self._changes))
+            self._answer(tokens, NotLeaderError(self.id, self.leader_store))
+            self._waiting.clear()
+            self._changes.clear()
+            self._waiting_bytes = 0
+
+    def _give_up(self) -> None:
+        """Answer what has waited too long; what is logged may still happen."""
+        now = self._tick
+        while self._waiting and self._waiting[0].deadline <= now:
+            proposal = self._waiting.popleft()
+            self._waiting_bytes -= proposal.size_bytes
+            self._answer((proposal.token,), not_now(self.id))
+        for index in [index for index, logged in self._logged.items() if logged.deadline <= now]:
+            self._answer(self._logged.pop(index).tokens, OutcomeUnknownError(self.id))
+        self._result.reads += [(token, not_now(self.id)) for token in self._reads.expire(now)]

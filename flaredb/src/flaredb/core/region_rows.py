@@ -1,0 +1,203 @@
+"""Where a region's log, hard state and applied state stand among the rows of a node's engine.
+
+    meta     region/ <id> d            the region: range, epoch, members; and which peer this store is
+    meta     region/ <id> a            how far its state goes
+    meta     region/ <id> h            Raft's hard state
+    meta     region/ <id> l <index>    one entry of the log: term, kind, body
+    changes  <id> <version>            the keys of one commit
+    data     as `flaredb.core.keys`    regions do not overlap, so their rows stand apart without their id
+    expiry   as `flaredb.core.expiry`  the same: each names its key
+
+They have no column of their own: RocksDB gives each column its memtables, and a batch over fewer columns is smaller.
+A removed peer leaves a tombstone, `region/ <id> t`, or a late message would bring it back without what it promised.
+"""
+
+from __future__ import annotations
+
+import itertools
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from flaredb.core.commands import EncodedKey
+from flaredb.core.engine import Column, Cursor, Engine, Row
+from flaredb.core.expiry import expiry_key
+from flaredb.core.keys import VERSION_BYTES
+from flaredb.core.records import START, number, parse_end, parse_number
+from flaredb.core.region import FIRST_INDEX, FIRST_TERM, Applied, Region, RegionId, StoreId
+from flaredb.core.region_codec import parse, render
+from ultracloud.raft.words import Entry, EntryKind, HardState, NodeId, Restored, SnapshotMark
+
+PREFIX = b"region/"
+AFTER = b"region0"
+"""The first key that is no region's: `0` follows `/`."""
+_REGION, _APPLIED, _HARD_STATE, _LOG, _TOMBSTONE = b"d", b"a", b"h", b"l", b"t"
+_ENTRY = struct.Struct(">QB")
+_ID_BYTES = 8
+_KIND_AT = len(PREFIX) + _ID_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a store has of one region.
+
+    Attributes:
+        peer: Which of its peers this store is.
+    """
+
+    region: Region
+    peer: NodeId
+    applied: Applied
+    hard_state: HardState
+    entries: tuple[Entry, ...]
+
+    def restored(self) -> Restored:
+        """What its Raft node starts from: the state is always as of the last entry applied."""
+        applied = self.applied
+        mark = SnapshotMark(applied.index, applied.term, self.region.config)
+        return Restored(mark, self.entries, self.hard_state, applied.index)
+
+
+def founding_rows(region: Region, store: StoreId) -> list[Row]:
+    """What a store begins with that holds one of the first replicas of the first region."""
+    applied = Applied(FIRST_INDEX, FIRST_TERM, START)
+    return [region_row(region, region.peer_on(store)), applied_row(region.region, applied)]
+
+
+def region_row(region: Region, peer: NodeId) -> Row:
+    """The region and this store's part in it."""
+    return Column.META, _key(region.region, _REGION), render((region, peer))
+
+
+def applied_row(region: RegionId, applied: Applied) -> Row:
+    """How far the state goes; in one batch with what brought it there."""
+    return Column.META, _key(region, _APPLIED), render(applied)
+
+
+def hard_state_row(region: RegionId, state: HardState) -> Row:
+    """Term, vote and commit."""
+    return Column.META, _key(region, _HARD_STATE), render(state)
+
+
+def entry_row(region: RegionId, entry: Entry) -> Row:
+    """One entry of the log."""
+    return Column.META, log_key(region, entry.index), _ENTRY.pack(entry.term, entry.kind) + entry.body
+
+
+def log_key(region: RegionId, index: int) -> bytes:
+    """Where an entry stands; sorts as its index does."""
+    return _key(region, _LOG) + number(index)
+
+
+def change_key(region: RegionId, version: int) -> bytes:
+    """Where the keys of a commit stand."""
+    return number(region) + number(version)
+
+
+def tombstone_row(region: RegionId, peer: NodeId) -> Row:
+    """This store had `peer`, and older ones, and will not have them again."""
+    return Column.META, _key(region, _TOMBSTONE), number(peer)
+
+
+def own_rows(region: RegionId, rows: Iterable[Row]) -> Iterator[Row]:
+    """What `evaluate.rows` gives, where a region has it: changes under its id; counters stand in `applied_row`."""
+    for column, key, value in rows:
+        if column is Column.CHANGES:
+            yield column, number(region) + key, value
+        elif column is not Column.META:
+            yield column, key, value
+
+
+def state_rows(engine: Engine, region: Region) -> Iterator[Row]:
+    """Every row of the region's state as of now, whatever is written while it is read: data, ends of keys, changes.
+
+    Ends stand by time and not by key, so they are told from the data: only a key's newest version has one.
+
+    Raises:
+        DataLossError: From the iteration: stored bytes do not match their checksum.
+    """
+    head = number(region.region)
+    data, changes = engine.cursor(Column.DATA), engine.cursor(Column.CHANGES)
+    return itertools.chain(
+        _data_rows(engine, data, region) if region.is_known else (),
+        ((Column.CHANGES, *row) for row in _span(engine, changes, head, number(region.region + 1))),
+    )
+
+
+def _data_rows(engine: Engine, data: Cursor, region: Region) -> Iterator[Row]:
+    last = b""
+    for key, record in _span(engine, data, region.start, region.end):
+        yield Column.DATA, key, record
+        encoded = EncodedKey(key[:-VERSION_BYTES])
+        if encoded != last and (end := parse_end(record)):
+            yield Column.EXPIRY, expiry_key(end, encoded), b""
+        last = encoded
+
+
+def meta_keys(engine: Engine, region: RegionId) -> Iterator[bytes]:
+    """Every row in `meta` of a region."""
+    head = _key(region, b"")
+    return (key for key, _ in scan(engine, Column.META, head, _key(RegionId(region + 1), b"")))
+
+
+def scan(engine: Engine, column: Column, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Rows of [start, end); an empty `end` is the column's."""
+    return _span(engine, engine.cursor(column), start, end)
+
+
+def _span(engine: Engine, cursor: Cursor, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+    cursor.seek(start)
+    while cursor.valid():
+        key = cursor.key()
+        if end and key >= end:
+            return
+        yield key, cursor.value()
+        cursor.next()
+    engine.check(cursor)
+
+
+def checksum(engine: Engine, region: Region) -> int:
+    """A sum over all rows of a region's state: replicas with the same applied index have the same."""
+    total = 0
+    for column, key, _ in state_rows(engine, region):
+        stored = engine.get(column, key)
+        total = zlib.crc32(b"-" if stored is None else b"+" + stored, zlib.crc32(key, total))
+    return total
+
+
+def load(engine: Engine) -> tuple[list[Stored], dict[RegionId, NodeId]]:
+    """Every region of a store, by rising id, and the peers that are gone for good."""
+    found: dict[RegionId, dict[bytes, bytes]] = {}
+    for key, value in scan(engine, Column.META, PREFIX, AFTER):
+        region = RegionId(parse_number(key[len(PREFIX) : _KIND_AT]))
+        found.setdefault(region, {})[key[_KIND_AT:]] = value
+    gone = {region: NodeId(parse_number(rows[_TOMBSTONE])) for region, rows in found.items() if _TOMBSTONE in rows}
+    return [_stored(rows) for rows in found.values() if _REGION in rows], gone
+
+
+def _stored(rows: dict[bytes, bytes]) -> Stored:
+    region, peer = _pair(parse(rows[_REGION]))
+    applied = parse(rows[_APPLIED])
+    assert isinstance(applied, Applied), applied
+    state = parse(rows[_HARD_STATE]) if _HARD_STATE in rows else HardState()
+    assert isinstance(state, HardState), state
+    entries = tuple(_entry(key, value) for key, value in sorted(rows.items()) if key[:1] == _LOG)
+    return Stored(region, peer, applied, state, entries)
+
+
+def _pair(found: object) -> tuple[Region, NodeId]:
+    assert isinstance(found, tuple), found
+    region, peer = found
+    assert isinstance(region, Region), region
+    assert isinstance(peer, int), peer
+    return region, NodeId(peer)
+
+
+def _entry(key: bytes, value: bytes) -> Entry:
+    term, kind = _ENTRY.unpack_from(value)
+    return Entry(parse_number(key[1:]), term, EntryKind(kind), value[_ENTRY.size :])
+
+
+def _key(region: RegionId, kind: bytes) -> bytes:
+    return PREFIX + number(region) + kind

@@ -1,0 +1,107 @@
+"""What a replica of a region is asked for and gives: work, outcomes, who waits, and how much may."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Generic, TypeAlias, TypeVar
+
+from flaredb.core.commands import Commit, Outcome, Txn
+from flaredb.core.engine import Row
+from flaredb.core.region import Applied, Region
+from ultracloud.base.faults import Fault
+from ultracloud.raft.messages import Install, Message
+
+BATCH_BYTES_MAX = 1 << 20
+"""Bytes after which one entry takes no more: it is evaluated in one go, and goes to a follower in one message."""
+BATCH_GROUPS_MAX = 2000
+"""Callers after which it takes no more: about 10 ms of evaluation, in which the node does nothing else."""
+WAITING_BYTES_MAX = 32 << 20
+"""Bytes that may wait for one region's log: what one node without regions holds, so that one hot region cannot fill
+the memory of all."""
+WAITING_MAX = 50_000
+"""Proposals that may wait, and again as many that are logged without an answer: more would outlive their callers."""
+READS_MAX = 50_000
+"""Reads without an answer, for the same reason."""
+READ_ROUNDS_MAX = 2
+"""Rounds of reads under way: what comes meanwhile shares the next one."""
+READ_RETRY_TICKS = 5
+"""A round whose messages were lost is asked for again after this."""
+REQUEST_TICKS_MAX = 70
+"""Ticks until a request is given up: five seconds and two elections, with ticks of 100 ms."""
+KEPT_ENTRIES = 2000
+"""Applied entries kept for followers that are a little behind; others get the state, which costs about as much from
+there on. A store with hundreds of regions holds them in memory too."""
+COMPACT_STEP = 256
+"""Entries after which they are dropped: rarely enough that it costs nothing."""
+
+TokenT = TypeVar("TokenT")
+Answer: TypeAlias = tuple[Outcome, ...] | Region | Fault
+"""One outcome a transaction; the right half of a split, or the region after a change; or why nothing was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What must be done now.
+
+    Attributes:
+        rows: To write, in this order and in one batch with those of other regions, before `finish` and before anything
+            else is asked of the replica.
+        messages: To send at once.
+        installs: To send the state for; see `region_snapshot`.
+        number: Not 0: once these rows and all before are durable, `persisted(number)` is to be told.
+    """
+
+    rows: tuple[Row, ...] = ()
+    messages: tuple[Message, ...] = ()
+    installs: tuple[Install, ...] = ()
+    number: int = 0
+
+
+@dataclass(slots=True)
+class Result(Generic[TokenT]):
+    """Who is answered, and with what.
+
+    Attributes:
+        answers: Of proposals, in the order of the log.
+        reads: Reads that may look at the rows now, or the reason why not.
+        commits: What changed, for those who watch.
+        is_installed: The state was replaced by a leader's.
+    """
+
+    answers: list[tuple[TokenT, Answer]] = field(default_factory=list)
+    reads: list[tuple[TokenT, Fault | None]] = field(default_factory=list)
+    commits: list[Commit] = field(default_factory=list)
+    is_installed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal(Generic[TokenT]):
+    """Transactions that wait for the log.
+
+    Attributes:
+        version: The epoch version that they were routed by.
+    """
+
+    version: int
+    txns: tuple[Txn, ...]
+    token: TokenT
+    size_bytes: int
+    deadline: int
+
+
+@dataclass(frozen=True, slots=True)
+class Logged(Generic[TokenT]):
+    """An entry that this replica logged as leader of `term`, and who waits for it."""
+
+    term: int
+    tokens: tuple[TokenT, ...]
+    deadline: int
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A leader's state, all of it, as it goes into the engine."""
+
+    region: Region
+    applied: Applied
+    rows: tuple[Row, ...]

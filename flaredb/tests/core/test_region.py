@@ -1,0 +1,316 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from flaredb.core.commands import Outcome, Txn, Write
+from flaredb.core.engine import Column
+from flaredb.core.keys import encode
+from flaredb.core.region import Epoch, Peer, Region, RegionId, StoreId, first_region
+from flaredb.core.region_codec import MalformedError
+from flaredb.core.region_entry import Split
+from flaredb.core.region_errors import NotLeaderError, RegionMovedError
+from flaredb.core.region_node import Farewell, Letter, RegionNode
+from flaredb.core.region_rows import checksum, founding_rows, load, scan
+from flaredb.core.region_snapshot import Assembly, Chunk, chunks
+from flaredb.testing import MemoryEngine
+from ultracloud.raft import events
+from ultracloud.raft.events import ChangeKind, NodeChange
+from ultracloud.raft.options import Options
+from ultracloud.raft.words import NodeId
+
+ONE = RegionId(1)
+NOW_MS = 1_700_000_000_000
+STORES = (StoreId(1), StoreId(2), StoreId(3))
+
+
+class Group:
+    """Three stores on one table: what one sends, the next round takes."""
+
+    def __init__(self, stores: Iterable[StoreId] = STORES, founders: Iterable[StoreId] = STORES) -> None:
+        self.first = first_region(ONE, (Peer(NodeId(store), store) for store in founders))
+        self.engines = {store: MemoryEngine() for store in stores}
+        for store in founders:
+            self.engines[store].write(founding_rows(self.first, store))
+        self.nodes = {store: self.node(store) for store in stores}
+        self.cut_off: set[StoreId] = set()
+        self.answers: dict[str, object] = {}
+        self.nodes[StoreId(1)].replica(ONE).tell(events.Campaign())
+        self.run()
+
+    def node(self, store: StoreId) -> RegionNode[str]:
+        return RegionNode(store, self.engines[store], Options(), lambda _: 0)
+
+    def run(self, rounds: int = 30) -> None:
+        """Let everybody say what there is to say."""
+        for _ in range(rounds):
+            mail: list[Letter | Farewell] = []
+            for store, node in self.nodes.items():
+                mail += self._turn(store, node)
+            for letter in mail:
+                if not {letter.sender, letter.to} & self.cut_off:
+                    self.nodes[letter.to].receive(letter)
+
+    def _turn(self, store: StoreId, node: RegionNode[str]) -> list[Letter | Farewell]:
+        work = node.begin(NOW_MS)
+        self.engines[store].write(work.rows)
+        for shipment in work.shipments:
+            mark, parts = node.ship(shipment.region)
+            assembly = Assembly()
+            incoming = [assembly.add(chunk) for chunk in parts][-1]
+            assert incoming is not None
+            is_taken = shipment.to not in self.cut_off and self.nodes[shipment.to].receive_state(
+                shipment.install, incoming
+            )
+            node.replica(shipment.region).tell(events.SnapshotSent(shipment.install.to, is_taken, mark))
+        result = node.finish()
+        self.answers.update(result.answers)
+        self.answers.update({token: refusal or "may read" for token, refusal in result.reads})
+        node.synced(node.to_sync())
+        return work.letters
+
+    def tick(self, ticks: int) -> None:
+        for _ in range(ticks):
+            for node in self.nodes.values():
+                node.tick()
+            self.run(4)
+
+    def put(self, key: str, value: str, region: Region | None = None) -> object:
+        wanted = region or self.first
+        token = f"put {key}={value}"
+        self.nodes[StoreId(1)].propose(wanted.region, wanted.epoch, [put(key, value)], token)
+        self.run()
+        return self.answers.get(token)
+
+    def region(self, region: RegionId, store: StoreId = STORES[0]) -> Region:
+        return self.nodes[store].replica(region).region
+
+    def split(self, at: str) -> Region:
+        region = self.nodes[StoreId(1)].covering(encoded(at))
+        assert region is not None
+        peers = tuple(Peer(NodeId(10 * each.peer), each.store) for each in region.peers)
+        split = Split(region.epoch, encoded(at), RegionId(region.region + 1), peers)
+        self.nodes[StoreId(1)].split(region.region, split, "split")
+        self.run()
+        right = self.answers["split"]
+        assert isinstance(right, Region), right
+        return right
+
+
+def put(key: str, value: str) -> Txn:
+    return Txn("ns", (), (Write(key.encode(), value.encode()),))
+
+
+def encoded(key: str) -> bytes:
+    return encode("ns", key.encode())
+
+
+def test_a_write_is_answered_and_stands_on_every_store() -> None:
+    group = Group()
+    answer = group.put("a", "1")
+    assert isinstance(answer, tuple)
+    assert answer[0].succeeded
+    group.tick(2)
+    sums = {checksum(engine, group.first) for engine in group.engines.values()}
+    assert len(sums) == 1
+    assert sums != {0}
+
+
+def test_a_write_is_not_answered_without_a_quorum() -> None:
+    group = Group()
+    group.cut_off = {StoreId(2), StoreId(3)}
+    assert group.put("a", "1") is None
+
+
+def test_a_read_waits_for_a_quorum_that_knows_its_leader() -> None:
+    group = Group()
+    node = group.nodes[StoreId(1)]
+    node.read(ONE, group.first.epoch, "read")
+    group.run()
+    assert group.answers["read"] == "may read"
+    group.cut_off = {StoreId(2), StoreId(3)}
+    node.read(ONE, group.first.epoch, "alone")
+    group.run()
+    assert "alone" not in group.answers
+
+
+def test_whoever_does_not_lead_says_who_does() -> None:
+    group = Group()
+    with pytest.raises(NotLeaderError) as refused:
+        group.nodes[StoreId(2)].propose(ONE, group.first.epoch, [put("a", "1")], "token")
+    assert refused.value.leader == StoreId(1)
+
+
+def test_versions_are_not_below_the_leaders_time_and_rise() -> None:
+    group = Group()
+    first, second = group.put("a", "1"), group.put("a", "2")
+    assert isinstance(first, tuple)
+    assert isinstance(second, tuple)
+    assert (NOW_MS << 16) <= first[0].version < second[0].version
+
+
+def test_proposals_that_come_together_share_one_entry() -> None:
+    group = Group()
+    node = group.nodes[StoreId(1)]
+    before = node.replica(ONE).raft.last_index
+    for number in range(5):
+        node.propose(ONE, group.first.epoch, [put(f"k{number}", "v")], f"token {number}")
+    group.run()
+    assert node.replica(ONE).raft.last_index == before + 1
+    assert all(isinstance(group.answers[f"token {number}"], tuple) for number in range(5))
+
+
+def test_a_start_goes_on_where_the_rows_end() -> None:
+    group = Group()
+    group.put("a", "1")
+    before = group.nodes[StoreId(1)].replica(ONE)
+    again = group.node(StoreId(1)).replica(ONE)
+    assert (again.applied, again.region) == (before.applied, before.region)
+    assert again.raft.last_index == before.raft.last_index
+
+
+def test_a_split_gives_both_halves_to_every_store_and_each_its_own_log() -> None:
+    group = Group()
+    group.put("a", "1")
+    group.put("m", "1")
+    right = group.split("m")
+    group.nodes[StoreId(1)].replica(right.region).tell(events.Campaign())
+    group.run()
+    left = group.region(ONE)
+    assert (left.end, right.start) == (encoded("m"), encoded("m"))
+    assert left.epoch == right.epoch == Epoch(2, 1)
+    assert isinstance(group.put("m", "2", right), tuple)
+    assert isinstance(group.put("a", "2", left), tuple)
+    group.tick(2)
+    for region in (left, right):
+        assert len({checksum(engine, region) for engine in group.engines.values()}) == 1
+
+
+def test_who_comes_by_the_old_map_is_told_both_halves() -> None:
+    group = Group()
+    right = group.split("m")
+    with pytest.raises(RegionMovedError) as moved:
+        group.put("m", "1")
+    assert moved.value.regions == (group.region(ONE), right)
+    assert "6e73006d0001" in moved.value.public
+
+
+def test_what_was_routed_before_a_split_does_nothing_after_it() -> None:
+    group = Group()
+    node = group.nodes[StoreId(1)]
+    peers = tuple(Peer(NodeId(10 * each.peer), each.store) for each in group.first.peers)
+    node.propose(ONE, group.first.epoch, [put("a", "1")], "before")
+    node.split(ONE, Split(group.first.epoch, encoded("m"), RegionId(2), peers), "split")
+    node.propose(ONE, group.first.epoch, [put("m", "1")], "behind")
+    group.run()
+    assert isinstance(group.answers["split"], Region)
+    for token in ("before", "behind"):
+        assert isinstance(group.answers[token], RegionMovedError)
+
+
+@pytest.mark.parametrize("at", ["", "nothing"])
+def test_a_region_is_not_split_where_it_would_leave_nothing(at: str) -> None:
+    group = Group()
+    group.split("m")
+    left = group.region(ONE)
+    place = left.end if at else left.start
+    with pytest.raises(RegionMovedError):
+        group.nodes[StoreId(1)].split(ONE, Split(left.epoch, place, RegionId(9), left.peers), "token")
+
+
+def test_a_replica_is_added_by_a_snapshot_and_another_one_removed_by_joint_consensus() -> None:
+    group = Group(stores=(*STORES, StoreId(4)))
+    group.put("a", "1")
+    joining = Peer(NodeId(4), StoreId(4))
+    changes = [NodeChange(ChangeKind.ADD_VOTER, NodeId(4)), NodeChange(ChangeKind.REMOVE, NodeId(3))]
+    group.nodes[StoreId(1)].change(ONE, group.first.epoch, changes, [joining], "change")
+    group.tick(40)
+    region = group.region(ONE)
+    assert region.config.voters == {1, 2, 4}
+    assert region.epoch == Epoch(1, 3)
+    assert group.region(ONE, StoreId(4)) == region
+    assert checksum(group.engines[StoreId(4)], region) == checksum(group.engines[StoreId(1)], region) != 0
+
+
+def test_ends_of_keys_go_where_the_keys_go() -> None:
+    group = Group(stores=(*STORES, StoreId(4)))
+    lived = Txn("ns", (), (Write(b"a", b"1", ttl_ms=5000), Write(b"b", b"1")))
+    group.nodes[StoreId(1)].propose(ONE, group.first.epoch, [lived], "put")
+    group.run()
+    ends = list(scan(group.engines[StoreId(1)], Column.EXPIRY, b"", b""))
+    joining = [NodeChange(ChangeKind.ADD_VOTER, NodeId(4)), NodeChange(ChangeKind.REMOVE, NodeId(3))]
+    group.nodes[StoreId(1)].change(ONE, group.first.epoch, joining, [Peer(NodeId(4), StoreId(4))], "change")
+    group.tick(40)
+    assert len(ends) == 1
+    assert list(scan(group.engines[StoreId(4)], Column.EXPIRY, b"", b"")) == ends
+    assert not list(scan(group.engines[StoreId(3)], Column.EXPIRY, b"", b""))
+
+
+def test_a_replica_that_was_removed_leaves_no_rows_and_does_not_come_back() -> None:
+    group = Group()
+    group.put("a", "1")
+    group.nodes[StoreId(1)].change(ONE, group.first.epoch, [NodeChange(ChangeKind.REMOVE, NodeId(3))], [], "change")
+    group.tick(40)
+    engine = group.engines[StoreId(3)]
+    assert not list(scan(engine, Column.DATA, b"", b""))
+    assert load(engine) == ([], {ONE: NodeId(3)})
+
+
+def test_a_replica_that_missed_its_removal_is_told_and_goes() -> None:
+    group = Group()
+    group.cut_off = {StoreId(3)}
+    group.nodes[StoreId(1)].change(ONE, group.first.epoch, [NodeChange(ChangeKind.REMOVE, NodeId(3))], [], "change")
+    group.tick(5)
+    group.cut_off = set()
+    group.tick(40)
+    assert ONE not in group.nodes[StoreId(3)].replicas
+
+
+def test_a_replica_that_restarts_after_its_removal_goes() -> None:
+    group = Group()
+    group.nodes[StoreId(1)].change(ONE, group.first.epoch, [NodeChange(ChangeKind.REMOVE, NodeId(3))], [], "change")
+    group.tick(3)
+    group.nodes[StoreId(3)] = group.node(StoreId(3))
+    assert group.nodes[StoreId(3)].replica(ONE).is_removed
+    group.tick(40)
+    assert ONE not in group.nodes[StoreId(3)].replicas
+
+
+def test_two_replicas_never_stand_on_one_store() -> None:
+    group = Group()
+    with pytest.raises(Exception, match="cannot take this change") as refused:
+        group.nodes[StoreId(1)].change(
+            ONE,
+            group.first.epoch,
+            [NodeChange(ChangeKind.ADD_VOTER, NodeId(9))],
+            [Peer(NodeId(9), StoreId(2))],
+            "change",
+        )
+    assert refused.type.__name__ == "UnavailableError"
+
+
+def test_a_state_that_is_damaged_on_the_way_is_refused() -> None:
+    group = Group()
+    group.put("a", "1")
+    replica = group.nodes[StoreId(1)].replica(ONE)
+    sent = list(chunks(group.engines[StoreId(1)], replica.region, replica.applied))
+    head, body = sent
+    damaged = Chunk(body.number, body.is_last, body.content[:-1] + b"!", body.checksum)
+    for before, wrong in (([], body), ([head], head), ([head], damaged)):
+        assembly = Assembly()
+        for chunk in before:
+            assert assembly.add(chunk) is None
+        with pytest.raises(MalformedError):
+            assembly.add(wrong)
+
+
+def test_outcomes_come_in_the_order_of_the_transactions() -> None:
+    group = Group()
+    group.nodes[StoreId(1)].propose(ONE, group.first.epoch, [put("a", "1"), put("b", "1")], "both")
+    group.run()
+    found = group.answers["both"]
+    assert isinstance(found, tuple)
+    one, other = found
+    assert isinstance(one, Outcome)
+    assert one.version + 1 == other.version
