@@ -1,0 +1,72 @@
+"""What one seed decides about a run, before anything happens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from ultracloud.testkit.sim import Faults
+
+TICK_MS = 100
+ELECTION_TICKS = 10
+CALM = Faults(delay_ms_min=1, delay_ms_max=5)
+"""A network that works."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one run goes.
+
+    Attributes:
+        stores: Stores at the beginning; the first region is on three of them, or on one.
+        voters: Replicas of the first region.
+        chaos_ms: How long faults happen.
+        fault_every_ms: Mean time between faults.
+        split_every_ms: Mean time between splits.
+        move_every_ms: Mean time between moves of replicas.
+        clients: Who put, read, delete and compare.
+        think_ms: Mean time a client waits before its next call.
+        network: Loss, doubling and delay of messages while faults happen.
+        disk_ms_max: What a sync takes at most, normally.
+        keeps_entries: Applied entries a replica keeps for others.
+        skew_ms: How far clocks of stores stand apart, at most.
+    """
+
+    stores: int
+    voters: int
+    chaos_ms: int
+    fault_every_ms: int
+    split_every_ms: int
+    move_every_ms: int
+    clients: int
+    think_ms: int
+    network: Faults
+    disk_ms_max: int
+    keeps_entries: int
+    skew_ms: int
+
+
+def draw(random: Random) -> Settings:
+    """Draw the settings of a run."""
+    stores = random.choice((1, 3, 3, 4, 5))
+    network = Faults(
+        delay_ms_min=1,
+        delay_ms_max=random.choice((5, 20, 150)),
+        drop=random.choice((0.0, 0.02, 0.2)),
+        duplicate=random.choice((0.0, 0.05, 0.2)),
+        late=random.choice((0.0, 0.01)),
+    )
+    return Settings(
+        stores=stores,
+        voters=min(stores, 3),
+        chaos_ms=random.choice((4_000, 6_000, 9_000)),
+        fault_every_ms=random.choice((400, 1000, 2500)),
+        split_every_ms=random.choice((700, 2000, 4000)),
+        move_every_ms=random.choice((1000, 3000, 1_000_000)),
+        clients=random.randint(2, 4),
+        think_ms=random.choice((30, 100, 300)),
+        network=network,
+        disk_ms_max=random.choice((1, 5, 40)),
+        keeps_entries=random.choice((4, 20, 1000)),
+        skew_ms=random.choice((0, 0, 400)),
+    )
