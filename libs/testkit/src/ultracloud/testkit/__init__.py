@@ -6,5 +6,6 @@
 - `checks`: linearizability, watches and leases, judged by what clients were told
 - `namespaces`: hosts as network namespaces, joined by cables
 - `processes`: real processes under test, gone with the test
+- `postgres`: Debian's PostgreSQL, as anybody but root
 - `pki`: certificates for tests
 """

@@ -37,6 +37,8 @@ SETTINGS = {
     "shared_buffers": "32MB",
     "max_connections": "60",
     "log_min_messages": "warning",
+    # Its compiler is a package of its own, which is not unpacked.
+    "jit": "off",
 }
 
 
