@@ -94,16 +94,9 @@ def evaluate(txns: Sequence[Txn], view: View, applied: Mark, now_ms: int) -> Eva
         if done.changes:
             version += 1
             commits.append(Commit(version, txn.namespace, tuple(done.changes)))
-            batch.apply(done.changes, version)
-        outcomes.append(
-            Outcome(
-                succeeded=True,
-                version=version,
-                deleted=done.deleted,
-                next_start=done.next_start,
-                counters=tuple(done.counters),
-            )
-        )
+            for change in done.changes:
+                batch.written[change.encoded] = version, change
+        outcomes.append(Outcome(True, version, (), done.deleted, done.next_start, tuple(done.counters)))
     return Evaluation(tuple(outcomes), tuple(commits), _counted(applied, commits, now_ms))
 
 
@@ -146,17 +139,21 @@ class _Done:
 
 @dataclass(slots=True)
 class _Batch:
-    """What is stored, and what the transactions before wrote over it; None is "deleted"."""
+    """What is stored, and what the transactions before wrote over it, each change with its version."""
 
     view: View
     now_ms: int
-    overlay: dict[EncodedKey, Standing | None] = field(default_factory=dict)
+    written: dict[EncodedKey, tuple[int, Change]] = field(default_factory=dict)
 
     def failed(self, txn: Txn) -> tuple[Comparison, ...]:
         """The comparisons that do not hold, each with the version that the key has."""
-        found = ((c, self._standing(encode(txn.namespace, c.key))) for c in txn.comparisons)
-        versions = ((c, 0 if standing is None else standing.version) for c, standing in found)
-        return tuple(Comparison(c.key, version) for c, version in versions if version != c.expected_version)
+        failed = []
+        for comparison in txn.comparisons:
+            standing = self._standing(encode(txn.namespace, comparison.key))
+            version = 0 if standing is None else standing.version
+            if version != comparison.expected_version:
+                failed.append(Comparison(comparison.key, version))
+        return tuple(failed)
 
     def run(self, txn: Txn) -> _Done:
         """What the writes change, without deletions of what does not exist.
@@ -168,13 +165,6 @@ class _Batch:
         for write in txn.writes:
             self._write(txn.namespace, write, done)
         return done
-
-    def apply(self, changes: Iterable[Change], version: int) -> None:
-        """Let the transactions after see a commit."""
-        for change in changes:
-            self.overlay[change.encoded] = (
-                None if change.value is None else Standing(change.encoded, version, change.value, change.expires_at_ms)
-            )
 
     def _write(self, namespace: str, write: AnyWrite, done: _Done) -> None:
         match write:
@@ -195,10 +185,10 @@ class _Batch:
     def _put_or_delete(self, namespace: str, write: Write, done: _Done) -> None:
         """Set or delete a key. Setting one that does not end reads nothing: that is most of all writing."""
         encoded = encode(namespace, write.key)
-        expires_at_ms = self._end(write)
-        if write.value is not None and not expires_at_ms:
+        if write.value is not None and not write.ttl_ms and not write.expires_at_ms:
             done.changes.append(Change(encoded, write.key, write.value))
             return
+        expires_at_ms = self._end(write)
         stored = self._stored(encoded) if write.value is not None else self._standing(encoded)
         if write.value is not None or stored is not None:
             ended_ms = 0 if stored is None else stored.expires_at_ms
@@ -249,14 +239,21 @@ class _Batch:
 
     def _stored(self, encoded: EncodedKey) -> Standing | None:
         """What a key holds, None where it does not exist."""
-        return self.overlay[encoded] if encoded in self.overlay else self.view.standing(encoded)
+        written = self.written.get(encoded)
+        return self.view.standing(encoded) if written is None else _standing_of(*written)
 
     def _standings(self, lower: bytes, upper: bytes) -> Iterator[Standing]:
         """What the keys of a range hold that exist and have not ended, in order."""
-        stored = (one for one in self.view.standings(lower, upper) if one.encoded not in self.overlay)
-        written = (one for one in self.overlay.values() if one is not None and lower <= one.encoded < upper)
-        both = heapq.merge(stored, sorted(written, key=attrgetter("encoded")), key=attrgetter("encoded"))
+        stored = (one for one in self.view.standings(lower, upper) if one.encoded not in self.written)
+        inside = sorted(encoded for encoded in self.written if lower <= encoded < upper)
+        written = (one for one in (_standing_of(*self.written[encoded]) for encoded in inside) if one is not None)
+        both = heapq.merge(stored, written, key=attrgetter("encoded"))
         return (one for one in both if not is_ended(one.expires_at_ms, self.now_ms))
+
+
+def _standing_of(version: int, change: Change) -> Standing | None:
+    """What a change leaves."""
+    return None if change.value is None else Standing(change.encoded, version, change.value, change.expires_at_ms)
 
 
 def _counted(applied: Mark, commits: Iterable[Commit], now_ms: int) -> Mark:
