@@ -523,3 +523,18 @@ def test_what_is_out_of_limits_is_refused_before_anything_is_written(place: Plac
         assert (await kv.scan()).read_version == 1
 
     run(place, body)
+
+
+def test_an_end_that_comes_while_its_key_is_being_written_is_not_missed(place: Place):
+    async def body(kv: Kv) -> None:
+        writes = [asyncio.ensure_future(kv.put(b"%d" % n, b"v", expires_at_ms=1001)) for n in range(5)]
+        for _ in range(5):  # turns of the loop: the batch is decided
+            await asyncio.sleep(0)
+        kv.clock.time_ms += 5000
+        await kv.expirer.delete_due()
+        await asyncio.gather(*writes)
+        kv.clock.time_ms += 5000
+        await kv.expirer.delete_due()
+        assert (await kv.scan(at_version=(await kv.scan()).read_version)).kvs == []
+
+    run(place, body)

@@ -47,13 +47,15 @@ class PostgresExpirer:
         """One look, and as many slices as are due. Raises the fault that refused one."""
         while True:
             now_ms = self._store.tick(self._clock.now_ms())
+            settled_ms = min(now_ms, self._store.staged_ms)
             due = await self._store.overdue(self._from_ms, now_ms, SLICE_KEYS)
             self.behind_ms = now_ms - due[0][1] if due else 0
             for txn in _deletions([encoded for encoded, _ in due]):
                 await self._committer.submit(txn, lambda outcome: outcome)
             if len(due) < SLICE_KEYS:
-                # Ends are only ever added after the clock, so nobody looks again where everything is done.
-                self._from_ms = now_ms + 1
+                # Ends are only ever added after the clock of their batch, so nobody looks again where all is done; but
+                # a batch may have been under way since before this look.
+                self._from_ms = settled_ms + 1
                 return
             await self._clock.sleep(PAUSE_S)
 

@@ -65,6 +65,7 @@ class PostgresStore:
         floor: The oldest version that may be read.
         swept: What nobody at this version or after can see is gone; not above `floor`.
         clock_ms: The latest time that anybody brought: the store's clock, which never goes back.
+        staged_ms: The clock of the newest batch, which may not be committed yet: nothing that it writes ends by then.
     """
 
     def __init__(self, writer: Writer, readers: Any, history: History, watermark: Watermark) -> None:
@@ -84,7 +85,7 @@ class PostgresStore:
         self._history = history
         self.applied = writer.applied
         self._recent = Recent(writer.applied.version)
-        self.clock_ms = writer.applied.at_ms
+        self.clock_ms = self.staged_ms = writer.applied.at_ms
         self._watermark = watermark
         self._reading_count = 0
         self._take(writer)
@@ -200,8 +201,9 @@ class PostgresStore:
             DataLossError: It says that what it stores is damaged.
         """
         before = self.applied
+        self.staged_ms = self.tick(now_ms)
         try:
-            evaluation = await evaluate_on(txns, before, self.tick(now_ms), self._standings, self._standings_of_range)
+            evaluation = await evaluate_on(txns, before, self.staged_ms, self._standings, self._standings_of_range)
         except SPOKEN as error:
             raise fault_of(error) from error
         is_due = bool(evaluation.commits) and is_mark_due(self._last_mark, evaluation.applied, self._history)
