@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from ultracloud.api.flaredb.v1 import flaredb_pb2 as pb
+from ultracloud.api.flaredb.v1.flaredb_rpc import KvClient
 from ultracloud.base.faults import UnavailableError
 from ultracloud.servicekit.channels import connect
 from ultracloud.servicekit.store import Committed, FlaredbStore
@@ -76,6 +78,51 @@ class Witness:
         assert {key: version for version, key in self.watched} == stored
 
 
+@dataclass
+class Tally:
+    """Increments of one counter by many clients.
+
+    Attributes:
+        seen: Where it stood after each increment that was answered.
+        asked: Increments that were sent.
+    """
+
+    seen: list[int] = field(default_factory=list)
+    asked: int = 0
+
+    async def count(self, process: Process) -> None:
+        """Increment until the server is gone."""
+        channel = connect(process.addresses[0])
+        with contextlib.suppress(UnavailableError):
+            while True:
+                self.asked += 1
+                answer = await KvClient(channel).increment(pb.IncrementRequest(namespace="iam", key=b"n", delta=1))
+                self.seen.append(answer.value)
+        await channel.close()
+
+    async def live(self, process: Process, seconds: float) -> None:
+        """One life of the server."""
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(WRITERS):
+                tasks.create_task(self.count(process))
+            await asyncio.sleep(seconds)
+            process.kill()
+
+
+async def delete_ranges(process: Process) -> None:
+    """Write four ranges of 500 keys, and delete them one after the other until the server is gone."""
+    channel = connect(process.addresses[0])
+    kv = KvClient(channel)
+    for part in range(4):
+        writes = [pb.Write(key=b"%02d%03d" % (part, n), value=b"v" * 100) for n in range(500)]
+        await kv.txn(pb.TxnRequest(namespace="iam", writes=writes))
+    asyncio.get_running_loop().call_later(0.01, process.kill)
+    with contextlib.suppress(UnavailableError):
+        for start in (b"03", b"02", b"01", b"00"):
+            await kv.delete_range(pb.DeleteRangeRequest(namespace="iam", start=start))
+    await channel.close()
+
+
 @contextlib.asynccontextmanager
 async def store_of(process: Process) -> AsyncIterator[FlaredbStore]:
     channel = connect(process.addresses[0])
@@ -97,3 +144,39 @@ def test_a_killed_server_keeps_what_it_acknowledged_and_watches_resume(tmp_path:
     with serve("flaredb", path) as process:
         asyncio.run(witness.check(process))
     assert len(witness.acknowledged) > 10, f"seed {seed}"
+
+
+def test_a_counter_counts_every_answered_increment_once(tmp_path: Path):
+    path = tmp_path / "flaredb.toml"
+    path.write_text(f'state_dir = "{tmp_path / "state"}"\n')
+    tally = Tally()
+    for seconds in (0.3, 0.2, 0.1):
+        with serve("flaredb", path) as process:
+            asyncio.run(tally.live(process, seconds))
+    assert len(set(tally.seen)) == len(tally.seen) > 10
+    assert max(tally.seen) <= tally.asked
+    with serve("flaredb", path) as process:
+        asyncio.run(_expect_count(process, tally))
+
+
+async def _expect_count(process: Process, tally: Tally) -> None:
+    async with store_of(process) as store:
+        entry = await store.get(b"n")
+        assert entry is not None
+        assert max(tally.seen) <= int(entry.value) <= tally.asked
+
+
+def test_a_range_is_deleted_whole_or_not_at_all(tmp_path: Path):
+    path = tmp_path / "flaredb.toml"
+    path.write_text(f'state_dir = "{tmp_path / "state"}"\n')
+    with serve("flaredb", path) as process:
+        asyncio.run(delete_ranges(process))
+        process.kill()
+    with serve("flaredb", path) as process:
+        asyncio.run(_expect_whole_ranges(process))
+
+
+async def _expect_whole_ranges(process: Process) -> None:
+    async with store_of(process) as store:
+        loaded = await read_all(store, b"", b"")
+    assert len(loaded.entries) % 500 == 0
