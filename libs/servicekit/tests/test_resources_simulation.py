@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from random import Random
 
@@ -24,6 +25,7 @@ from ultracloud.base.faults import (
     UnavailableError,
 )
 from ultracloud.servicekit.resources import Condition, Context, Kind, KindServer, Resources, Truth, indexes
+from ultracloud.servicekit.resources.trail import LANES
 from ultracloud.servicekit.store import Committed, Conflict, MemoryStore, Reading
 from ultracloud.servicekit.testing import OPERATOR, FakeCall, SetClock, sample_authority
 from ultracloud.testkit.seeds import seeds
@@ -183,7 +185,17 @@ async def end_deletions(server: KindServer[vmc.Image]) -> None:
     for stored in await resources.all(IMAGE):
         await resources.remove_finalizer(IMAGE, stored.metadata.id, "cleaner")
     left = (await resources.store.scan(b"", b"", limit=10_000)).entries
-    assert {entry.key[:2] for entry in left} <= {b"g/", b"m/"}
+    assert {entry.key[:2] for entry in left} <= {b"g/", b"m/", b"y/"}
+    await the_trail_is_whole(resources, known)
+
+
+async def the_trail_is_whole(resources: Resources, known: set[str]) -> None:
+    """Every chain verifies; whatever was there has been made once and deleted once."""
+    trail = [record for lane in range(LANES) for record in await resources.trail.read(lane)]
+    done = Counter((record.permission.rpartition(".")[2], record.resource.rpartition("/")[2]) for record in trail)
+    for identifier in known:
+        assert done["create", identifier] == done["delete", identifier] == 1
+    assert all(done[verb, identifier] == 1 for verb, identifier in done if verb != "update")
 
 
 @pytest.mark.parametrize("seed", seeds(25))
@@ -191,8 +203,10 @@ def test_indexes_agree_with_records(seed: int) -> None:
     async def scenario() -> None:
         random = Random(seed)  # noqa: S311 - a simulation repeats itself
         store = Chaotic(random)
-        server = KindServer(Resources(store, sample_authority(), SetClock(), [IMAGE]), IMAGE)
-        await asyncio.gather(*(Caller(server, random).live() for _ in range(CALLERS)))
+        clock = SetClock()
+        both = [KindServer(Resources(store, sample_authority(), clock, [IMAGE]), IMAGE) for _ in range(2)]
+        server = both[0]
+        await asyncio.gather(*(Caller(both[one % 2], random).live() for one in range(CALLERS)))
         store.is_calm = True
         everything = (await store.scan(b"", b"", limit=10_000)).entries
         found = {entry.key: entry.value for entry in everything if entry.key[:2] in (b"n/", b"c/", b"p/", b"x/", b"o/")}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 
 from iam.shell.source import Source
+from ultracloud.servicekit.resources import layout
 from ultracloud.servicekit.store import Changes, Committed, Conflict, Entry, Reading, Store
 from ultracloud.servicekit.store.interface import PAGE_DEFAULT
 
@@ -57,10 +58,11 @@ class SettledStore(Store):
         """See `Store`."""
         done = await self._store.txn(comparisons, writes)
         match done:
-            case Committed(version) if writes:
+            case Committed(version) if any(key < layout.DERIVED for key in writes):
                 await self._source.wait_seen(version, SEEN_S)
             case Conflict(failed):
-                await self._source.wait_seen(max(failed.values(), default=0), SEEN_S)
+                seen = [version for key, version in failed.items() if key < layout.DERIVED]
+                await self._source.wait_seen(max(seen, default=0), SEEN_S)
         return done
 
     def watch(self, start: bytes, end: bytes, from_version: int) -> AsyncGenerator[Changes, None]:
@@ -68,4 +70,6 @@ class SettledStore(Store):
         return self._store.watch(start, end, from_version)
 
     async def _settle(self, entries: Iterable[Entry]) -> None:
-        await self._source.wait_seen(max((entry.version for entry in entries), default=0), SEEN_S)
+        # What is derived says nothing of the policy, and the source does not follow it.
+        seen = (entry.version for entry in entries if entry.key < layout.DERIVED)
+        await self._source.wait_seen(max(seen, default=0), SEEN_S)

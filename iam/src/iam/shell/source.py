@@ -1,8 +1,8 @@
 """The source of all policy copies: the policy as the store has it, in memory and, for a start without it, on disk.
 
-It follows iam's whole namespace. Every change of a record or of the key ring makes a new snapshot, whose version is the
-store's; what comes in one batch makes one. Requests that have just written wait until their write has come back this
-way, so that whoever made a project can use it in the next call.
+It follows iam's namespace, but for what is derived there. Every change of a record or of the key ring makes a new
+snapshot, whose version is the store's; what comes in one batch makes one. Requests that have just written wait until
+their write has come back this way, so that whoever made a project can use it in the next call.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ultracloud.servicekit.clock import Clock
 from ultracloud.servicekit.files import write_atomically
 from ultracloud.servicekit.policy import FILE_NAME, Authority, PolicyCopy, Snapshot, open_copy
 from ultracloud.servicekit.readiness import Gate
+from ultracloud.servicekit.resources import layout
 from ultracloud.servicekit.store import Change, Changed, Entry, Loaded, Store, follow
 
 RING_KEY = b"keys/ring"
@@ -95,7 +96,7 @@ class Source(Authority):
         """Follow the store for ever; `gate` opens once there is a policy to serve, be it from the disk."""
         if self.snapshot.policy.version:
             gate.open()
-        async for news in follow(self._store, b"", b"", self._clock):
+        async for news in follow(self._store, b"", layout.DERIVED, self._clock):
             match news:
                 case Loaded(entries, version):
                     self._register = Register()

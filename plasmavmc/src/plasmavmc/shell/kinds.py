@@ -110,6 +110,7 @@ def make_kinds(images: ImageAdmission, network: Network) -> Kinds:
         claims=_vm_claims,
         guards=lambda message: ("placement", f"image/{message.spec.image}"),
         finalizers=(COMPUTE,),
+        secret=frozenset({"user_data"}),
         indexed=("spec.image", "spec.flavour", "spec.nics.subnet", "status.host", "status.power"),
         reasons=VM_REASONS,
     )

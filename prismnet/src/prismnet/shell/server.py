@@ -38,10 +38,11 @@ async def assemble(runtime: Runtime, store: Store, authority: Authority) -> None
 
 
 async def _sweep(resources: Resources, runtime: Runtime) -> None:
-    """Drop what only repeated creates would need."""
+    """Drop what only repeated creates would need, and old audit records."""
     while True:
         await runtime.clock.sleep(SWEEP_S)
         try:
             await resources.forget_idempotency()
+            await resources.forget_audit()
         except Fault as error:
-            runtime.log.info("expired creates are dropped tomorrow: %s", error)
+            runtime.log.info("what is old is dropped tomorrow: %s", error)

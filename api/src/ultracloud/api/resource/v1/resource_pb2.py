@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%ultracloud/resource/v1/resource.proto\x12\x16ultracloud.resource.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"8\n\x0eOwnerReference\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\"\xa0\x03\n\x08Metadata\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07project\x18\x03 \x01(\t\x12<\n\x06labels\x18\x04 \x03(\x0b\x32,.ultracloud.resource.v1.Metadata.LabelsEntry\x12\x12\n\ngeneration\x18\x05 \x01(\x03\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\x12.\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ndeleted_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nfinalizers\x18\n \x03(\t\x12\x36\n\x06owners\x18\x0b \x03(\x0b\x32&.ultracloud.resource.v1.OwnerReference\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8f\x02\n\tCondition\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x38\n\x06status\x18\x02 \x01(\x0e\x32(.ultracloud.resource.v1.Condition.Status\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x38\n\x14last_transition_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13observed_generation\x18\x06 \x01(\x03\"B\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x08\n\x04TRUE\x10\x01\x12\t\n\x05\x46\x41LSE\x10\x02\x12\x0b\n\x07UNKNOWN\x10\x03\"x\n\x06Record\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x32\n\x08metadata\x18\x02 \x01(\x0b\x32 .ultracloud.resource.v1.Metadata\x12\x0c\n\x04spec\x18\x03 \x01(\x0c\x12\x0e\n\x06status\x18\x04 \x01(\x0c\x12\x0e\n\x06\x63laims\x18\x05 \x03(\t\"g\n\x11IdempotencyRecord\x12\x16\n\x0erequest_sha256\x18\x01 \x01(\x0c\x12\n\n\x02id\x18\x02 \x01(\t\x12.\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"*\n\nGetRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03ref\x18\x02 \x01(\t\"\xed\x01\n\x0bListRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12N\n\x0elabel_selector\x18\x04 \x03(\x0b\x32\x36.ultracloud.resource.v1.ListRequest.LabelSelectorEntry\x12\x10\n\x08selector\x18\x05 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x06 \x01(\t\x1a\x34\n\x12LabelSelectorEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\";\n\rDeleteRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03ref\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\"\xde\x01\n\x0cWatchRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x14\n\x0c\x66rom_version\x18\x02 \x01(\x03\x12O\n\x0elabel_selector\x18\x03 \x03(\x0b\x32\x37.ultracloud.resource.v1.WatchRequest.LabelSelectorEntry\x12\x10\n\x08selector\x18\x04 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x05 \x01(\t\x1a\x34\n\x12LabelSelectorEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*K\n\tEventType\x12\x1a\n\x16\x45VENT_TYPE_UNSPECIFIED\x10\x00\x12\x07\n\x03PUT\x10\x01\x12\x0b\n\x07\x44\x45LETED\x10\x02\x12\x0c\n\x08\x42OOKMARK\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%ultracloud/resource/v1/resource.proto\x12\x16ultracloud.resource.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"8\n\x0eOwnerReference\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\"\xa0\x03\n\x08Metadata\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07project\x18\x03 \x01(\t\x12<\n\x06labels\x18\x04 \x03(\x0b\x32,.ultracloud.resource.v1.Metadata.LabelsEntry\x12\x12\n\ngeneration\x18\x05 \x01(\x03\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\x12.\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ndeleted_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nfinalizers\x18\n \x03(\t\x12\x36\n\x06owners\x18\x0b \x03(\x0b\x32&.ultracloud.resource.v1.OwnerReference\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8f\x02\n\tCondition\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x38\n\x06status\x18\x02 \x01(\x0e\x32(.ultracloud.resource.v1.Condition.Status\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x38\n\x14last_transition_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13observed_generation\x18\x06 \x01(\x03\"B\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x08\n\x04TRUE\x10\x01\x12\t\n\x05\x46\x41LSE\x10\x02\x12\x0b\n\x07UNKNOWN\x10\x03\"x\n\x06Record\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x32\n\x08metadata\x18\x02 \x01(\x0b\x32 .ultracloud.resource.v1.Metadata\x12\x0c\n\x04spec\x18\x03 \x01(\x0c\x12\x0e\n\x06status\x18\x04 \x01(\x0c\x12\x0e\n\x06\x63laims\x18\x05 \x03(\t\"g\n\x11IdempotencyRecord\x12\x16\n\x0erequest_sha256\x18\x01 \x01(\x0c\x12\n\n\x02id\x18\x02 \x01(\t\x12.\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"E\n\x0b\x46ieldChange\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0b\n\x03old\x18\x02 \x01(\t\x12\x0b\n\x03new\x18\x03 \x01(\t\x12\x0e\n\x06secret\x18\x04 \x01(\x08\"\x94\x02\n\x0b\x41uditRecord\x12\x0c\n\x04lane\x18\x01 \x01(\x05\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x17\n\x0fprevious_sha256\x18\x03 \x01(\x0c\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tprincipal\x18\x05 \x01(\t\x12\x0e\n\x06source\x18\x06 \x01(\t\x12\x0f\n\x07request\x18\x07 \x01(\t\x12\x12\n\npermission\x18\x08 \x01(\t\x12\x10\n\x08resource\x18\t \x01(\t\x12\x12\n\ngeneration\x18\n \x01(\x03\x12\x34\n\x07\x63hanges\x18\x0b \x03(\x0b\x32#.ultracloud.resource.v1.FieldChange\"-\n\tAuditMark\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\"\x9c\x01\n\x0bObjectEvent\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x03\x12.\n\nfirst_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tlast_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"C\n\x0cObjectEvents\x12\x33\n\x06\x65vents\x18\x01 \x03(\x0b\x32#.ultracloud.resource.v1.ObjectEvent\"*\n\nGetRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03ref\x18\x02 \x01(\t\"\xed\x01\n\x0bListRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12N\n\x0elabel_selector\x18\x04 \x03(\x0b\x32\x36.ultracloud.resource.v1.ListRequest.LabelSelectorEntry\x12\x10\n\x08selector\x18\x05 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x06 \x01(\t\x1a\x34\n\x12LabelSelectorEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\";\n\rDeleteRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03ref\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\"\xde\x01\n\x0cWatchRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x14\n\x0c\x66rom_version\x18\x02 \x01(\x03\x12O\n\x0elabel_selector\x18\x03 \x03(\x0b\x32\x37.ultracloud.resource.v1.WatchRequest.LabelSelectorEntry\x12\x10\n\x08selector\x18\x04 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x05 \x01(\t\x1a\x34\n\x12LabelSelectorEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*K\n\tEventType\x12\x1a\n\x16\x45VENT_TYPE_UNSPECIFIED\x10\x00\x12\x07\n\x03PUT\x10\x01\x12\x0b\n\x07\x44\x45LETED\x10\x02\x12\x0c\n\x08\x42OOKMARK\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,8 +38,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTREQUEST_LABELSELECTORENTRY']._serialized_options = b'8\001'
   _globals['_WATCHREQUEST_LABELSELECTORENTRY']._loaded_options = None
   _globals['_WATCHREQUEST_LABELSELECTORENTRY']._serialized_options = b'8\001'
-  _globals['_EVENTTYPE']._serialized_start=1646
-  _globals['_EVENTTYPE']._serialized_end=1721
+  _globals['_EVENTTYPE']._serialized_start=2271
+  _globals['_EVENTTYPE']._serialized_end=2346
   _globals['_OWNERREFERENCE']._serialized_start=98
   _globals['_OWNERREFERENCE']._serialized_end=154
   _globals['_METADATA']._serialized_start=157
@@ -54,16 +54,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECORD']._serialized_end=969
   _globals['_IDEMPOTENCYRECORD']._serialized_start=971
   _globals['_IDEMPOTENCYRECORD']._serialized_end=1074
-  _globals['_GETREQUEST']._serialized_start=1076
-  _globals['_GETREQUEST']._serialized_end=1118
-  _globals['_LISTREQUEST']._serialized_start=1121
-  _globals['_LISTREQUEST']._serialized_end=1358
-  _globals['_LISTREQUEST_LABELSELECTORENTRY']._serialized_start=1306
-  _globals['_LISTREQUEST_LABELSELECTORENTRY']._serialized_end=1358
-  _globals['_DELETEREQUEST']._serialized_start=1360
-  _globals['_DELETEREQUEST']._serialized_end=1419
-  _globals['_WATCHREQUEST']._serialized_start=1422
-  _globals['_WATCHREQUEST']._serialized_end=1644
-  _globals['_WATCHREQUEST_LABELSELECTORENTRY']._serialized_start=1306
-  _globals['_WATCHREQUEST_LABELSELECTORENTRY']._serialized_end=1358
+  _globals['_FIELDCHANGE']._serialized_start=1076
+  _globals['_FIELDCHANGE']._serialized_end=1145
+  _globals['_AUDITRECORD']._serialized_start=1148
+  _globals['_AUDITRECORD']._serialized_end=1424
+  _globals['_AUDITMARK']._serialized_start=1426
+  _globals['_AUDITMARK']._serialized_end=1471
+  _globals['_OBJECTEVENT']._serialized_start=1474
+  _globals['_OBJECTEVENT']._serialized_end=1630
+  _globals['_OBJECTEVENTS']._serialized_start=1632
+  _globals['_OBJECTEVENTS']._serialized_end=1699
+  _globals['_GETREQUEST']._serialized_start=1701
+  _globals['_GETREQUEST']._serialized_end=1743
+  _globals['_LISTREQUEST']._serialized_start=1746
+  _globals['_LISTREQUEST']._serialized_end=1983
+  _globals['_LISTREQUEST_LABELSELECTORENTRY']._serialized_start=1931
+  _globals['_LISTREQUEST_LABELSELECTORENTRY']._serialized_end=1983
+  _globals['_DELETEREQUEST']._serialized_start=1985
+  _globals['_DELETEREQUEST']._serialized_end=2044
+  _globals['_WATCHREQUEST']._serialized_start=2047
+  _globals['_WATCHREQUEST']._serialized_end=2269
+  _globals['_WATCHREQUEST_LABELSELECTORENTRY']._serialized_start=1931
+  _globals['_WATCHREQUEST_LABELSELECTORENTRY']._serialized_end=1983
 # @@protoc_insertion_point(module_scope)

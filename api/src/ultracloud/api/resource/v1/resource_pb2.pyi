@@ -114,6 +114,72 @@ class IdempotencyRecord(_message.Message):
     created_at: _timestamp_pb2.Timestamp
     def __init__(self, request_sha256: _Optional[bytes] = ..., id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
+class FieldChange(_message.Message):
+    __slots__ = ("path", "old", "new", "secret")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    OLD_FIELD_NUMBER: _ClassVar[int]
+    NEW_FIELD_NUMBER: _ClassVar[int]
+    SECRET_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    old: str
+    new: str
+    secret: bool
+    def __init__(self, path: _Optional[str] = ..., old: _Optional[str] = ..., new: _Optional[str] = ..., secret: _Optional[bool] = ...) -> None: ...
+
+class AuditRecord(_message.Message):
+    __slots__ = ("lane", "sequence", "previous_sha256", "time", "principal", "source", "request", "permission", "resource", "generation", "changes")
+    LANE_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_SHA256_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    PERMISSION_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    lane: int
+    sequence: int
+    previous_sha256: bytes
+    time: _timestamp_pb2.Timestamp
+    principal: str
+    source: str
+    request: str
+    permission: str
+    resource: str
+    generation: int
+    changes: _containers.RepeatedCompositeFieldContainer[FieldChange]
+    def __init__(self, lane: _Optional[int] = ..., sequence: _Optional[int] = ..., previous_sha256: _Optional[bytes] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., principal: _Optional[str] = ..., source: _Optional[str] = ..., request: _Optional[str] = ..., permission: _Optional[str] = ..., resource: _Optional[str] = ..., generation: _Optional[int] = ..., changes: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ...) -> None: ...
+
+class AuditMark(_message.Message):
+    __slots__ = ("sequence", "sha256")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    sha256: bytes
+    def __init__(self, sequence: _Optional[int] = ..., sha256: _Optional[bytes] = ...) -> None: ...
+
+class ObjectEvent(_message.Message):
+    __slots__ = ("reason", "message", "count", "first_time", "last_time")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    FIRST_TIME_FIELD_NUMBER: _ClassVar[int]
+    LAST_TIME_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    message: str
+    count: int
+    first_time: _timestamp_pb2.Timestamp
+    last_time: _timestamp_pb2.Timestamp
+    def __init__(self, reason: _Optional[str] = ..., message: _Optional[str] = ..., count: _Optional[int] = ..., first_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ObjectEvents(_message.Message):
+    __slots__ = ("events",)
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[ObjectEvent]
+    def __init__(self, events: _Optional[_Iterable[_Union[ObjectEvent, _Mapping]]] = ...) -> None: ...
+
 class GetRequest(_message.Message):
     __slots__ = ("project", "ref")
     PROJECT_FIELD_NUMBER: _ClassVar[int]

@@ -5,6 +5,8 @@
 - `engine`: every change, admitted; what a service's own loops call; `reading` and `writing` are its hands
 - `changing`, `deleting`: parts of the engine; `collector` ends deletions that wait
 - `context`: what hooks read
+- `audit`: who changed what, chained and verified, pure; `trail` writes it with the change
+- `happenings`: what happened to a resource, counted and bounded, pure
 - `conditions`, `records`, `places`, `listing`, `watching`: parts of these
 - `selectors`, `indexes`: what a list asks for, and the keys that answer it, pure; `indexing` makes an index whole
 - `masks`: which part of a spec an update is about, pure

@@ -7,13 +7,17 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
+from ultracloud.api.resource.v1 import resource_pb2 as pb
 from ultracloud.base.faults import AbortedError, NotFoundError
 from ultracloud.servicekit.clock import Clock
 from ultracloud.servicekit.policy import Authority
-from ultracloud.servicekit.resources import layout, records
+from ultracloud.servicekit.resources import audit, layout, records
+from ultracloud.servicekit.resources.context import Context
 from ultracloud.servicekit.resources.kinds import Kind, MessageT
+from ultracloud.servicekit.resources.places import resource_path
 from ultracloud.servicekit.resources.reading import Reader
 from ultracloud.servicekit.resources.records import Stored
+from ultracloud.servicekit.resources.trail import Trail
 from ultracloud.servicekit.resources.writing import Writer
 from ultracloud.servicekit.store import Store
 
@@ -35,6 +39,27 @@ class Changing(Reader):
         self.kinds = {kind.key: kind for kind in kinds}
         self._writer = Writer(store)
         self._crowd = asyncio.Lock()
+
+    @property
+    def trail(self) -> Trail:
+        """Who changed what."""
+        return self._writer.trail
+
+    def _draft(
+        self, context: Context, verb: str, kind: Kind[MessageT], old: MessageT | None, new: MessageT
+    ) -> pb.AuditRecord:
+        """The audit record of a change; `verb` is what it is, where the context does not say what was asked for."""
+        metadata = records.metadata_of(new)
+        return pb.AuditRecord(
+            time=records.timestamp(self.clock.now_ms()),
+            principal=context.principal.id,
+            source=context.origin.source,
+            request=context.origin.request,
+            permission=kind.permission(context.origin.verb or verb),
+            resource=resource_path(context.place, kind, metadata.id),
+            generation=metadata.generation,
+            changes=audit.changes_of(kind, old, new),
+        )
 
     async def _repeated(
         self, attempt: Callable[[], Awaitable[ResultT | None]], *, gone_is_none: bool = False

@@ -16,6 +16,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a change comes from, for the audit trail.
+
+    Attributes:
+        source: Address of the caller; empty for what a service does by itself.
+        request: Trace id of the call.
+        verb: Last part of the permission that was asked for; empty for the engine's own word.
+    """
+
+    source: str = ""
+    request: str = ""
+    verb: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """One request's surroundings.
 
@@ -24,12 +39,14 @@ class Context:
         principal: Who asks.
         place: The project (or organisation) the request is about.
         clock: Time and randomness.
+        origin: Where the request comes from.
     """
 
     resources: Resources
     principal: Principal
     place: Place
     clock: Clock
+    origin: Origin = Origin()
 
     async def resolve(self, kind: Kind[MessageT], ref: str, *, deleting: bool = False) -> MessageT:
         """The resource of `kind` that `ref` (name or id) means in this place, or a public one of another.

@@ -66,10 +66,11 @@ class Deleting(Changing):
         gate, dependants = await self._dependants(identifier, 1)
         if dependants:
             metadata.finalizers.append(DEPENDANTS)
+        draft = self._draft(context, "delete", kind, old.message, message)
         if metadata.finalizers:
-            return await self._writer.write(kind, old, message, read_version, set(), gate, {})
+            return await self._writer.write(kind, old, message, read_version, set(), gate, {}, draft)
         guards = await self._writer.guards(kind, message, read_version)
-        return None if guards is None else await self._writer.remove(kind, old, message, guards, gate)
+        return None if guards is None else await self._writer.remove(kind, old, message, guards, gate, draft)
 
     async def remove_finalizer(self, kind: Kind[MessageT], identifier: str, finalizer: str) -> None:
         """Say that `finalizer` has cleaned up; when it is the last of a resource being deleted, the resource goes."""

@@ -27,9 +27,11 @@ from ultracloud.servicekit.resources.changing import check_etag, hooked
 from ultracloud.servicekit.resources.conditions import Condition, merge
 from ultracloud.servicekit.resources.context import Context
 from ultracloud.servicekit.resources.deleting import Deleting
+from ultracloud.servicekit.resources.happenings import happened
 from ultracloud.servicekit.resources.indexing import ensure_whole
 from ultracloud.servicekit.resources.kinds import Kind, MessageT
 from ultracloud.servicekit.resources.records import Stored
+from ultracloud.servicekit.resources.trail import KEPT_MS
 from ultracloud.servicekit.store import Committed, Store, prefix_end
 from ultracloud.servicekit.store.following import read_all
 
@@ -109,7 +111,8 @@ class Resources(Deleting):
             )
             writes[memory_key] = memory.SerializeToString()
             comparisons[memory_key] = entries[memory_key].version if memory_key in entries else 0
-        return await self._writer.write(kind, None, message, reading.read_version, lost, comparisons, writes)
+        draft = self._draft(context, "create", kind, None, message)
+        return await self._writer.write(kind, None, message, reading.read_version, lost, comparisons, writes, draft)
 
     async def _remembered(self, new: NewResource[MessageT], value: bytes, now_ms: int) -> Stored[MessageT] | None:
         """What an earlier create with the same idempotency key made; None if that is too long ago."""
@@ -181,7 +184,8 @@ class Resources(Deleting):
         if records.spec_of(wanted) != records.spec_of(old.message):
             metadata.generation += 1
         metadata.updated_at.CopyFrom(records.timestamp(self.clock.now_ms()))
-        return await self._writer.write(kind, old, wanted, read_version, lost, comparisons, {})
+        draft = self._draft(context, "update", kind, old.message, wanted)
+        return await self._writer.write(kind, old, wanted, read_version, lost, comparisons, {}, draft)
 
     async def write_status(
         self,
@@ -231,12 +235,38 @@ class Resources(Deleting):
         done = await self._writer.replace(kind, old, message)
         return records.parse(kind, records.render(kind, message, old.claims), done) if done else None
 
+    async def record_event(self, kind: Kind[Any], identifier: str, reason: str, message: str = "") -> None:
+        """Note that something happened to a resource; the same again counts. Nothing, if the resource is gone."""
+        await self._repeated(lambda: self._record_event_once(kind, identifier, reason, message))
+
+    async def _record_event_once(self, kind: Kind[Any], identifier: str, reason: str, message: str) -> bool | None:
+        """One attempt; None asks for another."""
+        record_key, key = layout.record_key(kind.key, identifier), layout.events_key(kind.key, identifier)
+        found = {entry.key: entry for entry in (await self.store.get_many([record_key, key])).entries}
+        if record_key not in found:
+            return True
+        known = list(pb.ObjectEvents.FromString(found[key].value).events) if key in found else []
+        merged = happened(known, reason, message, self.clock.now_ms())
+        # With the record's version, or the events of one that goes meanwhile would stay for ever.
+        versions = {record_key: found[record_key].version, key: found[key].version if key in found else 0}
+        done = await self.store.txn(versions, {key: pb.ObjectEvents(events=merged).SerializeToString()})
+        return True if isinstance(done, Committed) else None
+
+    async def events(self, kind: Kind[Any], identifier: str) -> tuple[pb.ObjectEvent, ...]:
+        """What happened to a resource, the newest last."""
+        entry = await self.store.get(layout.events_key(kind.key, identifier))
+        return tuple(pb.ObjectEvents.FromString(entry.value).events) if entry else ()
+
     async def index_version(self, kind: Kind[Any]) -> int:
         """The version from which on the index of `kind` is whole; makes it whole first, where it is not."""
         if kind.key not in self._index_versions:
             async with self._indexing:
                 self._index_versions[kind.key] = await ensure_whole(self.store, kind)
         return self._index_versions[kind.key]
+
+    async def forget_audit(self) -> int:
+        """Drop audit records older than `trail.KEPT_MS`; gives how many. For a daily task."""
+        return await self.trail.forget(self.clock.now_ms() - KEPT_MS)
 
     async def forget_idempotency(self) -> int:
         """Drop remembered creates that are older than IDEMPOTENCY_MS; gives how many. For a daily task."""

@@ -32,6 +32,14 @@ def field_values(message: Message, path: str) -> frozenset[str]:
     return frozenset(_values(message, path.split("."))) or frozenset({""})
 
 
+def text_of(field: FieldDescriptor, value: object) -> str:
+    """A value as a filter writes it."""
+    if field.enum_type is not None:
+        names = field.enum_type.values_by_number
+        return str(names[value].name if value in names else value)  # type: ignore[index]
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def is_met(selection: Selection, message: Message) -> bool:
     """Whether a resource is selected."""
     return selection.is_met(metadata_of(message).labels, lambda path: field_values(message, path))
@@ -99,12 +107,4 @@ def _values(message: Any, path: Sequence[str]) -> Iterator[str]:
         if field.message_type is not None:
             yield from _values(one, path[1:])
         else:
-            yield _text(field, one)
-
-
-def _text(field: FieldDescriptor, value: object) -> str:
-    """A value as a filter writes it."""
-    if field.enum_type is not None:
-        names = field.enum_type.values_by_number
-        return str(names[value].name if value in names else value)  # type: ignore[index]
-    return str(value).lower() if isinstance(value, bool) else str(value)
+            yield text_of(field, one)

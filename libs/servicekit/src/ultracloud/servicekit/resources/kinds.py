@@ -74,6 +74,7 @@ class Kind(Generic[MessageT]):
         finalizers: Who must clean up before a deleted record goes; each calls `Resources.remove_finalizer`.
         readable_by_all: Whether every principal may read this record, e.g. a public image.
         immutable: Fields of spec that an update may not change.
+        secret: Fields of spec whose values stay out of the audit trail, ``user_data``.
         indexed: Fields that lists and watches can filter by, ``spec.vpc`` or ``status.host``. Each costs every record a
             key, one with many values a key for each: name only those with few.
         reasons: Closed list of condition reasons; empty allows any.
@@ -93,6 +94,7 @@ class Kind(Generic[MessageT]):
     finalizers: tuple[str, ...] = ()
     readable_by_all: Callable[[MessageT], bool] = _never
     immutable: frozenset[str] = frozenset()
+    secret: frozenset[str] = frozenset()
     indexed: tuple[str, ...] = ()
     reasons: frozenset[str] = field(default=frozenset())
 
@@ -103,7 +105,7 @@ class Kind(Generic[MessageT]):
         missing = {"metadata", "spec", "status"} - set(fields)
         assert not missing, f"{self.name} has no field {', '.join(sorted(missing))}"
         spec = fields["spec"].message_type
-        unknown = self.immutable - set(spec.fields_by_name if spec else ())
+        unknown = (self.immutable | self.secret) - set(spec.fields_by_name if spec else ())
         assert not unknown, f"{self.name}.spec has no field {', '.join(sorted(unknown))}"
         strange = [path for path in self.indexed if not _is_indexable(self.message, path)]
         assert not strange, f"{self.name} cannot be indexed by {', '.join(strange)}"

@@ -13,6 +13,12 @@
 | ``x/<kind>/l/<label>/<word>/<place>/<name>`` | the id of a record with this label; ``=value``, or ``*`` for any |
 | ``x/<kind>/f/<path>/<word>/<place>/<name>`` | the id of a record with this value in a declared field |
 | ``m/<kind>`` | which index is whole: its format and its fields |
+| ``y/r/<lane>/<sequence>`` | an audit record |
+| ``y/h/<lane>``, ``y/f/<lane>`` | where a lane of them ends, and behind which record it begins |
+| ``z/<kind>/<id>`` | the events of a resource |
+
+From ``x`` on, nothing is needed to know what there is: it is derived, or history. Who follows a whole namespace ends
+there.
 
 A place is the id of a project or organisation, or empty. Ids and names have no ``/``, so no key can pose as another.
 """
@@ -26,6 +32,8 @@ IDEMPOTENCY_KEY_LENGTH_MAX = 128
 CLAIM_LENGTH_MAX = 512
 """Two ids and an IPv6 address fit."""
 IDEMPOTENCY_PREFIX = b"i/"
+DERIVED = b"x"
+"""Where keys begin that only help to find others, or tell of what was."""
 
 
 def record_key(kind: str, identifier: str) -> bytes:
@@ -114,6 +122,31 @@ def dependant_of_key(key: bytes) -> tuple[str, str]:
     """Kind and id of what is owned."""
     _, _, kind, identifier = key.decode().split("/")
     return kind, identifier
+
+
+def audit_prefix(lane: int) -> bytes:
+    """All audit records of a lane, in their order."""
+    return f"y/r/{lane:02x}/".encode()
+
+
+def audit_key(lane: int, sequence: int) -> bytes:
+    """Where an audit record is."""
+    return f"y/r/{lane:02x}/{sequence:016x}".encode()
+
+
+def audit_head_key(lane: int) -> bytes:
+    """Where it is said how a lane ends."""
+    return f"y/h/{lane:02x}".encode()
+
+
+def audit_floor_key(lane: int) -> bytes:
+    """Where it is said behind which record a lane begins."""
+    return f"y/f/{lane:02x}".encode()
+
+
+def events_key(kind: str, identifier: str) -> bytes:
+    """Where the events of a resource are."""
+    return f"z/{kind}/{identifier}".encode()
 
 
 def idempotency_key(kind: str, place: str, key: str) -> bytes:

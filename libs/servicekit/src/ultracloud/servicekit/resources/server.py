@@ -18,12 +18,12 @@ from ultracloud.api.resource.v1 import resource_pb2 as pb
 from ultracloud.api.rpc import Call
 from ultracloud.base import ids
 from ultracloud.base.faults import NotFoundError
-from ultracloud.base.policy import Principal, decide, require
+from ultracloud.base.policy import decide, require
 from ultracloud.servicekit import deadlines
 from ultracloud.servicekit.authn import principal_of
 from ultracloud.servicekit.policy import authorise, decision
 from ultracloud.servicekit.resources import listing, watching
-from ultracloud.servicekit.resources.context import Context
+from ultracloud.servicekit.resources.context import Context, Origin
 from ultracloud.servicekit.resources.engine import NewResource, Resources
 from ultracloud.servicekit.resources.kinds import Kind, MessageT, Scope
 from ultracloud.servicekit.resources.masks import masked
@@ -156,7 +156,7 @@ class KindServer(Generic[MessageT]):
         principal, permission = principal_of(call), self.kind.permission(verb)
         place = await resolve_place(self.resources.authority, principal, self.kind, project, permission)
         await authorise(self.resources.authority, principal, permission, place.path)
-        return Context(self.resources, principal, place, self.resources.clock)
+        return Context(self.resources, principal, place, self.resources.clock, _origin(call, verb))
 
     async def locate(self, call: Call, verb: str, project: str, ref: str, *, public: bool = False) -> Located[MessageT]:
         """The resource a call is about, once the caller is known to have the right to `verb` it.
@@ -175,10 +175,10 @@ class KindServer(Generic[MessageT]):
         """
         principal = principal_of(call)
         if not project and self.kind.scope is not Scope.ROOT and ids.is_id(ref, self.kind.prefix):
-            return await self._locate_by_id(principal, verb, ref, public=public)
+            return await self._locate_by_id(call, verb, ref, public=public)
         authority, permission = self.resources.authority, self.kind.permission(verb)
         place = await resolve_place(authority, principal, self.kind, project, permission)
-        context = Context(self.resources, principal, place, self.resources.clock)
+        context = Context(self.resources, principal, place, self.resources.clock, _origin(call, verb))
         stored = await self.resources.find(self.kind, place.id, ref)
         if stored is not None:
             made = await decision(authority, principal, permission, resource_path(place, self.kind, stored.metadata.id))
@@ -193,15 +193,17 @@ class KindServer(Generic[MessageT]):
             raise NotFoundError(f"no {self.kind.key} {ref[:80]!a} in {place.shown}", reason="RESOURCE_NOT_FOUND")
         return Located(context, stored)
 
-    async def _locate_by_id(self, principal: Principal, verb: str, ref: str, *, public: bool) -> Located[MessageT]:
+    async def _locate_by_id(self, call: Call, verb: str, ref: str, *, public: bool) -> Located[MessageT]:
         """The same by id alone: what one may not touch does not exist."""
+        principal = principal_of(call)
         authority, permission = self.resources.authority, self.kind.permission(verb)
         stored = await self.resources.read(self.kind, ref)
         if stored is not None:
             place = place_of_id(authority.snapshot.policy, self.kind, stored.metadata.project)
             made = await decision(authority, principal, permission, resource_path(place, self.kind, ref))
             if made.allowed or (public and self.kind.readable_by_all(stored.message)):
-                return Located(Context(self.resources, principal, place, self.resources.clock), stored)
+                context = Context(self.resources, principal, place, self.resources.clock, _origin(call, verb))
+                return Located(context, stored)
         raise NotFoundError(
             f"no {self.kind.key} '{ref}'",
             hint="give its project too, or check your rights",
@@ -236,3 +238,8 @@ class KindServer(Generic[MessageT]):
         extra = {"principal": context.principal.id, "permission": self.kind.permission(verb), "resource": path}
         _audit.info("%s %s", verb, path, extra={**extra, "version": stored.version})
         return stored.message
+
+
+def _origin(call: Call, verb: str) -> Origin:
+    """Where a call comes from."""
+    return Origin(call.peer.address, deadlines.TRACE.get() or deadlines.trace_of(call.metadata), verb)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 
+from ultracloud.api.resource.v1 import resource_pb2 as pb
 from ultracloud.base.faults import AlreadyExistsError, UnavailableError
 from ultracloud.servicekit.resources import indexes, layout, records
 from ultracloud.servicekit.resources.kinds import Kind, MessageT
 from ultracloud.servicekit.resources.records import Stored
+from ultracloud.servicekit.resources.trail import Trail
 from ultracloud.servicekit.store import Committed, Conflict, Store
 
 _NOTHING: Mapping[bytes, int] = {}
@@ -18,6 +21,7 @@ class Writer:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.trail = Trail(store)
 
     async def write(
         self,
@@ -28,6 +32,7 @@ class Writer:
         lost: set[str],
         comparisons: dict[bytes, int],
         writes: dict[bytes, bytes | None],
+        draft: pb.AuditRecord,
     ) -> Stored[MessageT] | None:
         """Write an admitted record with its claims; None when something it relied on has changed."""
         metadata = records.metadata_of(message)
@@ -49,7 +54,7 @@ class Writer:
         writes |= _owner_writes(kind, old.message if old else None, message)
         value = records.render(kind, message, claims)
         writes[layout.record_key(kind.key, metadata.id)] = value
-        match await self._commit(comparisons, writes, layout.record_key(kind.key, metadata.id)):
+        match await self._commit(comparisons, writes, layout.record_key(kind.key, metadata.id), draft):
             case Committed(version):
                 return records.parse(kind, value, version)
             case Conflict(failed):
@@ -81,7 +86,19 @@ class Writer:
         return not held
 
     async def _commit(
-        self, comparisons: Mapping[bytes, int], writes: Mapping[bytes, bytes | None], key: bytes
+        self,
+        comparisons: Mapping[bytes, int],
+        writes: Mapping[bytes, bytes | None],
+        key: bytes,
+        draft: pb.AuditRecord | None = None,
+    ) -> Committed | Conflict:
+        """Write, with the audit record that `draft` becomes."""
+        if draft is None:
+            return await self._send(key, comparisons, writes)
+        return await self.trail.commit(draft, comparisons, writes, functools.partial(self._send, key))
+
+    async def _send(
+        self, key: bytes, comparisons: Mapping[bytes, int], writes: Mapping[bytes, bytes | None]
     ) -> Committed | Conflict:
         """Write, through a store that restarts.
 
@@ -121,6 +138,7 @@ class Writer:
         last: MessageT,
         guards: Mapping[bytes, int],
         gate: Mapping[bytes, int],
+        draft: pb.AuditRecord | None = None,
     ) -> Stored[MessageT] | None:
         """Take a record and all that it holds out of the store; None if it changed, or got a dependant, meanwhile."""
         metadata = old.metadata
@@ -131,12 +149,13 @@ class Writer:
         )
         writes |= {
             key: None,
+            layout.events_key(kind.key, metadata.id): None,
             layout.name_key(kind.key, metadata.project, metadata.name): None,
             **{layout.claim_key(claim): None for claim in old.claims},
         }
         if kind.readable_by_all(old.message):
             writes[layout.public_key(kind.key, metadata.name, metadata.id)] = None
-        done = await self._commit({key: old.version, **guards, **gate}, writes, key)
+        done = await self._commit({key: old.version, **guards, **gate}, writes, key, draft)
         return Stored(last, done.version) if isinstance(done, Committed) else None
 
     async def _made(self, kind: Kind[MessageT], identifier: str) -> Stored[MessageT] | None:

@@ -1,0 +1,128 @@
+"""The audit trail of a service in its store: a change commits together with its record, or not at all.
+
+One chain would make every change wait for the one before it. So there are LANES chains; a change takes one that is
+free, and this process knows how each ends. Another process may have written meanwhile: then the transaction says so,
+and is sent again behind what is there now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from ultracloud.api.resource.v1 import resource_pb2 as pb
+from ultracloud.base.faults import AbortedError
+from ultracloud.servicekit.resources import audit, layout
+from ultracloud.servicekit.resources.records import milliseconds
+from ultracloud.servicekit.store import Committed, Conflict, Entry, Store, prefix_end
+from ultracloud.servicekit.store.following import read_all
+
+LANES = 16
+"""Changes that commit at the same time; a commit takes some milliseconds, so some thousand a second."""
+RACES_MAX = 20
+"""Times another process may be faster at the end of a lane."""
+KEPT_MS = 90 * 24 * 3600 * 1000
+"""How long records are kept: who asks what happened asks within a quarter."""
+FORGET_BATCH = 200
+
+Commit: TypeAlias = Callable[[Mapping[bytes, int], Mapping[bytes, bytes | None]], Awaitable[Committed | Conflict]]
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One chain; `version` is that of the key that says how it ends, None where nobody knows."""
+
+    number: int
+    version: int | None = None
+    last: pb.AuditMark = field(default_factory=lambda: audit.START)
+
+
+class Trail:
+    """The audit trail in `store`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._free: asyncio.LifoQueue[_Lane] = asyncio.LifoQueue()
+        for number in reversed(range(LANES)):
+            self._free.put_nowait(_Lane(number))
+
+    async def commit(
+        self,
+        draft: pb.AuditRecord,
+        comparisons: Mapping[bytes, int],
+        writes: Mapping[bytes, bytes | None],
+        commit: Commit,
+    ) -> Committed | Conflict:
+        """`commit` the writes together with the record of them.
+
+        Raises:
+            AbortedError: Other processes were faster again and again.
+        """
+        lane = await self._free.get()
+        try:
+            for _ in range(RACES_MAX):
+                done = await self._attempt(lane, draft, comparisons, writes, commit)
+                if isinstance(done, Committed) or set(done.failed) != {layout.audit_head_key(lane.number)}:
+                    return done
+        finally:
+            self._free.put_nowait(lane)
+        raise AbortedError("too many others change this at the same time; try again", reason="CONTENDED")
+
+    async def _attempt(
+        self,
+        lane: _Lane,
+        draft: pb.AuditRecord,
+        comparisons: Mapping[bytes, int],
+        writes: Mapping[bytes, bytes | None],
+        commit: Commit,
+    ) -> Committed | Conflict:
+        """Behind the end of the lane as this process knows it; unless this succeeds, it knows no more."""
+        if lane.version is None:
+            head = await self._store.get(layout.audit_head_key(lane.number))
+            lane.version = head.version if head else 0
+            lane.last = pb.AuditMark.FromString(head.value) if head else audit.START
+        stored, last = audit.sealed(draft, lane.number, lane.last)
+        head_key, known, lane.version = layout.audit_head_key(lane.number), lane.version, None
+        record_key = layout.audit_key(lane.number, last.sequence)
+        added = {head_key: last.SerializeToString(), record_key: stored}
+        done = await commit({**comparisons, head_key: known}, {**writes, **added})
+        if isinstance(done, Committed):
+            lane.version, lane.last = done.version, last
+        return done
+
+    async def read(self, lane: int) -> list[pb.AuditRecord]:
+        """All records of a lane, verified.
+
+        Raises:
+            DataLossError: They are not as they were written.
+        """
+        marks = await self._store.get_many([layout.audit_floor_key(lane), layout.audit_head_key(lane)])
+        known = {entry.key: pb.AuditMark.FromString(entry.value) for entry in marks.entries}
+        prefix = layout.audit_prefix(lane)
+        loaded = await read_all(self._store, prefix, prefix_end(prefix), marks.read_version)
+        floor = known.get(layout.audit_floor_key(lane), audit.START)
+        head = known.get(layout.audit_head_key(lane), floor)
+        return audit.verify(lane, (entry.value for entry in loaded.entries), floor, head)
+
+    async def forget(self, before_ms: int) -> int:
+        """Drop the records of before a moment, and say behind which the lanes begin now; gives how many."""
+        dropped = 0
+        for lane in range(LANES):
+            # Most often the oldest is young enough, so look at one before reading many.
+            limit = 1
+            while old := await self._older(lane, before_ms, limit):
+                last = old[-1]
+                sequence = pb.AuditRecord.FromString(last.value).sequence
+                floor = audit.mark_of(sequence, last.value).SerializeToString()
+                gone = dict.fromkeys(entry.key for entry in old)
+                await self._store.txn({last.key: last.version}, {**gone, layout.audit_floor_key(lane): floor})
+                dropped, limit = dropped + len(old), FORGET_BATCH
+        return dropped
+
+    async def _older(self, lane: int, before_ms: int, limit: int) -> list[Entry]:
+        """The first records of a lane that are from before a moment."""
+        prefix = layout.audit_prefix(lane)
+        page = await self._store.scan(prefix, prefix_end(prefix), limit=limit)
+        return [one for one in page.entries if milliseconds(pb.AuditRecord.FromString(one.value).time) < before_ms]
