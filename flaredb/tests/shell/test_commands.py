@@ -24,6 +24,7 @@ from ultracloud.api.resource.v1 import resource_pb2
 from ultracloud.servicekit import lifecycle, pki
 from ultracloud.servicekit.channels import connect
 from ultracloud.servicekit.pki import TlsIdentity
+from ultracloud.servicekit.resources import layout
 from ultracloud.testkit.pki import TlsMaterial
 from ultracloud.testkit.processes import Process, serve
 
@@ -183,10 +184,16 @@ def test_every_kind_of_every_service_is_known():
     idempotency = resource_pb2.IdempotencyRecord(id="vpc-1").SerializeToString()
     assert decoding.value(b"i/Vpc/p-1/key", idempotency) == {"record": {"id": "vpc-1"}}
     assert decoding.value(b"i/Vpc/p-1/key", b"\xff") == {"base64": "/w=="}
+    assert decoding.value(b"m/Vpc", b"1\nspec.cidr") == {"text": "1\nspec.cidr"}
     unknown = resource_pb2.Record(kind="Later", metadata=resource_pb2.Metadata(id="l-1"), spec=b"\xff")
     told = decoding.value(b"r/Later/l-1", unknown.SerializeToString())["record"]
     assert isinstance(told, dict)
     assert told["spec"] == {"base64": "/w=="}
+
+
+def test_what_the_kit_keeps_stands_where_it_is_looked_for():
+    assert layout.record_key("Vpc", "vpc-1").split(b"/") == [b"r", b"Vpc", b"vpc-1"]
+    assert layout.idempotency_key("Vpc", "p-1", "key").split(b"/") == [b"i", b"Vpc", b"p-1", b"key"]
 
 
 def test_why_has_nothing_to_say_of_a_server_that_is_well(server: Process):

@@ -114,13 +114,13 @@ class KvService:
 
     def delete_range(self, request: DeleteRangeRequest, call: Call, /) -> asyncio.Future[DeleteRangeResponse]:
         """Delete the keys of a range, as many as one commit may."""
+        namespace = self._allowed(call, request.namespace, writes=True)
         whole = DeleteRange(
             limits.check_bound(request.start, "start"),
             limits.check_bound(request.end, "end"),
             limits.range_limit(request.limit),
             may_stop=True,
         )
-        namespace = self._allowed(call, request.namespace, writes=True)
         return asyncio.ensure_future(self._delete_range(namespace, whole))
 
     def increment(self, request: IncrementRequest, call: Call, /) -> asyncio.Future[IncrementResponse]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from functools import cache
 
 from google.protobuf import json_format
@@ -20,9 +21,18 @@ from google.protobuf.message_factory import GetMessageClass
 
 from ultracloud import api
 from ultracloud.api.flaredb.v1.flaredb_pb2 import KeyValue
-from ultracloud.api.resource.v1.resource_pb2 import IdempotencyRecord, Record
+from ultracloud.api.resource.v1 import resource_pb2
+from ultracloud.api.resource.v1.resource_pb2 import Record
 
 Json = dict[str, object]
+KEPT = (
+    ((b"i", b"*", b"*", b"*"), "IdempotencyRecord"),
+    ((b"y", b"r", b"*", b"*"), "AuditRecord"),
+    ((b"y", b"h", b"*"), "AuditMark"),
+    ((b"y", b"f", b"*"), "AuditMark"),
+    ((b"z", b"*", b"*"), "ObjectEvents"),
+)
+"""Parts of a key, and the message of `resource.proto` below it."""
 SHAPE = {"metadata", "spec", "status"}
 """Fields of every kind's message (ADR 0007)."""
 
@@ -37,13 +47,12 @@ def entry(kv: KeyValue, *, keys_only: bool) -> Json:
 
 def value(key: bytes, stored: bytes) -> Json:
     """What a key holds: as `record`, `text` or `base64`."""
-    match key.split(b"/"):
+    parts = key.split(b"/")
+    match parts:
         case [b"r", kind, identifier]:
             record = _record(kind, identifier, stored)
-        case [b"i", _, _, _]:
-            record = _parsed(IdempotencyRecord(), stored)
         case _:
-            record = None
+            record = _history(parts, stored)
     return {"record": record} if record else shown("", stored)
 
 
@@ -53,7 +62,7 @@ def shown(name: str, raw: bytes) -> Json:
         text = raw.decode()
     except UnicodeDecodeError:
         text = "\x00"
-    if text.isprintable():
+    if all(char.isprintable() or char in "\n\t" for char in text):
         return {name or "text": text}
     return {f"{name}_base64".removeprefix("_"): base64.b64encode(raw).decode()}
 
@@ -75,6 +84,15 @@ def _record(kind: bytes, identifier: bytes, stored: bytes) -> Json | None:
             parsed = _parsed(GetMessageClass(inner)(), raw)
             told[part] = told[part] if parsed is None else parsed
     return told
+
+
+def _history(parts: Sequence[bytes], stored: bytes) -> Json | None:
+    """What the kit keeps besides resources, None if it is nothing of that."""
+    for places, name in KEPT:
+        if len(parts) == len(places) and all(place in (b"*", part) for place, part in zip(places, parts, strict=True)):
+            descriptor = resource_pb2.DESCRIPTOR.message_types_by_name.get(name)
+            return None if descriptor is None else _parsed(GetMessageClass(descriptor)(), stored)
+    return None
 
 
 def _parsed(empty: Message, raw: bytes) -> Json | None:

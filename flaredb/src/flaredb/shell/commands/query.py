@@ -113,5 +113,5 @@ def _print(told: Json, output: str) -> None:
         return
     key, version = str(told.pop("key", "") or f"base64:{told.pop('key_base64', '')}"), str(told.pop("version"))
     text = told.pop("text", None)
-    held = [text] if isinstance(text, str) else []
+    held = [text if text.isprintable() else json.dumps(text, ensure_ascii=False)] if isinstance(text, str) else []
     print_row((key, version, " ".join([*held, *([json.dumps(told, ensure_ascii=False)] if told else [])])), WIDTHS)
