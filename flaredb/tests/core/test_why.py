@@ -68,10 +68,15 @@ def test_a_disk_is_slow_if_one_sync_in_a_hundred_is():
     assert found[0].says.startswith("The disk takes 50 ms for one sync in a hundred")
 
 
+def test_a_database_is_slow_if_one_commit_in_a_hundred_is():
+    commits = ((0.05, 98.0), (0.1, 100.0), (float("inf"), 100.0))
+    assert [each.cause for each in judge(TRIAL, Gauges(), Gauges({}, (), commits))] == ["DATABASE_SLOW"]
+
+
 def test_syncs_between_two_looks_count_where_they_are_enough():
     after = Gauges(WELL, tuple((bound, count + (0 if bound < 0.01 else 200)) for bound, count in SYNCS))
-    assert quantile(between(GAUGES, after), 0.5) == 0.01
-    assert between(GAUGES, GAUGES) == SYNCS
+    assert quantile(between(SYNCS, after.syncs), 0.5) == 0.01
+    assert between(SYNCS, SYNCS) == SYNCS
 
 
 def test_few_syncs_say_nothing():

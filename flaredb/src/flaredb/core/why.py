@@ -6,10 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from math import isfinite
+from typing import TypeAlias
 
 MIB = 1024 * 1024
 SYNC_P99_S_MAX = 0.010
 """A disk that takes longer for one sync in a hundred is felt in every service: each of their writes waits for one."""
+COMMIT_P99_S_MAX = 0.050
+"""The same where commits go to PostgreSQL: two trips and its own sync."""
 WRITE_S_MAX = 0.100
 """What a transaction that writes nothing waits for is the loop and the batches before it."""
 WAITING_MAX = 1000
@@ -27,6 +30,9 @@ RESERVES_MIN = 2
 P99 = 0.99
 SAMPLES_MIN = 100
 """Of fewer, one in a hundred is the slowest of all."""
+
+
+Counts: TypeAlias = tuple[tuple[float, float], ...]
 
 
 class Weight(Enum):
@@ -60,10 +66,12 @@ class Gauges:
     Attributes:
         numbers: By name, without ``flaredb_`` and labels.
         syncs: Counts of synced batches by upper bound in seconds, each with all below it.
+        commits: The same of batches that PostgreSQL committed.
     """
 
     numbers: Mapping[str, float] = field(default_factory=dict)
-    syncs: tuple[tuple[float, float], ...] = ()
+    syncs: Counts = ()
+    commits: Counts = ()
 
     def __getitem__(self, name: str) -> float:
         return self.numbers.get(name, 0.0)
@@ -105,11 +113,11 @@ def quantile(counts: Sequence[tuple[float, float]], share: float) -> float:
     return next(bound for bound, below in ordered if below >= whole * share)
 
 
-def between(before: Gauges, after: Gauges) -> tuple[tuple[float, float], ...]:
-    """Syncs counted between two looks; all there ever were if those are too few to tell."""
-    counted = dict(before.syncs)
-    since = tuple((bound, count - counted.get(bound, 0)) for bound, count in after.syncs)
-    return since if since and max(count for _, count in since) >= SAMPLES_MIN else after.syncs
+def between(before: Counts, after: Counts) -> Counts:
+    """What was counted between two looks; all there ever was if that is too little to tell."""
+    counted = dict(before)
+    since = tuple((bound, count - counted.get(bound, 0)) for bound, count in after)
+    return since if since and max(count for _, count in since) >= SAMPLES_MIN else after
 
 
 def _disk(before: Gauges, after: Gauges) -> Iterator[Finding]:
@@ -136,13 +144,21 @@ def _disk(before: Gauges, after: Gauges) -> Iterator[Finding]:
             "The disk failed the last write: writes are refused until one succeeds.",
             "flaredb's log has what the disk said; so has dmesg.",
         )
-    sync_s = quantile(between(before, after), P99)
+    sync_s = quantile(between(before.syncs, after.syncs), P99)
     if sync_s > SYNC_P99_S_MAX:
         yield Finding(
             Weight.SLOW,
             "DISK_SLOW",
             f"The disk takes {_ms(sync_s)} for one sync in a hundred; {_ms(SYNC_P99_S_MAX)} is what services bear.",
             "Give state_dir a disk of its own, without other writers; look at iostat and dmesg.",
+        )
+    commit_s = quantile(between(before.commits, after.commits), P99)
+    if commit_s > COMMIT_P99_S_MAX:
+        yield Finding(
+            Weight.SLOW,
+            "DATABASE_SLOW",
+            f"PostgreSQL takes {_ms(commit_s)} for one commit in a hundred; {_ms(COMMIT_P99_S_MAX)} are borne well.",
+            "Look at its disk, its log (log_lock_waits, checkpoints) and the network between.",
         )
     if after["write_stalls"] > before["write_stalls"]:
         yield Finding(

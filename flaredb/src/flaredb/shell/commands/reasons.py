@@ -21,7 +21,9 @@ TRIES, PAUSE_S = 10, 0.05
 """Enough for a middle, and half a second in which a busy server syncs often enough to be judged."""
 NAMESPACE, KEY = "flaredb", b"why"
 """What the transactions compare, for an operator may write nothing; whether it exists does not matter."""
-PREFIX, SYNCS = "flaredb_", "flaredb_sync_seconds_bucket"
+PREFIX = "flaredb_"
+SYNCS, COMMITS = "flaredb_sync_seconds_bucket", "flaredb_commit_seconds_bucket"
+"""Histograms of the embedded engine, and of PostgreSQL."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -93,12 +95,13 @@ async def _gauges(endpoint: Endpoint) -> Gauges:
 def _parsed(text: str) -> Gauges:
     """Gauges by name, added up over their labels."""
     numbers: dict[str, float] = {}
-    syncs: dict[float, float] = {}
+    counts: dict[str, dict[float, float]] = {SYNCS: {}, COMMITS: {}}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            if sample.name == SYNCS:
-                syncs[float(sample.labels["le"])] = sample.value
+            if sample.name in counts:
+                counts[sample.name][float(sample.labels["le"])] = sample.value
             elif sample.name.startswith(PREFIX):
                 name = sample.name.removeprefix(PREFIX)
                 numbers[name] = numbers.get(name, 0.0) + sample.value
-    return Gauges(numbers, tuple(sorted(syncs.items())))
+    syncs, commits = (tuple(sorted(counts[name].items())) for name in (SYNCS, COMMITS))
+    return Gauges(numbers, syncs, commits)
