@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client import Gauge
+from prometheus_client import Gauge, Histogram
 
 from flaredb.config import Config
 from flaredb.core.access import Access
+from flaredb.shell.meters import SYNC_BUCKETS_S
 from flaredb.shell.postgres_committer import PostgresCommitter
 from flaredb.shell.postgres_errors import SPOKEN, DatabaseError
 from flaredb.shell.postgres_expirer import PostgresExpirer
@@ -135,5 +136,14 @@ def _install_meters(
     gauge("written_bytes", "Keys and values written since the store was made", lambda: store.applied.bytes)
     gauge("waiting_writes", "Writes that wait for their batch", lambda: committer.waiting_count)
     gauge("watches", "Watches that are open", lambda: watchers.count)
+    gauge(
+        "watch_behind_versions",
+        "Versions that the slowest watch has not been told yet",
+        lambda: watchers.behind(store.applied.version),
+    )
     gauge("expiry_behind_seconds", "How late expired keys are deleted", lambda: expirer.behind_ms / 1000)
     gauge("database_connected", "Whether the writer's session stands", lambda: committer.is_connected)
+    commits = Histogram(
+        "flaredb_commit_seconds", "What batches wait for PostgreSQL", buckets=SYNC_BUCKETS_S, registry=metrics.registry
+    )
+    committer.timed = commits.observe

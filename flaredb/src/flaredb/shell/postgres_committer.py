@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ class PostgresCommitter:
 
     Attributes:
         is_connected: Whether the writer's session stands; without it writes are refused.
+        timed: Told what each batch that writes waited for, in seconds.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class PostgresCommitter:
         self._wake = asyncio.Event()
         self._is_closed = False
         self.is_connected = True
+        self.timed: Callable[[float], object] = float
         self._listen()
 
     @property
@@ -164,10 +167,12 @@ class PostgresCommitter:
 
     async def _run_batch(self, waiting: list[_Waiting[Any]]) -> None:
         """Decide, commit and answer one batch."""
+        began = time.perf_counter()
         try:
             staged = await self._store.stage([one.txn for one in waiting], self._now_ms())
             if staged.evaluation.commits:
                 await self._store.commit(staged)
+                self.timed(time.perf_counter() - began)
         except CommitLostError as error:
             _log.warning("the session was lost during a commit: %s", error)
             await self._recover(error.staged, waiting)

@@ -19,7 +19,7 @@ from flaredb.shell.postgres_committer import PostgresCommitter
 from flaredb.shell.postgres_store import PostgresStore
 from flaredb.shell.rpc import PROGRESS_S, KvService
 from flaredb.shell.store import Store
-from flaredb.shell.watchers import Watchers
+from flaredb.shell.watchers import Place, Watchers
 from ultracloud.api.flaredb.v1.flaredb_pb2 import (
     BatchGetRequest,
     BatchGetResponse,
@@ -96,25 +96,29 @@ class PostgresKv:
             limits.check_bound(request.start, "start"),
             limits.check_bound(request.end, "end"),
         )
-        position = limits.check_version(request.from_version, "from_version")
+        place = Place(limits.check_version(request.from_version, "from_version"))
         self._watchers.open()
+        self._watchers.places.add(place)
         try:
-            async for page in self._pages(interest, position):
+            async for page in self._pages(interest, place):
                 yield WatchResponse(changes=(messages.change(v, c) for v, c in page.changes), version=page.position)
         finally:
+            self._watchers.places.discard(place)
             self._watchers.leave()
 
-    async def _pages(self, interest: Interest, position: int) -> AsyncIterator[Page]:
+    async def _pages(self, interest: Interest, place: Place) -> AsyncIterator[Page]:
         """What a watcher is sent: at once how far it is, then changes as they come, and now and then how far it is."""
-        is_due = True
+        position, is_due = place.position, True
         while True:
             page = await self._store.changes_after(interest, position)
-            position = page.position
+            place.position = position = page.position
             if page.changes or is_due:
                 is_due = False
                 yield page
             elif position == self._newest():
+                place.is_asleep = True
                 position, is_touched = await self._watchers.wait_touched(interest, self._newest, PROGRESS_S)
+                place.is_asleep, place.position = False, position
                 is_due = not is_touched
 
     def _readable(self, call: Call, namespace: str) -> limits.Namespace:
