@@ -8,7 +8,7 @@ from typing import Protocol
 
 from flaredb.core.keys import encode
 from flaredb.core.region import Region, RegionId
-from flaredb.core.region_node import Farewell, Letter
+from flaredb.core.region_node import Mail
 from sim.flaredb.clients import KEYS, NAMESPACE, Place
 from sim.flaredb.settings import CALM
 from sim.flaredb.store import Store
@@ -28,7 +28,7 @@ class FaultyPlace(Place, Protocol):
         is_healed: Nothing is to go wrong any more.
     """
 
-    network: SimNetwork[int, Letter | Farewell]
+    network: SimNetwork[int, Mail]
     is_healed: bool
 
     def next_id(self) -> int:

@@ -14,7 +14,7 @@ from typing import Protocol, TypeAlias
 from flaredb.core.engine import EngineFullError
 from flaredb.core.region import Region, RegionId, StoreId
 from flaredb.core.region_codec import MalformedError
-from flaredb.core.region_node import Farewell, Letter, NodeWork, RegionNode, Shipment
+from flaredb.core.region_node import Mail, NodeWork, RegionNode, Shipment
 from flaredb.core.region_rows import checksum, founding_rows
 from flaredb.core.region_snapshot import Assembly, Chunk
 from flaredb.core.region_work import Answer, Incoming
@@ -48,7 +48,7 @@ class Outside(Protocol):
         """Write a line of the trace."""
         ...
 
-    def send(self, letter: Letter | Farewell) -> None:
+    def send(self, letter: Mail) -> None:
         """Send to another store, or lose."""
         ...
 
@@ -141,7 +141,7 @@ class Store:
         action(self.node)
         self._turn_later(0)
 
-    def receive(self, letter: Letter | Farewell) -> None:
+    def receive(self, letter: Mail) -> None:
         """Take a letter of another store."""
         self.take(lambda node: node.receive(letter))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 
 from flaredb.core.region import Peer, Region, RegionId, StoreId, first_region
-from flaredb.core.region_node import Farewell, Letter
+from flaredb.core.region_node import Farewell, Letter, Mail
 from sim.flaredb import settings as drawing
 from sim.flaredb.clients import Client
 from sim.flaredb.faults import FaultMaker
@@ -36,7 +36,7 @@ class World:
         self.random = Random(seed)  # noqa: S311 - a simulation repeats itself
         self.settings = drawing.draw(self.random)
         self.clock = SimClock(seed)
-        self.network: SimNetwork[int, Letter | Farewell] = SimNetwork(self.clock, seed, self.settings.network)
+        self.network: SimNetwork[int, Mail] = SimNetwork(self.clock, seed, self.settings.network)
         self.calls: list[Call] = []
         self.open_calls: set[int] = set()
         self.is_healed = self.is_closing = False
@@ -65,11 +65,12 @@ class World:
         self._last_id += 1
         return self._last_id
 
-    def send(self, letter: Letter | Farewell) -> None:
+    def send(self, letter: Mail) -> None:
         """Send to another store, or lose."""
         if self._trace is not None:
-            said = letter.message if isinstance(letter, Letter) else f"farewell, peer {letter.peer}"
-            self.note(f"s{letter.sender} to s{letter.to}, region {letter.region.region}: {said}")
+            region = letter.region.region if isinstance(letter, Letter | Farewell) else letter.region
+            said = letter.message if isinstance(letter, Letter) else f"{type(letter).__name__}, peer {letter.peer}"
+            self.note(f"s{letter.sender} to s{letter.to}, region {region}: {said}")
         self.network.send(letter.sender, letter.to, letter)
 
     def find(self, source: StoreId, target: StoreId) -> Store | None:

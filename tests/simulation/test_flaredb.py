@@ -55,7 +55,8 @@ HAPPENS = (
     "does not lead",
     "no quorum",
     "outgoing=frozenset({",
-    "farewell",
+    "Inquiry",
+    "Farewell",
 )
 
 

@@ -58,6 +58,8 @@ class Region:
         end: The key after the last one; empty is the end of the key space.
         peers: Everybody who is sent the log, by rising id.
         config: The parts they play.
+        newest: The highest id that a peer ever had. Later ones are higher, so a peer that is neither later nor here is
+            gone for good.
     """
 
     region: RegionId
@@ -66,6 +68,7 @@ class Region:
     epoch: Epoch
     peers: tuple[Peer, ...]
     config: Config
+    newest: NodeId
 
     @property
     def is_known(self) -> bool:
@@ -86,6 +89,10 @@ class Region:
         """Where a peer is, None if it is no peer."""
         return next((each.store for each in self.peers if each.peer == peer), None)
 
+    def has_removed(self, peer: NodeId) -> bool:
+        """Whether a peer was a member and will never be one again."""
+        return peer <= self.newest and self.store_of(peer) is None
+
     def peer_on(self, store: StoreId) -> NodeId:
         """The newest peer on a store, NOBODY without one."""
         return max((each.peer for each in self.peers if each.store == store), default=NOBODY)
@@ -105,14 +112,15 @@ class Region:
         voters, learners = (_renamed(part, becomes) for part in (self.config.voters, self.config.learners))
         left = replace(self, end=at, epoch=epoch)
         ordered = tuple(sorted(peers, key=lambda each: each.peer))
-        return left, Region(right, at, self.end, epoch, ordered, Config(voters, learners=learners))
+        return left, Region(right, at, self.end, epoch, ordered, Config(voters, learners=learners), ordered[-1].peer)
 
     def changed(self, config: Config, joining: Iterable[Peer]) -> Region:
         """The region once `config` holds; `joining` says where its new members are."""
         everybody = members(config)
         peers = {each.peer: each for each in (*self.peers, *joining) if each.peer in everybody}
         epoch = Epoch(self.epoch.version, self.epoch.conf_version + 1)
-        return replace(self, epoch=epoch, config=config, peers=tuple(peers[peer] for peer in sorted(peers)))
+        ordered = tuple(peers[peer] for peer in sorted(peers))
+        return replace(self, epoch=epoch, config=config, peers=ordered, newest=max(self.newest, ordered[-1].peer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +135,13 @@ class Applied:
 def first_region(region: RegionId, peers: Iterable[Peer]) -> Region:
     """A region of all keys, with `peers` as its voters."""
     ordered = tuple(sorted(peers, key=lambda each: each.peer))
-    return Region(region, b"", b"", Epoch(1, 1), ordered, Config(frozenset(each.peer for each in ordered)))
+    voters = frozenset(each.peer for each in ordered)
+    return Region(region, b"", b"", Epoch(1, 1), ordered, Config(voters), ordered[-1].peer)
 
 
 def unknown_region(region: RegionId, peer: Peer) -> Region:
     """The place for a region whose state is on its way to `peer`."""
-    return Region(region, b"", b"", Epoch(0, 0), (peer,), Config())
+    return Region(region, b"", b"", Epoch(0, 0), (peer,), Config(), peer.peer)
 
 
 def _renamed(part: frozenset[NodeId], becomes: dict[NodeId, NodeId]) -> frozenset[NodeId]:

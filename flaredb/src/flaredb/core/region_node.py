@@ -11,7 +11,7 @@ import dataclasses
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Generic
+from typing import Generic, TypeAlias, assert_never
 
 from flaredb.core.commands import Commit, Txn
 from flaredb.core.engine import Column, Engine, Row
@@ -40,6 +40,9 @@ from ultracloud.raft.words import HardState, NodeId, SnapshotMark
 
 LINGER_TICKS = 30
 """How long a removed peer goes on, three election timeouts: others learn from its votes that it is removed."""
+INQUIRY_TICKS = 50
+"""How long a replica is without a leader before it asks whether it is still wanted, and between two such questions: a
+few elections, so that they are seldom the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +60,27 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
+class Inquiry:
+    """A peer that knows of no leader asks whether it is still one."""
+
+    sender: StoreId
+    to: StoreId
+    region: RegionId
+    peer: NodeId
+
+
+@dataclass(frozen=True, slots=True)
 class Farewell:
-    """Answer to a letter of a peer that `region` does not have any more: it will not be heard, and may go."""
+    """Answer to an `Inquiry` of a peer that `region` has removed: it may go."""
 
     sender: StoreId
     to: StoreId
     region: Region
     peer: NodeId
+
+
+Mail: TypeAlias = Letter | Inquiry | Farewell
+"""What stores send each other. All of it may be lost, doubled and overtaken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +106,7 @@ class NodeWork:
     """What must be done now: write `rows` in one batch, send `letters`, send the states of `shipments`."""
 
     rows: list[Row] = field(default_factory=list)
-    letters: list[Letter | Farewell] = field(default_factory=list)
+    letters: list[Mail] = field(default_factory=list)
     shipments: list[Shipment] = field(default_factory=list)
 
 
@@ -132,8 +149,9 @@ class RegionNode(Generic[TokenT]):
         self._to_sync: dict[RegionId, Ticket] = {}
         self._senders: dict[tuple[RegionId, NodeId], StoreId] = {}
         self._removed_ticks: dict[RegionId, int] = {}
-        self._farewells: list[Farewell] = []
+        self._mail: list[Mail] = []
         self._dropped: list[RegionReplica[TokenT]] = []
+        self._left: list[RegionReplica[TokenT]] = []
         self._arriving: list[Region] = []
         stored, self._gone = load(engine)
         for each in stored:
@@ -213,17 +231,21 @@ class RegionNode(Generic[TokenT]):
         self._touched[region.region] = None
         return True
 
-    def receive(self, letter: Letter | Farewell) -> None:
-        """Take a message of another store."""
-        if isinstance(letter, Farewell):
-            self._hear(letter)
-            return
-        message = letter.message
-        replica = self._receiver(letter)
-        if replica is not None:
-            self._senders[replica.id, message.sender] = letter.sender
-            replica.receive((message,))
-            self._touched[replica.id] = None
+    def receive(self, mail: Mail) -> None:
+        """Take what another store sent."""
+        match mail:
+            case Letter():
+                self._take(mail)
+            case Inquiry():
+                asked = self.replicas.get(mail.region)
+                if asked is not None and asked.region.is_known and asked.region.has_removed(mail.peer):
+                    self._mail.append(Farewell(self.store, mail.sender, asked.region, mail.peer))
+            case Farewell():
+                replica = self.replicas.get(mail.region.region)
+                if replica is not None and replica.me == mail.peer and mail.region.has_removed(mail.peer):
+                    self._drop(replica)
+            case _:
+                assert_never(mail)
 
     def tick(self) -> None:
         """Let a tick pass for all."""
@@ -234,6 +256,9 @@ class RegionNode(Generic[TokenT]):
             ticks = self._removed_ticks[replica.id] = self._removed_ticks.get(replica.id, 0) + 1
             if ticks >= LINGER_TICKS:
                 self._drop(replica)
+        for replica in self.replicas.values():
+            if replica.lonely_ticks % INQUIRY_TICKS == INQUIRY_TICKS - 1:
+                self._inquire(replica)
 
     def begin(self, now_ms: int) -> NodeWork:
         """Say what must be written and sent now. If the batch cannot be written, it is tried again, and nothing else.
@@ -241,10 +266,11 @@ class RegionNode(Generic[TokenT]):
         Args:
             now_ms: Wall time.
         """
-        gone = [row for replica in self._dropped for row in self._rows_gone(replica)]
-        work = NodeWork([*gone, *self._rows], list(self._farewells))
-        self._rows = []
-        self._farewells.clear()
+        # What is dropped from here on goes with the next batch: this one may wait for room on the disk.
+        self._left, self._dropped = self._dropped, []
+        gone = [row for replica in self._left for row in self._rows_gone(replica)]
+        work = NodeWork([*gone, *self._rows], self._mail)
+        self._rows, self._mail = [], []
         self._begun, self._touched = tuple(self._touched), {}
         for region in self._begun:
             replica = self.replicas.get(region)
@@ -256,11 +282,11 @@ class RegionNode(Generic[TokenT]):
     def finish(self) -> NodeResult[TokenT]:
         """Say who is answered, and let the right halves of splits begin. The rows of `begin` are written."""
         result: NodeResult[TokenT] = NodeResult()
-        for dropped in self._dropped:
-            left = dropped.abandon()
-            result.answers += left.answers
-            result.reads += left.reads
-        self._dropped.clear()
+        for left in self._left:
+            abandoned = left.abandon()
+            result.answers += abandoned.answers
+            result.reads += abandoned.reads
+        self._left = []
         for region in self._begun:
             replica = self.replicas.get(region)
             if replica is None:
@@ -304,7 +330,7 @@ class RegionNode(Generic[TokenT]):
             self._drop(replica)
             replica = None
         if replica is not None:
-            return replica if replica.me == peer and self._is_known_to(replica, letter) else None
+            return replica if replica.me == peer else None
         if peer <= self._gone.get(region, 0) or not isinstance(
             letter.message, Append | Heartbeat | VoteRequest | Install
         ):
@@ -317,23 +343,22 @@ class RegionNode(Generic[TokenT]):
         self._rows += [region_row(place, peer), applied_row(region, applied)]
         return self._add(Stored(place, peer, applied, HardState(), ()), is_durable=False)
 
-    def _is_known_to(self, replica: RegionReplica[TokenT], letter: Letter) -> bool:
-        """Whether the sender is a peer; one that was removed and asks for votes is told so."""
-        mine, theirs, sender = replica.region, letter.region, letter.message.sender
-        is_removed = mine.epoch.conf_version > theirs.epoch.conf_version and mine.store_of(sender) is None
-        if is_removed and isinstance(letter.message, VoteRequest):
-            self._farewells.append(Farewell(self.store, letter.sender, mine, sender))
-            self._touched[mine.region] = None
-        return not is_removed or not isinstance(letter.message, VoteRequest)
+    def _take(self, letter: Letter) -> None:
+        message = letter.message
+        replica = self._receiver(letter)
+        if replica is not None:
+            self._senders[replica.id, message.sender] = letter.sender
+            replica.receive((message,))
+            self._touched[replica.id] = None
 
-    def _hear(self, farewell: Farewell) -> None:
-        """Go, if a newer configuration than this replica knows is without it."""
-        region = farewell.region
-        replica = self.replicas.get(region.region)
-        if replica is None or replica.me != farewell.peer or region.store_of(replica.me) is not None:
-            return
-        if region.epoch.conf_version > replica.region.epoch.conf_version:
-            self._drop(replica)
+    def _inquire(self, replica: RegionReplica[TokenT]) -> None:
+        """Ask all stores that may know whether a replica without a leader is still wanted.
+
+        It may have been removed while it was away, or before its state came: those who would tell it leave it alone.
+        """
+        stores = {peer.store for peer in replica.region.peers}
+        stores |= {store for (region, _), store in self._senders.items() if region == replica.id}
+        self._mail += [Inquiry(self.store, store, replica.id, replica.me) for store in sorted(stores - {self.store})]
 
     def _drop(self, replica: RegionReplica[TokenT]) -> None:
         """Forget a removed replica and its rows for good, in the next batch."""

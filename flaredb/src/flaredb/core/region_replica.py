@@ -50,7 +50,7 @@ from ultracloud.raft.options import Options
 from ultracloud.raft.raft import Raft
 from ultracloud.raft.state import Draw
 from ultracloud.raft.turns import Role
-from ultracloud.raft.words import Entry, EntryKind, SnapshotMark
+from ultracloud.raft.words import NOBODY, Entry, EntryKind, SnapshotMark
 
 
 class RegionReplica(Generic[TokenT]):
@@ -67,6 +67,7 @@ class RegionReplica(Generic[TokenT]):
     Attributes:
         me: Which peer this is.
         raft: The log; to be looked at only.
+        lonely_ticks: How long it has known of no leader.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class RegionReplica(Generic[TokenT]):
         self._state = RegionState(stored, engine)
         self._events: list[events.Event] = []
         self._tick = 0
+        self.lonely_ticks = 0
         # Storing: rows of this turn, which entries stand on the disk, and what may be said once they are durable.
         self._rows: list[Row] = []
         self._first_logged = stored.entries[0].index if stored.entries else self.applied.index + 1
@@ -199,8 +201,8 @@ class RegionReplica(Generic[TokenT]):
 
         Args:
             epoch: Of the region as the caller knows it, both parts.
-            changes: Of peers; an id that was removed is never added again.
-            joining: Where the new peers are.
+            changes: Of peers.
+            joining: Where the new peers are. Their ids are higher than any that this region has had.
             token: Whom to answer.
 
         Raises:
@@ -209,7 +211,8 @@ class RegionReplica(Generic[TokenT]):
         """
         self._check_whole(epoch)
         stores = [each.store for each in (*self.region.peers, *joining)]
-        if len(set(stores)) < len(stores) or len(stores) > PEERS_MAX:
+        is_late = any(each.peer <= self.region.newest for each in joining)
+        if is_late or len(set(stores)) < len(stores) or len(stores) > PEERS_MAX:
             raise change_refused(self.id)
         self._changes.append((events.ProposeConfig(tuple(changes), render(Join(tuple(joining)))), token))
 
@@ -237,6 +240,7 @@ class RegionReplica(Generic[TokenT]):
     def tick(self) -> None:
         """Let a tick pass."""
         self._tick += 1
+        self.lonely_ticks = 0 if self.raft.leader != NOBODY else self.lonely_ticks + 1
         self._events.append(events.Tick())
         self._give_up()
 
