@@ -15,6 +15,17 @@
 - `why`: why writes are refused or slow.
 - `access`: which identity may use which namespace.
 
-Nothing here knows that there is one node. A region of a later multi-raft store is a range of encoded keys whose log
-carries `commands.Txn`; `evaluate` is what each replica does when it applies them.
+Nothing of this knows that there is one node. A region is a range of encoded keys with a log that carries
+`commands.Txn`; `evaluate` is what each replica does when it applies them. The server serves one node without any of the
+following; `sim/flaredb` drives it as a server will.
+
+- `region`: what a region is: range, epoch, members. `region_errors`: what those are told who come by an old map.
+- `region_entry`: what a region's log holds. `region_codec`: that, and rows, as bytes.
+- `region_rows`: where log, hard state and applied state stand among the rows of a store's engine.
+- `region_state`: what the log makes of the rows, one entry after the other.
+- `region_replica`: one replica: Raft's log and that state. `region_reads`: reads that wait for a round.
+  `region_work`: its vocabulary.
+- `region_snapshot`: a region's state in chunks, for a replica that is too far behind.
+- `region_node`: all replicas of a store, in one batch and one sync.
+- `placement`: stores and regions as their heartbeats have them, and steps. `placement_plan`: which steps.
 """
