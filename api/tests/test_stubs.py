@@ -41,8 +41,8 @@ def test_every_rpc_of_the_proto_is_in_the_stub_with_its_types(service: ServiceDe
         assert (stub.client_streaming, stub.server_streaming) == (rpc.client_streaming, rpc.server_streaming)
 
 
-def test_the_kinds_are_those_of_three_services() -> None:
-    assert {one.name.split(".")[1] for one in KINDS} == {"iam", "prismnet", "plasmavmc"}
+def test_the_kinds_are_those_of_three_services_and_of_the_kit() -> None:
+    assert {one.name.split(".")[1] for one in KINDS} == {"iam", "prismnet", "plasmavmc", "operations"}
     assert len(KINDS) >= 12
 
 

@@ -12,6 +12,7 @@
 - `masks`: which part of a spec an update is about, pure
 - `layout`, `pages`: storage keys and page tokens, pure
 - `reconcile`: from what is wanted to what is done
+- `operations`: work that outlasts its call, a kind of the kit; `progress` is how it goes, pure
 - `hosts`: intents of hosts, on the server and on the host
 """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ultracloud.base.faults import FailedPreconditionError, NotFoundError
@@ -40,6 +40,7 @@ class Context:
         place: The project (or organisation) the request is about.
         clock: Time and randomness.
         origin: Where the request comes from.
+        is_internal: Whether the service itself makes this change, on behalf of `principal`.
     """
 
     resources: Resources
@@ -47,6 +48,11 @@ class Context:
     place: Place
     clock: Clock
     origin: Origin = Origin()
+    is_internal: bool = False
+
+    def internally(self) -> Context:
+        """The same, for what the service does on its own while it answers."""
+        return replace(self, is_internal=True)
 
     async def resolve(self, kind: Kind[MessageT], ref: str, *, deleting: bool = False) -> MessageT:
         """The resource of `kind` that `ref` (name or id) means in this place, or a public one of another.

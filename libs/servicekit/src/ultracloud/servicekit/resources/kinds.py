@@ -59,6 +59,7 @@ class Kind(Generic[MessageT]):
         prefix: Of its ids, ``vpc``.
         service: The generated descriptor, ``VPCS``.
         message: The generated message, with fields metadata, spec and status.
+        served_by: The service it belongs to, where its descriptor is one that several serve.
         scope: What its resources belong to.
         root_too: An ORGANISATION kind whose resources may also belong to nothing (an empty `project`).
         admit: ``(context, new, old or None) -> new``: checks and completes spec and status before a create or an
@@ -84,6 +85,7 @@ class Kind(Generic[MessageT]):
     prefix: str
     service: ServiceDescriptor
     message: type[MessageT]
+    served_by: str = ""
     scope: Scope = Scope.PROJECT
     root_too: bool = False
     admit: Callable[[Context, MessageT, MessageT | None], MessageT | Awaitable[MessageT]] | None = None
@@ -128,4 +130,4 @@ class Kind(Generic[MessageT]):
     def permission(self, verb: str) -> str:
         """``prismnet.vpcs.create``."""
         # "ultracloud.prismnet.v1.Vpcs": the second word is the service.
-        return f"{self.service.name.split('.')[1]}.{self.collection}.{verb}"
+        return f"{self.served_by or self.service.name.split('.')[1]}.{self.collection}.{verb}"
