@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import pytest
 
 from flaredb.config import EngineConfig
 from flaredb.core.commands import Commit, Comparison, Outcome, Txn, Write
+from flaredb.core.records import Mark
 from flaredb.core.retention import History
 from flaredb.shell import postgres_committer as module
 from flaredb.shell import postgres_sql as sql
@@ -286,3 +288,69 @@ def test_sessions_wait_for_the_disk_whatever_the_server_is_set_to(engine: Engine
         return found
 
     assert asyncio.run(main()) == ["on", "remote_apply"]
+
+
+def test_statements_look_at_about_as_many_rows_as_they_need(engine: EngineConfig):
+    keys = "('iam'||'\\000'||lpad((n / 2)::text, 8, '0')||'\\000\\001')::bytea"
+    lower, upper = b"iam\0", b"iam\1"
+    some = [b"iam\x00%08d\x00\x01" % n for n in range(1000, 1100)]
+    statements: list[tuple[str, tuple[object, ...]]] = [
+        (sql.READ_KEY, (some[0], 20_001)),
+        (sql.READ_KEYS, (some, 20_001, 0, 1000_000)),
+        (sql.READ_CHANGES, (10_000, 10_100, some[0], some[1], 1000_000)),
+        (sql.READ_STANDINGS, (some,)),
+        (sql.READ_STANDINGS_OF_RANGE, (lower, upper, 100)),
+        (sql.READ_OVERDUE, (0, 1 << 60, 100)),
+        (sql.SWEEP, (1, 0, 100)),
+        *(
+            (sql.scan(reverse=reverse, keys_only=False), (lower, upper, 20_001, 0, 100, 1000_000))
+            for reverse in (True, False)
+        ),
+    ]
+
+    async def main() -> list[int]:
+        writer = await Database(engine).open_writer()
+        try:
+            await writer.connection.execute(
+                f"INSERT INTO data SELECT {keys}, n + 2, 0, CASE WHEN n % 100 = 99 THEN n END, '\\x01aa'::bytea "  # noqa: S608
+                "FROM generate_series(0, 19999) AS n"
+            )
+            return [await _rows_looked_at(writer.connection, *each) for each in statements]
+        finally:
+            await writer.connection.close()
+
+    looked_at = asyncio.run(main())
+    assert max(looked_at) < 1000, looked_at
+
+
+async def _rows_looked_at(connection: Any, statement: str, arguments: tuple[object, ...]) -> int:
+    prepared = await connection.prepare(statement)
+    found = await prepared.explain(*arguments, analyze=True)
+    plans = [entry["Plan"] for entry in (json.loads(found) if isinstance(found, str) else found)]
+    looked_at = 0
+    while plans:
+        plan = plans.pop()
+        plans += plan.get("Plans", [])
+        looked_at = max(
+            looked_at, int(plan["Actual Rows"] * plan["Actual Loops"]) + plan.get("Rows Removed by Filter", 0)
+        )
+    return looked_at
+
+
+def test_history_is_swept_down_to_what_can_be_seen(engine: EngineConfig, tmp_path: Path):
+    async def body(bench: Bench) -> None:
+        for n in range(20):
+            await bench.put(b"%d" % (n % 3), b"v")
+        gone = Txn("iam", (), (Write(b"0", None),))
+        await bench.committer.submit(gone, lambda outcome: outcome)
+        for n in range(3):
+            await bench.put(b"%d" % n, b"after")
+        bench.store._marks = [Mark(22, 0, 0, 0)]
+        assert await bench.store.raise_floor(now_ms=10_000_000)
+        while await bench.store.sweep_slice():
+            pass
+        # The values of 1 and 2 that are seen at the floor, and what came after it.
+        assert await bench.store.connection.fetchval("SELECT count(*) FROM data") == 2 + 3
+        assert await bench.store.connection.fetchval("SELECT count(*) FROM mark WHERE version < 22") == 0
+
+    run(engine, tmp_path, body)

@@ -23,7 +23,7 @@ from flaredb.shell import postgres_sql as sql
 from flaredb.shell.postgres_errors import SPOKEN, DatabaseError, superseded
 
 SERVER_VERSION_MIN = 130_000
-"""PostgreSQL 13: the oldest that sorts incrementally, which reverse scans stand on."""
+"""PostgreSQL 13: what is older has had no fixes for years."""
 CONNECT_S = 5.0
 STATEMENT_S = 20.0
 """Seconds any statement may take: a batch takes milliseconds, so the server or the way to it is gone by then."""

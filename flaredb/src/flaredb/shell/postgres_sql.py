@@ -19,6 +19,8 @@ FORMAT = "flaredb postgres 1"
 SESSION_SETTINGS = {
     # A plan that sorts or reads whole tables is never right here, and a table's statistics may be old.
     "enable_seqscan": "off",
+    "enable_sort": "off",
+    "max_parallel_workers_per_gather": "0",
     "enable_bitmapscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
@@ -146,6 +148,20 @@ SELECT at, version, record FROM (
 )
 """Values of keys that have not ended by `$3`, by their place in the list, until they are more bytes than `$4`."""
 
+_SEEN = """
+            SELECT DISTINCT ON (key) * FROM data
+            WHERE key >= $1 AND key < $2 AND version <= $3 ORDER BY key, version DESC
+"""
+_SEEN_BACKWARD = """
+            SELECT present.key, newest.version, newest.record, newest.expires_at_ms FROM (
+                SELECT DISTINCT ON (key) key FROM data
+                WHERE key >= $1 AND key < $2 AND version <= $3 ORDER BY key DESC
+            ) AS present
+            CROSS JOIN LATERAL (
+                SELECT * FROM data WHERE data.key = present.key AND version <= $3 ORDER BY version DESC LIMIT 1
+            ) AS newest
+"""
+"""Backward, the index has a key's oldest version first, and finding the newest as above would sort the whole range."""
 _SCAN = _of_history(
     """
 SELECT key, version, record, expires_at_ms, more FROM (
@@ -154,9 +170,7 @@ SELECT key, version, record, expires_at_ms, more FROM (
                OVER (ORDER BY key {order} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
     FROM (
         SELECT * FROM (
-            SELECT DISTINCT ON (key) * FROM data
-            WHERE key >= $1 AND key < $2 AND version <= $3
-            ORDER BY key {order}, version DESC
+{seen}
         ) AS seen
         WHERE record <> '\\x00' AND (expires_at_ms IS NULL OR expires_at_ms > $4) ORDER BY key {order} LIMIT $5 + 1
     ) AS page
@@ -172,7 +186,8 @@ def scan(*, reverse: bool, keys_only: bool) -> str:
     Parameters: lower and upper bound, version, time, keys, bytes after which the page ends.
     """
     record, size = ("'\\x01'::bytea", "0") if keys_only else ("record", "octet_length(record)")
-    return _SCAN.format(record=record, size=size, order="DESC" if reverse else "ASC")
+    order, seen = ("DESC", _SEEN_BACKWARD) if reverse else ("ASC", _SEEN)
+    return _SCAN.format(record=record, size=size, order=order, seen=seen)
 
 
 READ_CHANGES = _of_history(
