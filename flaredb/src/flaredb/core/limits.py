@@ -28,7 +28,7 @@ TXN_BYTES_MAX = 2 * 1024 * 1024
 RANGES_MAX = 16
 """Ranges of one transaction: each looks for its keys, and nobody is served meanwhile."""
 RANGE_KEYS_MAX = 1000
-"""Keys that the ranges of one transaction delete together: about 5 ms."""
+"""Keys that the ranges of one transaction delete together: about 10 ms."""
 RANGE_BYTES_MAX = 512 * 1024
 """The same in bytes of keys. With the other writes they travel to a watcher in one message, which must stay under 4
 MiB; keys of 100 bytes are over RANGE_KEYS_MAX long before."""

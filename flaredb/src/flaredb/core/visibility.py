@@ -93,17 +93,20 @@ def standing(cursor: Cursor, encoded: EncodedKey) -> Standing | None:
 def standings(cursor: Cursor, lower: bytes, upper: bytes) -> Iterator[Standing]:
     """What the keys of a range on disk hold now, in order."""
     cursor.seek(lower)
-    while cursor.valid() and (stored := cursor.key()) < upper:
+    stored = cursor.key() if cursor.valid() else upper
+    while stored < upper:
         found = _standing(stored, cursor.value())
         if found is not None:
             yield found
         encoded, steps = stored[:-VERSION_BYTES], 0
-        while cursor.valid() and cursor.key().startswith(encoded):
-            if steps == NEXT_STEPS_MAX:
+        while stored.startswith(encoded):
+            if steps < NEXT_STEPS_MAX:
+                cursor.next()
+            else:
                 cursor.seek(versioned(encoded, 0) + b"\x00")
-                break
-            cursor.next()
-            steps += 1
+            if not cursor.valid():
+                return
+            stored, steps = cursor.key(), steps + 1
 
 
 def _standing(stored: bytes, record: bytes) -> Standing | None:
