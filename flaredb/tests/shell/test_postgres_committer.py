@@ -19,6 +19,7 @@ from flaredb.core.commands import Commit, Comparison, Outcome, Txn, Write
 from flaredb.core.records import Mark
 from flaredb.core.retention import History
 from flaredb.shell import postgres_committer as module
+from flaredb.shell import postgres_session as session
 from flaredb.shell import postgres_sql as sql
 from flaredb.shell.postgres_committer import ENCODED_BYTES_MAX, PostgresCommitter
 from flaredb.shell.postgres_errors import DatabaseError, SupersededError
@@ -58,6 +59,7 @@ class Bench:
     committer: PostgresCommitter
     told: list[int] = field(default_factory=list)
     connected: list[bool] = field(default_factory=list)
+    is_cut: asyncio.Event = field(default_factory=asyncio.Event)
 
     def put(self, key: bytes, value: bytes = b"v") -> asyncio.Future[Outcome]:
         return self.committer.submit(Txn("iam", (), (Write(key, value),)), lambda outcome: outcome)
@@ -76,20 +78,23 @@ async def bench_on(engine: EngineConfig, folder: Path) -> AsyncIterator[Bench]:
     database = Database(engine)
     writer, readers = await database.open_writer(), await database.open_readers()
     store = Frail(writer, readers, History(3_600_000, 100_000, 100_000_000), Watermark(folder / "synced"))
-    connected: list[bool] = []
     bench: Bench
 
     def committed(commits: tuple[Commit, ...]) -> None:
         bench.told += [commit.version for commit in commits]
+
+    def connected(is_connected: bool) -> None:  # noqa: FBT001 - as the committer calls it
+        bench.connected.append(is_connected)
+        bench.is_cut.set()
 
     committer = PostgresCommitter(
         store,
         now_ms=lambda: 5,
         reopen=database.open_again,
         committed=committed,
-        connected=connected.append,
+        connected=connected,
     )
-    bench = Bench(database, store, committer, connected=connected)
+    bench = Bench(database, store, committer)
     try:
         async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
             tasks.create_task(committer.run())
@@ -352,5 +357,32 @@ def test_history_is_swept_down_to_what_can_be_seen(engine: EngineConfig, tmp_pat
         # The values of 1 and 2 that are seen at the floor, and what came after it.
         assert await bench.store.connection.fetchval("SELECT count(*) FROM data") == 2 + 3
         assert await bench.store.connection.fetchval("SELECT count(*) FROM mark WHERE version < 22") == 0
+
+    run(engine, tmp_path, body)
+
+
+def test_a_server_that_stands_still_is_left_and_found_again(
+    engine: EngineConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_server: PostgresServer
+):
+    monkeypatch.setattr(session, "STATEMENT_S", 0.5)
+    monkeypatch.setattr(session, "CONNECT_S", 0.5)
+
+    async def body(bench: Bench) -> None:
+        await bench.put(b"a")
+        postgres_server.pause()
+        try:
+            waiting = [bench.put(b"%d" % n) for n in range(3)]
+            with pytest.raises(UnavailableError):
+                await bench.store.get("iam", b"a", 2)
+            await bench.is_cut.wait()
+            with pytest.raises(UnavailableError):
+                bench.put(b"late")
+        finally:
+            postgres_server.go_on()
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        assert len({type(outcome) for outcome in outcomes}) == 1, outcomes
+        written = 0 if isinstance(outcomes[0], UnavailableError) else 3
+        assert (await bench.put_again(b"after")).version == 3 + written
+        assert bench.told == list(range(2, 4 + written))
 
     run(engine, tmp_path, body)
