@@ -292,6 +292,8 @@ def test_a_replica_that_was_removed_before_its_state_came_asks_and_goes() -> Non
     group.cut_off = set()
     group.nodes[StoreId(4)].receive(Letter(StoreId(1), StoreId(4), group.first, beat(1, 4)))
     assert not group.region(ONE, StoreId(4)).is_known
+    group.run(1)
+    group.nodes[StoreId(4)] = group.node(StoreId(4))
     group.tick(150)
     assert ONE not in group.nodes[StoreId(4)].replicas
     group.nodes[StoreId(4)].receive(Letter(StoreId(1), StoreId(4), group.first, beat(1, 4)))
@@ -300,6 +302,18 @@ def test_a_replica_that_was_removed_before_its_state_came_asks_and_goes() -> Non
 
 def beat(sender: int, to: int) -> Heartbeat:
     return Heartbeat(NodeId(to), NodeId(sender), 1, 0)
+
+
+def test_of_two_changes_planned_by_one_epoch_one_happens() -> None:
+    group = Group(stores=(*STORES, StoreId(4)))
+    for peer in (8, 9):
+        joining = [NodeChange(ChangeKind.ADD_VOTER, NodeId(peer))]
+        group.nodes[StoreId(1)].change(
+            ONE, group.first.epoch, joining, [Peer(NodeId(peer), StoreId(4))], f"change {peer}"
+        )
+    group.run()
+    assert isinstance(group.answers["change 8"], Region)
+    assert isinstance(group.answers["change 9"], UnavailableError)
 
 
 def test_an_id_that_a_peer_had_is_not_given_again() -> None:

@@ -139,9 +139,11 @@ def first_region(region: RegionId, peers: Iterable[Peer]) -> Region:
     return Region(region, b"", b"", Epoch(1, 1), ordered, Config(voters), ordered[-1].peer)
 
 
-def unknown_region(region: RegionId, peer: Peer) -> Region:
-    """The place for a region whose state is on its way to `peer`."""
-    return Region(region, b"", b"", Epoch(0, 0), (peer,), Config(), peer.peer)
+def unknown_region(told: Region, peer: Peer) -> Region:
+    """The place for a region whose state is on its way to `peer`, with those who know of it."""
+    peers = {each.peer: each for each in (*told.peers, peer)}
+    ordered = tuple(peers[each] for each in sorted(peers))
+    return Region(told.region, b"", b"", Epoch(0, 0), ordered, Config(), peer.peer)
 
 
 def _renamed(part: frozenset[NodeId], becomes: dict[NodeId, NodeId]) -> frozenset[NodeId]:

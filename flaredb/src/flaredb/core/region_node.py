@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeAlias, assert_never
@@ -85,10 +86,14 @@ Mail: TypeAlias = Letter | Inquiry | Farewell
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What one sync makes durable: the work `number` of a peer."""
+    """What one sync makes durable: the work `number` of a replica.
+
+    Attributes:
+        life: Which replica of the region: one that was replaced while the sync was under way has numbers of its own.
+    """
 
     region: RegionId
-    peer: NodeId
+    life: int
     number: int
 
 
@@ -147,6 +152,8 @@ class RegionNode(Generic[TokenT]):
         self._begun: tuple[RegionId, ...] = ()
         self._rows: list[Row] = []
         self._to_sync: dict[RegionId, Ticket] = {}
+        self._lives: Counter[RegionId] = Counter()
+        self._sorted: tuple[Region, ...] | None = None
         self._senders: dict[tuple[RegionId, NodeId], StoreId] = {}
         self._removed_ticks: dict[RegionId, int] = {}
         self._mail: list[Mail] = []
@@ -160,8 +167,10 @@ class RegionNode(Generic[TokenT]):
     @property
     def regions(self) -> tuple[Region, ...]:
         """What it holds, by start."""
-        known = (replica.region for replica in self.replicas.values() if replica.region.is_known)
-        return tuple(sorted(known, key=lambda region: region.start))
+        if self._sorted is None:
+            known = (replica.region for replica in self.replicas.values() if replica.region.is_known)
+            self._sorted = tuple(sorted(known, key=lambda region: region.start))
+        return self._sorted
 
     def covering(self, key: bytes) -> Region | None:
         """The region here that an encoded key belongs to."""
@@ -309,7 +318,7 @@ class RegionNode(Generic[TokenT]):
         """A sync is done."""
         for ticket in tickets:
             replica = self.replicas.get(ticket.region)
-            if replica is not None and replica.me == ticket.peer:
+            if replica is not None and self._lives[ticket.region] == ticket.life:
                 replica.persisted(ticket.number)
                 self._touched[ticket.region] = None
 
@@ -317,8 +326,12 @@ class RegionNode(Generic[TokenT]):
         replica: RegionReplica[TokenT] = RegionReplica(
             stored, self._engine, self._options, self._draw, is_durable=is_durable
         )
-        self.replicas[stored.region.region] = replica
-        self._touched[stored.region.region] = None
+        region = stored.region.region
+        self.replicas[region] = replica
+        self._lives[region] += 1
+        self._to_sync.pop(region, None)
+        self._touched[region] = None
+        self._sorted = None
         return replica
 
     def _receiver(self, letter: Letter) -> RegionReplica[TokenT] | None:
@@ -338,7 +351,7 @@ class RegionNode(Generic[TokenT]):
         if any(letter.region.overlaps(each.region) for each in self.replicas.values()):
             # Its keys are still here in the region that it is cut from; the split will make it, with the rows.
             return None
-        place = unknown_region(region, Peer(peer, self.store))
+        place = unknown_region(letter.region, Peer(peer, self.store))
         applied = Applied(0, 0, START)
         self._rows += [region_row(place, peer), applied_row(region, applied)]
         return self._add(Stored(place, peer, applied, HardState(), ()), is_durable=False)
@@ -366,6 +379,7 @@ class RegionNode(Generic[TokenT]):
         self._dropped.append(replica)
         self._gone[region] = replica.me
         del self.replicas[region]
+        self._sorted = None
         self._removed_ticks.pop(region, None)
         self._to_sync.pop(region, None)
         self._touched[region] = None
@@ -378,10 +392,13 @@ class RegionNode(Generic[TokenT]):
         yield tombstone_row(replica.id, replica.me)
 
     def _begin(self, replica: RegionReplica[TokenT], now_ms: int, work: NodeWork) -> None:
+        before = replica.region
         found = replica.begin(now_ms)
+        if replica.region is not before:
+            self._sorted = None
         work.rows += found.rows
         if found.number:
-            self._to_sync[replica.id] = Ticket(replica.id, replica.me, found.number)
+            self._to_sync[replica.id] = Ticket(replica.id, self._lives[replica.id], found.number)
         for message in found.messages:
             store = self._store_of(replica, message.to)
             if store is not None:
@@ -401,11 +418,16 @@ class RegionNode(Generic[TokenT]):
         return replica.region.store_of(peer) or self._senders.get((replica.id, peer))
 
     def _bear(self, region: Region, applied: Applied, work: NodeWork) -> None:
-        """Let the right half of a split begin, in the batch that cuts the left one."""
-        peer = region.peer_on(self.store)
-        if peer <= self._gone.get(region.region, 0):
+        """Let the right half of a split begin, in the batch that cuts the left one.
+
+        If this store was removed from it since, or has come back to it under a newer id, only its rows are here: they
+        go, and what is wanted of them comes with its state.
+        """
+        peer, early = region.peer_on(self.store), self.replicas.get(region.region)
+        if peer <= self._gone.get(region.region, 0) or (early is not None and early.me > peer):
+            work.rows += [(column, key, None) for column, key, _ in state_rows(self._engine, region)]
             return
-        early = self.replicas.get(region.region)
+        # It may have voted before: what it promised then holds.
         state = HardState() if early is None else HardState(early.raft.term, early.raft.vote, 0)
         assert early is None or not early.region.is_known, "the right half overlaps the left before it is cut"
         work.rows += [region_row(region, peer), applied_row(region.region, applied)]

@@ -94,7 +94,7 @@ class RegionReplica(Generic[TokenT]):
         # Who waits.
         self._waiting: deque[Proposal[TokenT]] = deque()
         self._waiting_bytes = 0
-        self._changes: deque[tuple[events.Event, TokenT]] = deque()
+        self._changes: deque[tuple[events.Event, Epoch, TokenT]] = deque()
         self._logged: dict[int, Logged[TokenT]] = {}
         self._reads: Reads[TokenT] = Reads()
         self._result: Result[TokenT] = Result()
@@ -192,7 +192,7 @@ class RegionReplica(Generic[TokenT]):
         self._check_whole(split.epoch)
         if not self.region.may_split(split.at, split.peers):
             raise self._state.moved()
-        self._changes.append((events.Propose((render(split),)), token))
+        self._changes.append((events.Propose((render(split),)), split.epoch, token))
 
     def change(
         self, epoch: Epoch, changes: Sequence[events.NodeChange], joining: Sequence[Peer], token: TokenT
@@ -214,7 +214,7 @@ class RegionReplica(Generic[TokenT]):
         is_late = any(each.peer <= self.region.newest for each in joining)
         if is_late or len(set(stores)) < len(stores) or len(stores) > PEERS_MAX:
             raise change_refused(self.id)
-        self._changes.append((events.ProposeConfig(tuple(changes), render(Join(tuple(joining)))), token))
+        self._changes.append((events.ProposeConfig(tuple(changes), render(Join(tuple(joining)))), epoch, token))
 
     def receive(self, messages: Iterable[Message]) -> None:
         """Take messages of other peers."""
@@ -306,8 +306,10 @@ class RegionReplica(Generic[TokenT]):
     def _log_something(self, now_ms: int) -> None:
         """Log changes one by one, and proposals as one entry; these gather while the disk has something to do."""
         while self._changes:
-            event, token = self._changes.popleft()
-            if not self._log(event, (token,)):
+            event, epoch, token = self._changes.popleft()
+            # The log may live by a change of members that is not applied here yet: this one was planned without it.
+            is_late = epoch != self.region.epoch or any(each.kind is EntryKind.CONFIG for each in self._committed)
+            if is_late or not self._log(event, (token,)):
                 self._result.answers.append((token, change_refused(self.id)))
         if self._waiting and not self._unsynced and self.raft.accepts_proposals:
             self._log_batch(now_ms)
@@ -430,7 +432,7 @@ class RegionReplica(Generic[TokenT]):
     def _refuse_waiting(self) -> None:
         """Nothing that waits was logged: another one leads, or nobody does."""
         if self._waiting or self._changes:
-            tokens = (*(each.token for each in self._waiting), *(token for _, token in self._changes))
+            tokens = (*(each.token for each in self._waiting), *(token for *_, token in self._changes))
             self._answer(tokens, NotLeaderError(self.id, self.leader_store))
             self._waiting.clear()
             self._changes.clear()

@@ -5,6 +5,7 @@ It reads the engine as of the entry before, so what one entry changes must be wr
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -93,7 +94,9 @@ class RegionState:
 
     def take_over(self, incoming: Incoming) -> list[Row]:
         """Become what a leader sent."""
-        gone: list[Row] = [(column, key, None) for column, key, _ in state_rows(self._engine, self.region)]
+        # Rows of its range may be here without it: a region that was cut here left them, and had lost this store since.
+        old = itertools.chain(state_rows(self._engine, self.region), state_rows(self._engine, incoming.region))
+        gone: list[Row] = [(column, key, None) for column, key, _ in old]
         self.region, self.applied = incoming.region, incoming.applied
         self._cut_off.clear()
         own = [region_row(self.region, self.me), applied_row(self.region.region, self.applied)]
