@@ -8,7 +8,7 @@ from flaredb.core.commands import Change, Commit
 from flaredb.core.feed import Interest
 from flaredb.core.keys import encode
 from flaredb.shell import watchers as module
-from flaredb.shell.watchers import Watchers
+from flaredb.shell.watchers import Place, Watchers
 from ultracloud.base.faults import ResourceExhaustedError, UnavailableError
 
 LONG_S = 60.0
@@ -100,3 +100,12 @@ def test_no_watch_begins_while_the_server_stops():
     watchers.close()
     with pytest.raises(UnavailableError):
         watchers.open()
+
+
+def test_the_slowest_watch_that_is_awake_says_how_far_watches_are_behind():
+    watchers = Watchers()
+    assert watchers.behind(10) == 0
+    watchers.places |= {Place(9), Place(4), slow := Place(2, is_asleep=True)}
+    assert watchers.behind(10) == 6
+    slow.is_asleep = False
+    assert watchers.behind(10) == 8
