@@ -34,6 +34,7 @@ def test_a_server_that_is_well_has_nothing_to_say():
         ({"refusing_writes": 1.0}, "DISK_FAILED"),
         ({"write_stalls": 1.0}, "ENGINE_STALLED"),
         ({"compaction_pending_bytes": 2e9}, "COMPACTION_BEHIND"),
+        ({"database_connected": 0.0}, "DATABASE_AWAY"),
         ({"waiting_writes": 1001.0}, "QUEUE"),
         ({"swept_version": 99_999.0}, "SWEEP_BEHIND"),
         ({"expiry_behind_seconds": 11.0}, "EXPIRY_BEHIND"),

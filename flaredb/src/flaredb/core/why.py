@@ -98,7 +98,7 @@ def judge(trial: Trial, before: Gauges, after: Gauges) -> list[Finding]:
         before: What was measured before it.
         after: What was measured after it; a slow sync long ago slows nobody now, so what lies between counts.
     """
-    found = [*_disk(before, after), *_behind(after), *_watches(after)]
+    found = [*_database(after), *_disk(before, after), *_behind(after), *_watches(after)]
     found += _trial(trial, found)
     order = list(Weight)
     return sorted(found, key=lambda finding: order.index(finding.weight))
@@ -118,6 +118,17 @@ def between(before: Counts, after: Counts) -> Counts:
     counted = dict(before)
     since = tuple((bound, count - counted.get(bound, 0)) for bound, count in after)
     return since if since and max(count for _, count in since) >= SAMPLES_MIN else after
+
+
+def _database(after: Gauges) -> Iterator[Finding]:
+    """Only where PostgreSQL is the engine is there such a gauge."""
+    if after.numbers.get("database_connected") == 0:
+        yield Finding(
+            Weight.REFUSED,
+            "DATABASE_AWAY",
+            "The database behind flaredb does not answer: reads and writes are refused until it does.",
+            "Look at PostgreSQL and the way to it; flaredb's log has its answer, and goes on by itself.",
+        )
 
 
 def _disk(before: Gauges, after: Gauges) -> Iterator[Finding]:

@@ -91,7 +91,7 @@ async def build(config: Config, runtime: Runtime) -> PostgresFlaredb:
     expirer = PostgresExpirer(store, committer, runtime.clock)
     _install_meters(runtime.metrics, store, committer, watchers, expirer)
     committing = runtime.tasks.create_task(committer.run(), name="commit")
-    sweeping = runtime.tasks.create_task(sweep_for_ever(store, runtime.clock), name="sweep")
+    sweeping = runtime.tasks.create_task(sweep_for_ever(store, committer, runtime.clock), name="sweep")
     expiring = runtime.tasks.create_task(expirer.run(), name="expire")
     runtime.log.info(
         "opened a schema of PostgreSQL",
@@ -101,13 +101,13 @@ async def build(config: Config, runtime: Runtime) -> PostgresFlaredb:
     return PostgresFlaredb(store, readers, watermark, committer, watchers, committing, sweeping, expiring)
 
 
-async def sweep_for_ever(store: PostgresStore, clock: Clock) -> None:
+async def sweep_for_ever(store: PostgresStore, committer: PostgresCommitter, clock: Clock) -> None:
     """Raise the floor when history is out of bounds, and delete what is left below."""
     while True:
         try:
-            if await store.raise_floor(clock.now_ms()):
+            if committer.is_connected and await store.raise_floor(clock.now_ms()):
                 _log.debug("history is kept after version %d", store.floor)
-            while await store.sweep_slice():
+            while committer.is_connected and await store.sweep_slice():
                 pass
         except Fault as fault:
             _log.warning("old history is not swept: %s", fault)

@@ -217,12 +217,14 @@ class PostgresCommitter:
 
     async def _find_session(self) -> Writer | None:
         """Ask for a new session until there is one; None if the server stops before."""
-        pause_s = RETRY_S_MIN
+        pause_s, said = RETRY_S_MIN, ""
         while not self._is_closed:
             try:
                 writer = await self._reopen(self._store.epoch)
             except SPOKEN as error:
-                _log.debug("PostgreSQL is away: %s", error)
+                if str(error) != said:
+                    said = str(error)
+                    _log.warning("no session with PostgreSQL: %s: %s", type(error).__name__, said)
             else:
                 if writer is not None:
                     return writer

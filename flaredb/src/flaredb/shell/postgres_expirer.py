@@ -38,7 +38,8 @@ class PostgresExpirer:
         """Delete for ever. What is refused is tried again at the next look; callers are told of it as well."""
         while True:
             try:
-                await self.delete_due()
+                if self._committer.is_connected:  # or the log would be full of what it knows already
+                    await self.delete_due()
             except Fault as fault:
                 _log.warning("expired keys are not deleted: %s", fault)
             await self._clock.sleep(LOOK_S)

@@ -86,10 +86,10 @@ class Database:
         return connection
 
     async def open_readers(self) -> Any:
-        """The pool that reads go through; it connects again by itself. Raises one of SPOKEN."""
+        """The pool that reads go through; it connects when a read needs it, and again by itself."""
         return await asyncpg.create_pool(
             connect=self._reader,
-            min_size=1,
+            min_size=0,
             max_size=self._readers,
             reset=_keep,
             max_inactive_connection_lifetime=300.0,
