@@ -36,6 +36,8 @@ from ultracloud.testkit.checks.history import (
 
 NAMESPACE = "sim"
 KEYS = tuple(f"k{number}" for number in range(8))
+COUNTERS = ("n0", "n1")
+"""Keys that are only added to: each put of them stands for one more."""
 TIMEOUT_MS = 2500
 DELAY_MS_MAX = 3
 """Between a client and a store, each way."""
@@ -123,11 +125,11 @@ class Client:
         place.clock.call_later(place.random.randint(0, DELAY_MS_MAX), arrive)
         place.clock.call_later(TIMEOUT_MS, lambda: close(Lost("no answer in time")))
 
-    def _draw(self) -> Get | Txn:
+    def _draw(self) -> Get | Txn:  # noqa: PLR0911 - one return a kind
         random = self.place.random
         key, other = random.sample(KEYS, 2)
         value = f"{self.name}-{len(self.place.calls) + 1}"
-        match random.choices(range(6), (30, 35, 8, 10, 10, 7))[0]:
+        match random.choices(range(7), (30, 35, 8, 10, 10, 7, 10))[0]:
             case 0:
                 return Get(key)
             case 1:
@@ -138,8 +140,10 @@ class Client:
                 return Txn((Compare(key, "version", "=", 0),), (Put(key, value),), ())
             case 4:
                 return Txn((Compare(key, "mod", "=", self.seen.get(key, 1)),), (Put(key, value),), ())
-            case _:
+            case 5:
                 return Txn((), (Put(key, value), Put(other, f"{value}b")), ())
+            case _:
+                return Txn((), (Put(random.choice(COUNTERS), value),), ())
 
     def _learn(self, result: Result) -> None:
         if isinstance(result, Got):
@@ -230,8 +234,10 @@ def _txn(op: Txn) -> commands.Txn:
     return commands.Txn(NAMESPACE, comparisons, tuple(map(_write, op.success)))
 
 
-def _write(step: Get | Put | Delete | Txn) -> commands.Write:
+def _write(step: Get | Put | Delete | Txn) -> commands.AnyWrite:
     match step:
+        case Put() if step.key in COUNTERS:
+            return commands.Increment(step.key.encode(), 1)
         case Put():
             return commands.Write(step.key.encode(), step.value.encode())
         case Delete():

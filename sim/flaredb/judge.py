@@ -7,15 +7,18 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from flaredb.core.engine import Column
+from flaredb.core.keys import encode
 from flaredb.core.region import Region, RegionId
 from flaredb.core.region_replica import RegionReplica
 from flaredb.core.region_rows import checksum
-from sim.flaredb.clients import KEYS, Client
+from flaredb.core.visibility import standing
+from sim.flaredb.clients import COUNTERS, KEYS, NAMESPACE, Client
 from sim.flaredb.store import Store, Token
 from sim.flaredb.world import World
 from ultracloud.raft.membership import members
 from ultracloud.testkit.checks import BrokenPromiseError, History, UndecidedError, check_keys
-from ultracloud.testkit.checks.history import Call, Get, Got, Put, Result, Txn, TxnDone
+from ultracloud.testkit.checks.history import Call, Get, Got, Lost, Put, Result, Txn, TxnDone
 
 ASKED_MAX = 20
 """Times that a key is asked for in the end: stores that know nothing of it are asked too."""
@@ -61,6 +64,7 @@ def judge(seed: int, trace: Callable[[str], None] | None = None) -> Verdict:
     except UndecidedError as undecided:
         raise BrokenPromiseError(f"too much is in doubt to be judged: {undecided}") from undecided
     check_versions(history)
+    check_counters(history, {key: _count(world, key) for key in COUNTERS})
     doubts = sum(call.returned_ms is None for call in history.calls)
     writes = sum(isinstance(call.result, TxnDone) for call in history.calls)
     return Verdict(len(history.calls), doubts, writes, len(regions), world.network.sent, len(world.sums))
@@ -86,6 +90,38 @@ def check_versions(history: History) -> None:
             if other.ended_ms < one.invoked_ms:
                 raise BrokenPromiseError(f"version {after} was told before {version} was asked for: {other}; {one}")
             _check_compared(key, version, one, other)
+
+
+def check_counters(history: History, counted: dict[str, int]) -> None:
+    """Every increment that was acknowledged is counted once, and nothing else but those in doubt.
+
+    Args:
+        history: What clients were told.
+        counted: Where each counter stands in the end.
+
+    Raises:
+        BrokenPromiseError: Some are missing, or there are too many.
+    """
+    for key, count in counted.items():
+        asked = [call.result for call in history.calls if isinstance(call.op, Txn) and _puts(call.op, key)]
+        done = sum(isinstance(result, TxnDone) for result in asked)
+        doubts = sum(isinstance(result, Lost) for result in asked)
+        if not done <= count <= done + doubts:
+            raise BrokenPromiseError(f"{key} stands at {count}: {done} increments were told, {doubts} are in doubt")
+
+
+def _puts(op: Txn, key: str) -> bool:
+    return any(isinstance(step, Put) and step.key == key for step in op.success)
+
+
+def _count(world: World, key: str) -> int:
+    """Where a counter stands in the rows of a store that has it."""
+    encoded = encode(NAMESPACE, key.encode())
+    for store, replica in _replicas(world):
+        if replica.region.is_known and replica.region.covers(encoded):
+            found = standing(store.disk.cursor(Column.DATA), encoded)
+            return int(found.value) if found is not None else 0
+    raise BrokenPromiseError(f"no store has the region of {key}")
 
 
 def _check_compared(key: str, version: int, one: Call, other: Call) -> None:
