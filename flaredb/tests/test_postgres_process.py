@@ -316,6 +316,8 @@ def test_a_password_comes_from_a_file_and_is_never_shown(tmp_path: Path, postgre
     assert "check the user in [engine] postgres, and password_file" in refused(tmp_path, path)
     secret.unlink()
     assert "password_file" in refused(tmp_path, path)
+    with serve("flaredb", config(tmp_path, url), env={"PGPASSWORD": PASSWORD}) as process:
+        assert PASSWORD not in process.tail()
 
 
 @pytest.mark.parametrize(

@@ -166,11 +166,13 @@ def test_who_cannot_be_told_in_time_is_told_that_nobody_knows(
 def test_a_session_that_ends_while_nobody_writes_is_replaced(engine: EngineConfig, tmp_path: Path):
     async def body(bench: Bench) -> None:
         await bench.put(b"a")
+        reader = await bench.store._run("SELECT pg_backend_pid()")
         first = bench.store.epoch
         await bench.store.connection.close()
         assert (await bench.put_again(b"b")).version == 3
         assert bench.store.epoch == first + 1
         assert await bench.store.get("iam", b"a", 3) is not None
+        assert await bench.store._run("SELECT pg_backend_pid()") != reader
 
     run(engine, tmp_path, body)
 

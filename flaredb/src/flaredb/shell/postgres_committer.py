@@ -206,7 +206,7 @@ class PostgresCommitter:
             if writer is None:
                 _tell(callers, outcome_unknown("flaredb stops"))
                 return
-            is_committed = self._store.resume(writer, lost)
+            is_committed = await self._store.resume(writer, lost)
         finally:
             unknown.cancel()
         self._listen()

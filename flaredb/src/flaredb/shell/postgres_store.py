@@ -101,7 +101,7 @@ class PostgresStore:
         """The writer's session."""
         return self._writer.connection
 
-    def resume(self, writer: Writer, lost: Staged | None) -> bool:
+    async def resume(self, writer: Writer, lost: Staged | None) -> bool:
         """Go on with a new session; whether `lost` was committed.
 
         Raises:
@@ -111,6 +111,8 @@ class PostgresStore:
         is_committed = lost is not None and writer.applied == lost.evaluation.applied
         assert is_committed or writer.applied == self.applied, (writer.applied, self.applied)
         self._take(writer)
+        # After a failover the readers' sessions may still be with a server that is none of ours any more.
+        await self._readers.expire_connections()
         # What the lost batch changed is published as any other batch is, once the committer tells its callers.
         return is_committed
 
