@@ -40,7 +40,7 @@ class Laws:
         if raft.role is Role.LEADER:
             self._lead(raft, life, ready)
         if did_lead or raft.role is Role.LEADER:
-            self._commit(raft)
+            self._commit(raft, max(raft.commit, ready.hard_state.commit if ready.hard_state else 0))
         self.commit_max = max(self.commit_max, raft.commit)
         for entry in ready.committed:
             self._state_machine_safety(entry)
@@ -86,10 +86,10 @@ class Laws:
             if index > log.base_index and old.leader_term < raft.term and log.term(index) != old.entry.term:
                 raise BrokenLawError(f"leader {raft.node} of term {raft.term} lacks {old}")
 
-    def _commit(self, raft: Raft) -> None:
-        """What a leader commits is committed for good."""
+    def _commit(self, raft: Raft, commit: int) -> None:
+        """What a leader commits, or stores as committed, is committed for good."""
         log = raft._state.log
-        for index in range(raft.commit, log.base_index, -1):
+        for index in range(commit, log.base_index, -1):
             if index in self.committed:
                 break
             (entry,) = log.slice(index - 1, index)

@@ -230,7 +230,7 @@ class Leader:
         state = self._state
         index = quorum.agreed(state.config, self._replication.stored)
         if index > state.log.commit and state.log.term(index) == state.term:
-            state.log.commit_to(index)
+            state.log.commit_to(self._settled(index))
         if not 0 < self._farewell_index <= state.log.commit:
             return None
         self._replication.flush()
@@ -238,6 +238,18 @@ class Leader:
         if successor is not None:
             self._tell_to_campaign(successor)
         return Follow(state.term, NOBODY)
+
+    def _settled(self, index: int) -> int:
+        """What may count as committed of what a quorum has.
+
+        A change of members does once this node's disk says so, and nobody hears of it before: whoever leaves by it
+        may be gone for good, and this node, if it came back without knowing, would wait for its vote.
+        """
+        log = self._state.log
+        for change in log.config_indexes:
+            if log.commit < change <= index and not self._state.settle(change):
+                return change - 1
+        return index
 
     def tell_commit(self) -> None:
         """Before another configuration holds: who leaves by it hears that it is committed."""

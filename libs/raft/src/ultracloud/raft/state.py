@@ -43,6 +43,8 @@ class State:
         """Of the last Ready."""
         self._persisted = 0
         self._vote_number = 0
+        self._settled = self._settled_number = 0
+        """What must be stored as committed before it counts, and the Ready that stores it."""
         self._told = self._synced = HardState(self.term, self.vote, restored.hard_state.commit)
         self._ack: tuple[NodeId, int] | None = None
         self._snapshot: SnapshotMark | None = None
@@ -133,6 +135,13 @@ class State:
         self._persisted = max(self._persisted, number)
         self.log.persisted(number)
 
+    def settle(self, index: int) -> bool:
+        """Whether this node's disk says that `index`, which a quorum has, is committed; if not, it will."""
+        if index > self._settled:
+            self._settled, self._settled_number = index, self.number + 1
+            return False
+        return self._settled_number <= self._persisted
+
     def is_vote_durable(self) -> bool:
         """Whether term and vote are on disk."""
         is_told = self._synced.term == self.term and self._synced.vote == self.vote
@@ -143,7 +152,7 @@ class State:
         self.number += 1
         entries = self.log.take_unstored(self.number)
         snapshot, self._snapshot = self._snapshot, None
-        hard_state, is_vote_new = self._take_hard_state(is_stored=bool(entries) or snapshot is not None)
+        hard_state, must_sync = self._take_hard_state(is_stored=bool(entries) or snapshot is not None)
         self._answer_leader()
         ready = Ready(
             self.number,
@@ -156,25 +165,27 @@ class State:
             tuple(self.reads),
             tuple(self.lost_reads),
             self.is_change_refused,
-            bool(entries) or snapshot is not None or is_vote_new,
+            bool(entries) or snapshot is not None or must_sync,
         )
         self._say_nothing()
         return ready
 
     def _take_hard_state(self, *, is_stored: bool) -> tuple[HardState | None, bool]:
-        """The hard state if it is to be stored, and whether term or vote are new.
+        """The hard state if it is to be stored, and whether something waits for that.
 
         With entries the commit index goes too if any stored record lacks it: see `HardState.commit`.
         """
-        term, vote, commit, synced = self.term, self.vote, self.log.commit, self._synced
+        term, vote, synced = self.term, self.vote, self._synced
+        commit = max(self.log.commit, self._settled)
         is_vote_new = term != synced.term or vote != synced.vote
-        if is_vote_new or is_stored:
+        is_settling = self._settled_number == self.number
+        if is_vote_new or is_settling or is_stored:
             if not is_vote_new and commit == synced.commit:
-                return None, False
+                return None, is_settling
             self._told = self._synced = HardState(term, vote, commit)
             if is_vote_new:
                 self._vote_number = self.number
-            return self._told, is_vote_new
+            return self._told, is_vote_new or is_settling
         if commit == self._told.commit:
             return None, False
         self._told = HardState(term, vote, commit)
