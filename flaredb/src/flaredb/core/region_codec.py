@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import struct
 from dataclasses import fields
-from enum import IntEnum
 from typing import get_args
 
 from flaredb.core.commands import AnyWrite, Comparison, Txn
@@ -39,20 +38,13 @@ KINDS: dict[int, type] = {
 
 _HEAD = struct.Struct(">BI")
 _NUMBER = struct.Struct(">q")
+_HEAD_BYTES, _NUMBER_BYTES = _HEAD.size, _NUMBER.size
 _NUMBERS = {kind: number for number, kind in KINDS.items()}
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in KINDS.values()}
 
 
-class _Tag(IntEnum):
-    NONE = 0
-    FALSE = 1
-    TRUE = 2
-    INTEGER = 3
-    BYTES = 4
-    TEXT = 5
-    TUPLE = 6
-    SET = 7
-    KIND = 8
+_NONE, _FALSE, _TRUE, _INTEGER, _BYTES, _TEXT, _TUPLE, _SET, _KIND = range(9)
+"""Tags, as they are on disk. Plain integers: every replica parses every entry."""
 
 
 class MalformedError(ValueError):
@@ -82,58 +74,55 @@ def parse(content: bytes) -> object:
 
 
 def _render(value: object, out: list[bytes]) -> None:
-    match value:
-        case None:
-            out.append(_HEAD.pack(_Tag.NONE, 0))
-        case bool():
-            out.append(_HEAD.pack(_Tag.TRUE if value else _Tag.FALSE, 0))
-        case int():
-            out.append(_HEAD.pack(_Tag.INTEGER, 0) + _NUMBER.pack(value))
-        case bytes():
-            out.append(_HEAD.pack(_Tag.BYTES, len(value)) + value)
-        case str():
-            encoded = value.encode()
-            out.append(_HEAD.pack(_Tag.TEXT, len(encoded)) + encoded)
-        case tuple():
-            out.append(_HEAD.pack(_Tag.TUPLE, len(value)))
-            for each in value:
-                _render(each, out)
-        case frozenset():
-            out.append(_HEAD.pack(_Tag.SET, len(value)))
-            out.extend(_NUMBER.pack(each) for each in sorted(value))
-        case _:
-            names = _FIELDS[type(value)]
-            out.append(_HEAD.pack(_Tag.KIND, _NUMBERS[type(value)] << 8 | len(names)))
-            for name in names:
-                _render(getattr(value, name), out)
+    if isinstance(value, bytes):
+        out += (_HEAD.pack(_BYTES, len(value)), value)
+    elif value is None:
+        out.append(_HEAD.pack(_NONE, 0))
+    elif isinstance(value, bool):
+        out.append(_HEAD.pack(_TRUE if value else _FALSE, 0))
+    elif isinstance(value, int):
+        out.append(_HEAD.pack(_INTEGER, 0) + _NUMBER.pack(value))
+    elif isinstance(value, str):
+        encoded = value.encode()
+        out += (_HEAD.pack(_TEXT, len(encoded)), encoded)
+    elif isinstance(value, tuple):
+        out.append(_HEAD.pack(_TUPLE, len(value)))
+        for each in value:
+            _render(each, out)
+    elif isinstance(value, frozenset):
+        out.append(_HEAD.pack(_SET, len(value)))
+        out.extend(_NUMBER.pack(each) for each in sorted(value))
+    else:
+        names = _FIELDS[type(value)]
+        out.append(_HEAD.pack(_KIND, _NUMBERS[type(value)] << 8 | len(names)))
+        for name in names:
+            _render(getattr(value, name), out)
 
 
 def _parse(content: bytes, at: int) -> tuple[object, int]:  # noqa: PLR0911 - one return a tag
     tag, count = _HEAD.unpack_from(content, at)
-    at += _HEAD.size
-    match tag:
-        case _Tag.NONE:
-            return None, at
-        case _Tag.FALSE | _Tag.TRUE:
-            return tag == _Tag.TRUE, at
-        case _Tag.INTEGER:
-            return _NUMBER.unpack_from(content, at)[0], at + _NUMBER.size
-        case _Tag.BYTES | _Tag.TEXT:
-            end = at + count
-            if end > len(content):
-                raise MalformedError(f"{count} bytes are announced, {len(content) - at} are left")
-            part = content[at:end]
-            return (part if tag == _Tag.BYTES else part.decode()), end
-        case _Tag.TUPLE:
-            return _parse_many(content, at, count)
-        case _Tag.SET:
-            end = at + count * _NUMBER.size
-            return frozenset(number for (number,) in _NUMBER.iter_unpack(content[at:end])), end
-        case _Tag.KIND:
-            values, at = _parse_many(content, at, count & 0xFF)
-            return KINDS[count >> 8](*values), at
-        case _:
-            raise MalformedError(f"tag {tag} is unknown")
+    at += _HEAD_BYTES
+    if tag in (_BYTES, _TEXT):
+        end = at + count
+        if end > len(content):
+            raise MalformedError(f"{count} bytes are announced, {len(content) - at} are left")
+        part = content[at:end]
+        return (part if tag == _BYTES else part.decode()), end
+    if tag == _INTEGER:
+        return _NUMBER.unpack_from(content, at)[0], at + _NUMBER_BYTES
+    if tag == _KIND:
+        values, at = _parse_many(content, at, count & 0xFF)
+        return KINDS[count >> 8](*values), at
+    if tag == _TUPLE:
+        return _parse_many(content, at, count)
+    if tag == _NONE:
+        return None, at
+    if tag in (_FALSE, _TRUE):
+        return tag == _TRUE, at
+    if tag == _SET:
+        end = at + count * _NUMBER_BYTES
+        return frozenset(number for (number,) in _NUMBER.iter_unpack(content[at:end])), end
+    raise MalformedError(f"tag {tag} is unknown")
 
 
 def _parse_many(content: bytes, at: int, count: int) -> tuple[tuple[object, ...], int]:

@@ -323,7 +323,7 @@ class RegionReplica(Generic[TokenT]):
         if proposals:
             batch = Batch(version, now_ms, tuple(each.txns for each in proposals))
             tokens = tuple(each.token for each in proposals)
-            if not self._log(events.Propose((render(batch),)), tokens):
+            if not self._log(events.Propose((render(batch),)), tokens, batch):
                 self._answer(tokens, overloaded(len(tokens), self._waiting_bytes))
 
     def _next_proposals(self) -> list[Proposal[TokenT]]:
@@ -337,13 +337,13 @@ class RegionReplica(Generic[TokenT]):
         self._waiting_bytes -= size
         return taken
 
-    def _log(self, event: events.Event, tokens: tuple[TokenT, ...]) -> bool:
+    def _log(self, event: events.Event, tokens: tuple[TokenT, ...], batch: Batch | None = None) -> bool:
         """Hand one entry to the log and remember who waits for it; False if the log does not take it."""
         index, term = self.raft.last_index + 1, self.raft.term
         self._take(self.raft.step(event))
         if self.raft.last_index < index:
             return False
-        self._logged[index] = Logged(term, tokens, self._tick + REQUEST_TICKS_MAX)
+        self._logged[index] = Logged(term, batch, tokens, self._tick + REQUEST_TICKS_MAX)
         return True
 
     def _ask_round(self) -> None:
@@ -402,11 +402,13 @@ class RegionReplica(Generic[TokenT]):
             entry = self._committed.popleft()
             self._lose_older(entry.term)
             logged = self._logged.pop(entry.index, None)
-            effect = self._state.apply(entry)
+            if logged is not None and logged.term != entry.term:
+                logged = None
+            effect = self._state.apply(entry, logged.batch if logged is not None else None)
             self._rows += effect.rows
             self._born = effect.born
             self._result.commits += effect.commits
-            if logged is not None and logged.term == entry.term:
+            if logged is not None:
                 self._result.answers += zip(logged.tokens, effect.answers, strict=True)
             if entry.body or entry.kind is EntryKind.CONFIG:
                 break

@@ -76,14 +76,19 @@ class RegionState:
             region.covers(lower) and (not region.end or upper <= region.end) for lower, upper in _spans(txn)
         )
 
-    def apply(self, entry: Entry) -> Effect:
-        """Become what the entry makes of it; the rows end with how far the state goes now."""
+    def apply(self, entry: Entry, known: Batch | None = None) -> Effect:
+        """Become what the entry makes of it; the rows end with how far the state goes now.
+
+        Args:
+            entry: The one after `applied`.
+            known: What its body says, where that need not be parsed: the leader rendered it.
+        """
         effect = Effect()
         self.applied = Applied(entry.index, entry.term, self.applied.mark)
         if entry.kind is EntryKind.CONFIG:
             self._apply_config(entry.body, effect)
         elif entry.body:
-            command = parse(entry.body)
+            command = known or parse(entry.body)
             if isinstance(command, Batch):
                 self._apply_batch(command, effect)
             else:

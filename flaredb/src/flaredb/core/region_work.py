@@ -8,6 +8,7 @@ from typing import Generic, TypeAlias, TypeVar
 from flaredb.core.commands import Commit, Outcome, Txn
 from flaredb.core.engine import Row
 from flaredb.core.region import Applied, Region
+from flaredb.core.region_entry import Batch
 from ultracloud.base.faults import Fault
 from ultracloud.raft.messages import Install, Message
 
@@ -91,9 +92,14 @@ class Proposal(Generic[TokenT]):
 
 @dataclass(frozen=True, slots=True)
 class Logged(Generic[TokenT]):
-    """An entry that this replica logged as leader of `term`, and who waits for it."""
+    """An entry that this replica logged as leader of `term`, and who waits for it.
+
+    Attributes:
+        batch: What it says, if it is one.
+    """
 
     term: int
+    batch: Batch | None
     tokens: tuple[TokenT, ...]
     deadline: int
 
