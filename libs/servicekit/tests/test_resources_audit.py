@@ -14,11 +14,21 @@ from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as vmc
 from ultracloud.api.plasmavmc.v1.plasmavmc_rpc import VMS
 from ultracloud.api.resource.v1 import resource_pb2 as pb
 from ultracloud.api.rpc import Call
-from ultracloud.base.faults import DataLossError, Fault, InvalidArgumentError
-from ultracloud.servicekit.resources import Context, Kind, KindServer, Resources, audit, layout
+from ultracloud.api.trail.v1 import trail_pb2 as trail_pb
+from ultracloud.base.faults import DataLossError, Fault, InvalidArgumentError, PermissionDeniedError
+from ultracloud.servicekit.resources import Context, Kind, KindServer, Resources, TrailServer, audit, layout
 from ultracloud.servicekit.resources.trail import LANES
 from ultracloud.servicekit.store import MemoryStore, Store
-from ultracloud.servicekit.testing import BLUE, DEVELOPER, FakeCall, SetClock, account_principal, sample_authority
+from ultracloud.servicekit.testing import (
+    BLUE,
+    DEVELOPER,
+    OPERATOR,
+    STRANGER,
+    FakeCall,
+    SetClock,
+    account_principal,
+    sample_authority,
+)
 
 DEV = account_principal(DEVELOPER)
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -202,5 +212,44 @@ def test_old_records_are_forgotten_and_the_rest_still_verifies() -> None:
         assert await trail(vms) == []
         await make(vms, "newest")
         assert [record.sequence for record in await trail(vms)] == [4]
+
+    asyncio.run(scenario())
+
+
+def test_whoever_may_reads_the_trail_and_verifies_it_without_us() -> None:
+    async def scenario() -> None:
+        vms = serving(MemoryStore())
+        await a_life(vms)
+        server = TrailServer(vms.resources, "plasmavmc")
+        request, records = trail_pb.AuditRequest(page_size=3), list[bytes]()
+        while True:
+            page = await server.audit(request, FakeCall(principal=OPERATOR))
+            records += page.records
+            if not page.more:
+                break
+            request.after_sequence = len(records)
+        assert [one.sequence for one in audit.verify(0, records, page.floor, page.head)] == [1, 2, 3, 4]
+        with pytest.raises(PermissionDeniedError, match=r"plasmavmc\.trail\.audit"):
+            await server.audit(request, call())
+        request.lane = page.lanes
+        with pytest.raises(InvalidArgumentError, match="accepted: lanes 0 to 15"):
+            await server.audit(request, FakeCall(principal=OPERATOR))
+
+    asyncio.run(scenario())
+
+
+def test_events_are_told_to_those_who_may_read_the_resource() -> None:
+    async def scenario() -> None:
+        vms = serving(MemoryStore())
+        made = await make(vms)
+        await vms.resources.record_event(VM, made.metadata.id, "PlacementFailed", "no host has room")
+        server = TrailServer(vms.resources, "plasmavmc")
+        told = await server.events(trail_pb.EventsRequest(kind="vm", project="blue", ref="web"), call())
+        assert [(one.reason, one.count) for one in told.events] == [("PlacementFailed", 1)]
+        stranger = FakeCall(principal=account_principal(STRANGER))
+        with pytest.raises(PermissionDeniedError):
+            await server.events(trail_pb.EventsRequest(kind="vm", project="blue", ref="web"), stranger)
+        with pytest.raises(InvalidArgumentError, match="kind 'car' is none of this service; accepted: vm"):
+            await server.events(trail_pb.EventsRequest(kind="car"), call())
 
     asyncio.run(scenario())

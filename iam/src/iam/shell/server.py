@@ -11,8 +11,9 @@ from iam.shell.settled import SettledStore
 from iam.shell.source import Source
 from iam.shell.tokens import TokensServer
 from ultracloud.api.iam.v1.iam_rpc import POLICY, TOKENS
+from ultracloud.api.trail.v1.trail_rpc import TRAIL
 from ultracloud.servicekit.authn import Authenticator
-from ultracloud.servicekit.resources import KindServer, Resources
+from ultracloud.servicekit.resources import KindServer, Resources, TrailServer
 from ultracloud.servicekit.runtime import Runtime
 from ultracloud.servicekit.store import Store
 from ultracloud.wire import service
@@ -50,6 +51,7 @@ async def assemble(settings: IamSettings, runtime: Runtime, store: Store) -> Sou
         *(service(kind.service, KindServer(resources, kind)) for kind in KINDS),
         service(TOKENS, TokensServer(source, keys, clock)),
         service(POLICY, PolicyServer(source)),
+        service(TRAIL, TrailServer(resources, "iam")),
     ]
     await runtime.serve(services, [Authenticator(source, clock)])
     return source

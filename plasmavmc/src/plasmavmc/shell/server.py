@@ -14,11 +14,12 @@ from plasmavmc.shell.planner import Action, VmPlanner, affected
 from plasmavmc.shell.presence import Presence
 from plasmavmc.shell.vms import HostChannels, VmServer
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
+from ultracloud.api.trail.v1.trail_rpc import TRAIL
 from ultracloud.base.faults import Fault
 from ultracloud.servicekit.authn import Authenticator
 from ultracloud.servicekit.policy import Authority
 from ultracloud.servicekit.readiness import Gate
-from ultracloud.servicekit.resources import HostFeed, Key, KindServer, Reconciler, Resources, World
+from ultracloud.servicekit.resources import HostFeed, Key, KindServer, Reconciler, Resources, TrailServer, World
 from ultracloud.servicekit.runtime import Runtime
 from ultracloud.servicekit.store import Store
 from ultracloud.wire import service
@@ -71,6 +72,7 @@ async def assemble(
                 kinds.host.service,
                 HostServer(resources, kinds, reconciler.world, reconciler.touch, feed, presence, gate),
             ),
+            service(TRAIL, TrailServer(resources, "plasmavmc")),
         ],
         [Authenticator(authority, runtime.clock)],
     )

@@ -8,10 +8,11 @@ from prismnet.shell.kinds import KINDS
 from prismnet.shell.planner import Action, HostPlanner, affected
 from ultracloud.api.prismnet.v1 import prismnet_pb2 as pb
 from ultracloud.api.prismnet.v1.prismnet_rpc import HOSTS
+from ultracloud.api.trail.v1.trail_rpc import TRAIL
 from ultracloud.base.faults import Fault
 from ultracloud.servicekit.authn import Authenticator
 from ultracloud.servicekit.policy import Authority
-from ultracloud.servicekit.resources import HostFeed, KindServer, Reconciler, Resources
+from ultracloud.servicekit.resources import HostFeed, KindServer, Reconciler, Resources, TrailServer
 from ultracloud.servicekit.runtime import Runtime
 from ultracloud.servicekit.store import Store
 from ultracloud.wire import service
@@ -34,7 +35,8 @@ async def assemble(runtime: Runtime, store: Store, authority: Authority) -> None
     runtime.tasks.create_task(_sweep(resources, runtime), name="forget old creates")
     services = [service(kind.service, KindServer(resources, kind)) for kind in KINDS]
     hosts = service(HOSTS, HostsServer(resources, reconciler.world, reconciler.touch, feed))
-    await runtime.serve([*services, hosts], [Authenticator(authority, runtime.clock)])
+    trail = service(TRAIL, TrailServer(resources, "prismnet"))
+    await runtime.serve([*services, hosts, trail], [Authenticator(authority, runtime.clock)])
 
 
 async def _sweep(resources: Resources, runtime: Runtime) -> None:

@@ -5,7 +5,7 @@
 - `engine`: every change, admitted; what a service's own loops call; `reading` and `writing` are its hands
 - `changing`, `deleting`: parts of the engine; `collector` ends deletions that wait
 - `context`: what hooks read
-- `audit`: who changed what, chained and verified, pure; `trail` writes it with the change
+- `audit`: who changed what, chained and verified, pure; `trail` writes it with the change, `telling` serves it
 - `happenings`: what happened to a resource, counted and bounded, pure
 - `conditions`, `records`, `places`, `listing`, `watching`: parts of these
 - `selectors`, `indexes`: what a list asks for, and the keys that answer it, pure; `indexing` makes an index whole
@@ -26,6 +26,7 @@ from ultracloud.servicekit.resources.places import ROOT, Place
 from ultracloud.servicekit.resources.reconcile import Key, Planner, Reconciler, World
 from ultracloud.servicekit.resources.records import Stored
 from ultracloud.servicekit.resources.server import KindServer, Located
+from ultracloud.servicekit.resources.telling import TrailServer
 
 __all__ = [
     "ROOT",
@@ -45,6 +46,7 @@ __all__ = [
     "Resources",
     "Scope",
     "Stored",
+    "TrailServer",
     "Truth",
     "World",
 ]

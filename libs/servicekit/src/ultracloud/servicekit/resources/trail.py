@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ultracloud.api.resource.v1 import resource_pb2 as pb
+from ultracloud.api.trail.v1.trail_pb2 import AuditResponse
 from ultracloud.base.faults import AbortedError
 from ultracloud.servicekit.resources import audit, layout
 from ultracloud.servicekit.resources.records import milliseconds
@@ -98,13 +99,25 @@ class Trail:
         Raises:
             DataLossError: They are not as they were written.
         """
+        floor, head, version = await self._marks(lane)
+        prefix = layout.audit_prefix(lane)
+        loaded = await read_all(self._store, prefix, prefix_end(prefix), version)
+        return audit.verify(lane, (entry.value for entry in loaded.entries), floor, head)
+
+    async def page(self, lane: int, after: int, limit: int) -> AuditResponse:
+        """Records of a lane behind one, as they are stored, and the marks at the same version."""
+        floor, head, version = await self._marks(lane)
+        start, end = layout.audit_key(lane, after + 1), prefix_end(layout.audit_prefix(lane))
+        found = await self._store.scan(start, end, limit=limit, at_version=version)
+        stored = (entry.value for entry in found.entries)
+        return AuditResponse(records=stored, floor=floor, head=head, lanes=LANES, more=found.more)
+
+    async def _marks(self, lane: int) -> tuple[pb.AuditMark, pb.AuditMark, int]:
+        """Behind which record a lane begins, with which it ends, and the version of the store where that is so."""
         marks = await self._store.get_many([layout.audit_floor_key(lane), layout.audit_head_key(lane)])
         known = {entry.key: pb.AuditMark.FromString(entry.value) for entry in marks.entries}
-        prefix = layout.audit_prefix(lane)
-        loaded = await read_all(self._store, prefix, prefix_end(prefix), marks.read_version)
         floor = known.get(layout.audit_floor_key(lane), audit.START)
-        head = known.get(layout.audit_head_key(lane), floor)
-        return audit.verify(lane, (entry.value for entry in loaded.entries), floor, head)
+        return floor, known.get(layout.audit_head_key(lane), floor), marks.read_version
 
     async def forget(self, before_ms: int) -> int:
         """Drop the records of before a moment, and say behind which the lanes begin now; gives how many."""
