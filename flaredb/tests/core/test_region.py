@@ -1,111 +1,22 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import pytest
 
 from flaredb.core.commands import Outcome, Txn, Write
 from flaredb.core.engine import Column
-from flaredb.core.keys import encode
-from flaredb.core.region import Epoch, Peer, Region, RegionId, StoreId, first_region
+from flaredb.core.region import Epoch, Peer, Region, RegionId, StoreId
 from flaredb.core.region_codec import MalformedError
 from flaredb.core.region_entry import Split
 from flaredb.core.region_errors import NotLeaderError, RegionMovedError
-from flaredb.core.region_node import Letter, Mail, RegionNode
-from flaredb.core.region_rows import checksum, founding_rows, load, scan
+from flaredb.core.region_node import Letter
+from flaredb.core.region_rows import checksum, load, scan
 from flaredb.core.region_snapshot import Assembly, Chunk, chunks
-from flaredb.testing import MemoryEngine
+from flaredb.testing_regions import NOW_MS, ONE, STORES, Group, encoded, put
 from ultracloud.base.faults import UnavailableError
 from ultracloud.raft import events
 from ultracloud.raft.events import ChangeKind, NodeChange
 from ultracloud.raft.messages import Heartbeat
-from ultracloud.raft.options import Options
 from ultracloud.raft.words import NodeId
-
-ONE = RegionId(1)
-NOW_MS = 1_700_000_000_000
-STORES = (StoreId(1), StoreId(2), StoreId(3))
-
-
-class Group:
-    """Three stores on one table: what one sends, the next round takes."""
-
-    def __init__(self, stores: Iterable[StoreId] = STORES, founders: Iterable[StoreId] = STORES) -> None:
-        self.first = first_region(ONE, (Peer(NodeId(store), store) for store in founders))
-        self.engines = {store: MemoryEngine() for store in stores}
-        for store in founders:
-            self.engines[store].write(founding_rows(self.first, store))
-        self.nodes = {store: self.node(store) for store in stores}
-        self.cut_off: set[StoreId] = set()
-        self.answers: dict[str, object] = {}
-        self.nodes[StoreId(1)].replica(ONE).tell(events.Campaign())
-        self.run()
-
-    def node(self, store: StoreId) -> RegionNode[str]:
-        return RegionNode(store, self.engines[store], Options(), lambda _: 0)
-
-    def run(self, rounds: int = 30) -> None:
-        """Let everybody say what there is to say."""
-        for _ in range(rounds):
-            mail: list[Mail] = []
-            for store, node in self.nodes.items():
-                mail += self._turn(store, node)
-            for letter in mail:
-                if not {letter.sender, letter.to} & self.cut_off:
-                    self.nodes[letter.to].receive(letter)
-
-    def _turn(self, store: StoreId, node: RegionNode[str]) -> list[Mail]:
-        work = node.begin(NOW_MS)
-        self.engines[store].write(work.rows)
-        for shipment in work.shipments:
-            mark, parts = node.ship(shipment.region)
-            assembly = Assembly()
-            incoming = [assembly.add(chunk) for chunk in parts][-1]
-            assert incoming is not None
-            is_taken = shipment.to not in self.cut_off and self.nodes[shipment.to].receive_state(
-                shipment.install, incoming
-            )
-            node.replica(shipment.region).tell(events.SnapshotSent(shipment.install.to, is_taken, mark))
-        result = node.finish()
-        self.answers.update(result.answers)
-        self.answers.update({token: refusal or "may read" for token, refusal in result.reads})
-        node.synced(node.to_sync())
-        return work.letters
-
-    def tick(self, ticks: int) -> None:
-        for _ in range(ticks):
-            for node in self.nodes.values():
-                node.tick()
-            self.run(4)
-
-    def put(self, key: str, value: str, region: Region | None = None) -> object:
-        wanted = region or self.first
-        token = f"put {key}={value}"
-        self.nodes[StoreId(1)].propose(wanted.region, wanted.epoch, [put(key, value)], token)
-        self.run()
-        return self.answers.get(token)
-
-    def region(self, region: RegionId, store: StoreId = STORES[0]) -> Region:
-        return self.nodes[store].replica(region).region
-
-    def split(self, at: str) -> Region:
-        region = self.nodes[StoreId(1)].covering(encoded(at))
-        assert region is not None
-        peers = tuple(Peer(NodeId(10 * each.peer), each.store) for each in region.peers)
-        split = Split(region.epoch, encoded(at), RegionId(region.region + 1), peers)
-        self.nodes[StoreId(1)].split(region.region, split, "split")
-        self.run()
-        right = self.answers["split"]
-        assert isinstance(right, Region), right
-        return right
-
-
-def put(key: str, value: str) -> Txn:
-    return Txn("ns", (), (Write(key.encode(), value.encode()),))
-
-
-def encoded(key: str) -> bytes:
-    return encode("ns", key.encode())
 
 
 def test_a_write_is_answered_and_stands_on_every_store() -> None:

@@ -17,12 +17,14 @@ class Batch:
         version: The region's epoch version that they were routed by: after a split none of them is run, because what
             they name may be elsewhere.
         now_ms: The leader's wall time, so that every replica evaluates alike.
-        groups: Each is what one caller proposed.
+        groups: Each is what one caller proposed; one without transactions only wants to be answered after this entry.
+        floor: Every version that the batch gives, and the mark after it, are at or above this one.
     """
 
     version: int
     now_ms: int
     groups: tuple[tuple[Txn, ...], ...]
+    floor: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flaredb.core.region import Region, RegionId, StoreId
-from ultracloud.base.faults import AbortedError, UnavailableError
+from ultracloud.base.faults import AbortedError, FailedPreconditionError, UnavailableError
 
 
 class RegionMovedError(AbortedError):
@@ -64,6 +64,18 @@ def change_refused(region: RegionId) -> UnavailableError:
     """Another change is not done yet, or the leader is handing over."""
     return UnavailableError(
         f"region {region} cannot take this change now: another one is not done; send it again", reason="CHANGE_REFUSED"
+    )
+
+
+def clock_behind(region: RegionId, ahead_ms: int, ahead_ms_max: int) -> FailedPreconditionError:
+    """It was asked to give versions that are too far ahead of its clock: one of two clocks is wrong."""
+    return FailedPreconditionError(
+        f"region {region} is to go {ahead_ms} ms ahead of its leader's clock; accepted: up to {ahead_ms_max} ms; "
+        "nothing was done",
+        hint="The clock of the store that leads it, or of the one that gave the version, is wrong: synchronise both "
+        "with NTP, then send it again.",
+        reason="CLOCK_SKEW",
+        metadata={"region": str(region)},
     )
 
 

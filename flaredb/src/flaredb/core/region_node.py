@@ -191,9 +191,9 @@ class RegionNode(Generic[TokenT]):
         self._touched[region] = None
         return found
 
-    def propose(self, region: RegionId, epoch: Epoch, txns: Sequence[Txn], token: TokenT) -> None:
+    def propose(self, region: RegionId, epoch: Epoch, txns: Sequence[Txn], token: TokenT, floor: int = 0) -> None:
         """Have transactions run in one region; arguments and errors are those of `RegionReplica.propose`."""
-        self.replica(region).propose(epoch, txns, token)
+        self.replica(region).propose(epoch, txns, token, floor)
 
     def read(self, region: RegionId, epoch: Epoch, token: TokenT) -> None:
         """Ask when a read may look; arguments and errors are those of `RegionReplica.read`."""

@@ -22,13 +22,14 @@ from flaredb.core.engine import Column, Engine, Row
 from flaredb.core.region import PEERS_MAX, Applied, Epoch, Peer, Region, RegionId, StoreId
 from flaredb.core.region_codec import render
 from flaredb.core.region_entry import Batch, Join, Split
-from flaredb.core.region_errors import NotLeaderError, OutcomeUnknownError, change_refused, not_now
+from flaredb.core.region_errors import NotLeaderError, OutcomeUnknownError, change_refused, clock_behind, not_now
 from flaredb.core.region_reads import Reads
 from flaredb.core.region_rows import Stored, entry_row, hard_state_row, log_key
-from flaredb.core.region_state import RegionState
+from flaredb.core.region_state import LOGICAL_BITS, RegionState
 from flaredb.core.region_work import (
     BATCH_BYTES_MAX,
     BATCH_GROUPS_MAX,
+    CLOCK_AHEAD_MAX_MS,
     COMPACT_STEP,
     KEPT_ENTRIES,
     REQUEST_TICKS_MAX,
@@ -144,13 +145,21 @@ class RegionReplica(Generic[TokenT]):
         """What its present state stands for."""
         return SnapshotMark(self.applied.index, self.applied.term, self.region.config)
 
-    def propose(self, epoch: Epoch, txns: Sequence[Txn], token: TokenT) -> None:
+    def covers_version(self, version: int) -> bool:
+        """Whether everything at or below `version` is in the rows here, and nothing will ever be added to it."""
+        return self.applied.mark.version >= version
+
+    def propose(self, epoch: Epoch, txns: Sequence[Txn], token: TokenT, floor: int = 0) -> None:
         """Have transactions run; `token` is answered with their outcomes once a quorum has them on disk.
+
+        Without transactions it closes: what is answered before now, and `floor`, are covered by the mark afterwards,
+        here and later on every replica. If `floor` is too far ahead of the leader's clock, the answer says so.
 
         Args:
             epoch: Of the region as the caller knows it.
-            txns: Within `limits.check_txn`.
+            txns: Within `limits.check_txn`; may be empty.
             token: Whom to answer.
+            floor: The versions that are given, and the mark afterwards, are at or above this one.
 
         Raises:
             RegionMovedError: The epoch's version is another one, or a key is not here.
@@ -164,7 +173,7 @@ class RegionReplica(Generic[TokenT]):
         is_full = len(self._waiting) >= WAITING_MAX or len(self._logged) >= WAITING_MAX
         if is_full or self._waiting_bytes + size > WAITING_BYTES_MAX:
             raise overloaded(len(self._waiting), self._waiting_bytes)
-        self._waiting.append(Proposal(epoch.version, tuple(txns), token, size, self._tick + REQUEST_TICKS_MAX))
+        self._waiting.append(Proposal(epoch.version, tuple(txns), token, size, self._tick + REQUEST_TICKS_MAX, floor))
         self._waiting_bytes += size
 
     def read(self, epoch: Epoch, token: TokenT) -> None:
@@ -317,11 +326,18 @@ class RegionReplica(Generic[TokenT]):
     def _log_batch(self, now_ms: int) -> None:
         """Log what waits, but for what was routed before a split that came meanwhile."""
         version = self.region.epoch.version
-        taken = self._next_proposals()
-        proposals = [each for each in taken if each.version == version]
-        self._answer(tuple(each.token for each in taken if each.version != version), self._state.moved())
+        proposals = []
+        for each in self._next_proposals():
+            ahead_ms = (each.floor >> LOGICAL_BITS) - now_ms
+            if each.version != version:
+                self._answer((each.token,), self._state.moved())
+            elif ahead_ms > CLOCK_AHEAD_MAX_MS:
+                self._answer((each.token,), clock_behind(self.id, ahead_ms, CLOCK_AHEAD_MAX_MS))
+            else:
+                proposals.append(each)
         if proposals:
-            batch = Batch(version, now_ms, tuple(each.txns for each in proposals))
+            floor = max(each.floor for each in proposals)
+            batch = Batch(version, now_ms, tuple(each.txns for each in proposals), floor)
             tokens = tuple(each.token for each in proposals)
             if not self._log(events.Propose((render(batch),)), tokens, batch):
                 self._answer(tokens, overloaded(len(tokens), self._waiting_bytes))

@@ -113,7 +113,8 @@ class RegionState:
             effect.answers = [self.moved()] * len(batch.groups)
             return
         evaluation = self._evaluate(batch)
-        self.applied = Applied(self.applied.index, self.applied.term, evaluation.applied)
+        mark = _raised(evaluation.applied, batch.floor, batch.now_ms)
+        self.applied = Applied(self.applied.index, self.applied.term, mark)
         effect.rows += own_rows(self.region.region, rows(evaluation))
         effect.commits = evaluation.commits
         place = 0
@@ -122,11 +123,10 @@ class RegionState:
             place += len(group)
 
     def _evaluate(self, batch: Batch) -> Evaluation:
-        """What the transactions come to, at versions not below the leader's time."""
-        mark = self.applied.mark
-        floor = Mark(max(mark.version, (batch.now_ms << LOGICAL_BITS) - 1), mark.at_ms, mark.changes, mark.bytes)
+        """What the transactions come to, at versions not below the leader's time and the batch's floor."""
+        before = _raised(self.applied.mark, max(batch.now_ms << LOGICAL_BITS, batch.floor) - 1)
         txns = [txn for group in batch.groups for txn in group]
-        return evaluate(txns, _View(self._engine), floor, batch.now_ms)
+        return evaluate(txns, _View(self._engine), before, batch.now_ms)
 
     def _apply_split(self, split: Split, effect: Effect) -> None:
         """Become the left half; the right one begins with the rows that are there, and this one's counters."""
@@ -148,6 +148,11 @@ class RegionState:
         self.is_removed = self.me not in members(self.region.config)
         effect.rows.append(region_row(self.region, self.me))
         effect.answers = [self.region]
+
+
+def _raised(mark: Mark, version: int, now_ms: int = 0) -> Mark:
+    """The counters once nothing at or below `version` is to come, and nothing before `now_ms`."""
+    return Mark(max(mark.version, version), max(mark.at_ms, now_ms), mark.changes, mark.bytes)
 
 
 @dataclass(frozen=True, slots=True)

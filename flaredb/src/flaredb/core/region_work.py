@@ -34,6 +34,9 @@ KEPT_ENTRIES = 2000
 there on. A store with hundreds of regions holds them in memory too."""
 COMPACT_STEP = 256
 """Entries after which they are dropped: rarely enough that it costs nothing."""
+CLOCK_AHEAD_MAX_MS = 500
+"""How far before the leader's clock a version may be that it is asked to go above: versions never go back, so a clock
+that is years ahead would take every region with it."""
 
 TokenT = TypeVar("TokenT")
 Answer: TypeAlias = tuple[Outcome, ...] | Region | Fault
@@ -81,6 +84,7 @@ class Proposal(Generic[TokenT]):
 
     Attributes:
         version: The epoch version that they were routed by.
+        floor: Their versions are to be at or above this one.
     """
 
     version: int
@@ -88,6 +92,7 @@ class Proposal(Generic[TokenT]):
     token: TokenT
     size_bytes: int
     deadline: int
+    floor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
