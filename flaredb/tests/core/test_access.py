@@ -8,6 +8,7 @@ from ultracloud.base.faults import PermissionDeniedError, UnauthenticatedError
 IAM = "spiffe://ultracloud.local/service/iam"
 PRISMNET = "spiffe://ultracloud.local/service/prismnet"
 OPERATOR = "spiffe://ultracloud.local/operator/ann"
+OURSELVES = "spiffe://ultracloud.local/service/flaredb"
 AGENT = "spiffe://ultracloud.local/agent/iam/host-1"
 
 SECURED = Access(owners={"shared": frozenset({IAM, PRISMNET})}, is_open=False)
@@ -15,7 +16,13 @@ SECURED = Access(owners={"shared": frozenset({IAM, PRISMNET})}, is_open=False)
 
 @pytest.mark.parametrize(
     ("identity", "namespace", "writes"),
-    [(IAM, "iam", True), (IAM, "shared", True), (PRISMNET, "shared", False), (OPERATOR, "iam", False)],
+    [
+        (IAM, "iam", True),
+        (IAM, "shared", True),
+        (PRISMNET, "shared", False),
+        (OPERATOR, "iam", False),
+        (OURSELVES, "shared", True),
+    ],
 )
 def test_owners_write_and_operators_read(identity: str, namespace: str, writes: bool):  # noqa: FBT001
     SECURED.check(identity, namespace, writes=writes)

@@ -306,6 +306,40 @@ def test_a_page_ends_for_its_bytes(place: Place):
     run(place, body)
 
 
+def test_namespaces_are_listed_in_order_and_in_pages(place: Place):
+    async def body(kv: Kv) -> None:
+        assert not (await kv.call("namespaces", pb.NamespacesRequest())).namespaces
+        for name in ("iam", "a", "iam-2", "b1", "zz"):
+            await kv.put(b"\xff\xff", b"v", namespace=name)
+            version = await kv.put(b"a", b"v", namespace=name)
+        names, more = list[str](), True
+        while more:
+            request = pb.NamespacesRequest(after=names[-1] if names else "", limit=2)
+            page = await kv.call("namespaces", request)
+            assert page.read_version == version
+            names, more = [*names, *page.namespaces], page.more
+        assert names == ["a", "b1", "iam", "iam-2", "zz"]
+        with pytest.raises(InvalidArgumentError, match="accepted: 1 to 1000"):
+            await kv.call("namespaces", pb.NamespacesRequest(limit=1001))
+
+    run(place, body)
+
+
+def test_only_operators_list_namespaces(place: Place):
+    async def main() -> None:
+        async with place.open(owners={}) as kv:
+            for identity, may in (("operator/ann", True), ("service/flaredb", True), ("service/iam", False)):
+                peer = SimpleNamespace(identity=f"spiffe://ultracloud.local/{identity}")
+                asked = kv.call("namespaces", pb.NamespacesRequest(), SimpleNamespace(peer=peer))
+                if may:
+                    await asked
+                else:
+                    with pytest.raises(PermissionDeniedError, match="may not list namespaces"):
+                        await asked
+
+    asyncio.run(main())
+
+
 def test_batch_gets_give_what_exists_in_the_order_asked(place: Place):
     async def body(kv: Kv) -> None:
         for n in range(4):

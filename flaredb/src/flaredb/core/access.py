@@ -2,7 +2,8 @@
 
 A service owns the namespace of its name. The configuration may give a namespace to others, or to several; then the
 service of its name has no right but what it gives. Operators may read everything and write nothing: their changes go
-through the service that knows what the records mean.
+through the service that knows what the records mean. flaredb's own certificate may do all: whoever has it is the store to everybody
+else, and a restore goes through it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from ultracloud.base.faults import PermissionDeniedError, UnauthenticatedError
 from ultracloud.base.principals import SPIFFE_PREFIX
 
 _OPERATORS = f"{SPIFFE_PREFIX}operator/"
+_OURSELVES = f"{SPIFFE_PREFIX}service/flaredb"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +37,33 @@ class Access:
             UnauthenticatedError: The caller has no identity and the server wants one.
             PermissionDeniedError: The caller has no right to the namespace.
         """
-        if identity is None:
-            if self.is_open:
-                return
-            raise UnauthenticatedError("the connection carries no client certificate; flaredb wants one")
-        owners = self.owners.get(namespace)
-        if identity in owners if owners is not None else identity == f"{SPIFFE_PREFIX}service/{namespace}":
+        known = self._known(identity)
+        if known is None:
             return
-        if identity.startswith(_OPERATORS) and not writes:
+        owners = self.owners.get(namespace)
+        if known in owners if owners is not None else known == f"{SPIFFE_PREFIX}service/{namespace}":
+            return
+        if known.startswith(_OPERATORS) and not writes:
             return
         raise PermissionDeniedError(
-            f"'{identity}' may not {'write to' if writes else 'read from'} namespace '{namespace}'",
-            hint=f'flaredb\'s configuration can allow it: [namespaces] {namespace} = ["{identity}"]',
+            f"'{known}' may not {'write to' if writes else 'read from'} namespace '{namespace}'",
+            hint=f'flaredb\'s configuration can allow it: [namespaces] {namespace} = ["{known}"]',
             reason="NAMESPACE_DENIED",
             metadata={"namespace": namespace},
         )
+
+    def check_operator(self, identity: str | None) -> None:
+        """Pass if the caller may see which namespaces there are. Raises as `check`."""
+        known = self._known(identity)
+        if known is not None and not known.startswith(_OPERATORS):
+            raise PermissionDeniedError(
+                f"'{known}' may not list namespaces; accepted: operators",
+                hint="Use an operator's certificate.",
+                reason="NAMESPACE_DENIED",
+            )
+
+    def _known(self, identity: str | None) -> str | None:
+        """Who calls; None for one who may do all. Raises UnauthenticatedError."""
+        if identity is None and not self.is_open:
+            raise UnauthenticatedError("the connection carries no client certificate; flaredb wants one")
+        return None if identity == _OURSELVES else identity

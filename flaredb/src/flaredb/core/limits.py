@@ -37,6 +37,8 @@ BATCH_KEYS_MAX = 1000
 SCAN_LIMIT_DEFAULT = 1000
 SCAN_LIMIT_MAX = 10_000
 """Keys of one page: 100 bytes each fill 1 MiB; beyond that the bytes end the page first anyway."""
+NAMESPACES_MAX = 1000
+"""Names of one page of Namespaces: a seek each, about 10 ms."""
 PAGE_BYTES_MAX = 2 * 1024 * 1024
 """Keys and values after which a page ends. One value more may still come: 3 MiB fit a message."""
 BATCH_RESPONSE_BYTES_MAX = 3 * 1024 * 1024
@@ -186,6 +188,25 @@ def check_end(ttl_s: int, expires_at_ms: int, now_ms: int) -> None:
     else:
         return
     raise InvalidArgumentError(said, reason="EXPIRY_RANGE")
+
+
+def check_after(name: str) -> str:
+    """Give `name` back if namespaces may be listed after it; empty begins with the first. Raises as `check_namespace`."""
+    return check_namespace(name) if name else name
+
+
+def namespaces_limit(limit: int) -> int:
+    """The number of names one page may have: `limit`, or NAMESPACES_MAX for 0.
+
+    Raises:
+        InvalidArgumentError: It is negative or over NAMESPACES_MAX.
+    """
+    if not 0 <= limit <= NAMESPACES_MAX:
+        raise InvalidArgumentError(
+            f"'limit' is {limit}; accepted: 1 to {NAMESPACES_MAX}, or 0 for {NAMESPACES_MAX}",
+            metadata={"field": "limit"},
+        )
+    return limit or NAMESPACES_MAX
 
 
 def range_limit(limit: int) -> int:

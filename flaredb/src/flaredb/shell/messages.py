@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flaredb.core import limits
 from flaredb.core.commands import AnyWrite, Change, DeleteRange, Increment, Outcome, Write
 from flaredb.core.visibility import Found
@@ -56,6 +58,11 @@ def write_of(message: pb.Write, now_ms: int) -> AnyWrite:
 def key_value(found: Found) -> pb.KeyValue:
     """A key that was read."""
     return pb.KeyValue(key=found.key, value=found.value, version=found.version, expires_at_ms=found.expires_at_ms)
+
+
+def namespaces_response(names: Sequence[str], limit: int, read_version: int) -> pb.NamespacesResponse:
+    """The answer to Namespaces: up to `limit` of names, of which there is one more where more follow."""
+    return pb.NamespacesResponse(namespaces=names[:limit], more=len(names) > limit, read_version=read_version)
 
 
 def change(version: int, changed: Change) -> pb.Change:

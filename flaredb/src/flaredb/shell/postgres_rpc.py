@@ -25,6 +25,8 @@ from ultracloud.api.flaredb.v1.flaredb_pb2 import (
     BatchGetResponse,
     GetRequest,
     GetResponse,
+    NamespacesRequest,
+    NamespacesResponse,
     ScanRequest,
     ScanResponse,
     WatchRequest,
@@ -105,6 +107,12 @@ class PostgresKv:
         finally:
             self._watchers.places.discard(place)
             self._watchers.leave()
+
+    async def namespaces(self, request: NamespacesRequest, call: Call, /) -> NamespacesResponse:
+        """A page of the names of all namespaces."""
+        self._access.check_operator(call.peer.identity)
+        after, limit = limits.check_after(request.after), limits.namespaces_limit(request.limit)
+        return messages.namespaces_response(await self._store.namespaces(after, limit + 1), limit, self._newest())
 
     async def _pages(self, interest: Interest, place: Place) -> AsyncIterator[Page]:
         """What a watcher is sent: at once how far it is, then changes as they come, and now and then how far it is."""

@@ -190,6 +190,22 @@ def scan(*, reverse: bool, keys_only: bool) -> str:
     return _SCAN.format(record=record, size=size, order=order, seen=seen)
 
 
+READ_NAMESPACES = _of_history(
+    """
+WITH RECURSIVE named(name) AS (
+    (SELECT substring(key FOR position('\\x00'::bytea IN key) - 1) FROM data WHERE key >= $1 ORDER BY key LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT substring(key FOR position('\\x00'::bytea IN key) - 1) FROM data
+        WHERE key >= named.name || $3 ORDER BY key LIMIT 1
+    ) FROM named WHERE named.name IS NOT NULL
+)
+SELECT name FROM named WHERE name IS NOT NULL LIMIT $2
+""",
+    "found.name",
+)
+"""Names of namespaces whose keys stand at `$1` or after it; `$3` is what follows a name where its keys have ended."""
+
 READ_CHANGES = _of_history(
     """
 SELECT key, version, ordinal, record FROM (

@@ -20,6 +20,7 @@ from flaredb.core.evaluate import Evaluation
 from flaredb.core.feed import FEED_BYTES_MAX, FEED_COMMITS_MAX, Interest, Page, Recent, page_of
 from flaredb.core.keys import bounds, encode, key_of
 from flaredb.core.limits import BATCH_RESPONSE_BYTES_MAX, PAGE_BYTES_MAX, check_batch_response
+from flaredb.core.namespaces import PAST_NAME, past
 from flaredb.core.records import START, Mark, parse_end, parse_value, value_record
 from flaredb.core.retention import History, is_mark_due, plan_floor
 from flaredb.core.visibility import Found, Query, Standing, is_ended
@@ -179,6 +180,11 @@ class PostgresStore:
             for row in page
         ]
         return found, bool(page) and page[-1]["more"]
+
+    async def namespaces(self, after: str, limit: int) -> list[str]:
+        """Names of up to `limit` namespaces after one; see `flaredb.core.namespaces`. Raises as `get`."""
+        rows = await self._read(self.applied.version, sql.READ_NAMESPACES, past(after), limit, PAST_NAME)
+        return [row["name"].decode() for row in rows if row["name"] is not None]
 
     async def changes_after(self, interest: Interest, position: int) -> Page:
         """The next message of a watch. Its position is the newest version once all has been looked at.

@@ -32,6 +32,8 @@ from ultracloud.api.flaredb.v1.flaredb_pb2 import (
     GetResponse,
     IncrementRequest,
     IncrementResponse,
+    NamespacesRequest,
+    NamespacesResponse,
     PutRequest,
     ScanRequest,
     ScanResponse,
@@ -164,6 +166,12 @@ class KvService:
         finally:
             self._watchers.places.discard(place)
             self._watchers.leave()
+
+    def namespaces(self, request: NamespacesRequest, call: Call, /) -> NamespacesResponse:
+        """A page of the names of all namespaces."""
+        self._access.check_operator(call.peer.identity)
+        after, limit = limits.check_after(request.after), limits.namespaces_limit(request.limit)
+        return messages.namespaces_response(self._store.namespaces(after, limit + 1), limit, self._newest())
 
     async def _pages(self, interest: Interest, place: Place) -> AsyncIterator[Page]:
         """What a watcher is sent: at once how far it is, then changes as they come, and now and then how far it is."""

@@ -18,6 +18,7 @@ from flaredb.core.expiry import Overdue, overdue
 from flaredb.core.feed import FEED_COMMITS_MAX, Interest, Page, Recent, page_of
 from flaredb.core.keys import bounds, encode, key_of, versioned
 from flaredb.core.limits import check_batch_response
+from flaredb.core.namespaces import namespaces
 from flaredb.core.records import (
     APPLIED_KEY,
     FLOOR_KEY,
@@ -138,6 +139,14 @@ class Store:
         """Pass if a scan that is done met no damage. Raises DataLossError."""
         if not scan.cursor.valid():
             self._engine.check(scan.cursor)
+
+    def namespaces(self, after: str, limit: int) -> list[str]:
+        """Names of up to `limit` namespaces after one; see `flaredb.core.namespaces`. Raises DataLossError."""
+        cursor = self._engine.cursor(Column.DATA)
+        names = list(islice(namespaces(cursor, after), limit))
+        if len(names) < limit:
+            self._engine.check(cursor)
+        return names
 
     def changes_after(self, interest: Interest, position: int) -> Page:
         """The next message of a watch. Its position is the newest version once all has been looked at.

@@ -255,3 +255,21 @@ class WatchResponse(_message.Message):
     changes: _containers.RepeatedCompositeFieldContainer[Change]
     version: int
     def __init__(self, changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., version: _Optional[int] = ...) -> None: ...
+
+class NamespacesRequest(_message.Message):
+    __slots__ = ("after", "limit")
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    after: str
+    limit: int
+    def __init__(self, after: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class NamespacesResponse(_message.Message):
+    __slots__ = ("namespaces", "more", "read_version")
+    NAMESPACES_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    READ_VERSION_FIELD_NUMBER: _ClassVar[int]
+    namespaces: _containers.RepeatedScalarFieldContainer[str]
+    more: bool
+    read_version: int
+    def __init__(self, namespaces: _Optional[_Iterable[str]] = ..., more: _Optional[bool] = ..., read_version: _Optional[int] = ...) -> None: ...

@@ -16,6 +16,8 @@ from ultracloud.api.flaredb.v1.flaredb_pb2 import GetRequest
 from ultracloud.api.flaredb.v1.flaredb_pb2 import GetResponse
 from ultracloud.api.flaredb.v1.flaredb_pb2 import IncrementRequest
 from ultracloud.api.flaredb.v1.flaredb_pb2 import IncrementResponse
+from ultracloud.api.flaredb.v1.flaredb_pb2 import NamespacesRequest
+from ultracloud.api.flaredb.v1.flaredb_pb2 import NamespacesResponse
 from ultracloud.api.flaredb.v1.flaredb_pb2 import PutRequest
 from ultracloud.api.flaredb.v1.flaredb_pb2 import ScanRequest
 from ultracloud.api.flaredb.v1.flaredb_pb2 import ScanResponse
@@ -40,6 +42,7 @@ KV = ServiceDescriptor(
         Method("CompareAndSet", "/ultracloud.flaredb.v1.Kv/CompareAndSet", "compare_and_set", CompareAndSetRequest, CompareAndSetResponse, False, False),
         Method("Txn", "/ultracloud.flaredb.v1.Kv/Txn", "txn", TxnRequest, TxnResponse, False, False),
         Method("Watch", "/ultracloud.flaredb.v1.Kv/Watch", "watch", WatchRequest, WatchResponse, False, True),
+        Method("Namespaces", "/ultracloud.flaredb.v1.Kv/Namespaces", "namespaces", NamespacesRequest, NamespacesResponse, False, False),
     ),
 )
 
@@ -90,6 +93,10 @@ class KvClient:
         """Call /ultracloud.flaredb.v1.Kv/Watch; closing the iterator cancels it."""
         return self._channel.stream("/ultracloud.flaredb.v1.Kv/Watch", request, WatchResponse, timeout_s)
 
+    async def namespaces(self, request: NamespacesRequest, timeout_s: float | None = None) -> NamespacesResponse:
+        """Call /ultracloud.flaredb.v1.Kv/Namespaces."""
+        return await self._channel.unary("/ultracloud.flaredb.v1.Kv/Namespaces", request, NamespacesResponse, timeout_s)
+
 
 class KvServer(Protocol):
     """Serves ultracloud.flaredb.v1.Kv."""
@@ -113,4 +120,6 @@ class KvServer(Protocol):
     def txn(self, request: TxnRequest, call: Call, /) -> TxnResponse | Awaitable[TxnResponse]: ...
 
     def watch(self, request: WatchRequest, call: Call, /) -> AsyncIterator[WatchResponse]: ...
+
+    def namespaces(self, request: NamespacesRequest, call: Call, /) -> NamespacesResponse | Awaitable[NamespacesResponse]: ...
 
