@@ -77,8 +77,9 @@ def difference(line: str, wanted: str, got: str) -> str:
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Row]]:
     """All rows by version."""
+    folders = [tmp_path_factory.mktemp(f"v{version}") for version in VERSIONS]
     with ThreadPoolExecutor(len(VERSIONS)) as pool:
-        found = pool.map(lambda version: compared(version, tmp_path_factory.mktemp(f"v{version}")), VERSIONS)
+        found = pool.map(compared, VERSIONS, folders)
         return dict(zip(VERSIONS, found, strict=True))
 
 
