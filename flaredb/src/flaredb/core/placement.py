@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from flaredb.core.region import Epoch, Peer, Region, RegionId, StoreId
+from ultracloud.raft.events import ChangeKind, NodeChange
 from ultracloud.raft.words import NodeId
 
 MIB = 1 << 20
@@ -80,10 +81,12 @@ class Policy:
         dead_ms: A store that was silent so long has lost its replicas: they are made anew elsewhere. A restart of its
             machine takes less.
         fill_gap: Replicas move when the fill of two stores differs by more than this.
+        holds_gap: Replicas move when two stores hold numbers of them that differ by more than this.
         leads_gap: Leaders move when two stores lead numbers of regions that differ by more than this.
         fill_max: A store fuller than this gets nothing new.
-        steps_max: Of one round.
-        joins_max: Replicas that one store gets in one round: each is sent a whole state.
+        steps_max: At once.
+        joins_max: Replicas that one store gets at once: each is sent a whole state.
+        may_merge: Whether regions can be merged: not until they know how to.
     """
 
     replicas: int = 3
@@ -94,10 +97,12 @@ class Policy:
     down_ms: int = 20_000
     dead_ms: int = 600_000
     fill_gap: float = 0.05
+    holds_gap: int = 2
     leads_gap: int = 2
     fill_max: float = 0.85
     steps_max: int = 8
     joins_max: int = 2
+    may_merge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +112,14 @@ class Observed:
     Attributes:
         regions: In the order of their keys.
         next_id: The first id that neither a region nor a peer has had; the caller reserves as many as the plan takes.
+        under_way: Steps of earlier rounds that do not show yet.
     """
 
     stores: tuple[StoreSeen, ...]
     regions: tuple[RegionSeen, ...]
     now_ms: int
     next_id: int
+    under_way: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +136,11 @@ class SplitRegion:
 
 @dataclass(frozen=True, slots=True)
 class ChangeReplicas:
-    """Add a replica, remove one, or both at once by joint consensus."""
+    """Add a replica, remove one, or one for the other. See `next_change` for how.
+
+    Attributes:
+        joining: A peer that never was, or a learner of the region, whose change nobody finished.
+    """
 
     region: RegionId
     epoch: Epoch
@@ -157,6 +168,36 @@ class MergeRegions:
     right: RegionId
     right_epoch: Epoch
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberChange:
+    """What of a step is to be proposed to the region's log now.
+
+    Attributes:
+        joining: Where the peers are that `changes` bring in.
+        awaited: A learner that must have caught up before, None if none is.
+    """
+
+    changes: tuple[NodeChange, ...]
+    joining: tuple[Peer, ...] = ()
+    awaited: NodeId | None = None
+
+
+def next_change(step: ChangeReplicas, region: Region) -> MemberChange | None:
+    """How a region as it is now is brought on towards a step; None when it is there.
+
+    A new replica is a learner until it has caught up: as a voter it would be asked for its part of a quorum before it
+    has anything. Then it takes the place of the one that leaves in one change, by joint consensus.
+    """
+    joining, leaving = step.joining, step.leaving
+    here = {peer.peer for peer in region.peers}
+    goes = (NodeChange(ChangeKind.REMOVE, leaving.peer),) if leaving is not None and leaving.peer in here else ()
+    if joining is None or joining.peer in region.config.voters:
+        return MemberChange(goes) if goes else None
+    if joining.peer not in here:
+        return MemberChange((NodeChange(ChangeKind.ADD_LEARNER, joining.peer),), (joining,))
+    return MemberChange((NodeChange(ChangeKind.ADD_VOTER, joining.peer), *goes), awaited=joining.peer)
 
 
 Step: TypeAlias = SplitRegion | ChangeReplicas | TransferLead | MergeRegions
