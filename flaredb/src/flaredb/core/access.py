@@ -2,8 +2,8 @@
 
 A service owns the namespace of its name. The configuration may give a namespace to others, or to several; then the
 service of its name has no right but what it gives. Operators may read everything and write nothing: their changes go
-through the service that knows what the records mean. flaredb's own certificate may do all: whoever has it is the store to everybody
-else, and a restore goes through it.
+through the service that knows what the records mean. flaredb's own certificate may do all: whoever has it is the store
+to everybody else, and a restore comes with it.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ class Access:
             metadata={"namespace": namespace},
         )
 
-    def check_operator(self, identity: str | None) -> None:
-        """Pass if the caller may see which namespaces there are. Raises as `check`."""
+    def check_operator(self, identity: str | None, purpose: str = "list namespaces") -> None:
+        """Pass if the caller is an operator, as he must be for a purpose. Raises as `check`."""
         known = self._known(identity)
         if known is not None and not known.startswith(_OPERATORS):
             raise PermissionDeniedError(
-                f"'{known}' may not list namespaces; accepted: operators",
+                f"'{known}' may not {purpose}; accepted: operators",
                 hint="Use an operator's certificate.",
                 reason="NAMESPACE_DENIED",
             )

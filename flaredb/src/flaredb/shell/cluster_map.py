@@ -119,6 +119,11 @@ class ClusterMap:
         """The time that silence is counted in: it goes on only while something is heard."""
         return self._heard_ms + min(self._clock.monotonic_ms() - self._heard_at_ms, HEARD_MS_MAX)
 
+    @property
+    def unheard_ms(self) -> int:
+        """How long nothing at all was heard."""
+        return self._clock.monotonic_ms() - self._heard_at_ms
+
     def find(self, key: bytes) -> RegionSeen | None:
         """The region of an encoded key; None if nobody has said which."""
         return self._routes.find(key)
@@ -216,13 +221,39 @@ class ClusterMap:
             NotFoundError: There is no such store.
             Fault: chainfire does not answer.
         """
-        if store not in self._stores:
-            known = ", ".join(map(str, sorted(self._stores))) or "none"
-            raise NotFoundError(f"there is no store {store}; stores of this cluster: {known}", reason="NO_STORE")
+        self._entry(store)
         key = self._key(f"leaving/{store}")
         change = Put(key=key, value=cluster_json.render({"store": store})) if is_leaving else Delete(key=key)
         result = await self._coordinator.perform(Txn().then(change), repeatable=True)
         self._apply(key, Pair(key, b"", 0, result.revision) if is_leaving else None, result.revision)
+
+    async def forget_store(self, store: StoreId, down_ms: int) -> None:
+        """Strike a store off the map that is gone for good.
+
+        Args:
+            store: It.
+            down_ms: It must have been silent for so long.
+
+        Raises:
+            NotFoundError: There is no such store.
+            FailedPreconditionError: It is there, or a region names it.
+            Fault: chainfire does not answer.
+        """
+        entry = self._entry(store)
+        if self.now_ms - entry.seen.seen_ms < down_ms:
+            raise FailedPreconditionError(
+                f"store {store} was heard of lately; stop it first, and wait {down_ms // 1000} s", reason="STORE_UP"
+            )
+        held = [str(each.region.region) for each in self._stored.values() if each.region.peer_on(store)]
+        if held:
+            raise FailedPreconditionError(
+                f"store {store} holds replicas of regions {', '.join(held[:10])}; wait until they are made elsewhere",
+                reason="STORE_HOLDS",
+            )
+        keys = [self._key(f"{kind}/{store}") for kind in ("stores", "beats", "leaving")]
+        result = await self._coordinator.perform(Txn().then(*(Delete(key=key) for key in keys)), repeatable=True)
+        for key in keys:
+            self._apply(key, None, result.revision)
 
     async def run(self) -> None:
         """Follow the map until cancelled, whatever becomes of chainfire meanwhile."""
@@ -344,6 +375,13 @@ class ClusterMap:
         seen_ms = self._beats.setdefault(store, self.now_ms)
         seen = replace(told.seen, seen_ms=seen_ms, is_leaving=store in self._leaving)
         self._stores[store] = replace(told, seen=seen)
+
+    def _entry(self, store: StoreId) -> StoreEntry:
+        entry = self._stores.get(store)
+        if entry is None:
+            known = ", ".join(map(str, sorted(self._stores))) or "none"
+            raise NotFoundError(f"there is no store {store}; stores of this cluster: {known}", reason="NO_STORE")
+        return entry
 
     def _parts(self, key: bytes) -> tuple[str, int]:
         """Kind and number of a key; a kind that is not known if it has none."""

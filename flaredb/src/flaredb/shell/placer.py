@@ -48,7 +48,7 @@ class Placer:
     """A candidate for placement; see the module.
 
     Args:
-        map: Followed by somebody else.
+        cluster_map: Followed by somebody else.
         coordinator: Where the election is.
         clock: Where time comes from.
         policy: How regions are to stand.
@@ -61,7 +61,7 @@ class Placer:
 
     def __init__(
         self,
-        map: ClusterMap,  # noqa: A002 - the word for what it is
+        cluster_map: ClusterMap,
         coordinator: Coordinator,
         clock: Clock,
         policy: Policy,
@@ -69,13 +69,13 @@ class Placer:
         log: logging.Logger,
     ) -> None:
         self.troubles: tuple[str, ...] = ()
-        self._map = map
+        self._map = cluster_map
         self._coordinator = coordinator
         self._clock = clock
         self._policy = policy
         self._carry_out = carry_out
         self._log = log
-        self._name = map.prefix + b"placement"
+        self._name = cluster_map.prefix + b"placement"
         self._under_way: dict[RegionId, _UnderWay] = {}
         self._failed: dict[RegionId, str] = {}
         self._ids = range(0)
@@ -201,10 +201,10 @@ class _UnderWay:
     done_at_ms: int | None = None
 
 
-def observe(map: ClusterMap, next_id: int = 0, under_way: Sequence[Step] = ()) -> Observed:  # noqa: A002 - as above
+def observe(cluster_map: ClusterMap, next_id: int = 0, under_way: Sequence[Step] = ()) -> Observed:
     """What placement looks at, as the map has it now."""
-    stores = tuple(entry.seen for _, entry in sorted(map.stores.items()))
-    return Observed(stores, map.reported, map.now_ms, next_id, tuple(under_way))
+    stores = tuple(entry.seen for _, entry in sorted(cluster_map.stores.items()))
+    return Observed(stores, cluster_map.reported, cluster_map.now_ms, next_id, tuple(under_way))
 
 
 def region_of(step: Step) -> RegionId:
