@@ -12,6 +12,10 @@ block_cache_mib = 64
 [engine]                              # only to keep everything in PostgreSQL instead of `state_dir`
 postgres = "postgresql://flaredb@db.example:5432/ultracloud?sslmode=verify-full"
 password_file = "postgres.password"   # or PGPASSWORD in the environment
+[cluster]                             # only to be one store of several; chainfire is where they meet
+name = "main"
+advertise = "10.0.0.1:7002"
+labels = { zone = "a", host = "h1" }
 [namespaces]
 dns = ["spiffe://ultracloud.local/service/flashdns", "spiffe://ultracloud.local/service/prismnet"]
 ```
@@ -39,6 +43,15 @@ WRITE_BUFFER_MIB_MIN, WRITE_BUFFER_MIB_MAX = 4, 512
 """A batch of the largest transactions fits the smallest; above the largest a start replays the log for many seconds."""
 BLOCK_CACHE_MIB_MIN, BLOCK_CACHE_MIB_MAX = 1, 64 * 1024
 DISK_RESERVE_MIB_MAX = 1024 * 1024
+LABELS = ("zone", "rack", "host")
+"""What may fail together, the widest first."""
+REPLICAS_MAX = 7
+"""Survives three stores at once; each one more makes every write slower."""
+SPLIT_MIB_MAX = 256
+"""A state is held in memory while it arrives, and takes no more than 512 MiB then."""
+FULL_PERCENT_MIN, FULL_PERCENT_MAX = 50, 99
+LOST_MINUTES_MIN, LOST_MINUTES_MAX = 0.1, 7 * 24 * 60.0
+"""Below a few seconds a restart moves everything; above a week nobody remembers what is missing."""
 CONNECTIONS_MAX = 100
 """PostgreSQL's own default for all its clients; a session there costs megabytes, and reads take a millisecond each."""
 URL_OPTIONS = (
@@ -126,6 +139,48 @@ class EngineConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterConfig:
+    """The cluster that this store is of. All stores of one should be given the same `replicas` and `split_mib`.
+
+    Attributes:
+        name: Of the cluster in chainfire; empty for a store of its own.
+        advertise: Where other stores reach this one; without it where it listens.
+        labels: Where it stands: zone, rack, host, what may fail together.
+        replicas: Of each region.
+        split_mib: A region of this size is cut.
+        full_percent: A store whose disk is fuller gets nothing new.
+        lost_minutes: A store that was silent so long is taken for lost, and what it had is made anew elsewhere.
+    """
+
+    name: str = ""
+    advertise: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+    replicas: int = 3
+    split_mib: int = 96
+    full_percent: int = 85
+    lost_minutes: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.name and not re.fullmatch("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", self.name):
+            raise ValueError(
+                f"'name' is '{self.name}'; accepted: 1 to 63 lower-case letters, digits and hyphens, with a letter or "
+                "digit at both ends"
+            )
+        if self.advertise and not re.fullmatch(r"[^\s,/]+:[0-9]{1,5}", self.advertise):
+            raise ValueError(f"'advertise' is '{self.advertise}'; accepted: host:port")
+        for label in self.labels:
+            if label not in LABELS:
+                raise ValueError(f"'labels' has '{label}'; accepted: {', '.join(LABELS)}")
+        _check("replicas", self.replicas, 1, REPLICAS_MAX)
+        _check("split_mib", self.split_mib, 1, SPLIT_MIB_MAX)
+        _check("full_percent", self.full_percent, FULL_PERCENT_MIN, FULL_PERCENT_MAX)
+        if not LOST_MINUTES_MIN <= self.lost_minutes <= LOST_MINUTES_MAX:
+            raise ValueError(
+                f"'lost_minutes' is {self.lost_minutes:g}; accepted: {LOST_MINUTES_MIN:g} to {LOST_MINUTES_MAX:g}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config(Settings):
     """flaredb's configuration.
 
@@ -138,9 +193,14 @@ class Config(Settings):
     history: HistoryConfig = field(default_factory=HistoryConfig)
     rocksdb: RocksConfig = field(default_factory=RocksConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
     disk_reserve_mib: int = 64
 
     def __post_init__(self) -> None:
+        if self.cluster.name and self.engine.postgres:
+            raise ValueError("there are [cluster] and 'engine.postgres'; accepted: one of them")
+        if self.cluster.name and not self.peers.chainfire:
+            raise ValueError("there is [cluster] and no 'peers.chainfire'; set it to where chainfire's members listen")
         _check("disk_reserve_mib", self.disk_reserve_mib, 0, DISK_RESERVE_MIB_MAX)
         for namespace, owners in self.namespaces.items():
             check_namespace(namespace)

@@ -41,6 +41,12 @@ def key_of(encoded: bytes, namespace: str) -> bytes:
     return key.replace(_ESCAPED_ZERO, _ZERO) if _ZERO in key else key
 
 
+def key_from(place: bytes, namespace: str) -> bytes:
+    """The key at which a place among the encoded keys of a namespace stands."""
+    key = place[len(namespace) + 1 :].removesuffix(_TERMINATOR)
+    return key.replace(_ESCAPED_ZERO, _ZERO)
+
+
 def version_of(stored: bytes) -> int:
     """The version of a key on disk."""
     return _VERSION_MASK - int.from_bytes(stored[-VERSION_BYTES:], "big")

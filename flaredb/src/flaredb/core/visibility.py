@@ -39,7 +39,11 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a scan looks for: keys of [start, end), at most `limit`, at `at_version`; none that end by `now_ms`."""
+    """What a scan looks for: keys of [start, end), at most `limit`, at `at_version`; none that end by `now_ms`.
+
+    Attributes:
+        within: Encoded bounds that it does not leave either: those of a region. An empty end is none.
+    """
 
     namespace: str
     start: bytes
@@ -49,6 +53,7 @@ class Query:
     reverse: bool = False
     keys_only: bool = False
     now_ms: int = 0
+    within: tuple[bytes, bytes] = (b"", b"")
 
 
 def is_ended(expires_at_ms: int, now_ms: int) -> bool:
@@ -140,6 +145,8 @@ class Scan:
     def __post_init__(self) -> None:
         query = self.query
         self._lower, self._upper = bounds(query.namespace, query.start, query.end)
+        first, after = query.within
+        self._lower, self._upper = max(self._lower, first), min(self._upper, after or self._upper)
         self._at = versioned(b"", query.at_version)
         if self._lower >= self._upper:
             self.done = True

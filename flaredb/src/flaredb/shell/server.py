@@ -45,14 +45,17 @@ class Flaredb:
 
 
 async def build(config: Config, runtime: Runtime) -> Service:
-    """Open the store that the configuration names, and serve it.
+    """Open the store that the configuration names, and serve it. What only some of them need is imported for them.
 
     Raises:
         StartError: It cannot be opened, or an address is taken.
     """
+    if config.cluster.name:
+        from flaredb.shell import cluster
+
+        return await cluster.build(config, runtime)
     if not config.engine.postgres:
         return await build_embedded(config, runtime)
-    # Only now: the driver takes memory that most have no use for.
     from flaredb.shell import postgres
 
     return await postgres.build(config, runtime)

@@ -1,0 +1,170 @@
+"""flaredb as one store of many: all of it together, and the tasks beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from flaredb.config import ClusterConfig, Config
+from flaredb.core.access import Access
+from flaredb.core.placement import MIB, Policy
+from flaredb.core.region import RegionId, StoreId
+from flaredb.core.region_rows import founding_rows, load
+from flaredb.shell import disk
+from flaredb.shell.cluster_disk import addresses_of, claim, store_of
+from flaredb.shell.cluster_follow import Follower
+from flaredb.shell.cluster_kv import ClusterKv
+from flaredb.shell.cluster_lines import Lines
+from flaredb.shell.cluster_map import ClusterMap
+from flaredb.shell.cluster_node import ClusterNode
+from flaredb.shell.cluster_peers import PeersService
+from flaredb.shell.cluster_reads import Reader
+from flaredb.shell.cluster_router import Router
+from flaredb.shell.cluster_steps import Steps
+from flaredb.shell.cluster_upkeep import Upkeep
+from flaredb.shell.cluster_watch import Watching
+from flaredb.shell.placer import Placer
+from flaredb.shell.rocks import RocksEngine, open_rocks
+from flaredb.shell.watchers import Watchers
+from ultracloud.api.flaredb.v1.flaredb_rpc import KV
+from ultracloud.api.flaredb.v1.peers_rpc import PEERS
+from ultracloud.base.faults import Fault
+from ultracloud.servicekit.readiness import Gate
+from ultracloud.servicekit.runtime import Runtime
+from ultracloud.wire import service
+
+JOIN_RETRY_S = 0.5
+"""Between attempts of a new store to get its id while chainfire is away."""
+READY_LOOK_S = 0.05
+
+
+@dataclass(slots=True)
+class ClusterFlaredb:
+    """A running store; `ultracloud.servicekit.lifecycle` stops it when no more calls come."""
+
+    engine: RocksEngine
+    node: ClusterNode
+    lines: Lines
+    watchers: Watchers
+    working: asyncio.Task[None]
+    beside: list[asyncio.Task[None]]
+
+    async def stop(self) -> None:
+        """Let others lead, finish the sync under way, and close the store."""
+        self.watchers.close()
+        await self.node.hand_over()
+        for task in self.beside:
+            task.cancel()
+        self.node.close()
+        await self.working
+        await self.lines.close()
+        self.engine.close()
+
+
+async def build(config: Config, runtime: Runtime) -> ClusterFlaredb:
+    """Open this store, or make it one of the cluster, and serve.
+
+    Raises:
+        StoreDirectoryError: The state directory is in use, damaged, or holds something else.
+        StartError: An address is taken.
+    """
+    engine = open_rocks(config.state_dir, config.rocksdb.write_buffer_mib * MIB, config.rocksdb.block_cache_mib * MIB)
+    cluster = config.cluster
+    regions = ClusterMap(runtime.coordination(), cluster.name, runtime.clock)
+    beside: list[asyncio.Task[None]] = []
+
+    def start(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = runtime.tasks.create_task(work, name=name)
+        beside[:] = [each for each in beside if not each.done()] + [task]
+        return task
+
+    start(regions.run(), "follow the region map")
+    store = await _join(engine, regions, runtime)
+    node = ClusterNode(
+        store,
+        engine,
+        now_ms=runtime.clock.now_ms,
+        draw=random.SystemRandom().randrange,
+        free_bytes=partial(disk.free_bytes, config.state_dir),
+        reserve_bytes=config.disk_reserve_mib * MIB,
+    )
+    known = addresses_of(engine)
+
+    def address_of(store: StoreId) -> str:
+        entry = regions.stores.get(store)
+        return entry.address if entry is not None else known.get(store, "")
+
+    def leader_of(region: RegionId) -> StoreId | None:
+        return next((seen.leader for seen in regions.regions if seen.region.region == region), None)
+
+    reader = Reader(node)
+    follower = Follower(node, reader)
+    lines = Lines(node, runtime.identity, address_of, start)
+    router = Router(node, reader, lines, regions)
+    steps = Steps(node, lines, leader_of)
+    watchers = Watchers()
+    owners = {namespace: frozenset(identities) for namespace, identities in config.namespaces.items()}
+    access = Access(owners, is_open=runtime.identity is None)
+    working = runtime.tasks.create_task(node.run(), name="regions")
+    watching = Watching(node, follower, router, lines)
+    peers = PeersService(node, reader, follower, steps.do, is_open=runtime.identity is None)
+    kv = ClusterKv(router, watching, watchers, access, runtime.clock)
+    gate = runtime.readiness.gate("its regions")
+    addresses = await runtime.serve([service(KV, kv), service(PEERS, peers)])
+    upkeep = Upkeep(node, regions, config.state_dir, cluster.labels, cluster.advertise or addresses[0])
+    start(upkeep.report(), "report")
+    start(upkeep.count(), "count regions")
+    placer = Placer(regions, runtime.coordination(), runtime.clock, _policy(cluster), steps.carry_out, runtime.log)
+    start(placer.run(f"store {store}".encode()), "placement")
+    start(_open_when_there(gate, node, regions), "wait for regions")
+    runtime.log.info("opened as a store of a cluster", extra={"store": store, "regions": len(node.node.regions)})
+    return ClusterFlaredb(engine, node, lines, watchers, working, beside)
+
+
+async def _join(engine: RocksEngine, regions: ClusterMap, runtime: Runtime) -> StoreId:
+    """Which store this is: what its disk says, or a new one."""
+    store = store_of(engine)
+    said = ""
+    while store is None or not any(load(engine)):
+        try:
+            if store is None:
+                store = await regions.register()
+                claim(engine, store)
+                runtime.log.info("joined the cluster", extra={"store": store})
+            region = await regions.bootstrap(store)
+        except Fault as fault:
+            if str(fault) != said:
+                said = str(fault)
+                runtime.log.warning("this store holds nothing yet and waits for chainfire: %s", fault)
+            await runtime.clock.sleep(JOIN_RETRY_S)
+            continue
+        if region is not None:
+            engine.write(founding_rows(region, store))
+            engine.sync(0)
+            runtime.log.info("founded the cluster", extra={"store": store})
+        break
+    return store
+
+
+async def _open_when_there(gate: Gate, node: ClusterNode, regions: ClusterMap) -> None:
+    """Open the gate once this store knows where any key is."""
+    while True:
+        if node.node.regions or regions.regions:
+            gate.open()
+            return
+        await asyncio.sleep(READY_LOOK_S)
+
+
+def _policy(cluster: ClusterConfig) -> Policy:
+    """How regions are to stand."""
+    return Policy(
+        replicas=cluster.replicas,
+        split_bytes=cluster.split_mib * MIB,
+        merge_bytes=cluster.split_mib * MIB // 4,
+        dead_ms=round(cluster.lost_minutes * 60_000),
+        fill_max=cluster.full_percent / 100,
+    )

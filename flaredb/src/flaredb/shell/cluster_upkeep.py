@@ -1,0 +1,100 @@
+"""What a store of many does beside serving: it counts its regions, and says what it has and leads."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from flaredb.core.placement import RegionSeen, StoreSeen
+from flaredb.core.region import RegionId
+from flaredb.core.region_replica import RegionReplica
+from flaredb.core.sizes import Size
+from flaredb.shell.cluster_disk import addresses_of, remember
+from flaredb.shell.cluster_map import ClusterMap, StoreEntry
+from flaredb.shell.cluster_node import ClusterNode, Token
+
+REPORT_S = 0.5
+"""Between two reports: what has not changed is not written again, but for the heartbeat."""
+COUNT_S, COUNT_KEYS = 0.02, 500
+"""Between two slices of counting, and keys of one: some 5 % of a core while there is something to count."""
+BEHIND_MAX = 1000
+"""Entries after which a replica counts as behind."""
+LOAD_KEPT = 0.8
+"""Part of the last load that the next one keeps: a second or two of a busy moment do not split a region."""
+
+
+class Upkeep:
+    """Counts and reports for one store."""
+
+    def __init__(
+        self,
+        node: ClusterNode,
+        regions: ClusterMap,
+        folder: Path,
+        labels: Mapping[str, str],
+        address: str,
+    ) -> None:
+        self._node = node
+        self._map = regions
+        self._folder = folder
+        self._labels = tuple(sorted(labels.items()))
+        self._address = address
+        self._sizes: dict[RegionId, Size] = {}
+        self._loads: dict[RegionId, float] = {}
+        self._known = addresses_of(node.engine)
+
+    async def report(self) -> None:
+        """Say again and again what this store has and leads, until cancelled."""
+        while True:
+            asked, self._node.asked = self._node.asked, Counter()
+            led = [each for each in self._node.node.replicas.values() if each.is_leader and each.region.is_known]
+            for replica in led:
+                new = asked[replica.id] / REPORT_S
+                self._loads[replica.id] = LOAD_KEPT * self._loads.get(replica.id, new) + (1 - LOAD_KEPT) * new
+            await self._map.report(self._entry(), [self._seen(replica) for replica in led])
+            self._remember()
+            await asyncio.sleep(REPORT_S)
+
+    async def count(self) -> None:
+        """Count the regions that this store leads, a slice at a time, until cancelled."""
+        while True:
+            for region in [*self._node.node.replicas]:
+                replica = self._node.node.replicas.get(region)
+                if replica is not None and replica.is_leader and replica.region.is_known:
+                    await self._count(replica)
+            self._sizes = {region: size for region, size in self._sizes.items() if region in self._node.node.replicas}
+            await asyncio.sleep(REPORT_S)
+
+    async def _count(self, replica: RegionReplica[Token]) -> None:
+        """Count one region to its end."""
+        size = self._sizes.setdefault(replica.id, Size())
+        while replica.is_leader and size.is_due(replica.region, replica.applied.mark.bytes):
+            size.step(self._node.engine, replica.region, replica.applied.mark.bytes, COUNT_KEYS)
+            await asyncio.sleep(COUNT_S)
+
+    def _remember(self) -> None:
+        """Note where other stores are, for a start without chainfire."""
+        addresses = {store: entry.address for store, entry in self._map.stores.items()}
+        news = {store: address for store, address in addresses.items() if self._known.get(store) != address}
+        if news:
+            remember(self._node.engine, news)
+            self._known |= news
+
+    def _entry(self) -> StoreEntry:
+        usage = shutil.disk_usage(self._folder)
+        seen = StoreSeen(self._node.store, usage.total, usage.total - usage.free, 0, self._labels)
+        return StoreEntry(seen, self._address)
+
+    def _seen(self, replica: RegionReplica[Token]) -> RegionSeen:
+        size = self._sizes.get(replica.id, Size())
+        raft = replica.raft
+        behind = frozenset(
+            peer
+            for peer, progress in raft.progress().items()
+            if not progress.is_active or progress.match + BEHIND_MAX < raft.last_index
+        )
+        load = round(self._loads.get(replica.id, 0.0))
+        return RegionSeen(replica.region, size.size_bytes, load, self._node.store, size.middle, behind)
