@@ -9,7 +9,7 @@ Source: "TiKV" (deep dive, "Scheduling"): the rules, of what PD does; none of it
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from flaredb.core.region import Epoch, Peer, Region, RegionId, StoreId
 from ultracloud.raft.events import ChangeKind, NodeChange
@@ -170,6 +170,9 @@ class MergeRegions:
     why: str
 
 
+Step: TypeAlias = SplitRegion | ChangeReplicas | TransferLead | MergeRegions
+
+
 @dataclass(frozen=True, slots=True)
 class MemberChange:
     """What of a step is to be proposed to the region's log now.
@@ -184,25 +187,6 @@ class MemberChange:
     awaited: NodeId | None = None
 
 
-def next_change(step: ChangeReplicas, region: Region) -> MemberChange | None:
-    """How a region as it is now is brought on towards a step; None when it is there.
-
-    A new replica is a learner until it has caught up: as a voter it would be asked for its part of a quorum before it
-    has anything. Then it takes the place of the one that leaves in one change, by joint consensus.
-    """
-    joining, leaving = step.joining, step.leaving
-    here = {peer.peer for peer in region.peers}
-    goes = (NodeChange(ChangeKind.REMOVE, leaving.peer),) if leaving is not None and leaving.peer in here else ()
-    if joining is None or joining.peer in region.config.voters:
-        return MemberChange(goes) if goes else None
-    if joining.peer not in here:
-        return MemberChange((NodeChange(ChangeKind.ADD_LEARNER, joining.peer),), (joining,))
-    return MemberChange((NodeChange(ChangeKind.ADD_VOTER, joining.peer), *goes), awaited=joining.peer)
-
-
-Step: TypeAlias = SplitRegion | ChangeReplicas | TransferLead | MergeRegions
-
-
 @dataclass(slots=True)
 class Plan:
     """What is to be done now, most urgent first, and what cannot be done.
@@ -215,3 +199,36 @@ class Plan:
     steps: list[Step] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
     next_id: int = 0
+
+
+def next_change(step: ChangeReplicas, region: Region) -> MemberChange | None:
+    """How a region as it is now is brought on towards a step; None when it is there.
+
+    A new replica is a learner until it has caught up: as a voter it would be asked for its part of a quorum before it
+    has anything. Then it takes the place of the one that leaves in one change, by joint consensus, which the region
+    leaves by itself.
+    """
+    joining, leaving = step.joining, step.leaving
+    here = region.config.voters | region.config.learners
+    goes = (NodeChange(ChangeKind.REMOVE, leaving.peer),) if leaving is not None and leaving.peer in here else ()
+    if joining is None or joining.peer in region.config.voters:
+        return MemberChange(goes) if goes else None
+    if joining.peer not in here:
+        return MemberChange((NodeChange(ChangeKind.ADD_LEARNER, joining.peer),), (joining,))
+    return MemberChange((NodeChange(ChangeKind.ADD_VOTER, joining.peer), *goes), awaited=joining.peer)
+
+
+def shows(step: Step, seen: RegionSeen) -> bool:
+    """Whether a region, as it is reported, has what a step did to it, or is past it."""
+    region = seen.region
+    match step:
+        case SplitRegion():
+            return region.epoch.version > step.epoch.version
+        case ChangeReplicas():
+            return region.epoch != step.epoch and not region.config.outgoing and next_change(step, region) is None
+        case TransferLead():
+            return region.epoch != step.epoch or seen.leader == step.to.store
+        case MergeRegions():
+            return region.epoch.version > step.left_epoch.version
+        case _:
+            assert_never(step)

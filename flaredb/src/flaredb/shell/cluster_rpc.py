@@ -13,7 +13,7 @@ from flaredb.shell.cluster_map import HEARD_MS_MAX, ClusterMap
 from flaredb.shell.placer import observe
 from ultracloud.api.flaredb.v1 import cluster_pb2 as pb
 from ultracloud.api.rpc import Call
-from ultracloud.base.faults import FailedPreconditionError, InvalidArgumentError
+from ultracloud.base.faults import InvalidArgumentError
 
 LIMIT_MAX = 1000
 """Regions of a page: some 200 KiB."""
@@ -24,14 +24,14 @@ class ClusterService:
     """Serves Cluster; see `cluster.proto`.
 
     Args:
-        cluster_map: The map, None where flaredb runs on one node.
+        cluster_map: The map.
         access: Who is an operator.
         policy: What placement goes by, so that it can be said what it cannot help.
     """
 
     def __init__(
         self,
-        cluster_map: ClusterMap | None,
+        cluster_map: ClusterMap,
         access: Access,
         policy: Policy = POLICY,
     ) -> None:
@@ -75,12 +75,6 @@ class ClusterService:
     def _allowed(self, call: Call) -> ClusterMap:
         """The map, for who may ask."""
         self._access.check_operator(call.peer.identity, "see or change the cluster")
-        if self._map is None:
-            raise FailedPreconditionError(
-                "this flaredb runs on one node and has neither regions nor other stores",
-                hint="A section [cluster] in its configuration makes it a store of several.",
-                reason="NOT_CLUSTERED",
-            )
         return self._map
 
     def _troubles(self, known: ClusterMap) -> list[str]:

@@ -17,10 +17,10 @@ from flaredb.core.placement import (
     MergeRegions,
     Observed,
     Policy,
-    RegionSeen,
     SplitRegion,
     Step,
     TransferLead,
+    shows,
 )
 from flaredb.core.placement_plan import plan
 from flaredb.core.region import PEERS_MAX, RegionId
@@ -132,8 +132,7 @@ class Placer:
 
     def _begin(self, group: asyncio.TaskGroup, step: Step) -> None:
         region = region_of(step)
-        under_way = _UnderWay(step, self._map_of(region))
-        self._under_way[region] = under_way
+        under_way = self._under_way[region] = _UnderWay(step)
         group.create_task(self._carry(under_way), name=f"placement of region {region}")
 
     async def _carry(self, under_way: _UnderWay) -> None:
@@ -166,14 +165,10 @@ class Placer:
         """Whether a step is done and the map has it, or should have."""
         if under_way.done_at_ms is None:
             return False
-        now, before = self._map_of(region_of(under_way.step)), under_way.before
-        is_news = (
-            now is None or before is None or (now.region.epoch, now.leader) != (before.region.epoch, before.leader)
-        )
-        return is_news or self._clock.monotonic_ms() - under_way.done_at_ms >= SHOWN_S * 1000
-
-    def _map_of(self, region: RegionId) -> RegionSeen | None:
-        return next((each for each in self._map.reported if each.region.region == region), None)
+        region = region_of(under_way.step)
+        now = next((each for each in self._map.reported if each.region.region == region), None)
+        is_late = self._clock.monotonic_ms() - under_way.done_at_ms >= SHOWN_S * 1000
+        return now is None or is_late or shows(under_way.step, now)
 
     def _tell(self, troubles: tuple[str, ...]) -> None:
         """Log what is new among the troubles."""
@@ -190,14 +185,9 @@ class Placer:
 
 @dataclass(slots=True)
 class _UnderWay:
-    """A step that is carried out, or was and does not show yet.
-
-    Attributes:
-        before: Its region in the map when it was planned.
-    """
+    """A step that is carried out, or was and does not show yet."""
 
     step: Step
-    before: RegionSeen | None
     done_at_ms: int | None = None
 
 

@@ -14,6 +14,7 @@ from prometheus_client import Gauge, Histogram
 from flaredb.config import Config
 from flaredb.core.access import Access
 from flaredb.shell.meters import SYNC_BUCKETS_S
+from flaredb.shell.one_node import OneNode
 from flaredb.shell.postgres_committer import PostgresCommitter
 from flaredb.shell.postgres_errors import SPOKEN, DatabaseError
 from flaredb.shell.postgres_expirer import PostgresExpirer
@@ -23,6 +24,7 @@ from flaredb.shell.postgres_store import PostgresStore
 from flaredb.shell.sweeper import LOOK_S
 from flaredb.shell.watchers import Watchers
 from flaredb.shell.watermark import Watermark
+from ultracloud.api.flaredb.v1.cluster_rpc import CLUSTER
 from ultracloud.api.flaredb.v1.flaredb_rpc import KV
 from ultracloud.base.faults import Fault
 from ultracloud.servicekit.clock import Clock
@@ -97,7 +99,8 @@ async def build(config: Config, runtime: Runtime) -> PostgresFlaredb:
         "opened a schema of PostgreSQL",
         extra={"version": store.applied.version, "floor": store.floor, "schema": database.schema, "epoch": store.epoch},
     )
-    await runtime.serve([service(KV, PostgresKv(store, committer, watchers, access, runtime.clock.now_ms))])
+    kv = PostgresKv(store, committer, watchers, access, runtime.clock.now_ms)
+    await runtime.serve([service(KV, kv), service(CLUSTER, OneNode(access))])
     return PostgresFlaredb(store, readers, watermark, committer, watchers, committing, sweeping, expiring)
 
 

@@ -12,11 +12,13 @@ from flaredb.errors import MIB
 from flaredb.shell import disk, meters
 from flaredb.shell.committer import Committer
 from flaredb.shell.expirer import Expirer
+from flaredb.shell.one_node import OneNode
 from flaredb.shell.rocks import RocksEngine, open_rocks
 from flaredb.shell.rpc import KvService
 from flaredb.shell.store import Store
 from flaredb.shell.sweeper import Sweeper
 from flaredb.shell.watchers import Watchers
+from ultracloud.api.flaredb.v1.cluster_rpc import CLUSTER
 from ultracloud.api.flaredb.v1.flaredb_rpc import KV
 from ultracloud.servicekit.lifecycle import Service
 from ultracloud.servicekit.runtime import Runtime
@@ -86,5 +88,6 @@ async def build_embedded(config: Config, runtime: Runtime) -> Flaredb:
     sweeping = runtime.tasks.create_task(Sweeper(store, runtime.clock).run(), name="sweep")
     runtime.log.info("opened", extra={"version": store.applied.version, "floor": store.floor})
     expiring = runtime.tasks.create_task(expirer.run(), name="expire")
-    await runtime.serve([service(KV, KvService(store, committer, watchers, access, runtime.clock.now_ms))])
+    kv = KvService(store, committer, watchers, access, runtime.clock.now_ms)
+    await runtime.serve([service(KV, kv), service(CLUSTER, OneNode(access))])
     return Flaredb(engine, committer, watchers, committing, sweeping, expiring)

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from flaredb.config import Config
+from ultracloud.api.flaredb.v1.cluster_rpc import ClusterClient
 from ultracloud.api.flaredb.v1.flaredb_rpc import KvClient
 from ultracloud.base.faults import Fault
 from ultracloud.servicekit import channels, pki
 from ultracloud.servicekit import config as configuration
+from ultracloud.servicekit.channels import PeerChannel
 from ultracloud.servicekit.errors import ConfigError, StartError
 from ultracloud.servicekit.pki import TlsIdentity
 from ultracloud.servicekit.runtime import identity_of
@@ -54,14 +56,26 @@ class Endpoint:
     timeout_s: float
 
     @contextlib.asynccontextmanager
-    async def client(self) -> AsyncIterator[KvClient]:
-        """A client of its RPCs."""
+    async def channel(self) -> AsyncIterator[PeerChannel]:
+        """The way to its RPCs."""
         expect = IDENTITY if self.identity else ""
         channel = channels.connect(self.address, self.identity, expect, deadline_s=self.timeout_s)
         try:
-            yield KvClient(channel)
+            yield channel
         finally:
             await channel.close()
+
+    @contextlib.asynccontextmanager
+    async def client(self) -> AsyncIterator[KvClient]:
+        """A client of what is stored."""
+        async with self.channel() as channel:
+            yield KvClient(channel)
+
+    @contextlib.asynccontextmanager
+    async def cluster(self) -> AsyncIterator[ClusterClient]:
+        """A client of what is known of the cluster."""
+        async with self.channel() as channel:
+            yield ClusterClient(channel)
 
     def metrics(self) -> str:
         """Its page of metrics. Waits for it; raises OSError or HTTPException where there is none."""
