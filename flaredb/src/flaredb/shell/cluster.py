@@ -24,12 +24,14 @@ from flaredb.shell.cluster_node import ClusterNode
 from flaredb.shell.cluster_peers import PeersService
 from flaredb.shell.cluster_reads import Reader
 from flaredb.shell.cluster_router import Router
+from flaredb.shell.cluster_rpc import ClusterService
 from flaredb.shell.cluster_steps import Steps
 from flaredb.shell.cluster_upkeep import Upkeep
 from flaredb.shell.cluster_watch import Watching
 from flaredb.shell.placer import Placer
 from flaredb.shell.rocks import RocksEngine, open_rocks
 from flaredb.shell.watchers import Watchers
+from ultracloud.api.flaredb.v1.cluster_rpc import CLUSTER
 from ultracloud.api.flaredb.v1.flaredb_rpc import KV
 from ultracloud.api.flaredb.v1.peers_rpc import PEERS
 from ultracloud.base.faults import Fault
@@ -114,11 +116,13 @@ async def build(config: Config, runtime: Runtime) -> ClusterFlaredb:
     peers = PeersService(node, reader, follower, steps.do, is_open=runtime.identity is None)
     kv = ClusterKv(router, watching, watchers, access, runtime.clock)
     gate = runtime.readiness.gate("its regions")
-    addresses = await runtime.serve([service(KV, kv), service(PEERS, peers)])
+    policy = _policy(cluster)
+    seen = ClusterService(regions, access, policy)
+    addresses = await runtime.serve([service(KV, kv), service(PEERS, peers), service(CLUSTER, seen)])
     upkeep = Upkeep(node, regions, config.state_dir, cluster.labels, cluster.advertise or addresses[0])
     start(upkeep.report(), "report")
     start(upkeep.count(), "count regions")
-    placer = Placer(regions, runtime.coordination(), runtime.clock, _policy(cluster), steps.carry_out, runtime.log)
+    placer = Placer(regions, runtime.coordination(), runtime.clock, policy, steps.carry_out, runtime.log)
     start(placer.run(f"store {store}".encode()), "placement")
     start(_open_when_there(gate, node, regions), "wait for regions")
     runtime.log.info("opened as a store of a cluster", extra={"store": store, "regions": len(node.node.regions)})
@@ -165,6 +169,7 @@ def _policy(cluster: ClusterConfig) -> Policy:
         replicas=cluster.replicas,
         split_bytes=cluster.split_mib * MIB,
         merge_bytes=cluster.split_mib * MIB // 4,
+        down_ms=min(Policy().down_ms, round(cluster.lost_minutes * 60_000)),
         dead_ms=round(cluster.lost_minutes * 60_000),
         fill_max=cluster.full_percent / 100,
     )
