@@ -28,4 +28,11 @@ following; `sim/flaredb` drives it as a server will.
 - `region_snapshot`: a region's state in chunks, for a replica that is too far behind.
 - `region_node`: all replicas of a store, in one batch and one sync.
 - `placement`: stores and regions as their heartbeats have them, and steps. `placement_plan`: which steps.
+
+Namespaces without regions, which any store writes (ADR 0014):
+
+- `eventual_clock`: stamps, and the bound on clocks. `eventual_records`: what is kept of a key, and which record stays.
+- `eventual_contents`: what a store has, staged and on the disk. `eventual_tree`: hashes over ranges of it.
+- `eventual_replica`: one store: writes, what others tell, ends. `eventual_repair`: finding where two differ.
+- `eventual_messages`: what stores say to each other. `eventual_errors`: what callers are told.
 """

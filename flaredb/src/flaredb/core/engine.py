@@ -18,6 +18,7 @@ class Column(enum.StrEnum):
     CHANGES = "changes"
     META = "meta"
     EXPIRY = "expiry"
+    EVENTUAL = "eventual"
 
 
 Row: TypeAlias = tuple[Column, bytes, bytes | None]

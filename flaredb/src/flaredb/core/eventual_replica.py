@@ -1,0 +1,438 @@
+"""One store's part in eventual namespaces: any store takes a write, tells the others, and the later stamp wins.
+
+Every store of the cluster holds all of it, so each reads and writes while it can reach nobody: for small metadata that
+must stay writable everywhere. A write goes at once to all stores that were heard of lately; whoever missed it gets it
+by a repair with somebody (`eventual_repair`), which each store begins every second.
+
+Whoever drives this tells it what happened, then calls `begin` and writes the rows in one batch; syncs where `to_sync`
+says so and then calls `synced`; calls `finish` for what is answered, and sends what `take_outgoing` gives. Versions are
+the store's own (`VERSION_BITS`): a change has the next one, whoever wrote it, and a watch follows them.
+
+Source: Terry et al., "Managing Update Conflicts in Bayou", 1995, for anti-entropy and last writer wins.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Generic, assert_never
+
+from flaredb.core.commands import Change, Commit, EncodedKey
+from flaredb.core.engine import Engine, Row
+from flaredb.core.eventual_clock import SKEW_MS_MAX, HybridClock, check_ahead
+from flaredb.core.eventual_contents import Batch, Contents
+from flaredb.core.eventual_errors import ClockSkewError, self_ahead, too_many_writes
+from flaredb.core.eventual_messages import (
+    Compare,
+    Declined,
+    Differ,
+    Found,
+    Give,
+    Hello,
+    Lists,
+    Message,
+    Sent,
+    Skewed,
+    Spread,
+    Taken,
+    parse_message,
+    render_message,
+)
+from flaredb.core.eventual_records import Record, Shared, Told
+from flaredb.core.eventual_repair import TOLD_BYTES_MAX, Answering, Repair
+from flaredb.core.keys import encode, key_of
+from flaredb.core.region import StoreId
+from flaredb.core.region_work import TokenT
+from flaredb.core.visibility import is_ended
+from ultracloud.raft.state import Draw
+
+VERSION_BITS = 43
+"""Versions of one store begin at the milliseconds at which it was made empty and rise by one for each change: above
+those of what stood there before, if that changed less than a thousand times a second; until 2248. Above them, the
+store."""
+STORE_MASK = (1 << 20) - 1
+TOMBSTONE_MS = 24 * 3600 * 1000
+"""How long it is kept that a key was deleted: who fixes a broken machine the next day has lost nothing."""
+HELLO_MS = 1_000
+REPAIR_EVERY_MS = 1_000
+AWAY_MS = 10_000
+"""A store that was not heard of for so long is away: nothing is sent to it but who is here."""
+SKEW_MS = 10_000
+"""How long it counts that a store said that this one's clock is ahead."""
+OUTGOING_BYTES_MAX = 4 * 1024 * 1024
+"""What is kept for one store until it is taken: more is left to repairs."""
+WAITING_MAX = 50_000
+"""Writes that wait for the disk; see `Committer`."""
+DUE_MAX = 500
+"""Keys that end or go in one tick: a few milliseconds."""
+
+
+@dataclass(slots=True)
+class Result(Generic[TokenT]):
+    """Who is answered, with the version of the change, and what changed for watchers."""
+
+    answers: list[tuple[TokenT, int]] = field(default_factory=list)
+    commits: list[Commit] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Figures:
+    """What happened since the start.
+
+    Attributes:
+        spread, received: Records told to others, and by others.
+        skipped: Records that some store will have to get by a repair.
+        repairs: Those that came to their end; `failed_repairs` did not.
+        repaired: Records that came or went by repairs.
+        skewed: Messages of clocks that are too far ahead.
+    """
+
+    spread: int = 0
+    received: int = 0
+    skipped: int = 0
+    repairs: int = 0
+    failed_repairs: int = 0
+    repaired_bytes: int = 0
+    skewed: int = 0
+
+
+class EventualReplica(Generic[TokenT]):
+    """One store's eventual namespaces.
+
+    Args:
+        store: Which store this is.
+        engine: Where the rows are; it only reads.
+        draw: draw(n) gives a random number from 0 to n - 1.
+        now_ms: Wall time.
+        tombstone_ms: How long deletions are kept, the same on all stores.
+
+    Attributes:
+        contents: What it has.
+        figures: What happened.
+        ahead: Stores whose clocks are too far ahead, and by how much.
+    """
+
+    def __init__(
+        self, store: StoreId, engine: Engine, draw: Draw, now_ms: int, tombstone_ms: int = TOMBSTONE_MS
+    ) -> None:
+        self.store = store
+        self.tombstone_ms = tombstone_ms
+        start = ((store & STORE_MASK) << VERSION_BITS) + now_ms
+        self.contents = Contents(engine, tombstone_ms, start)
+        self.clock = HybridClock(store, self.contents.counters.time)
+        self.figures = Figures()
+        self.ahead: dict[StoreId, int] = {}
+        self._draw = draw
+        self._now_ms = now_ms
+        self._members: frozenset[StoreId] = frozenset((store,))
+        self._heard_ms: dict[StoreId, int] = {}
+        self._told_ahead: dict[StoreId, tuple[int, int]] = {}
+        self._answering = Answering(self)
+        self._repair: Repair | None = None
+        self._hello_ms = self._repair_ms = 0
+        self._waiting: deque[tuple[int, TokenT, int]] = deque()
+        self._own: dict[EncodedKey, int] = {}
+        self._outgoing: list[tuple[StoreId, bytes]] = []
+        self._outgoing_bytes: Counter[StoreId] = Counter()
+        self._result: Result[TokenT] = Result()
+
+    @property
+    def others(self) -> list[StoreId]:
+        """All stores but this one."""
+        return sorted(self._members - {self.store})
+
+    def set_members(self, stores: Iterable[StoreId]) -> None:
+        """Say which stores there are; what is known of others is forgotten: one that left is never back by its id."""
+        self._members = frozenset((*stores, self.store))
+        for peer in [each for each in self.contents.shared if each not in self._members]:
+            self.contents.share(peer, None)
+        for peer in {*self._heard_ms, *self._told_ahead, *self.ahead} - self._members:
+            self._heard_ms.pop(peer, None)
+            self._told_ahead.pop(peer, None)
+            self.ahead.pop(peer, None)
+
+    def put(
+        self,
+        namespace: str,
+        key: bytes,
+        value: bytes | None,
+        token: TokenT,
+        now_ms: int,
+        *,
+        ttl_ms: int = 0,
+        expires_at_ms: int = 0,
+    ) -> None:
+        """Set a key, or delete it where `value` is None; the answer comes once it is on the disk.
+
+        Raises:
+            ClockSkewError: Most other stores say that this one's clock is ahead. Nothing was done.
+            UnavailableError: Too much waits already. Nothing was done.
+        """
+        self._check_own_clock(now_ms)
+        if len(self._waiting) >= WAITING_MAX:
+            raise too_many_writes(len(self._waiting), self.store)
+        self._now_ms = now_ms
+        encoded = encode(namespace, key)
+        stamp = self.clock.stamp(now_ms)
+        if ttl_ms:
+            expires_at_ms = stamp.ms + ttl_ms
+        version = self.contents.stage(encoded, Told(encoded, stamp, value, expires_at_ms))
+        self._own[encoded] = version
+        self._waiting.append((self.contents.goal, token, version))
+
+    def receive(self, sender: StoreId, content: bytes, now_ms: int) -> None:
+        """Take what another store sent.
+
+        Raises:
+            MalformedError: It is no message. Nothing was done.
+        """
+        sent = parse_message(content)
+        if sender not in self._members:
+            return
+        self._now_ms = now_ms
+        if isinstance(sent.message, Skewed):
+            self._told_ahead[sender] = sent.message.ahead_ms, now_ms
+            return
+        try:
+            check_ahead(sent.at_ms, now_ms)
+        except ClockSkewError as skew:
+            self._skewed(sender, skew)
+            return
+        self.ahead.pop(sender, None)
+        self._heard_ms[sender] = now_ms
+        self._take(sender, sent.message)
+
+    def tick(self, now_ms: int) -> None:
+        """Let time pass: what is due changes, others are told who is here, and repairs go on."""
+        self._now_ms = now_ms
+        self._end(self.clock.read_ms(now_ms))
+        if now_ms >= self._hello_ms + HELLO_MS or now_ms < self._hello_ms:
+            self._hello_ms = now_ms
+            for peer in self.others:
+                self.send(peer, Hello())
+        self._go_on_repairing()
+
+    def begin(self, now_ms: int) -> list[Row]:
+        """The rows of the next batch; nothing if nothing changed. Write them, or try again; then call `finish`."""
+        self._now_ms = now_ms
+        return self.contents.begin(self.clock.time)
+
+    def to_sync(self) -> int:
+        """Number of the batch that a sync that begins now makes durable; 0 if none is needed."""
+        return self.contents.to_sync()
+
+    def synced(self, number: int) -> None:
+        """A sync is done that began when `to_sync` said `number`."""
+        for batch in self.contents.publish(number):
+            self._spread(batch)
+            self._result.commits += _commits(batch)
+        while self._waiting and self._waiting[0][0] <= number:
+            _, token, version = self._waiting.popleft()
+            self._result.answers.append((token, version))
+        self._answering.settle()
+        if self._repair is not None:
+            self._repair.go_on(self._now_ms)
+
+    def finish(self) -> Result[TokenT]:
+        """Who is answered by now."""
+        result, self._result = self._result, Result()
+        return result
+
+    @property
+    def has_more(self) -> bool:
+        """Whether `begin` would give rows."""
+        return self.contents.is_dirty
+
+    def take_outgoing(self) -> list[tuple[StoreId, bytes]]:
+        """What is to be sent: each a whole message, in any order, once; whatever is lost is repaired."""
+        outgoing, self._outgoing = self._outgoing, []
+        self._outgoing_bytes.clear()
+        return outgoing
+
+    def take(self, sender: StoreId, told: Iterable[Told]) -> bool:
+        """Stage what is later than what is here; False if something is stamped too far ahead."""
+        is_all_taken = True
+        for each in told:
+            try:
+                self.clock.follow(each.stamp, self._now_ms)
+            except ClockSkewError as skew:
+                # Who only passes it on has a right clock, perhaps; there it was within the bound.
+                if each.stamp.store == sender:
+                    self._skewed(sender, skew)
+                is_all_taken = False
+                continue
+            self.figures.received += 1
+            self._merge(each)
+        return is_all_taken
+
+    def drop(self, record: Record) -> None:
+        """Have a key as deleted that was deleted elsewhere so long ago that nothing is left of it there."""
+        told = record.told
+        if told.value is not None:
+            ended_ms = self.clock.read_ms(self._now_ms) - self.tombstone_ms
+            self.contents.stage(told.encoded, replace(told, value=None, expires_at_ms=max(1, ended_ms)))
+
+    def send(self, to: StoreId, message: Message) -> None:
+        """Tell another store, unless more waits for it than may."""
+        content = render_message(Sent(self._now_ms, message))
+        if self._outgoing_bytes[to] + len(content) > OUTGOING_BYTES_MAX:
+            self.figures.skipped += len(message.told) if isinstance(message, Spread) else 0
+            return
+        self._outgoing_bytes[to] += len(content)
+        self._outgoing.append((to, content))
+
+    def is_apart(self, peer: StoreId) -> bool:
+        """Whether the last repair with it is longer ago than deletions are kept, as far as clocks tell."""
+        shared = self.contents.shared.get(peer)
+        return shared is None or self._now_ms - shared.at_ms > self.tombstone_ms - 2 * SKEW_MS_MAX
+
+    def may_meet(self, peer: StoreId) -> bool:
+        """Whether this store may be compared with it: always, if it was before, or if most others were lately."""
+        shared = self.contents.shared
+        if peer in shared or not shared:
+            return True
+        near = 1 + sum(not self.is_apart(each) for each in self.others)
+        return 2 * near > len(self._members)
+
+    def _take(self, sender: StoreId, message: Message) -> None:
+        match message:
+            case Spread():
+                self.take(sender, message.told)
+            case Compare() | Lists() | Give():
+                self._answering.answer(sender, message)
+            case Differ() | Found() | Taken():
+                if self._repair is not None and self._repair.peer == sender:
+                    self._repair.answered(message, self._now_ms)
+                    self._conclude()
+            case Declined():
+                if self._repair is not None and self._repair.peer == sender:
+                    self._give_up()
+            case Hello() | Skewed():
+                pass
+            case _:
+                assert_never(message)
+
+    def _merge(self, told: Told) -> None:
+        """Have what was told, if it is later than what is here."""
+        known = self.contents.latest(told.encoded)
+        if known is None:
+            gone_ms = told.gone_ms(self.tombstone_ms)
+            # Forgotten here, and a little later where it comes from.
+            if gone_ms and gone_ms <= self.clock.read_ms(self._now_ms):
+                return
+        elif told.rank <= known.told.rank:
+            return
+        self._own.pop(told.encoded, None)
+        self.contents.stage(told.encoded, told)
+
+    def _end(self, now_ms: int) -> None:
+        """End values whose time has come, and forget what was deleted long ago."""
+        for record in list(islice(self.contents.due(now_ms), DUE_MAX)):
+            told = record.told
+            self._own.pop(told.encoded, None)
+            self.contents.stage(told.encoded, None if told.value is None else replace(told, value=None))
+
+    def _spread(self, batch: Batch) -> None:
+        """Tell the others what was written here and is on the disk now."""
+        own = [
+            record.told
+            for encoded, record in batch.after.items()
+            if record is not None and self._own.get(encoded) == record.version
+        ]
+        for told in own:
+            del self._own[told.encoded]
+        for peer in self.others if own else ():
+            if self._is_away(peer):
+                self.figures.skipped += len(own)
+                continue
+            for part in _parts(own):
+                self.figures.spread += len(part)
+                self.send(peer, Spread(part))
+
+    def _is_away(self, peer: StoreId) -> bool:
+        return self._now_ms - self._heard_ms.get(peer, 0) > AWAY_MS
+
+    def _go_on_repairing(self) -> None:
+        repair, now_ms = self._repair, self._now_ms
+        if repair is not None:
+            if repair.is_overdue(now_ms):
+                self._give_up()
+            else:
+                repair.go_on(now_ms)
+                self._conclude()
+            return
+        near = [peer for peer in self.others if not self._is_away(peer) and self.may_meet(peer)]
+        if near and abs(now_ms - self._repair_ms) >= REPAIR_EVERY_MS:
+            self._repair_ms = now_ms
+            peer = near[self._draw(len(near))]
+            began = Shared(self.contents.published.version, now_ms)
+            self._repair = Repair(self, peer, self._draw(1 << 62), began)
+            self._repair.go_on(now_ms)
+
+    def _conclude(self) -> None:
+        """Remember what came of a repair that is done."""
+        repair = self._repair
+        if repair is not None and repair.is_done:
+            self._repair = None
+            self.figures.repairs += 1
+            self.figures.repaired_bytes += repair.exchanged_bytes
+            self._remember(repair.peer, repair.began)
+
+    def _remember(self, peer: StoreId, began: Shared) -> None:
+        """Note what another store has, on the disk too where that may matter after a restart."""
+        known = self.contents.shared.get(peer)
+        if known is None or began.version > known.version or began.at_ms - known.at_ms > self.tombstone_ms // 64:
+            self.contents.share(peer, began)
+
+    def _give_up(self) -> None:
+        self._repair = None
+        self.figures.failed_repairs += 1
+
+    def _skewed(self, sender: StoreId, skew: ClockSkewError) -> None:
+        """Note that a clock is ahead, and tell whose."""
+        self.ahead[sender] = skew.ahead_ms
+        self.figures.skewed += 1
+        self.send(sender, Skewed(skew.ahead_ms))
+
+    def _check_own_clock(self, now_ms: int) -> None:
+        said = [ahead_ms for ahead_ms, at_ms in self._told_ahead.values() if abs(now_ms - at_ms) < SKEW_MS]
+        if 2 * len(said) > len(self.others):
+            raise self_ahead(max(said), SKEW_MS_MAX)
+
+
+def _commits(batch: Batch) -> list[Commit]:
+    """What watchers are told of a batch, by rising version."""
+    changed = sorted(
+        (record for record in batch.after.values() if record is not None), key=lambda record: record.version
+    )
+    return [commit_of(record) for record in changed]
+
+
+def commit_of(record: Record) -> Commit:
+    """A change of one key, as watches have it."""
+    told = record.told
+    namespace = told.encoded.partition(b"\x00")[0].decode()
+    key = key_of(told.encoded, namespace)
+    end = told.expires_at_ms if told.value is not None else 0
+    return Commit(record.version, namespace, (Change(told.encoded, key, told.value, end),))
+
+
+def is_visible(record: Record, now_ms: int) -> bool:
+    """Whether a reader sees it."""
+    return record.told.value is not None and not is_ended(record.told.expires_at_ms, now_ms)
+
+
+def _parts(told: list[Told]) -> list[tuple[Told, ...]]:
+    """Records in messages of a bounded size."""
+    parts: list[tuple[Told, ...]] = []
+    part: list[Told] = []
+    size_bytes = 0
+    for each in told:
+        part.append(each)
+        size_bytes += each.size_bytes
+        if size_bytes >= TOLD_BYTES_MAX:
+            parts.append(tuple(part))
+            part, size_bytes = [], 0
+    return [*parts, tuple(part)] if part else parts
