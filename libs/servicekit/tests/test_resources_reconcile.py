@@ -28,9 +28,10 @@ from ultracloud.servicekit.resources import (
     Resources,
     Truth,
     World,
+    pacing,
 )
 from ultracloud.servicekit.store import MemoryStore
-from ultracloud.servicekit.testing import OPERATOR, sample_authority
+from ultracloud.servicekit.testing import OPERATOR, SetClock, sample_authority
 
 VPC = Kind(name="Vpc", prefix="vpc", service=VPCS, message=net.Vpc)
 PORT = Kind(name="Port", prefix="port", service=PORTS, message=net.Port)
@@ -142,6 +143,46 @@ def test_a_defect_ends_the_service() -> None:
         assert ended.value.subgroup(ZeroDivisionError) is not None
 
     held(scenario)
+
+
+def test_who_is_never_content_is_slowed_down_and_does_not_hold_others_up() -> None:
+    class Restless(MakeReady):
+        async def act(self, action: str) -> None:
+            self.acted.append(action)
+            await self.resources.record_event(VPC, action, "Again", str(len(self.acted)))
+            reconciler.touch(Key("vpc", action))
+
+    async def scenario(kit: Kit) -> None:
+        nonlocal reconciler
+        planner = Restless(kit.resources)
+        reconciler = Reconciler(kit.resources, [VPC], planner)
+        one = await kit.vpc("one")
+        async with running(reconciler):
+            await until(lambda: len(planner.acted) >= pacing.BURST)
+            await asyncio.sleep(0.2)
+            assert planner.acted.count(one) <= pacing.BURST + 1
+            other = await kit.vpc("other")
+            await until(lambda: planner.acted.count(other) == pacing.BURST)
+
+    reconciler: Reconciler[str]
+    held(scenario)
+
+
+def test_a_pace_allows_a_burst_and_then_one_now_and_then() -> None:
+    clock = SetClock()
+    pace = pacing.Pace(clock)
+    for _ in range(pacing.BURST):
+        assert pace.wait_s("a") == 0
+        pace.acted("a")
+    assert pace.wait_s("a") == pacing.EVERY_MS / 1000
+    assert pace.wait_s("b") == 0
+    clock.time_ms += pacing.EVERY_MS
+    assert pace.wait_s("a") == 0
+    pace.acted("a")
+    assert pace.wait_s("a") == pacing.EVERY_MS / 1000
+    clock.time_ms += pacing.BURST * pacing.EVERY_MS
+    pace.forget()
+    assert pace.wait_s("a") == 0
 
 
 class Recorder:

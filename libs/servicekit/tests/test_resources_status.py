@@ -94,6 +94,20 @@ def test_the_time_of_transition_moves_only_with_the_status() -> None:
     asyncio.run(scenario())
 
 
+def test_what_was_decided_on_an_older_generation_replaces_nothing() -> None:
+    async def scenario() -> None:
+        world = World()
+        made = await world.make()
+        for generation, reason in ((2, "Made"), (1, "Waiting")):
+            condition = Condition("Ready", Truth.TRUE, reason, observed_generation=generation)
+            await world.resources.write_status(VPC, made.metadata.id, conditions=[condition])
+        stored = await world.resources.read(VPC, made.metadata.id)
+        assert stored is not None
+        assert [one.reason for one in stored.message.status.conditions] == ["Made"]
+
+    asyncio.run(scenario())
+
+
 def test_what_changes_nothing_is_not_written() -> None:
     async def scenario() -> None:
         world = World()

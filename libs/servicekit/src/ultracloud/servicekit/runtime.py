@@ -22,6 +22,7 @@ from ultracloud.servicekit.settings import Settings
 if TYPE_CHECKING:
     from ultracloud.servicekit.coordination import Coordination
     from ultracloud.servicekit.policy import PolicyCopy
+    from ultracloud.servicekit.resources import Owners, Resources
     from ultracloud.servicekit.store import FlaredbStore
     from ultracloud.wire import (
         AroundInterceptor,
@@ -131,6 +132,14 @@ class Runtime:
         gate = self.readiness.gate("flaredb")
         self.tasks.create_task(self._watch_store(store, gate), name="watch flaredb")
         return store
+
+    def owners(self, resources: Resources, what: str) -> Owners:
+        """Who reconciles what in this service, ``hosts``: its replicas, if ``peers.chainfire`` is set, or we alone."""
+        from ultracloud.servicekit.resources import Replicas, SoleOwner
+
+        if not self.settings.peers.chainfire:
+            return SoleOwner()
+        return Replicas(resources.store, self.coordination(), self.clock, f"{self.name}/{what}")
 
     async def serve(
         self,

@@ -91,18 +91,58 @@ class Condition(_message.Message):
     def __init__(self, type: _Optional[str] = ..., status: _Optional[_Union[Condition.Status, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., last_transition_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., observed_generation: _Optional[int] = ...) -> None: ...
 
 class Record(_message.Message):
-    __slots__ = ("kind", "metadata", "spec", "status", "claims")
+    __slots__ = ("kind", "metadata", "spec", "status", "claims", "charges")
+    class ChargesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     KIND_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     CLAIMS_FIELD_NUMBER: _ClassVar[int]
+    CHARGES_FIELD_NUMBER: _ClassVar[int]
     kind: str
     metadata: Metadata
     spec: bytes
     status: bytes
     claims: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, kind: _Optional[str] = ..., metadata: _Optional[_Union[Metadata, _Mapping]] = ..., spec: _Optional[bytes] = ..., status: _Optional[bytes] = ..., claims: _Optional[_Iterable[str]] = ...) -> None: ...
+    charges: _containers.ScalarMap[str, int]
+    def __init__(self, kind: _Optional[str] = ..., metadata: _Optional[_Union[Metadata, _Mapping]] = ..., spec: _Optional[bytes] = ..., status: _Optional[bytes] = ..., claims: _Optional[_Iterable[str]] = ..., charges: _Optional[_Mapping[str, int]] = ...) -> None: ...
+
+class QuotaPart(_message.Message):
+    __slots__ = ("amounts",)
+    class AmountsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: QuotaAmount
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[QuotaAmount, _Mapping]] = ...) -> None: ...
+    AMOUNTS_FIELD_NUMBER: _ClassVar[int]
+    amounts: _containers.MessageMap[str, QuotaAmount]
+    def __init__(self, amounts: _Optional[_Mapping[str, QuotaAmount]] = ...) -> None: ...
+
+class QuotaAmount(_message.Message):
+    __slots__ = ("used", "share", "limit_plus_one")
+    USED_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_PLUS_ONE_FIELD_NUMBER: _ClassVar[int]
+    used: int
+    share: int
+    limit_plus_one: int
+    def __init__(self, used: _Optional[int] = ..., share: _Optional[int] = ..., limit_plus_one: _Optional[int] = ...) -> None: ...
+
+class ShardOwner(_message.Message):
+    __slots__ = ("replica", "election")
+    REPLICA_FIELD_NUMBER: _ClassVar[int]
+    ELECTION_FIELD_NUMBER: _ClassVar[int]
+    replica: str
+    election: int
+    def __init__(self, replica: _Optional[str] = ..., election: _Optional[int] = ...) -> None: ...
 
 class IdempotencyRecord(_message.Message):
     __slots__ = ("request_sha256", "id", "created_at")

@@ -91,9 +91,15 @@ class Election:
     async def lead(self, content: bytes) -> AsyncGenerator[Leadership, None]:
         """Campaign, run the block as the leader, resign; raises as `Session.guard`."""
         leadership = await self.campaign(content)
+        async with self.hold(leadership):
+            yield leadership
+
+    @asynccontextmanager
+    async def hold(self, leadership: Leadership) -> AsyncGenerator[None, None]:
+        """Run the block as the leader that `campaign` has made us, resign; raises as `Session.guard`."""
         try:
             async with self._session.guard():
-                yield leadership
+                yield
         finally:
             await self._leave(leadership)
 

@@ -11,7 +11,6 @@ A session ends early only by its own clock: a renewal that was answered grants l
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -70,8 +69,8 @@ class Session:
     ) -> None:
         assert self._keeping is not None
         self._keeping.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._keeping
+        # Not awaited: its cancellation and one of ours could not be told apart.
+        await asyncio.wait((self._keeping,))
         try:
             async with asyncio.timeout(REVOKE_S):
                 await self.coordinator.revoke(self._lease)
@@ -89,6 +88,8 @@ class Session:
         task = asyncio.current_task()
         assert task is not None
         cancelled = asyncio.Event()
+        # A task group that failed may have left a count behind (Python 3.11).
+        before = task.cancelling()
 
         async def cancel() -> None:
             await self.lost.wait()
@@ -101,7 +102,7 @@ class Session:
             yield
         except asyncio.CancelledError as error:
             # Somebody else may have cancelled the task too: then that goes up.
-            if cancelled.is_set() and task.uncancel() == 0:
+            if cancelled.is_set() and task.uncancel() <= before:
                 raise self._lost_error() from error
             raise
         finally:

@@ -11,7 +11,8 @@
 - `selectors`, `indexes`: what a list asks for, and the keys that answer it, pure; `indexing` makes an index whole
 - `masks`: which part of a spec an update is about, pure
 - `layout`, `pages`: storage keys and page tokens, pure
-- `reconcile`: from what is wanted to what is done
+- `reconcile`: from what is wanted to what is done; `world` is what it knows, `pacing` how often one object may ask
+- `owners`: which of several replicas works on what; `shards` shares it out, pure; `fencing` holds former owners off
 - `operations`: work that outlasts its call, a kind of the kit; `progress` is how it goes, pure
 - `hosts`: intents of hosts, on the server and on the host
 """
@@ -22,11 +23,13 @@ from ultracloud.servicekit.resources.context import Context
 from ultracloud.servicekit.resources.engine import NewResource, Resources
 from ultracloud.servicekit.resources.hosts import HostCopy, HostFeed
 from ultracloud.servicekit.resources.kinds import Kind, Scope
+from ultracloud.servicekit.resources.owners import Owners, Replicas, SoleOwner
 from ultracloud.servicekit.resources.places import ROOT, Place
-from ultracloud.servicekit.resources.reconcile import Key, Planner, Reconciler, World
+from ultracloud.servicekit.resources.reconcile import Planner, Reconciler
 from ultracloud.servicekit.resources.records import Stored
 from ultracloud.servicekit.resources.server import KindServer, Located
 from ultracloud.servicekit.resources.telling import TrailServer
+from ultracloud.servicekit.resources.world import Key, World
 
 __all__ = [
     "ROOT",
@@ -40,11 +43,14 @@ __all__ = [
     "KindServer",
     "Located",
     "NewResource",
+    "Owners",
     "Place",
     "Planner",
     "Reconciler",
+    "Replicas",
     "Resources",
     "Scope",
+    "SoleOwner",
     "Stored",
     "TrailServer",
     "Truth",

@@ -13,6 +13,7 @@ from ultracloud.servicekit.clock import Clock
 from ultracloud.servicekit.policy import Authority
 from ultracloud.servicekit.resources import audit, layout, records
 from ultracloud.servicekit.resources.context import Context
+from ultracloud.servicekit.resources.fencing import FencedStore
 from ultracloud.servicekit.resources.kinds import Kind, MessageT
 from ultracloud.servicekit.resources.places import resource_path
 from ultracloud.servicekit.resources.reading import Reader
@@ -33,11 +34,11 @@ class Changing(Reader):
     """A reader that can also write. What an attempt gives as None is tried again."""
 
     def __init__(self, store: Store, authority: Authority, clock: Clock, kinds: Iterable[Kind[Any]]) -> None:
-        super().__init__(store)
+        super().__init__(FencedStore(store))
         self.authority = authority
         self.clock = clock
         self.kinds = {kind.key: kind for kind in kinds}
-        self._writer = Writer(store)
+        self._writer = Writer(self.store)
         self._crowd = asyncio.Lock()
 
     @property

@@ -13,7 +13,8 @@ from ultracloud.servicekit.resources.context import Context
 from ultracloud.servicekit.resources.deleting import DEPENDANTS
 from ultracloud.servicekit.resources.engine import Resources
 from ultracloud.servicekit.resources.places import place_of_id
-from ultracloud.servicekit.resources.reconcile import Key, Planner, World
+from ultracloud.servicekit.resources.reconcile import Planner
+from ultracloud.servicekit.resources.world import Key, World
 
 
 class Collector(Planner[Key]):

@@ -42,11 +42,14 @@ class Condition:
 def merge(old: Iterable[pb.Condition], new: Iterable[Condition], now_ms: int) -> list[pb.Condition]:
     """`old` with those of the same type replaced by `new`, in a stable order.
 
-    The time of transition moves only when the status does: it tells since when.
+    The time of transition moves only when the status does: it tells since when. What was decided on an older generation
+    than what is known replaces nothing; it comes from somebody who has not heard of the change yet.
     """
     merged = {condition.type: condition for condition in old}
     for condition in new:
         before = merged.get(condition.type)
+        if before is not None and 0 < condition.observed_generation < before.observed_generation:
+            continue
         stays = before is not None and before.status == condition.status.value
         message = pb.Condition(
             type=condition.type,

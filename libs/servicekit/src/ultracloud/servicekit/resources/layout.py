@@ -13,6 +13,7 @@
 | ``x/<kind>/l/<label>/<word>/<place>/<name>`` | the id of a record with this label; ``=value``, or ``*`` for any |
 | ``x/<kind>/f/<path>/<word>/<place>/<name>`` | the id of a record with this value in a declared field |
 | ``m/<kind>`` | which index is whole: its format and its fields |
+| ``q/<group>/<shard>`` | who reconciles a shard; its version fences what the one before writes |
 | ``y/r/<lane>/<sequence>`` | an audit record |
 | ``y/h/<lane>``, ``y/f/<lane>`` | where a lane of them ends, and behind which record it begins |
 | ``z/<kind>/<id>`` | the events of a resource |
@@ -32,6 +33,10 @@ IDEMPOTENCY_KEY_LENGTH_MAX = 128
 CLAIM_LENGTH_MAX = 512
 """Two ids and an IPv6 address fit."""
 IDEMPOTENCY_PREFIX = b"i/"
+RECORDS = b"r/"
+"""Where all records are."""
+RECONCILED_FROM = b"q/"
+"""Where a reconciler begins to follow, up to the last record: who owns what comes in the order it was written."""
 DERIVED = b"x"
 """Where keys begin that only help to find others, or tell of what was."""
 
@@ -74,6 +79,11 @@ def index_prefix(kind: str, space: str, key: str, word: str) -> bytes:
 def field_index_prefix(kind: str, path: str) -> bytes:
     """The whole index of one field."""
     return f"x/{kind}/f/{path}/".encode()
+
+
+def shard_key(group: str, shard: int) -> bytes:
+    """Where it is said who reconciles a shard of a group's keys; the group has no ``/`` at its ends."""
+    return f"q/{group}/{shard:02x}".encode()
 
 
 def index_mark_key(kind: str) -> bytes:

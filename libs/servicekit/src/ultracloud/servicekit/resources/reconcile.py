@@ -15,15 +15,18 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar
 
-from ultracloud.api.resource.v1 import resource_pb2 as pb
 from ultracloud.base.faults import Fault
 from ultracloud.servicekit.readiness import Gate
-from ultracloud.servicekit.resources import layout, records
+from ultracloud.servicekit.resources import layout
 from ultracloud.servicekit.resources.engine import Resources
-from ultracloud.servicekit.resources.kinds import Kind, MessageT
-from ultracloud.servicekit.resources.records import Stored
+from ultracloud.servicekit.resources.fencing import SHARD_LOST
+from ultracloud.servicekit.resources.kinds import Kind
+from ultracloud.servicekit.resources.owners import Owners, SoleOwner
+from ultracloud.servicekit.resources.pacing import Pace
+from ultracloud.servicekit.resources.shards import shard_of
+from ultracloud.servicekit.resources.world import Key, World
 from ultracloud.servicekit.store import Change, Loaded, follow, prefix_end
 
 WORKERS = 4
@@ -35,59 +38,6 @@ RESYNC_S = 300.0
 
 ActionT = TypeVar("ActionT")
 ActionT_contra = TypeVar("ActionT_contra", contravariant=True)
-_RECORDS = b"r/"
-
-
-class Key(NamedTuple):
-    """What may need work: a resource (`kind` is `Kind.key`), or anything else a planner knows, e.g. a host."""
-
-    kind: str
-    id: str
-
-
-class World:
-    """All resources of some kinds at one version of the store. Only the reconciler changes it, between plans."""
-
-    def __init__(self, kinds: Iterable[Kind[Any]]) -> None:
-        self.version = 0
-        self._kinds = {kind.key: kind for kind in kinds}
-        self._known: dict[str, dict[str, Stored[Any]]] = {key: {} for key in self._kinds}
-
-    def get(self, kind: Kind[MessageT], identifier: str) -> MessageT | None:
-        """One resource; None if there is none. Not to be changed."""
-        stored = self._known[kind.key].get(identifier)
-        return cast("MessageT", stored.message) if stored else None
-
-    def metadata(self, key: Key) -> pb.Metadata | None:
-        """The metadata of a resource, whatever its kind; None if there is none. Not to be changed."""
-        stored = self._known.get(key.kind, {}).get(key.id)
-        return stored.metadata if stored else None
-
-    def all(self, kind: Kind[MessageT]) -> Sequence[MessageT]:
-        """All resources of a kind. Not to be changed."""
-        return [cast("MessageT", stored.message) for stored in self._known[kind.key].values()]
-
-    def every_key(self) -> list[Key]:
-        """A key for every resource."""
-        return [Key(kind, identifier) for kind, known in self._known.items() for identifier in known]
-
-    def key_of(self, storage_key: bytes) -> Key | None:
-        """The key of a stored record; None for kinds this world does not hold."""
-        kind, _, identifier = storage_key[len(_RECORDS) :].decode().partition("/")
-        return Key(kind, identifier) if kind in self._kinds else None
-
-    def forget(self) -> None:
-        """Know nothing."""
-        for known in self._known.values():
-            known.clear()
-
-    def apply(self, change: Change) -> None:
-        """Take in one change of a record this world holds."""
-        kind, identifier = change.key[len(_RECORDS) :].decode().split("/")
-        if change.value is None:
-            self._known[kind].pop(identifier, None)
-        else:
-            self._known[kind][identifier] = records.parse(self._kinds[kind], change.value, change.version)
 
 
 class Planner(Protocol[ActionT]):
@@ -106,6 +56,10 @@ def _only_itself(_world: World, key: Key) -> Iterable[Key]:
     return (key,)
 
 
+def _never(_key: Key) -> bool:
+    return False
+
+
 class Reconciler(Generic[ActionT]):
     """Keeps a planner's keys at work.
 
@@ -115,6 +69,9 @@ class Reconciler(Generic[ActionT]):
         planner: Decides and acts.
         affected: Which keys a change of a resource concerns: asked before and after the change, so that a port that
             moved concerns both hosts. Without it, only itself.
+        owners: Which of them are ours, where several replicas share the work; without, all.
+        everywhere: Keys that every replica works on for itself, since their actions write nothing that others see: the
+            intents of the hosts whose agents ask it.
         workers: Keys worked on at once.
         resync_s: Seconds between looks at every key.
     """
@@ -126,6 +83,8 @@ class Reconciler(Generic[ActionT]):
         planner: Planner[ActionT],
         *,
         affected: Callable[[World, Key], Iterable[Key]] = _only_itself,
+        owners: Owners | None = None,
+        everywhere: Callable[[Key], bool] = _never,
         workers: int = WORKERS,
         resync_s: float = RESYNC_S,
     ) -> None:
@@ -133,11 +92,15 @@ class Reconciler(Generic[ActionT]):
         self._resources = resources
         self._planner = planner
         self._affected = affected
+        self._owners = owners or SoleOwner()
+        self._everywhere = everywhere
         self._workers = workers
         self._resync_s = resync_s
         self._waiting: deque[Key] = deque()
         self._dirty: set[Key] = set()
         self._running: set[Key] = set()
+        self._concerned: set[Key] = set()
+        self._pace = Pace(resources.clock)
         self._failures: dict[Key, int] = {}
         self._delayed: dict[Key, asyncio.TimerHandle] = {}
         self._wake = asyncio.Event()
@@ -149,6 +112,7 @@ class Reconciler(Generic[ActionT]):
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._follow(gate), name="reconciler: follow")
                 tasks.create_task(self._resync(), name="reconciler: resync")
+                tasks.create_task(self._take_part(), name="reconciler: take part")
                 for number in range(self._workers):
                     tasks.create_task(self._work(), name=f"reconciler: worker {number}")
         finally:
@@ -169,7 +133,8 @@ class Reconciler(Generic[ActionT]):
 
     async def _follow(self, gate: Gate | None) -> None:
         """Keep the world current and touch what changes concern."""
-        changes = follow(self._resources.store, _RECORDS, prefix_end(_RECORDS), self._resources.clock)
+        start, end = layout.RECONCILED_FROM, prefix_end(layout.RECORDS)
+        changes = follow(self._resources.store, start, end, self._resources.clock)
         async with aclosing(changes):
             async for news in changes:
                 if isinstance(news, Loaded):
@@ -181,6 +146,18 @@ class Reconciler(Generic[ActionT]):
                     for change in news.changes:
                         self._take(change)
                     self.world.version = news.version
+                self._owners.saw(news.version)
+
+    async def _take_part(self) -> None:
+        """Share the work with the other replicas, once we know the world."""
+        await self._loaded.wait()
+        await self._owners.run(self._gained)
+
+    def _gained(self, shard: int) -> None:
+        """A shard is ours now: whatever its owner before left undone is to be looked at."""
+        for key in sorted(self._concerned):
+            if shard_of(key.id) == shard and not self._everywhere(key):
+                self.touch(key)
 
     def _load(self, news: Loaded) -> None:
         """Begin anew with all there is; what was known and is gone is touched too."""
@@ -191,10 +168,14 @@ class Reconciler(Generic[ActionT]):
             if self.world.key_of(entry.key):
                 self.world.apply(Change(entry.key, entry.value, entry.version))
         self.world.version = news.version
-        for known in self.world.every_key():
-            concerned.update(self._affected(self.world, known))
+        concerned |= self._everything()
         for key in sorted(concerned):
             self.touch(key)
+
+    def _everything(self) -> set[Key]:
+        """All keys that there are; those that are no more are forgotten."""
+        self._concerned = {key for known in self.world.every_key() for key in self._affected(self.world, known)}
+        return self._concerned
 
     def _take(self, change: Change) -> None:
         """Take in one change."""
@@ -204,6 +185,7 @@ class Reconciler(Generic[ActionT]):
         concerned = set(self._affected(self.world, key))
         self.world.apply(change)
         concerned.update(self._affected(self.world, key))
+        self._concerned |= concerned
         for one in sorted(concerned):
             self.touch(one)
 
@@ -211,9 +193,9 @@ class Reconciler(Generic[ActionT]):
         """Look at everything now and then."""
         while True:
             await self._resources.clock.sleep(self._resync_s)
-            for known in self.world.every_key():
-                for key in self._affected(self.world, known):
-                    self.touch(key)
+            self._pace.forget()
+            for key in sorted(self._everything()):
+                self.touch(key)
 
     async def _work(self) -> None:
         """Take keys and work on them, one at a time."""
@@ -238,18 +220,45 @@ class Reconciler(Generic[ActionT]):
         delayed = self._delayed.pop(key, None)
         if delayed is not None:
             delayed.cancel()
+        is_everywhere = self._everywhere(key)
+        if not is_everywhere and not self._owners.holds(key.id):
+            self._failures.pop(key, None)
+            return
+        wait_s = 0.0 if is_everywhere else self._pace.wait_s(key)
+        if wait_s:
+            self._again_in(key, wait_s)
+            return
         try:
-            for action in self._planner.plan(self.world, key):
-                await self._planner.act(action)
+            actions = self._planner.plan(self.world, key)
+            if actions:
+                await self._act(key, actions, is_everywhere=is_everywhere)
         except Fault as error:
-            failures = self._failures[key] = self._failures.get(key, 0) + 1
-            pause_s = min(BACKOFF_FIRST_S * 2 ** min(failures - 1, 20), BACKOFF_MAX_S)
-            logging.getLogger(__name__).warning(
-                "%s %s: %s", key.kind, key.id, error, extra={"failures": failures, "again_in_s": pause_s}
-            )
-            self._delayed[key] = asyncio.get_running_loop().call_later(pause_s, self.touch, key)
+            self._failed(key, error)
         else:
             self._failures.pop(key, None)
 
+    async def _act(self, key: Key, actions: Sequence[ActionT], *, is_everywhere: bool) -> None:
+        """Carry a plan out."""
+        if is_everywhere:
+            for action in actions:
+                await self._planner.act(action)
+            return
+        self._pace.acted(key)
+        async with self._owners.working(key.id):
+            for action in actions:
+                await self._planner.act(action)
 
-assert layout.record_prefix("x").startswith(_RECORDS)
+    def _failed(self, key: Key, error: Fault) -> None:
+        """Put a key aside; not one that is another replica's now."""
+        log = logging.getLogger(__name__)
+        if error.reason == SHARD_LOST:
+            log.info("%s %s: %s", key.kind, key.id, error)
+            return
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        pause_s = min(BACKOFF_FIRST_S * 2 ** min(failures - 1, 20), BACKOFF_MAX_S)
+        log.warning("%s %s: %s", key.kind, key.id, error, extra={"failures": failures, "again_in_s": pause_s})
+        self._again_in(key, pause_s)
+
+    def _again_in(self, key: Key, pause_s: float) -> None:
+        """Look at a key later."""
+        self._delayed[key] = asyncio.get_running_loop().call_later(pause_s, self.touch, key)

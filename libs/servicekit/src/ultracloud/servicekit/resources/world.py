@@ -1,0 +1,68 @@
+"""What a reconciler knows: all resources of some kinds, in memory, at one version of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, cast
+
+from ultracloud.api.resource.v1 import resource_pb2 as pb
+from ultracloud.servicekit.resources import layout, records
+from ultracloud.servicekit.resources.kinds import Kind, MessageT
+from ultracloud.servicekit.resources.records import Stored
+from ultracloud.servicekit.store import Change
+
+_RECORDS = layout.RECORDS
+
+
+class Key(NamedTuple):
+    """What may need work: a resource (`kind` is `Kind.key`), or anything else a planner knows, e.g. a host."""
+
+    kind: str
+    id: str
+
+
+class World:
+    """All resources of some kinds at one version of the store. Only the reconciler changes it, between plans."""
+
+    def __init__(self, kinds: Iterable[Kind[Any]]) -> None:
+        self.version = 0
+        self._kinds = {kind.key: kind for kind in kinds}
+        self._known: dict[str, dict[str, Stored[Any]]] = {key: {} for key in self._kinds}
+
+    def get(self, kind: Kind[MessageT], identifier: str) -> MessageT | None:
+        """One resource; None if there is none. Not to be changed."""
+        stored = self._known[kind.key].get(identifier)
+        return cast("MessageT", stored.message) if stored else None
+
+    def metadata(self, key: Key) -> pb.Metadata | None:
+        """The metadata of a resource, whatever its kind; None if there is none. Not to be changed."""
+        stored = self._known.get(key.kind, {}).get(key.id)
+        return stored.metadata if stored else None
+
+    def all(self, kind: Kind[MessageT]) -> Sequence[MessageT]:
+        """All resources of a kind. Not to be changed."""
+        return [cast("MessageT", stored.message) for stored in self._known[kind.key].values()]
+
+    def every_key(self) -> list[Key]:
+        """A key for every resource."""
+        return [Key(kind, identifier) for kind, known in self._known.items() for identifier in known]
+
+    def key_of(self, storage_key: bytes) -> Key | None:
+        """The key of a stored record; None for kinds this world does not hold, and for what is no record."""
+        if not storage_key.startswith(_RECORDS):
+            return None
+        kind, _, identifier = storage_key[len(_RECORDS) :].decode().partition("/")
+        return Key(kind, identifier) if kind in self._kinds else None
+
+    def forget(self) -> None:
+        """Know nothing."""
+        for known in self._known.values():
+            known.clear()
+
+    def apply(self, change: Change) -> None:
+        """Take in one change of a record this world holds."""
+        kind, identifier = change.key[len(_RECORDS) :].decode().split("/")
+        if change.value is None:
+            self._known[kind].pop(identifier, None)
+        else:
+            self._known[kind][identifier] = records.parse(self._kinds[kind], change.value, change.version)
