@@ -24,6 +24,8 @@ StoreId = NewType("StoreId", int)
 FIRST_INDEX = 1
 FIRST_TERM = 1
 """A group begins with a state as of here, the same on each of its first members: nobody has to be first."""
+LOGICAL_BITS = 16
+"""Of a version: the rest is the leader's time in milliseconds, so that versions of all regions compare."""
 PEERS_MAX = 15
 """Members of one region while they change: seven voters is what anybody needs, and twice that is a whole move."""
 
@@ -125,11 +127,21 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """How far a region's state goes: the last entry in it, and the counters after that."""
+    """How far a region's state goes: the last entry in it, and the counters after that.
+
+    Attributes:
+        mark: Nothing at or below its version will be committed any more, and everything that was is here.
+        given: The highest version that anything has: above the mark's while parts of transactions are unresolved.
+        floor: The oldest version that may be read.
+        swept: What nobody at this version or after can see is gone; not above `floor`.
+    """
 
     index: int
     term: int
     mark: Mark
+    given: int = 0
+    floor: int = 0
+    swept: int = 0
 
 
 def first_region(region: RegionId, peers: Iterable[Peer]) -> Region:

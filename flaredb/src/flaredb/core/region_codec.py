@@ -11,10 +11,22 @@ import struct
 from dataclasses import fields
 from typing import get_args
 
-from flaredb.core.commands import AnyWrite, Comparison, Txn
+from flaredb.core.commands import AnyWrite, Change, Comparison, Txn
 from flaredb.core.records import Mark
 from flaredb.core.region import Applied, Epoch, Peer, Region
-from flaredb.core.region_entry import Batch, Join, Split
+from flaredb.core.region_entry import (
+    Batch,
+    Decide,
+    Forget,
+    Join,
+    Prepare,
+    RaiseFloor,
+    Resolve,
+    Settle,
+    Split,
+    Sweep,
+)
+from flaredb.core.region_locks import Decision, Intent
 from ultracloud.raft.words import Config, HardState
 
 _WRITES_FROM = 100
@@ -32,6 +44,16 @@ KINDS: dict[int, type] = {
     9: Applied,
     10: Mark,
     11: HardState,
+    12: RaiseFloor,
+    13: Sweep,
+    14: Prepare,
+    15: Decide,
+    16: Settle,
+    17: Resolve,
+    18: Forget,
+    19: Intent,
+    20: Decision,
+    21: Change,
     **dict(enumerate(get_args(AnyWrite), _WRITES_FROM)),
 }
 """The numbers are on disk: none is ever given to another kind."""

@@ -1,12 +1,17 @@
-"""What a region's log holds: batches of transactions, splits, and where new members are."""
+"""What a region's log holds: transactions, steps of those over several regions, splits, history, new members."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NewType, TypeAlias
 
 from flaredb.core.commands import Txn
 from flaredb.core.region import Epoch, Peer, RegionId
+
+TxnId = NewType("TxnId", bytes)
+"""Of a transaction over several regions: 16 random bytes, never given twice. They are in the keys of its rows."""
+Span: TypeAlias = tuple[bytes, bytes]
+"""The first and the last encoded key of something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,4 +53,96 @@ class Join:
     peers: tuple[Peer, ...]
 
 
-Command: TypeAlias = Batch | Split
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Compare, and lock what a transaction names here until it is resolved; see `region_txn`.
+
+    Attributes:
+        primary: An encoded key; the region that holds it decides.
+        part: What belongs to this region.
+        floor: As in `Batch`, of the version that the transaction may get.
+        version: As in `Batch`. Whoever logs it sets this and the time.
+    """
+
+    txn: TxnId
+    primary: bytes
+    part: Txn
+    floor: int = 0
+    version: int = 0
+    now_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decide:
+    """Commit a transaction that is prepared everywhere: the primary region says so, and at which version.
+
+    Attributes:
+        floor: The highest version that a part was prepared at.
+        spans: Where its parts are, so that whoever finds the decision finds them.
+    """
+
+    txn: TxnId
+    primary: bytes
+    floor: int
+    spans: tuple[Span, ...]
+    version: int = 0
+    now_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Ask the primary region what became of a transaction; if its coordinator is silent, it is dropped.
+
+    Attributes:
+        is_forced: Drop it unless it is committed: the coordinator itself asks.
+    """
+
+    txn: TxnId
+    primary: bytes
+    is_forced: bool = False
+    version: int = 0
+    now_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """Do what a part of a transaction was to do, and unlock.
+
+    Attributes:
+        at: The version that was decided; 0 drops it.
+    """
+
+    txn: TxnId
+    at: int
+    version: int = 0
+    now_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """All parts of a committed transaction are resolved: nobody needs its decision any more."""
+
+    txn: TxnId
+    version: int = 0
+    now_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RaiseFloor:
+    """Give up history: nobody reads below this version any more."""
+
+    floor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Delete what nobody who reads at the floor can see, of keys changed up to `through`."""
+
+    through: int
+
+
+Step: TypeAlias = Prepare | Decide | Settle | Resolve | Forget
+"""What is done with a transaction over several regions."""
+Upkeep: TypeAlias = RaiseFloor | Sweep
+"""What is done with history."""
+Command: TypeAlias = Batch | Split | Step | Upkeep

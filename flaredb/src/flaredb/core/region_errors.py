@@ -60,6 +60,14 @@ def not_now(region: RegionId) -> UnavailableError:
     )
 
 
+def locked(region: RegionId) -> UnavailableError:
+    """It waited in vain for a transaction over several regions to end, and was not done."""
+    return UnavailableError(
+        f"keys of region {region} are locked by a transaction that does not end; nothing was done, send it again",
+        reason="LOCKED",
+    )
+
+
 def change_refused(region: RegionId) -> UnavailableError:
     """Another change is not done yet, or the leader is handing over."""
     return UnavailableError(

@@ -26,11 +26,12 @@ from flaredb.core.region import (
     StoreId,
     unknown_region,
 )
-from flaredb.core.region_entry import Split
+from flaredb.core.region_entry import Split, Step, Upkeep
 from flaredb.core.region_errors import RegionMovedError
 from flaredb.core.region_replica import RegionReplica
 from flaredb.core.region_rows import Stored, applied_row, load, meta_keys, region_row, state_rows, tombstone_row
 from flaredb.core.region_snapshot import Chunk, chunks
+from flaredb.core.region_state import Born
 from flaredb.core.region_work import Answer, Incoming, TokenT
 from ultracloud.base.faults import Fault
 from ultracloud.raft import events
@@ -120,12 +121,14 @@ class NodeResult(Generic[TokenT]):
     """Who is answered, and with what; see `region_work.Result`.
 
     Attributes:
+        installed: Regions whose state was replaced by a leader's: what they committed meanwhile is in the rows only.
         has_more: There is more to do: begin again soon.
     """
 
     answers: list[tuple[TokenT, Answer]] = field(default_factory=list)
     reads: list[tuple[TokenT, Fault | None]] = field(default_factory=list)
     commits: list[tuple[RegionId, Commit]] = field(default_factory=list)
+    installed: list[RegionId] = field(default_factory=list)
     has_more: bool = False
 
 
@@ -194,6 +197,14 @@ class RegionNode(Generic[TokenT]):
     def propose(self, region: RegionId, epoch: Epoch, txns: Sequence[Txn], token: TokenT, floor: int = 0) -> None:
         """Have transactions run in one region; arguments and errors are those of `RegionReplica.propose`."""
         self.replica(region).propose(epoch, txns, token, floor)
+
+    def step(self, region: RegionId, epoch: Epoch, step: Step, token: TokenT) -> None:
+        """Have a step of a transaction over several regions done; see `RegionReplica.step`."""
+        self.replica(region).step(epoch, step, token)
+
+    def keep(self, region: RegionId, upkeep: Upkeep, token: TokenT) -> None:
+        """Have done what is due with a region's history; see `RegionReplica.keep`."""
+        self.replica(region).keep(upkeep, token)
 
     def read(self, region: RegionId, epoch: Epoch, token: TokenT) -> None:
         """Ask when a read may look; arguments and errors are those of `RegionReplica.read`."""
@@ -304,6 +315,8 @@ class RegionNode(Generic[TokenT]):
             result.answers += came.answers
             result.reads += came.reads
             result.commits += [(region, commit) for commit in came.commits]
+            if came.is_installed:
+                result.installed.append(region)
             if replica.has_more:
                 self._touched[region] = None
         result.has_more = bool(self._touched)
@@ -411,18 +424,19 @@ class RegionNode(Generic[TokenT]):
                 work.shipments.append(Shipment(store, replica.id, install))
         born = replica.take_born()
         if born is not None:
-            self._bear(*born, work)
+            self._bear(born, work)
 
     def _store_of(self, replica: RegionReplica[TokenT], peer: NodeId) -> StoreId | None:
         """Where a peer is; of one that the region does not name here, or not any more, where it wrote from."""
         return replica.region.store_of(peer) or self._senders.get((replica.id, peer))
 
-    def _bear(self, region: Region, applied: Applied, work: NodeWork) -> None:
+    def _bear(self, born: Born, work: NodeWork) -> None:
         """Let the right half of a split begin, in the batch that cuts the left one.
 
         If this store was removed from it since, or has come back to it under a newer id, only its rows are here: they
         go, and what is wanted of them comes with its state.
         """
+        region = born.region
         peer, early = region.peer_on(self.store), self.replicas.get(region.region)
         if peer <= self._gone.get(region.region, 0) or (early is not None and early.me > peer):
             work.rows += [(column, key, None) for column, key, _ in state_rows(self._engine, region)]
@@ -430,5 +444,5 @@ class RegionNode(Generic[TokenT]):
         # It may have voted before: what it promised then holds.
         state = HardState() if early is None else HardState(early.raft.term, early.raft.vote, 0)
         assert early is None or not early.region.is_known, "the right half overlaps the left before it is cut"
-        work.rows += [region_row(region, peer), applied_row(region.region, applied)]
-        self._add(Stored(region, peer, applied, state, ()), is_durable=False)
+        work.rows += [region_row(region, peer), applied_row(region.region, born.applied), *born.rows]
+        self._add(Stored(region, peer, born.applied, state, (), born.locks, born.held), is_durable=False)

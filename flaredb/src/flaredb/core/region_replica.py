@@ -15,17 +15,27 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Generic
 
 from flaredb.core.commands import Txn
 from flaredb.core.engine import Column, Engine, Row
-from flaredb.core.region import PEERS_MAX, Applied, Epoch, Peer, Region, RegionId, StoreId
+from flaredb.core.region import LOGICAL_BITS, PEERS_MAX, Applied, Epoch, Peer, Region, RegionId, StoreId
 from flaredb.core.region_codec import render
-from flaredb.core.region_entry import Batch, Join, Split
-from flaredb.core.region_errors import NotLeaderError, OutcomeUnknownError, change_refused, clock_behind, not_now
-from flaredb.core.region_reads import Reads
+from flaredb.core.region_entry import Batch, Decide, Join, Prepare, Settle, Split, Step, Upkeep
+from flaredb.core.region_errors import (
+    NotLeaderError,
+    OutcomeUnknownError,
+    change_refused,
+    clock_behind,
+    locked,
+    not_now,
+)
+from flaredb.core.region_locks import Locks
+from flaredb.core.region_parking import Close, Parked
+from flaredb.core.region_reads import Asked, Reads
 from flaredb.core.region_rows import Stored, entry_row, hard_state_row, log_key
-from flaredb.core.region_state import LOGICAL_BITS, RegionState
+from flaredb.core.region_state import Born, RegionState
 from flaredb.core.region_work import (
     BATCH_BYTES_MAX,
     BATCH_GROUPS_MAX,
@@ -36,14 +46,17 @@ from flaredb.core.region_work import (
     WAITING_BYTES_MAX,
     WAITING_MAX,
     Answer,
+    Blocked,
     Incoming,
     Logged,
     Proposal,
     Result,
+    StepAsked,
     TokenT,
     Work,
 )
 from flaredb.errors import overloaded
+from ultracloud.base.faults import Fault
 from ultracloud.raft import events
 from ultracloud.raft.membership import members
 from ultracloud.raft.messages import Install, Message
@@ -96,10 +109,13 @@ class RegionReplica(Generic[TokenT]):
         self._waiting: deque[Proposal[TokenT]] = deque()
         self._waiting_bytes = 0
         self._changes: deque[tuple[events.Event, Epoch, TokenT]] = deque()
+        self._steps: deque[StepAsked[TokenT]] = deque()
         self._logged: dict[int, Logged[TokenT]] = {}
+        self._parked: Parked[TokenT] = Parked()
+        self._has_unparked = False
         self._reads: Reads[TokenT] = Reads()
         self._result: Result[TokenT] = Result()
-        self._born: tuple[Region, Applied] | None = None
+        self._born: Born | None = None
         ready = self.raft.step()
         self._take(ready)
         if not is_durable:
@@ -138,7 +154,12 @@ class RegionReplica(Generic[TokenT]):
     @property
     def has_more(self) -> bool:
         """Whether there is more to apply: begin again soon."""
-        return bool(self._committed)
+        return bool(self._committed) or self._has_unparked
+
+    @property
+    def locks(self) -> Locks:
+        """What transactions over several regions hold here; to be looked at only."""
+        return self._state.locks
 
     @property
     def mark(self) -> SnapshotMark:
@@ -170,11 +191,40 @@ class RegionReplica(Generic[TokenT]):
             raise self._state.moved()
         self._check_leads()
         size = sum(txn.size_bytes for txn in txns)
-        is_full = len(self._waiting) >= WAITING_MAX or len(self._logged) >= WAITING_MAX
-        if is_full or self._waiting_bytes + size > WAITING_BYTES_MAX:
-            raise overloaded(len(self._waiting), self._waiting_bytes)
+        self._check_room(size)
         self._waiting.append(Proposal(epoch.version, tuple(txns), token, size, self._tick + REQUEST_TICKS_MAX, floor))
         self._waiting_bytes += size
+
+    def step(self, epoch: Epoch, step: Step, token: TokenT) -> None:
+        """Have a step of a transaction over several regions done; see `region_txn` for who asks for which, and when.
+
+        Args:
+            epoch: Of the region as the caller knows it.
+            step: Its version and time are set here.
+            token: Answered with what `region_work.Answer` has for it.
+
+        Raises:
+            RegionMovedError: The epoch's version is another one, or what the step names is not here.
+            NotLeaderError: Another store leads.
+            UnavailableError: Too much waits already.
+        """
+        is_here = not isinstance(step, Prepare) or self._state.covers(step.part)
+        if isinstance(step, Decide | Settle):
+            is_here = self.region.covers(step.primary)
+        if epoch.version != self.region.epoch.version or not is_here:
+            raise self._state.moved()
+        self._check_leads()
+        self._check_room(0)
+        self._steps.append(StepAsked(step, epoch.version, token, self._tick + REQUEST_TICKS_MAX))
+
+    def keep(self, upkeep: Upkeep, token: TokenT) -> None:
+        """Have done what a `region_history.HistoryKeeper` says is due.
+
+        Raises:
+            NotLeaderError: Another store leads.
+        """
+        self._check_whole(self.region.epoch)
+        self._changes.append((events.Propose((render(upkeep),)), self.region.epoch, token))
 
     def read(self, epoch: Epoch, token: TokenT) -> None:
         """Tell `token` when the rows here have everything that was answered anywhere before now.
@@ -259,6 +309,7 @@ class RegionReplica(Generic[TokenT]):
         Args:
             now_ms: Wall time; what a leader logs now is evaluated at it, everywhere.
         """
+        self._has_unparked = False
         if self._events:
             taken, self._events = self._events, []
             self._take(self.raft.step(*taken))
@@ -278,7 +329,7 @@ class RegionReplica(Generic[TokenT]):
         self._asked_to_sync = max(self._asked_to_sync, number)
         return Work(tuple(rows_now), others, installs, number)
 
-    def take_born(self) -> tuple[Region, Applied] | None:
+    def take_born(self) -> Born | None:
         """The right half of a split that the last `begin` applied: it begins in the same batch."""
         born, self._born = self._born, None
         return born
@@ -289,16 +340,35 @@ class RegionReplica(Generic[TokenT]):
         for logged in self._logged.values():
             self._answer(logged.tokens, OutcomeUnknownError(self.id))
         self._logged.clear()
-        self._result.reads += [(token, not_now(self.id)) for token in self._reads.drop()]
+        self._answer(tuple(each.token for each in self._parked.closes), not_now(self.id))
+        waiting = (*self._reads.drop(), *(asked.token for _, asked in self._parked.reads))
+        self._result.reads += [(token, not_now(self.id)) for token in waiting]
         return self._result
 
     def finish(self) -> Result[TokenT]:
         """Say who is answered. The rows of `begin` are written."""
         result, self._result = self._result, Result()
+        mark = self.applied.mark.version
         for asked in self._reads.take(self.applied.index):
-            is_here = asked.version == self.region.epoch.version
-            result.reads.append((asked.token, None if is_here else self._state.moved()))
+            # Something that is acknowledged may be in a part that is not resolved here: see it, or wait.
+            if mark < self._state.given:
+                self._parked.reads.append((self._state.given, asked))
+            else:
+                result.reads.append(self._readable(asked))
+        result.reads += map(self._readable, self._parked.take_reads(mark))
+        result.answers += [(token, ()) for token in self._parked.take_closes(mark)]
         return result
+
+    def _readable(self, asked: Asked[TokenT]) -> tuple[TokenT, Fault | None]:
+        is_here = asked.version == self.region.epoch.version
+        return asked.token, None if is_here else self._state.moved()
+
+    def _check_room(self, size: int) -> None:
+        """Whether more may wait."""
+        waiting = len(self._waiting) + len(self._steps) + self._parked.count
+        size += self._waiting_bytes + self._parked.size_bytes
+        if waiting >= WAITING_MAX or len(self._logged) >= WAITING_MAX or size > WAITING_BYTES_MAX:
+            raise overloaded(waiting, size)
 
     def _check_leads(self) -> None:
         if not self.is_leader:
@@ -320,8 +390,26 @@ class RegionReplica(Generic[TokenT]):
             is_late = epoch != self.region.epoch or any(each.kind is EntryKind.CONFIG for each in self._committed)
             if is_late or not self._log(event, (token,)):
                 self._result.answers.append((token, change_refused(self.id)))
+        while self._steps and self.raft.accepts_proposals:
+            self._log_step(self._steps.popleft(), now_ms)
         if self._waiting and not self._unsynced and self.raft.accepts_proposals:
             self._log_batch(now_ms)
+
+    def _log_step(self, asked: StepAsked[TokenT], now_ms: int) -> None:
+        """Log a step of a transaction over several regions, unless it must wait for another one."""
+        step, tokens = asked.step, (asked.token,)
+        floor = step.floor if isinstance(step, Prepare | Decide) else 0
+        ahead_ms = (floor >> LOGICAL_BITS) - now_ms
+        if asked.version != self.region.epoch.version:
+            self._answer(tokens, self._state.moved())
+        elif ahead_ms > CLOCK_AHEAD_MAX_MS:
+            self._answer(tokens, clock_behind(self.id, ahead_ms, CLOCK_AHEAD_MAX_MS))
+        elif isinstance(step, Prepare) and self.locks.blocks(step.part):
+            self._parked.steps.append(asked)
+        else:
+            body = render(replace(step, version=asked.version, now_ms=now_ms))
+            if not self._log(events.Propose((body,)), tokens, step=asked):
+                self._answer(tokens, overloaded(1, 0))
 
     def _log_batch(self, now_ms: int) -> None:
         """Log what waits, but for what was routed before a split that came meanwhile."""
@@ -333,6 +421,8 @@ class RegionReplica(Generic[TokenT]):
                 self._answer((each.token,), self._state.moved())
             elif ahead_ms > CLOCK_AHEAD_MAX_MS:
                 self._answer((each.token,), clock_behind(self.id, ahead_ms, CLOCK_AHEAD_MAX_MS))
+            elif any(map(self.locks.blocks, each.txns)):
+                self._parked.proposals.append(each)
             else:
                 proposals.append(each)
         if proposals:
@@ -353,13 +443,19 @@ class RegionReplica(Generic[TokenT]):
         self._waiting_bytes -= size
         return taken
 
-    def _log(self, event: events.Event, tokens: tuple[TokenT, ...], batch: Batch | None = None) -> bool:
+    def _log(
+        self,
+        event: events.Event,
+        tokens: tuple[TokenT, ...],
+        batch: Batch | None = None,
+        step: StepAsked[TokenT] | None = None,
+    ) -> bool:
         """Hand one entry to the log and remember who waits for it; False if the log does not take it."""
         index, term = self.raft.last_index + 1, self.raft.term
         self._take(self.raft.step(event))
         if self.raft.last_index < index:
             return False
-        self._logged[index] = Logged(term, batch, tokens, self._tick + REQUEST_TICKS_MAX)
+        self._logged[index] = Logged(term, batch, tokens, self._tick + REQUEST_TICKS_MAX, step)
         return True
 
     def _ask_round(self) -> None:
@@ -425,9 +521,37 @@ class RegionReplica(Generic[TokenT]):
             self._born = effect.born
             self._result.commits += effect.commits
             if logged is not None:
-                self._result.answers += zip(logged.tokens, effect.answers, strict=True)
+                self._answer_logged(logged, effect.answers)
+            if effect.has_unlocked:
+                self._unpark()
             if entry.body or entry.kind is EntryKind.CONFIG:
                 break
+
+    def _answer_logged(self, logged: Logged[TokenT], answers: Sequence[Answer | Blocked]) -> None:
+        """Tell those who wait for an entry, but for those who must wait for a lock."""
+        for place, (token, answer) in enumerate(zip(logged.tokens, answers, strict=True)):
+            batch = logged.batch
+            if isinstance(answer, Blocked):
+                if logged.step is not None:
+                    self._parked.steps.append(logged.step)
+                elif batch is not None:
+                    txns = batch.groups[place]
+                    size = sum(txn.size_bytes for txn in txns)
+                    again = Proposal(batch.version, txns, token, size, logged.deadline, batch.floor)
+                    self._parked.proposals.append(again)
+            elif batch is not None and not answer and not self.covers_version(self._state.given):
+                self._parked.closes.append(Close(self._state.given, token, logged.deadline))
+            else:
+                self._result.answers.append((token, answer))
+
+    def _unpark(self) -> None:
+        """A lock is gone: those who met one try again, before those who came later."""
+        parked = self._parked
+        self._steps.extendleft(reversed(parked.steps))
+        self._waiting.extendleft(reversed(parked.proposals))
+        self._waiting_bytes += parked.size_bytes
+        self._has_unparked = bool(parked.count)
+        parked.take_proposers()
 
     def _answer(self, tokens: tuple[TokenT, ...], answer: Answer) -> None:
         self._result.answers += [(token, answer) for token in tokens]
@@ -449,10 +573,12 @@ class RegionReplica(Generic[TokenT]):
 
     def _refuse_waiting(self) -> None:
         """Nothing that waits was logged: another one leads, or nobody does."""
-        if self._waiting or self._changes:
-            tokens = (*(each.token for each in self._waiting), *(token for *_, token in self._changes))
-            self._answer(tokens, NotLeaderError(self.id, self.leader_store))
+        if self._waiting or self._changes or self._steps or self._parked.count:
+            tokens = [each.token for each in self._waiting] + [each.token for each in self._steps]
+            tokens += [token for *_, token in self._changes] + self._parked.take_proposers()
+            self._answer(tuple(tokens), NotLeaderError(self.id, self.leader_store))
             self._waiting.clear()
+            self._steps.clear()
             self._changes.clear()
             self._waiting_bytes = 0
 
@@ -463,6 +589,11 @@ class RegionReplica(Generic[TokenT]):
             proposal = self._waiting.popleft()
             self._waiting_bytes -= proposal.size_bytes
             self._answer((proposal.token,), not_now(self.id))
+        while self._steps and self._steps[0].deadline <= now:
+            self._answer((self._steps.popleft().token,), not_now(self.id))
+        late, reads = self._parked.expire(now)
+        self._answer(tuple(late), locked(self.id))
+        self._result.reads += [(token, locked(self.id)) for token in reads]
         for index in [index for index, logged in self._logged.items() if logged.deadline <= now]:
             self._answer(self._logged.pop(index).tokens, OutcomeUnknownError(self.id))
         self._result.reads += [(token, not_now(self.id)) for token in self._reads.expire(now)]

@@ -4,6 +4,8 @@
     meta     region/ <id> a            how far its state goes
     meta     region/ <id> h            Raft's hard state
     meta     region/ <id> l <index>    one entry of the log: term, kind, body
+    meta     region/ <id> i <txn>      a part of a transaction over several regions that is prepared
+    meta     region/ <id> c <txn>      such a transaction that was decided here
     changes  <id> <version>            the keys of one commit
     data     as `flaredb.core.keys`    regions do not overlap, so their rows stand apart without their id
     expiry   as `flaredb.core.expiry`  the same: each names its key
@@ -18,21 +20,23 @@ import itertools
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from flaredb.core.commands import EncodedKey
+from flaredb.core.commands import Commit, EncodedKey
 from flaredb.core.engine import Column, Cursor, Engine, Row
 from flaredb.core.expiry import expiry_key
 from flaredb.core.keys import VERSION_BYTES
 from flaredb.core.records import START, number, parse_end, parse_number
 from flaredb.core.region import FIRST_INDEX, FIRST_TERM, Applied, Region, RegionId, StoreId
 from flaredb.core.region_codec import parse, render
+from flaredb.core.region_entry import TxnId
+from flaredb.core.region_locks import Decision, Intent, Locks
 from ultracloud.raft.words import Entry, EntryKind, HardState, NodeId, Restored, SnapshotMark
 
 PREFIX = b"region/"
 AFTER = b"region0"
 """The first key that is no region's: `0` follows `/`."""
-_REGION, _APPLIED, _HARD_STATE, _LOG, _TOMBSTONE = b"d", b"a", b"h", b"l", b"t"
+_REGION, _APPLIED, _HARD_STATE, _LOG, _TOMBSTONE, _INTENT, _DECISION = b"d", b"a", b"h", b"l", b"t", b"i", b"c"
 _ENTRY = struct.Struct(">QB")
 _ID_BYTES = 8
 _KIND_AT = len(PREFIX) + _ID_BYTES
@@ -44,6 +48,8 @@ class Stored:
 
     Attributes:
         peer: Which of its peers this store is.
+        locks: What transactions over several regions hold here.
+        held: Commits above the mark, by rising version; None if they are to be read from the rows.
     """
 
     region: Region
@@ -51,6 +57,8 @@ class Stored:
     applied: Applied
     hard_state: HardState
     entries: tuple[Entry, ...]
+    locks: Locks = field(default_factory=Locks)
+    held: tuple[Commit, ...] | None = None
 
     def restored(self) -> Restored:
         """What its Raft node starts from: the state is always as of the last entry applied."""
@@ -85,6 +93,40 @@ def entry_row(region: RegionId, entry: Entry) -> Row:
     return Column.META, log_key(region, entry.index), _ENTRY.pack(entry.term, entry.kind) + entry.body
 
 
+def intent_row(region: RegionId, intent: Intent) -> Row:
+    """A part that is prepared."""
+    return Column.META, _key(region, _INTENT) + intent.txn, render(intent)
+
+
+def no_intent_row(region: RegionId, txn: TxnId) -> Row:
+    """A part that is resolved."""
+    return Column.META, _key(region, _INTENT) + txn, None
+
+
+def decision_row(region: RegionId, decision: Decision) -> Row:
+    """A transaction that is committed."""
+    return Column.META, _key(region, _DECISION) + decision.txn, render(decision)
+
+
+def no_decision_row(region: RegionId, txn: TxnId) -> Row:
+    """One that is done."""
+    return Column.META, _key(region, _DECISION) + txn, None
+
+
+def lock_rows(region: RegionId, locks: Locks) -> Iterator[Row]:
+    """All that transactions hold in a region."""
+    yield from (intent_row(region, intent) for intent in locks.intents.values())
+    yield from (decision_row(region, decision) for decision in locks.decisions.values())
+
+
+def locks_of(rows: Iterable[Row]) -> Locks:
+    """What is locked by these rows of a region; others are left out."""
+    found = [parse(value) for column, _, value in rows if column is Column.META and value is not None]
+    return Locks(
+        (each for each in found if isinstance(each, Intent)), (each for each in found if isinstance(each, Decision))
+    )
+
+
 def log_key(region: RegionId, index: int) -> bytes:
     """Where an entry stands; sorts as its index does."""
     return _key(region, _LOG) + number(index)
@@ -110,7 +152,7 @@ def own_rows(region: RegionId, rows: Iterable[Row]) -> Iterator[Row]:
 
 
 def state_rows(engine: Engine, region: Region) -> Iterator[Row]:
-    """Every row of the region's state as of now, whatever is written while it is read: data, ends of keys, changes.
+    """Every row of the region's state as of now, whatever is written while it is read: data, ends, changes, locks.
 
     Ends stand by time and not by key, so they are told from the data: only a key's newest version has one.
 
@@ -122,6 +164,13 @@ def state_rows(engine: Engine, region: Region) -> Iterator[Row]:
     return itertools.chain(
         _data_rows(engine, data, region) if region.is_known else (),
         ((Column.CHANGES, *row) for row in _span(engine, changes, head, number(region.region + 1))),
+        *(
+            (
+                (Column.META, *row)
+                for row in scan(engine, Column.META, _key(region.region, kind), _after(region.region, kind))
+            )
+            for kind in (_INTENT, _DECISION)
+        ),
     )
 
 
@@ -183,7 +232,10 @@ def _stored(rows: dict[bytes, bytes]) -> Stored:
     state = parse(rows[_HARD_STATE]) if _HARD_STATE in rows else HardState()
     assert isinstance(state, HardState), state
     entries = tuple(_entry(key, value) for key, value in sorted(rows.items()) if key[:1] == _LOG)
-    return Stored(region, peer, applied, state, entries)
+    locks = locks_of(
+        (Column.META, key, value) for key, value in sorted(rows.items()) if key[:1] in (_INTENT, _DECISION)
+    )
+    return Stored(region, peer, applied, state, entries, locks)
 
 
 def _pair(found: object) -> tuple[Region, NodeId]:
@@ -201,3 +253,7 @@ def _entry(key: bytes, value: bytes) -> Entry:
 
 def _key(region: RegionId, kind: bytes) -> bytes:
     return PREFIX + number(region) + kind
+
+
+def _after(region: RegionId, kind: bytes) -> bytes:
+    return _key(region, bytes((kind[0] + 1,)))

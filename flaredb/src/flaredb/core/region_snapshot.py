@@ -24,7 +24,7 @@ CHUNK_BYTES_MAX = 512 * 1024
 """Rows after which a chunk ends; one more, of a value of 1 MiB, may come: well below a message of 4 MiB."""
 STATE_BYTES_MAX = 512 << 20
 """What a receiver takes: it holds a whole state until it writes it. Regions are split long before."""
-_COLUMNS = (Column.DATA, Column.CHANGES, Column.EXPIRY)
+_COLUMNS = (Column.DATA, Column.CHANGES, Column.EXPIRY, Column.META)
 """Their places are on the wire."""
 _ROW = struct.Struct(">BHI")
 

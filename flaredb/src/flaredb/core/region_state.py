@@ -1,35 +1,72 @@
 """What a region's log makes of its rows: one entry after the other, on every replica alike.
 
 It reads the engine as of the entry before, so what one entry changes must be written before the next is applied.
+
+Parts of transactions over several regions are committed at versions that were promised earlier, below what others got
+meanwhile. So the mark, below which nothing is to come, waits for them, and commits come out as the mark passes them.
 """
 
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import assert_never
 
 from flaredb.core.commands import Commit, DeleteRange, EncodedKey, Txn
 from flaredb.core.engine import Column, Engine, Row
 from flaredb.core.evaluate import Evaluation, evaluate, rows
 from flaredb.core.keys import bounds, encode
-from flaredb.core.records import Mark
-from flaredb.core.region import FIRST_INDEX, FIRST_TERM, Applied, Region
+from flaredb.core.records import Mark, change_record, parse_change
+from flaredb.core.region import FIRST_INDEX, FIRST_TERM, LOGICAL_BITS, Applied, Region
 from flaredb.core.region_codec import parse
-from flaredb.core.region_entry import Batch, Join, Split
+from flaredb.core.region_entry import (
+    Batch,
+    Command,
+    Decide,
+    Forget,
+    Join,
+    Prepare,
+    RaiseFloor,
+    Resolve,
+    Settle,
+    Split,
+    Step,
+    Sweep,
+    TxnId,
+)
 from flaredb.core.region_errors import RegionMovedError
-from flaredb.core.region_rows import Stored, applied_row, own_rows, region_row, state_rows
-from flaredb.core.region_work import Answer, Incoming
+from flaredb.core.region_history import copied_changes, stored_commits, sweep_rows
+from flaredb.core.region_locks import LOCKS_MAX, Decision, Intent, Locks, intent_of
+from flaredb.core.region_rows import (
+    Stored,
+    applied_row,
+    decision_row,
+    intent_row,
+    lock_rows,
+    locks_of,
+    no_decision_row,
+    no_intent_row,
+    own_rows,
+    region_row,
+    state_rows,
+)
+from flaredb.core.region_work import Answer, Blocked, Done, Fate, Incoming, Prepared, Verdict
 from flaredb.core.visibility import Standing, standing, standings
+from flaredb.errors import overloaded
 from ultracloud.raft import config as raft_config
 from ultracloud.raft.membership import changed, members
 from ultracloud.raft.words import Entry, EntryKind, NodeId
 
-LOGICAL_BITS = 16
-"""Of a version: the rest is the leader's time in milliseconds, so that versions of all regions compare."""
+__all__ = ["LOGICAL_BITS", "SILENT_MS_MAX", "Born", "Effect", "RegionState"]
+
 TOLD_MAX = 8
 """Right halves that those with an old map are told of: who is further behind reads the map."""
+SILENT_MS_MAX = 5000
+"""After this a transaction that is prepared here and not decided is dropped by whoever asks. Its coordinator gives up
+earlier, so that it is seldom dropped under one that lives."""
 
 
 @dataclass(slots=True)
@@ -38,13 +75,31 @@ class Effect:
 
     Attributes:
         answers: One for each caller whose proposal the entry holds; one alone is for all of them.
+        commits: What may be told to watchers now, by rising version.
         born: The right half of a split.
+        has_unlocked: Who waited for a lock may try again.
     """
 
     rows: list[Row] = field(default_factory=list)
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[Answer | Blocked] = field(default_factory=list)
     commits: tuple[Commit, ...] = ()
-    born: tuple[Region, Applied] | None = None
+    born: Born | None = None
+    has_unlocked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Born:
+    """The right half of a split.
+
+    Attributes:
+        rows: Its own; its data is there already.
+    """
+
+    region: Region
+    applied: Applied
+    locks: Locks
+    held: tuple[Commit, ...]
+    rows: tuple[Row, ...]
 
 
 class RegionState:
@@ -53,6 +108,7 @@ class RegionState:
     Attributes:
         region: The region as of `applied`.
         applied: How far the state goes.
+        locks: What transactions over several regions hold here.
         is_removed: This peer is no member any more.
     """
 
@@ -60,9 +116,16 @@ class RegionState:
         self.me: NodeId = stored.peer
         self.region = stored.region
         self.applied = stored.applied
+        self.locks = stored.locks
         self.is_removed = self.region.is_known and self.me not in members(self.region.config)
         self._engine = engine
         self._cut_off: deque[Region] = deque(maxlen=TOLD_MAX)
+        self._held = None if stored.held is None else list(stored.held)
+
+    @property
+    def given(self) -> int:
+        """The highest version that anything here has."""
+        return max(self.applied.given, self.applied.mark.version)
 
     def moved(self) -> RegionMovedError:
         """What those are told who came by an old map."""
@@ -71,9 +134,9 @@ class RegionState:
 
     def covers(self, txn: Txn) -> bool:
         """Whether everything that a transaction names is here."""
-        region = self.region
-        return all(region.covers(key) for key in _keys(txn)) and all(
-            region.covers(lower) and (not region.end or upper <= region.end) for lower, upper in _spans(txn)
+        end = self.region.end
+        return all(map(self.region.covers, _keys(txn))) and (
+            not end or all(bounds(txn.namespace, b"", write.end)[1] <= end for write in _ranges(txn))
         )
 
     def apply(self, entry: Entry, known: Batch | None = None) -> Effect:
@@ -84,16 +147,17 @@ class RegionState:
             known: What its body says, where that need not be parsed: the leader rendered it.
         """
         effect = Effect()
-        self.applied = Applied(entry.index, entry.term, self.applied.mark)
+        if self._held is None:
+            self._held = self._stored_above()
+        self.applied = replace(self.applied, index=entry.index, term=entry.term)
         if entry.kind is EntryKind.CONFIG:
             self._apply_config(entry.body, effect)
         elif entry.body:
             command = known or parse(entry.body)
-            if isinstance(command, Batch):
-                self._apply_batch(command, effect)
-            else:
-                assert isinstance(command, Split), command
-                self._apply_split(command, effect)
+            assert isinstance(command, Command), command
+            self._apply(command, effect)
+        self._raise_mark()
+        self._release(effect)
         effect.rows.append(applied_row(self.region.region, self.applied))
         return effect
 
@@ -103,39 +167,220 @@ class RegionState:
         old = itertools.chain(state_rows(self._engine, self.region), state_rows(self._engine, incoming.region))
         gone: list[Row] = [(column, key, None) for column, key, _ in old]
         self.region, self.applied = incoming.region, incoming.applied
+        self.locks = locks_of(incoming.rows)
+        self._held = None
         self._cut_off.clear()
         own = [region_row(self.region, self.me), applied_row(self.region.region, self.applied)]
         return [*gone, *incoming.rows, *own]
 
+    def _apply(self, command: Command, effect: Effect) -> None:
+        match command:
+            case Batch():
+                self._apply_batch(command, effect)
+            case Split():
+                self._apply_split(command, effect)
+            case RaiseFloor():
+                floor = max(self.applied.floor, min(command.floor, self.applied.mark.version))
+                self.applied = replace(self.applied, floor=floor)
+                effect.answers = [Done()]
+            case Sweep():
+                self._apply_sweep(command, effect)
+            case Prepare() | Decide() | Settle() | Resolve() | Forget():
+                if command.version == self.region.epoch.version:
+                    effect.answers = [self._apply_step(command, effect)]
+                else:
+                    effect.answers = [self.moved()]
+            case _:
+                assert_never(command)
+
     def _apply_batch(self, batch: Batch, effect: Effect) -> None:
-        """Run transactions, unless the region was cut since they were routed."""
+        """Run transactions, unless the region was cut since they were routed; not those that meet a lock."""
         if batch.version != self.region.epoch.version:
             effect.answers = [self.moved()] * len(batch.groups)
             return
-        evaluation = self._evaluate(batch)
-        mark = _raised(evaluation.applied, batch.floor, batch.now_ms)
-        self.applied = Applied(self.applied.index, self.applied.term, mark)
+        runs = [not any(map(self.locks.blocks, group)) for group in batch.groups]
+        groups = [group for group, does_run in zip(batch.groups, runs, strict=True) if does_run]
+        evaluation = self._evaluate([txn for group in groups for txn in group], batch.now_ms, batch.floor)
+        self._count(evaluation.applied, batch.now_ms, batch.floor)
         effect.rows += own_rows(self.region.region, rows(evaluation))
-        effect.commits = evaluation.commits
+        self._hold(evaluation.commits)
         place = 0
-        for group in batch.groups:
-            effect.answers.append(evaluation.outcomes[place : place + len(group)])
-            place += len(group)
+        for group, does_run in zip(batch.groups, runs, strict=True):
+            if does_run:
+                effect.answers.append(evaluation.outcomes[place : place + len(group)])
+                place += len(group)
+            else:
+                effect.answers.append(Blocked())
 
-    def _evaluate(self, batch: Batch) -> Evaluation:
-        """What the transactions come to, at versions not below the leader's time and the batch's floor."""
-        before = _raised(self.applied.mark, max(batch.now_ms << LOGICAL_BITS, batch.floor) - 1)
-        txns = [txn for group in batch.groups for txn in group]
-        return evaluate(txns, _View(self._engine), before, batch.now_ms)
+    def _evaluate(self, txns: list[Txn], now_ms: int, floor: int) -> Evaluation:
+        """What transactions come to, at versions not below the leader's time and the floor."""
+        mark = self.applied.mark
+        version = max(self.given, (now_ms << LOGICAL_BITS) - 1, floor - 1)
+        return evaluate(txns, _View(self._engine), replace(mark, version=version), now_ms)
+
+    def _count(self, counted: Mark, now_ms: int, floor: int = 0) -> None:
+        """Go on from `counted`; its version is the highest given, and not below the floor."""
+        mark = replace(counted, version=self.applied.mark.version, at_ms=max(counted.at_ms, now_ms))
+        self.applied = replace(self.applied, mark=mark, given=max(self.given, counted.version, floor))
+
+    def _raise_mark(self) -> None:
+        """Close what nothing can be committed at any more."""
+        lowest = self.locks.lowest()
+        closed = self.given if lowest is None else min(self.given, lowest - 1)
+        mark = self.applied.mark
+        if closed > mark.version:
+            self.applied = replace(self.applied, mark=replace(mark, version=closed))
+
+    def _release(self, effect: Effect) -> None:
+        """Let out what the mark has passed, in the order of versions."""
+        held = self._held
+        if held:
+            held.sort(key=lambda commit: commit.version)
+            count = bisect_right(held, self.applied.mark.version, key=lambda commit: commit.version)
+            effect.commits = tuple(held[:count])
+            del held[:count]
+
+    def _hold(self, commits: tuple[Commit, ...]) -> None:
+        """Keep commits until the mark has passed them."""
+        assert self._held is not None
+        self._held += commits
+
+    def _stored_above(self) -> list[Commit]:
+        """What was committed above the mark, as the rows have it."""
+        mark = self.applied.mark.version
+        if not self.region.is_known or self.given == mark:
+            return []
+        return list(stored_commits(self._engine, self.region, mark, self.given))
+
+    def _apply_sweep(self, sweep: Sweep, effect: Effect) -> None:
+        through = min(sweep.through, self.applied.floor)
+        if through > self.applied.swept:
+            effect.rows += sweep_rows(self._engine, self.region, self.applied.swept, through)
+            self.applied = replace(self.applied, swept=through)
+        effect.answers = [Done()]
+
+    def _apply_step(self, step: Step, effect: Effect) -> Answer | Blocked:
+        """Do one step of a transaction over several regions."""
+        match step:
+            case Prepare():
+                return self._prepare(step, effect)
+            case Decide():
+                return self._decide(step, effect)
+            case Settle():
+                return self._settle(step, effect)
+            case Resolve():
+                self._resolve(step, effect)
+            case Forget():
+                if self.locks.decisions.pop(step.txn, None) is not None:
+                    effect.rows.append(no_decision_row(self.region.region, step.txn))
+            case _:
+                assert_never(step)
+        return Done()
+
+    def _prepare(self, step: Prepare, effect: Effect) -> Answer | Blocked:
+        """Compare and lock."""
+        if not self.covers(step.part):
+            return self.moved()
+        if self.locks.blocks(step.part) or step.txn in self.locks.intents:
+            return Blocked()
+        if len(self.locks.intents) + len(self.locks.decisions) >= LOCKS_MAX:
+            return overloaded(len(self.locks.intents), 0)
+        evaluation = self._evaluate([step.part], step.now_ms, step.floor)
+        (outcome,) = evaluation.outcomes
+        if not outcome.succeeded:
+            return (outcome,)
+        changes = tuple(change for commit in evaluation.commits for change in commit.changes)
+        # The version that it would have here alone, so nothing here is at it or above.
+        floor = evaluation.applied.version + (not evaluation.commits)
+        intent = intent_of(step.txn, step.primary, step.part, changes, (floor, step.now_ms))
+        self._count(replace(self.applied.mark, version=floor), step.now_ms)
+        self.locks.add(intent)
+        effect.rows.append(intent_row(self.region.region, intent))
+        return Prepared(floor, replace(outcome, version=floor))
+
+    def _decide(self, step: Decide, effect: Effect) -> Answer:
+        """Commit, unless somebody has dropped it."""
+        if not self.region.covers(step.primary):
+            return self.moved()
+        known = self.locks.decisions.get(step.txn)
+        if known is not None:
+            return Fate(Verdict.COMMITTED, known.at, known.spans)
+        if step.txn not in self.locks.intents:
+            return Fate(Verdict.GONE)
+        at = max(self.given + 1, step.now_ms << LOGICAL_BITS, step.floor)
+        decision = Decision(step.txn, step.primary, at, step.spans, step.now_ms)
+        self.locks.decisions[step.txn] = decision
+        effect.rows.append(decision_row(self.region.region, decision))
+        self._unlock(step.txn, at, effect)
+        return Fate(Verdict.COMMITTED, at, step.spans)
+
+    def _settle(self, step: Settle, effect: Effect) -> Answer:
+        """Say what became of it; drop it if its coordinator is silent."""
+        if not self.region.covers(step.primary):
+            return self.moved()
+        known = self.locks.decisions.get(step.txn)
+        if known is not None:
+            return Fate(Verdict.COMMITTED, known.at, known.spans)
+        intent = self.locks.intents.get(step.txn)
+        if intent is not None and not step.is_forced and step.now_ms - intent.at_ms < SILENT_MS_MAX:
+            return Fate(Verdict.PENDING)
+        self._unlock(step.txn, 0, effect)
+        return Fate(Verdict.GONE)
+
+    def _resolve(self, step: Resolve, effect: Effect) -> None:
+        self._unlock(step.txn, step.at, effect)
+
+    def _unlock(self, txn: TxnId, at: int, effect: Effect) -> None:
+        """Do what a part was to do at version `at`, or drop it if that is 0; nothing if it is resolved already."""
+        intent = self.locks.remove(txn)
+        if intent is None:
+            return
+        effect.has_unlocked = True
+        effect.rows.append(no_intent_row(self.region.region, intent.txn))
+        if not at:
+            return
+        assert at >= intent.floor > self.applied.mark.version, (at, intent, self.applied)
+        if intent.changes:
+            self._commit(intent, at, effect)
+        self.applied = replace(self.applied, given=max(self.given, at))
+
+    def _commit(self, intent: Intent, at: int, effect: Effect) -> None:
+        """Do what a part was to do, at a version that others may have here too."""
+        commit = Commit(at, intent.namespace, intent.changes)
+        mark = self.applied.mark
+        counted = replace(mark, changes=mark.changes + len(commit.changes), bytes=mark.bytes + commit.size_bytes)
+        self.applied = replace(self.applied, mark=counted)
+        for column, key, value in own_rows(self.region.region, rows(Evaluation((), (commit,), counted))):
+            if column is Column.CHANGES:
+                before = parse_change(self._engine.get(Column.CHANGES, key) or b"")
+                own = (change.encoded for change in commit.changes)
+                effect.rows.append((column, key, change_record((*before, *own))))
+            else:
+                effect.rows.append((column, key, value))
+        self._hold((commit,))
 
     def _apply_split(self, split: Split, effect: Effect) -> None:
         """Become the left half; the right one begins with the rows that are there, and this one's counters."""
         if split.epoch != self.region.epoch or not self.region.may_split(split.at, split.peers):
             effect.answers = [self.moved()]
             return
-        self.region, right = self.region.split(split.at, split.right, split.peers)
+        left, right = self.region.split(split.at, split.right, split.peers)
+        changes, floor = copied_changes(self._engine, self.region, right, self.applied)
+        for intent in self.locks.intents.values():
+            if intent.within(left.start, left.end) is None:
+                effect.rows.append(no_intent_row(left.region, intent.txn))
+        for decision in self.locks.decisions.values():
+            effect.rows.append(no_decision_row(left.region, decision.txn))
+        ours, theirs = (self.locks.within(half.start, half.end) for half in (left, right))
+        effect.rows += lock_rows(left.region, ours)
+        applied = replace(self.applied, index=FIRST_INDEX, term=FIRST_TERM, floor=floor)
+        held = self._held or []
+        effect.born = Born(
+            right, applied, theirs, tuple(_held_within(held, right)), (*changes, *lock_rows(right.region, theirs))
+        )
+        self.region, self.locks, self._held = left, ours, list(_held_within(held, left))
         self._cut_off.append(right)
-        effect.born = (right, Applied(FIRST_INDEX, FIRST_TERM, self.applied.mark))
+        effect.has_unlocked = True
         effect.rows.append(region_row(self.region, self.me))
         effect.answers = [right]
 
@@ -148,11 +393,6 @@ class RegionState:
         self.is_removed = self.me not in members(self.region.config)
         effect.rows.append(region_row(self.region, self.me))
         effect.answers = [self.region]
-
-
-def _raised(mark: Mark, version: int, now_ms: int = 0) -> Mark:
-    """The counters once nothing at or below `version` is to come, and nothing before `now_ms`."""
-    return Mark(max(mark.version, version), max(mark.at_ms, now_ms), mark.changes, mark.bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,17 +415,21 @@ class _View:
         self.engine.check(cursor)
 
 
+def _held_within(held: list[Commit], region: Region) -> Iterator[Commit]:
+    """Commits with those of their changes that belong to a region."""
+    for commit in held:
+        changes = tuple(change for change in commit.changes if region.covers(change.encoded))
+        if changes:
+            yield replace(commit, changes=changes)
+
+
 def _keys(txn: Txn) -> Iterator[EncodedKey]:
-    """Every single key that a transaction names."""
+    """Every single key that a transaction names, and the first that each of its ranges can hold."""
     for comparison in txn.comparisons:
         yield encode(txn.namespace, comparison.key)
     for write in txn.writes:
-        if not isinstance(write, DeleteRange):
-            yield encode(txn.namespace, write.key)
+        yield encode(txn.namespace, write.start if isinstance(write, DeleteRange) else write.key)
 
 
-def _spans(txn: Txn) -> Iterator[tuple[bytes, bytes]]:
-    """Every range that a transaction names."""
-    for write in txn.writes:
-        if isinstance(write, DeleteRange):
-            yield bounds(txn.namespace, write.start, write.end)
+def _ranges(txn: Txn) -> Iterator[DeleteRange]:
+    return (write for write in txn.writes if isinstance(write, DeleteRange))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
 from typing import Generic, TypeAlias, TypeVar
 
 from flaredb.core.commands import Commit, Outcome, Txn
 from flaredb.core.engine import Row
 from flaredb.core.region import Applied, Region
-from flaredb.core.region_entry import Batch
+from flaredb.core.region_entry import Batch, Span, Step
 from ultracloud.base.faults import Fault
 from ultracloud.raft.messages import Install, Message
 
@@ -39,8 +40,59 @@ CLOCK_AHEAD_MAX_MS = 500
 that is years ahead would take every region with it."""
 
 TokenT = TypeVar("TokenT")
-Answer: TypeAlias = tuple[Outcome, ...] | Region | Fault
-"""One outcome a transaction; the right half of a split, or the region after a change; or why nothing was done."""
+
+
+class Verdict(enum.StrEnum):
+    """What became of a transaction over several regions.
+
+    GONE: It was dropped; or it was committed, all its parts are resolved, and that is forgotten.
+    """
+
+    PENDING = "PENDING"
+    COMMITTED = "COMMITTED"
+    GONE = "GONE"
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """Answer of the primary region to a `Decide` or a `Settle`.
+
+    Attributes:
+        at: The version of one that is committed.
+        spans: Where its parts are.
+    """
+
+    verdict: Verdict
+    at: int = 0
+    spans: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Answer to a `Prepare` whose comparisons hold: what it names is locked.
+
+    Attributes:
+        floor: The transaction is to get this version or a later one.
+        outcome: What the part comes to.
+    """
+
+    floor: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Answer to what nothing is to be said of: it is done, or was done before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """It met a lock and nothing was done; its leader tries again. Nobody is answered with it."""
+
+
+Answer: TypeAlias = tuple[Outcome, ...] | Region | Prepared | Fate | Done | Fault
+"""One outcome a transaction; the right half of a split, or the region after a change; of a step of a transaction over
+several regions what its class says, or one failed outcome for a `Prepare` that cannot be; or why nothing was done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +148,33 @@ class Proposal(Generic[TokenT]):
 
 
 @dataclass(frozen=True, slots=True)
+class StepAsked(Generic[TokenT]):
+    """A step of a transaction over several regions that waits for the log.
+
+    Attributes:
+        version: The epoch version that it was routed by.
+    """
+
+    step: Step
+    version: int
+    token: TokenT
+    deadline: int
+
+
+@dataclass(frozen=True, slots=True)
 class Logged(Generic[TokenT]):
     """An entry that this replica logged as leader of `term`, and who waits for it.
 
     Attributes:
         batch: What it says, if it is one.
+        step: The same.
     """
 
     term: int
     batch: Batch | None
     tokens: tuple[TokenT, ...]
     deadline: int
+    step: StepAsked[TokenT] | None = None
 
 
 @dataclass(frozen=True, slots=True)
