@@ -9,6 +9,8 @@ disk_reserve_mib = 64
 minutes = 60
 [rocksdb]
 block_cache_mib = 64
+[eventual]                            # namespaces that every store of a cluster takes writes of; the later one wins
+namespaces = ["dns-status"]
 [engine]                              # only to keep everything in PostgreSQL instead of `state_dir`
 postgres = "postgresql://flaredb@db.example:5432/ultracloud?sslmode=verify-full"
 password_file = "postgres.password"   # or PGPASSWORD in the environment
@@ -29,6 +31,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from flaredb.core.limits import check_namespace
+from flaredb.core.records import START
 from flaredb.core.retention import History
 from flaredb.errors import MIB
 from ultracloud.base.principals import spiffe_principal
@@ -52,8 +55,12 @@ SPLIT_MIB_MAX = 256
 FULL_PERCENT_MIN, FULL_PERCENT_MAX = 50, 99
 LOST_MINUTES_MIN, LOST_MINUTES_MAX = 0.1, 7 * 24 * 60.0
 """Below a few seconds a restart moves everything; above a week nobody remembers what is missing."""
+TOMBSTONE_HOURS_MAX = 30 * 24
+"""A month of deletions; each is a row of some hundred bytes, and in every comparison."""
 CONNECTIONS_MAX = 100
 """PostgreSQL's own default for all its clients; a session there costs megabytes, and reads take a millisecond each."""
+FIRST_VERSION_MAX = 1 << 62
+"""As many versions are left after it."""
 URL_OPTIONS = (
     "host",
     "port",
@@ -109,6 +116,29 @@ class RocksConfig:
     def __post_init__(self) -> None:
         _check("write_buffer_mib", self.write_buffer_mib, WRITE_BUFFER_MIB_MIN, WRITE_BUFFER_MIB_MAX)
         _check("block_cache_mib", self.block_cache_mib, BLOCK_CACHE_MIB_MIN, BLOCK_CACHE_MIB_MAX)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventualConfig:
+    """Namespaces without one order: any store takes a write, and the later one wins. The same on all stores.
+
+    Attributes:
+        namespaces: Which; everything else is strong. One that has keys cannot be made the other kind.
+        tombstone_hours: How long it is kept that a key was deleted: longer than a store is away before it is mended.
+    """
+
+    namespaces: tuple[str, ...] = ()
+    tombstone_hours: int = 24
+
+    def __post_init__(self) -> None:
+        for namespace in self.namespaces:
+            check_namespace(namespace)
+        _check("tombstone_hours", self.tombstone_hours, 1, TOMBSTONE_HOURS_MAX)
+
+    @property
+    def tombstone_ms(self) -> int:
+        """The same in the core's unit."""
+        return self.tombstone_hours * 60 * MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,21 +217,28 @@ class Config(Settings):
     Attributes:
         namespaces: Who may use a namespace, as SPIFFE ids; without an entry, the service of its name.
         disk_reserve_mib: Room left on the disk: below it writes are refused, so that RocksDB can still compact.
+        first_version: Of a store that is made now, for one that takes the place of another: above all that was given
+            there. A store that exists has its versions.
     """
 
     namespaces: dict[str, tuple[str, ...]] = field(default_factory=dict)
     history: HistoryConfig = field(default_factory=HistoryConfig)
     rocksdb: RocksConfig = field(default_factory=RocksConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
+    eventual: EventualConfig = field(default_factory=EventualConfig)
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     disk_reserve_mib: int = 64
+    first_version: int = START.version
 
     def __post_init__(self) -> None:
         if self.cluster.name and self.engine.postgres:
             raise ValueError("there are [cluster] and 'engine.postgres'; accepted: one of them")
+        if self.eventual.namespaces and self.engine.postgres:
+            raise ValueError("there are [eventual] namespaces and 'engine.postgres'; accepted: one of them")
         if self.cluster.name and not self.peers.chainfire:
             raise ValueError("there is [cluster] and no 'peers.chainfire'; set it to where chainfire's members listen")
         _check("disk_reserve_mib", self.disk_reserve_mib, 0, DISK_RESERVE_MIB_MAX)
+        _check("first_version", self.first_version, START.version, FIRST_VERSION_MAX)
         for namespace, owners in self.namespaces.items():
             check_namespace(namespace)
             for owner in owners:

@@ -230,5 +230,7 @@ def test_an_operator_asks_over_tls(tmp_path: Path):
         asked = ("--endpoint", process.addresses[0], *words)
         assert run("query", *asked, "-n", "prismnet").lines == [{"key": "a", "version": 2, "text": "1"}]
         assert run("why", *asked).out == "Writes are accepted, and nothing slows them.\n"
-        denied = run("query", "--config", tmp_path / "flaredb.toml", *asked[:2], "-n", "prismnet")
-        assert (denied.code, "may not read from namespace 'prismnet'" in denied.err) == (1, True)
+        assert run("query", "--config", tmp_path / "flaredb.toml", *asked[:2], "-n", "prismnet").code == 0
+        words = ("--cert", own.certificate, "--key", own.key, "--cacert", own.ca)
+        denied = run("query", *asked[:2], *words, "-n", "iam")
+        assert (denied.code, "may not read from namespace 'iam'" in denied.err) == (1, True)

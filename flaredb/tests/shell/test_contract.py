@@ -10,7 +10,7 @@ import inspect
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -129,6 +129,7 @@ class Place:
     url: str
     schema: str
     clock: SimpleNamespace
+    first_version: int = 1
 
     @asynccontextmanager
     async def open(self, history: History = LONG, owners: dict[str, frozenset[str]] | None = None) -> AsyncIterator[Kv]:
@@ -146,7 +147,8 @@ class Place:
                     kv.committer.close()
 
     async def _embedded(self, opened: AsyncExitStack, history: History, access: Access, watchers: Watchers) -> Kv:
-        store = Store(opened.enter_context(closing(open_rocks(self.folder / "db", 4 * MIB, 4 * MIB))), history)
+        engine = opened.enter_context(closing(open_rocks(self.folder / "db", 4 * MIB, 4 * MIB)))
+        store = Store(engine, history, self.first_version)
         committer = Committer(
             store, now_ms=self.clock.now_ms, free_bytes=lambda: 1, reserve_bytes=0, committed=watchers.tell
         )
@@ -154,7 +156,7 @@ class Place:
         return Kv(service, store, committer, Expirer(store, committer, self.clock), self.clock)  # type: ignore[arg-type]
 
     async def _postgres(self, opened: AsyncExitStack, history: History, access: Access, watchers: Watchers) -> Kv:
-        database = Database(EngineConfig(postgres=self.url, schema=self.schema, connections=2))
+        database = Database(EngineConfig(postgres=self.url, schema=self.schema, connections=2), self.first_version)
         writer = await database.open_writer()
         readers = await database.open_readers()
         opened.callback(readers.terminate)
@@ -198,6 +200,28 @@ def test_an_empty_store_is_at_version_1(place: Place):
         assert await kv.put(b"a", b"1") == 2
 
     run(place, body)
+
+
+def test_a_store_that_takes_anothers_place_begins_after_its_versions(place: Place):
+    place.first_version = 5000
+
+    async def main() -> None:
+        async with place.open(replace(LONG, changes=1000)) as kv:
+            assert (await kv.scan()).read_version == 5000
+            for old in (1, 4999):
+                with pytest.raises(OutOfRangeError, match="compacted"):
+                    await kv.scan(at_version=old)
+                with pytest.raises(OutOfRangeError, match="compacted"):
+                    await kv.watched(old, 5001)
+            assert await kv.put(b"a", b"1") == 5001
+            assert await kv.watched(5000, 5001) == [(5001, b"a", b"1")]
+        place.first_version = 1
+        async with place.open() as kv:
+            assert await kv.put(b"a", b"2") == 5002
+            assert await kv.age(LONG.age_ms * 3) == 5000
+            assert (await kv.age(1), kv.store.swept) == (5000, 5000)
+
+    asyncio.run(main())
 
 
 def test_a_version_reads_the_same_for_ever(place: Place):

@@ -191,7 +191,7 @@ def check_end(ttl_s: int, expires_at_ms: int, now_ms: int) -> None:
 
 
 def check_after(name: str) -> str:
-    """Give `name` back if namespaces may be listed after it; empty begins with the first. Raises as `check_namespace`."""
+    """Give `name` back if names may be listed after it; empty begins with the first. Raises as `check_namespace`."""
     return check_namespace(name) if name else name
 
 

@@ -73,7 +73,7 @@ async def build(config: Config, runtime: Runtime) -> PostgresFlaredb:
         DatabaseError: PostgreSQL cannot be used, or another flaredb uses the schema.
         StartError: An address is taken.
     """
-    database = Database(config.engine)
+    database = Database(config.engine, config.first_version)
     writer = await database.open_writer()
     readers = await database.open_readers()
     watermark = _open_watermark(config)

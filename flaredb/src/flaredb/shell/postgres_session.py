@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
@@ -51,13 +51,14 @@ class Writer:
 class Database:
     """Where the schema is, and how to get there."""
 
-    def __init__(self, engine: EngineConfig) -> None:
-        """Read the password, if a file has it.
+    def __init__(self, engine: EngineConfig, first_version: int = START.version) -> None:
+        """Read the password, if a file has it. A schema that is made now begins with `first_version`.
 
         Raises:
             DatabaseError: The file cannot be read.
         """
         self.schema = engine.schema
+        self._first = replace(START, version=first_version)
         self._url = engine.postgres
         self._readers = engine.connections
         self._password = _password(engine)
@@ -178,9 +179,12 @@ class Database:
             if not await connection.fetchval(sql.FIND_TABLES):
                 for statement in (sql.CREATE_SCHEMA.format(schema=self.schema), *sql.CREATE_TABLES):
                     await connection.execute(statement)
+                first = self._first
                 await connection.execute(
-                    sql.MAKE_HEAD, sql.FORMAT, START.version, START.at_ms, START.changes, START.bytes
+                    sql.MAKE_HEAD, sql.FORMAT, first.version, first.at_ms, first.changes, first.bytes
                 )
+                if first != START:
+                    await connection.execute(sql.MAKE_HISTORY, first.version)
             found = await connection.fetchval(sql.READ_FORMAT)
             if found != sql.FORMAT:
                 raise DatabaseError(

@@ -85,6 +85,8 @@ CREATE_TABLES = (
 MAKE_HEAD = """
 INSERT INTO head (format, epoch, version, at_ms, changes, bytes) VALUES ($1, 0, $2, $3, $4, $5) ON CONFLICT DO NOTHING
 """
+MAKE_HISTORY = "UPDATE history SET floor = $1, swept = $1"
+"""What is before the version of a new schema is no history of it: nobody may watch from there."""
 FIND_TABLES = "SELECT to_regclass('head') IS NOT NULL"
 READ_FORMAT = "SELECT format FROM head"
 READ_EPOCH = "SELECT epoch FROM history"

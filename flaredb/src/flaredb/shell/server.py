@@ -71,7 +71,7 @@ async def build_embedded(config: Config, runtime: Runtime) -> Flaredb:
         StartError: An address is taken.
     """
     engine = open_rocks(config.state_dir, config.rocksdb.write_buffer_mib * MIB, config.rocksdb.block_cache_mib * MIB)
-    store = Store(engine, config.history.bounds())
+    store = Store(engine, config.history.bounds(), config.first_version)
     watchers = Watchers()
     committer = Committer(
         store,

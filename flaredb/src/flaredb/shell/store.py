@@ -8,7 +8,7 @@ what a crash could take back. The next batch may be staged before the last is pu
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from flaredb.core.commands import Change, Commit, EncodedKey, Txn
@@ -64,8 +64,8 @@ class Store:
         clock_ms: The latest time that anybody brought: the store's clock, which never goes back.
     """
 
-    def __init__(self, engine: Engine, history: History) -> None:
-        """Read the counters, or make them in an empty engine.
+    def __init__(self, engine: Engine, history: History, first_version: int = START.version) -> None:
+        """Read the counters, or make them in an empty engine, whose version is `first_version` then.
 
         Raises:
             StoreDirectoryError: The engine holds another format, or less than it had confirmed.
@@ -74,9 +74,11 @@ class Store:
         self._engine = engine
         self._view = EngineView(engine)
         self._history = history
+        is_new = _check_format(engine)
         self.applied = self._counters()
         _check_complete(engine, self.applied)
-        _check_format(engine)
+        if is_new:
+            self.applied = _make(engine, first_version)
         self.floor = self._number(FLOOR_KEY)
         self.swept = self._number(SWEPT_KEY)
         self._marks = self._stored_marks()
@@ -286,18 +288,27 @@ class Store:
         return marks
 
 
-def _check_format(engine: Engine) -> None:
-    """Pass if the engine holds our format; write it where the engine is empty."""
+def _check_format(engine: Engine) -> bool:
+    """Pass if the engine holds our format, or is empty: whether it is."""
     stored = engine.get(Column.META, FORMAT_KEY)
-    if stored == FORMAT:
-        return
-    if stored is not None:
+    if stored is not None and stored != FORMAT:
         raise StoreDirectoryError(
             f"the store is of format {stored.decode('ascii', 'replace')!a}; this flaredb reads "
             f"'{FORMAT.decode()}' only: run the version of flaredb that wrote it"
         )
-    engine.write([(Column.META, FORMAT_KEY, FORMAT)])
-    engine.sync(START.version)
+    return stored is None
+
+
+def _make(engine: Engine, first_version: int) -> Mark:
+    """Make the counters of an empty engine. Before its version there is no history: nobody may watch from there."""
+    rows: list[Row] = [(Column.META, FORMAT_KEY, FORMAT)]
+    first = replace(START, version=first_version)
+    if first != START:
+        rows += [(Column.META, APPLIED_KEY, mark_record(first))]
+        rows += [(Column.META, key, number(first_version)) for key in (FLOOR_KEY, SWEPT_KEY)]
+    engine.write(rows)
+    engine.sync(first_version)
+    return first
 
 
 def _check_complete(engine: Engine, applied: Mark) -> None:
