@@ -41,9 +41,9 @@ def is_newer(region: Region, than: Region) -> bool:
 
 
 def has_taken_over(region: Region, other: Region) -> bool:
-    """Whether `other` is no more, because all of its keys are in `region` since: it would still have its first key."""
-    is_inside = region.covers(other.start) and (not region.end or (bool(other.end) and other.end <= region.end))
-    return region.region != other.region and is_inside and region.epoch.version > other.epoch.version
+    """Whether `other` is no more, because its first key is in `region` since: it would still have that one."""
+    is_later = region.epoch.version > other.epoch.version
+    return region.region != other.region and is_later and region.covers(other.start)
 
 
 def is_worth_telling(new: RegionSeen, told: RegionSeen | None) -> bool:
