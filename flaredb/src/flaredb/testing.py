@@ -102,7 +102,7 @@ class MemoryEngine:
         error, self.sync_error = self.sync_error, None
         if error is not None:
             raise error
-        self.remembered = version
+        self.remembered = version or self.remembered
 
     def synced(self) -> int:
         """The version of the last `sync`."""

@@ -95,7 +95,9 @@ class Engine(Protocol):
         ...
 
     def sync(self, version: int) -> None:
-        """Wait until all earlier writes are on the disk, then remember `version`. Another thread may call it.
+        """Wait until all earlier writes are on the disk, then remember `version`; 0 changes nothing of that.
+
+        Other threads may call it, several at once.
 
         Raises:
             EngineWriteError: It is not known what the disk has.

@@ -44,6 +44,10 @@ from flaredb.core.region import StoreId
 from flaredb.core.region_rows import scan
 
 NOTHING = Counters(0, 0, 0)
+VERSION_BITS = 43
+"""Versions of one store begin at the milliseconds at which it was made empty and rise by one for each change: above
+those of what stood there before, if that changed less than a thousand times a second; until 2248. Above them, the
+store."""
 KeyT = TypeVar("KeyT", bytes, EncodedKey, Digest)
 ItemT = TypeVar("ItemT")
 
@@ -82,6 +86,7 @@ class Contents:
         start: Version of an empty store.
 
     Attributes:
+        start: All versions of this store are above.
         counters: As of what is staged. Whoever gives stamps sets `time` before a batch begins.
         published: As of what is on the disk.
         tree: Over what is on the disk.
@@ -91,6 +96,7 @@ class Contents:
     def __init__(self, engine: Engine, tombstone_ms: int, start: int) -> None:
         self._engine = engine
         self._tombstone_ms = tombstone_ms
+        self.start = start >> VERSION_BITS << VERSION_BITS
         stored = engine.get(Column.EVENTUAL, COUNTERS)
         self.counters = self.published = parse_counters(stored) if stored is not None else Counters(0, start, start)
         self.tree = Tree()

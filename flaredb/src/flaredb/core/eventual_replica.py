@@ -5,8 +5,8 @@ must stay writable everywhere. A write goes at once to all stores that were hear
 by a repair with somebody (`eventual_repair`), which each store begins every second.
 
 Whoever drives this tells it what happened, then calls `begin` and writes the rows in one batch; syncs where `to_sync`
-says so and then calls `synced`; calls `finish` for what is answered, and sends what `take_outgoing` gives. Versions are
-the store's own (`VERSION_BITS`): a change has the next one, whoever wrote it, and a watch follows them.
+says so and then calls `synced`; calls `finish` for what is answered, and sends what `take_outgoing` gives. Versions
+are the store's own (`VERSION_BITS`): a change has the next one, whoever wrote it, and a watch follows them.
 
 Source: Terry et al., "Managing Update Conflicts in Bayou", 1995, for anti-entropy and last writer wins.
 """
@@ -22,7 +22,7 @@ from typing import Generic, assert_never
 from flaredb.core.commands import Change, Commit, EncodedKey
 from flaredb.core.engine import Engine, Row
 from flaredb.core.eventual_clock import SKEW_MS_MAX, HybridClock, check_ahead
-from flaredb.core.eventual_contents import Batch, Contents
+from flaredb.core.eventual_contents import VERSION_BITS, Batch, Contents
 from flaredb.core.eventual_errors import ClockSkewError, self_ahead, too_many_writes
 from flaredb.core.eventual_messages import (
     Compare,
@@ -48,11 +48,8 @@ from flaredb.core.region_work import TokenT
 from flaredb.core.visibility import is_ended
 from ultracloud.raft.state import Draw
 
-VERSION_BITS = 43
-"""Versions of one store begin at the milliseconds at which it was made empty and rise by one for each change: above
-those of what stood there before, if that changed less than a thousand times a second; until 2248. Above them, the
-store."""
 STORE_MASK = (1 << 20) - 1
+"""What of a store's id stands in its versions: ids that are counted are told apart up to a million."""
 TOMBSTONE_MS = 24 * 3600 * 1000
 """How long it is kept that a key was deleted: who fixes a broken machine the next day has lost nothing."""
 HELLO_MS = 1_000

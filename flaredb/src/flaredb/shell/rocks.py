@@ -111,10 +111,11 @@ class RocksEngine:
             raise _write_error(str(error)) from error
 
     def sync(self, version: int) -> None:
-        """Wait until all earlier writes are on the disk, then remember `version`."""
+        """Wait until all earlier writes are on the disk, then remember `version`, if it is one."""
         try:
             self._database.flush_wal(sync=True)
-            self._watermark.write(version)
+            if version:
+                self._watermark.write(version)
         except Exception as error:
             raise EngineWriteError(str(error)) from error
 

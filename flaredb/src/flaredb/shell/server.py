@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from flaredb.config import Config
 from flaredb.core.access import Access
@@ -19,10 +20,13 @@ from flaredb.shell.store import Store
 from flaredb.shell.sweeper import Sweeper
 from flaredb.shell.watchers import Watchers
 from ultracloud.api.flaredb.v1.cluster_rpc import CLUSTER
-from ultracloud.api.flaredb.v1.flaredb_rpc import KV
+from ultracloud.api.flaredb.v1.flaredb_rpc import KV, KvServer
 from ultracloud.servicekit.lifecycle import Service
 from ultracloud.servicekit.runtime import Runtime
 from ultracloud.wire import service
+
+if TYPE_CHECKING:
+    from flaredb.shell.eventual_alone import EventualAlone
 
 
 @dataclass(slots=True)
@@ -35,6 +39,7 @@ class Flaredb:
     committing: asyncio.Task[None]
     sweeping: asyncio.Task[None]
     expiring: asyncio.Task[None]
+    eventual: EventualAlone | None
 
     async def stop(self) -> None:
         """Finish the writes that wait, and close the store so that the next start has no log to replay."""
@@ -42,6 +47,8 @@ class Flaredb:
         self.expiring.cancel()
         self.committer.close()
         await self.committing
+        if self.eventual is not None:
+            await self.eventual.stop()
         self.sweeping.cancel()
         self.engine.close()
 
@@ -88,6 +95,12 @@ async def build_embedded(config: Config, runtime: Runtime) -> Flaredb:
     sweeping = runtime.tasks.create_task(Sweeper(store, runtime.clock).run(), name="sweep")
     runtime.log.info("opened", extra={"version": store.applied.version, "floor": store.floor})
     expiring = runtime.tasks.create_task(expirer.run(), name="expire")
-    kv = KvService(store, committer, watchers, access, runtime.clock.now_ms)
+    kv: KvServer = KvService(store, committer, watchers, access, runtime.clock.now_ms)
+    eventual = None
+    if config.eventual.namespaces:
+        from flaredb.shell import eventual_alone
+
+        eventual = eventual_alone.build(config, runtime, engine, kv, access)
+        kv = eventual.kv
     await runtime.serve([service(KV, kv), service(CLUSTER, OneNode(access))])
-    return Flaredb(engine, committer, watchers, committing, sweeping, expiring)
+    return Flaredb(engine, committer, watchers, committing, sweeping, expiring, eventual)

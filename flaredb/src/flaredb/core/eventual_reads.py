@@ -1,0 +1,109 @@
+"""What readers and watchers get of a store's eventual namespaces: always what is on its disk, and by its own versions.
+
+A watch tells where each key stands, not every step to there: a key that changed twice before its watcher looked is told
+once, as it is. So nothing is kept for watches but one row a key, and a watcher may be away for as long as deletions are
+kept. What it knows after each message is what a reader would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from flaredb.core.commands import EncodedKey
+from flaredb.core.eventual_contents import Contents
+from flaredb.core.eventual_errors import not_ours
+from flaredb.core.eventual_records import Record
+from flaredb.core.eventual_replica import commit_of, is_visible
+from flaredb.core.feed import FEED_COMMITS_MAX, Interest, Page, page_of
+from flaredb.core.keys import bounds, encode, key_of
+from flaredb.core.limits import PAGE_BYTES_MAX, check_batch_response
+from flaredb.core.visibility import Found, Query
+from flaredb.errors import compacted
+
+
+def get(contents: Contents, namespace: str, key: bytes, now_ms: int) -> Found | None:
+    """The value of one key, None where there is none or it has ended by `now_ms`. Raises DataLossError."""
+    record = contents.get(encode(namespace, key))
+    if record is None or record.told.value is None or not is_visible(record, now_ms):
+        return None
+    return Found(key, record.told.value, record.version, record.told.expires_at_ms)
+
+
+def batch_get(contents: Contents, namespace: str, keys: Sequence[bytes], now_ms: int) -> list[Found]:
+    """The values of those keys that exist, in their order; see `get`.
+
+    Raises:
+        ResourceExhaustedError: Together they do not fit a message.
+    """
+    found = []
+    size_bytes = 0
+    for key in keys:
+        one = get(contents, namespace, key, now_ms)
+        if one is not None:
+            found.append(one)
+            size_bytes += len(one.key) + len(one.value)
+            check_batch_response(size_bytes)
+    return found
+
+
+@dataclass(slots=True)
+class EventualScan:
+    """One page of a range as it was when the scan was made, in the making.
+
+    Attributes:
+        query: Its `at_version` is what the page is as of.
+        found: Keys so far, in the order of the scan.
+        more: Whether the range goes on after the page.
+    """
+
+    query: Query
+    records: Iterator[Record]
+    found: list[Found] = field(default_factory=list)
+    more: bool = False
+    _size_bytes: int = 0
+
+    def run(self, steps: int) -> bool:
+        """Look at up to `steps` keys, deleted ones too; True when the page is complete. Raises DataLossError."""
+        for _ in range(steps):
+            record = next(self.records, None)
+            if record is None or self._take(record):
+                return True
+        return False
+
+    def _take(self, record: Record) -> bool:
+        """Add a key to the page; True if the page is full without it."""
+        told, query = record.told, self.query
+        if told.value is None or not is_visible(record, query.now_ms):
+            return False
+        if len(self.found) == query.limit or self._size_bytes >= PAGE_BYTES_MAX:
+            self.more = True
+            return True
+        key, value = key_of(told.encoded, query.namespace), b"" if query.keys_only else told.value
+        self.found.append(Found(key, value, record.version, told.expires_at_ms))
+        self._size_bytes += len(key) + len(value)
+        return False
+
+
+def scan(contents: Contents, query: Query) -> EventualScan:
+    """A scan of what is on the disk now; run it."""
+    lower, upper = bounds(query.namespace, query.start, query.end)
+    return EventualScan(query, contents.scan(EncodedKey(lower), EncodedKey(upper), reverse=query.reverse))
+
+
+def changes_after(contents: Contents, interest: Interest, position: int) -> Page:
+    """The next message of a watch. Its position is the newest version once all has been looked at.
+
+    Raises:
+        OutOfRangeError: `position` is of another store, or older than the oldest deletion that is kept.
+    """
+    published = contents.published
+    if not contents.start <= position <= published.version:
+        raise not_ours(position, published.version)
+    if position < published.floor:
+        raise compacted(position, published.floor)
+    records = contents.changes(position)
+    page = page_of(map(commit_of, islice(records, FEED_COMMITS_MAX)), interest, position)
+    is_all = next(records, None) is None
+    return Page(page.changes, published.version) if is_all else page

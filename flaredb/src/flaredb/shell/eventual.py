@@ -1,0 +1,192 @@
+"""A store's eventual namespaces at work: callers' futures, watchers, and what a driver asks.
+
+Two drive it. On a single node `eventual_driver` does, with a thread of its own for the disk. In a cluster it is the one
+that drives the regions, so that both share batches and syncs; it does, with `space` one of these:
+
+    space.soon = driver.soon                      # a caller wrote something: take a turn
+    space.replica.set_members(stores)             # whenever the map of stores changes; at first before anything else
+    in a tick        space.tick()                 # every 100 ms
+    in a turn        rows += space.begin()        # into the one batch; if it cannot be written, the same rows again
+                     send(space.take_outgoing())  # each (store, bytes), as a frame of kind "eventual"
+    before a sync    number = space.to_sync()     # once the batch is written; 0: nothing of ours waits for it
+    after it         space.synced(number)         # answers callers; then another turn
+    a frame came     space.receive(sender, frame) # then another turn
+
+Everything runs on the loop's thread. `begin` must not be called again before the rows that it gave were written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeAlias
+
+from flaredb.core import eventual_reads, limits
+from flaredb.core.engine import Column, Engine, Row
+from flaredb.core.eventual_reads import EventualScan
+from flaredb.core.eventual_replica import TOMBSTONE_MS, EventualReplica
+from flaredb.core.feed import Interest, Page
+from flaredb.core.keys import bounds
+from flaredb.core.region import StoreId
+from flaredb.core.region_codec import MalformedError
+from flaredb.core.visibility import Found, Query
+from flaredb.errors import StoreDirectoryError, closing
+from flaredb.shell.watchers import Watchers
+from ultracloud.base.faults import Fault
+from ultracloud.raft.state import Draw
+
+_log = logging.getLogger("flaredb.eventual")
+Written: TypeAlias = "asyncio.Future[int]"
+"""Done once the disk has the write; its version."""
+
+
+class EventualSpace:
+    """One store's eventual namespaces.
+
+    Attributes:
+        replica: The core. Whoever tells it something calls `soon` afterwards.
+        watchers: Who waits for changes.
+        soon: Has the driver take a turn.
+        refusal: Why no write is taken now, None if they are.
+    """
+
+    def __init__(
+        self,
+        store: StoreId,
+        engine: Engine,
+        *,
+        now_ms: Callable[[], int],
+        draw: Draw,
+        tombstone_ms: int = TOMBSTONE_MS,
+    ) -> None:
+        """Go on from what the engine holds, on the running loop.
+
+        Args:
+            store: Which store this is; 1 on a single node.
+            engine: Whoever drives this writes it.
+            now_ms: Wall time.
+            draw: draw(n) gives a random number from 0 to n - 1.
+            tombstone_ms: How long deletions are kept, the same on all stores.
+        """
+        self.replica: EventualReplica[Written] = EventualReplica(store, engine, draw, now_ms(), tombstone_ms)
+        self.watchers = Watchers()
+        self.soon: Callable[[], None] = _not_driven
+        self.refusal: Fault | None = None
+        self._now_ms = now_ms
+        self._loop = asyncio.get_running_loop()
+        self._is_closed = False
+
+    @property
+    def version(self) -> int:
+        """Of the newest change that is on the disk; what reads and watches are as of."""
+        return self.replica.contents.published.version
+
+    def clock_ms(self) -> int:
+        """The store's clock."""
+        return self.replica.clock.read_ms(self._now_ms())
+
+    def write(
+        self, namespace: str, key: bytes, value: bytes | None, ttl_ms: int = 0, expires_at_ms: int = 0
+    ) -> asyncio.Future[int]:
+        """Set a key, or delete it where `value` is None; the future has the version once the disk has it.
+
+        Raises:
+            Fault: Nothing was done: the store stops, its disk is full, its clock is ahead, or too much waits.
+        """
+        if self._is_closed:
+            raise closing()
+        if self.refusal is not None:
+            raise self.refusal
+        future: asyncio.Future[int] = self._loop.create_future()
+        self.replica.put(namespace, key, value, future, self._now_ms(), ttl_ms=ttl_ms, expires_at_ms=expires_at_ms)
+        self.soon()
+        return future
+
+    def get(self, namespace: str, key: bytes) -> Found | None:
+        """The value of one key. Raises DataLossError."""
+        return eventual_reads.get(self.replica.contents, namespace, key, self.clock_ms())
+
+    def batch_get(self, namespace: str, keys: Sequence[bytes]) -> list[Found]:
+        """The values of several keys; see `eventual_reads.batch_get`."""
+        return eventual_reads.batch_get(self.replica.contents, namespace, keys, self.clock_ms())
+
+    def scan(self, query: Query) -> EventualScan:
+        """A scan of what is on the disk now; run it."""
+        return eventual_reads.scan(self.replica.contents, query)
+
+    def changes_after(self, interest: Interest, position: int) -> Page:
+        """The next message of a watch; see `eventual_reads.changes_after`."""
+        return eventual_reads.changes_after(self.replica.contents, interest, position)
+
+    def tick(self) -> None:
+        """Let time pass."""
+        self.replica.tick(self._now_ms())
+        self.soon()
+
+    def begin(self) -> list[Row]:
+        """The rows of the next batch; nothing if nothing changed."""
+        return self.replica.begin(self._now_ms())
+
+    def to_sync(self) -> int:
+        """What a sync that begins now makes durable; 0 if none is needed."""
+        return self.replica.to_sync()
+
+    def synced(self, number: int) -> None:
+        """A sync is done that began when `to_sync` said `number`: readers, watchers and callers learn of it at once."""
+        self.replica.synced(number)
+        result = self.replica.finish()
+        if result.commits:
+            self.watchers.tell(result.commits)
+        for future, version in result.answers:
+            if not future.done():
+                future.set_result(version)
+
+    def take_outgoing(self) -> list[tuple[StoreId, bytes]]:
+        """What is to be sent to other stores."""
+        return self.replica.take_outgoing()
+
+    def receive(self, sender: StoreId, frame: bytes) -> None:
+        """Take what another store sent; what is no message is logged and dropped."""
+        try:
+            self.replica.receive(sender, frame, self._now_ms())
+        except MalformedError as error:
+            _log.warning("store %d sent %s", sender, error)
+        self.soon()
+
+    def close(self) -> None:
+        """Refuse new writes, and end the watches."""
+        self._is_closed = True
+        self.watchers.close()
+
+
+def check_unused(engine: Engine, namespaces: Sequence[str]) -> None:
+    """Pass if nothing is stored under these names that is not eventual.
+
+    Raises:
+        StoreDirectoryError: Something is; it would be hidden.
+    """
+    for name in map(limits.check_namespace, namespaces):
+        cursor = engine.cursor(Column.DATA)
+        lower, upper = bounds(name, b"", b"")
+        cursor.seek(lower)
+        if cursor.valid() and cursor.key() < upper:
+            raise StoreDirectoryError(
+                f"namespace '{name}' is listed under [eventual] and has keys that are not; take it off the list, or "
+                "delete its keys first and wait until history is swept"
+            )
+        engine.check(cursor)
+
+
+def draw_from(entropy: Callable[[int], bytes]) -> Draw:
+    """Random numbers below a bound, of random bytes."""
+    return partial(_draw, entropy)
+
+
+def _draw(entropy: Callable[[int], bytes], below: int) -> int:
+    return int.from_bytes(entropy(16), "big") % below
+
+
+def _not_driven() -> None:
+    """Nobody drives this yet; what was told waits for the first turn."""
