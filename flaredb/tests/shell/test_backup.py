@@ -21,8 +21,10 @@ from flaredb.config import Config
 from flaredb.shell.commands import COMMANDS
 from ultracloud.api.flaredb.v1 import flaredb_pb2 as pb
 from ultracloud.api.flaredb.v1.flaredb_rpc import KvClient
-from ultracloud.servicekit import lifecycle
+from ultracloud.servicekit import lifecycle, pki
 from ultracloud.servicekit.channels import connect
+from ultracloud.servicekit.pki import TlsIdentity
+from ultracloud.testkit.pki import TlsMaterial
 from ultracloud.testkit.postgres import PostgresServer
 from ultracloud.testkit.processes import Process, serve
 
@@ -334,3 +336,27 @@ def test_a_backup_that_was_killed_leaves_no_backup(origin: Process, tmp_path: Pa
     assert not path.exists()
     assert run("backup", *at(origin), path).code == 0
     assert [each.name for each in tmp_path.iterdir()] == ["x"]
+
+
+def test_operators_back_up_and_flaredb_itself_restores(tmp_path: Path):
+    material = TlsMaterial(tmp_path)
+    operator, own = material.operator("ann"), material.service("iam")
+
+    def asked(process: Process, who: TlsIdentity) -> tuple[object, ...]:
+        return *at(process), "--cert", who.certificate, "--key", who.key, "--cacert", who.ca
+
+    async def fill(process: Process) -> None:
+        channel = connect(process.addresses[0], own, pki.service_identity("flaredb"))
+        await put_many(KvClient(channel), "iam", range(3), b"v")
+        await channel.close()
+
+    with server(tmp_path / "tls", material.toml(material.service("flaredb"))) as process:
+        asyncio.run(fill(process))
+        assert run("backup", *asked(process, operator), tmp_path / "all").code == 0
+        assert run("backup", *asked(process, own), "-n", "iam", tmp_path / "iam").code == 0
+        assert "may not list namespaces" in run("backup", *asked(process, own), tmp_path / "all").err
+        copy = ("--into", "copy", tmp_path / "all")
+        assert "may not write to namespace 'copy'" in run("restore", *asked(process, operator), *copy).err
+        mine = ("--config", tmp_path / "tls" / "flaredb.toml", *at(process))
+        assert run("restore", *mine, *copy).code == 0
+        assert len(run("query", *mine, "-n", "copy").out.splitlines()) == 3
