@@ -15,10 +15,11 @@ from flaredb.core.placement import MIB, Policy
 from flaredb.core.region import RegionId, StoreId
 from flaredb.core.region_rows import founding_rows, load
 from flaredb.shell import disk
+from flaredb.shell.cluster_aging import Aging
 from flaredb.shell.cluster_disk import addresses_of, claim, store_of
 from flaredb.shell.cluster_follow import Follower
 from flaredb.shell.cluster_kv import ClusterKv
-from flaredb.shell.cluster_lines import Lines
+from flaredb.shell.cluster_lines import Lines, Start
 from flaredb.shell.cluster_map import ClusterMap
 from flaredb.shell.cluster_node import ClusterNode
 from flaredb.shell.cluster_peers import PeersService
@@ -94,7 +95,17 @@ async def build(config: Config, runtime: Runtime) -> ClusterFlaredb:
         free_bytes=partial(disk.free_bytes, config.state_dir),
         reserve_bytes=config.disk_reserve_mib * MIB,
     )
-    known = addresses_of(engine)
+    working = runtime.tasks.create_task(node.run(), name="regions")
+    lines, watchers = await _serve(config, runtime, node, regions, start)
+    runtime.log.info("opened as a store of a cluster", extra={"store": store, "regions": len(node.node.regions)})
+    return ClusterFlaredb(engine, node, lines, watchers, working, beside)
+
+
+async def _serve(
+    config: Config, runtime: Runtime, node: ClusterNode, regions: ClusterMap, start: Start
+) -> tuple[Lines, Watchers]:
+    """Listen, and begin everything that runs beside the store."""
+    known = addresses_of(node.engine)
 
     def address_of(store: StoreId) -> str:
         entry = regions.stores.get(store)
@@ -111,22 +122,24 @@ async def build(config: Config, runtime: Runtime) -> ClusterFlaredb:
     watchers = Watchers()
     owners = {namespace: frozenset(identities) for namespace, identities in config.namespaces.items()}
     access = Access(owners, is_open=runtime.identity is None)
-    working = runtime.tasks.create_task(node.run(), name="regions")
-    watching = Watching(node, follower, router, lines)
+    policy = _policy(config.cluster)
+    kv = ClusterKv(router, Watching(node, follower, router, lines), watchers, access, runtime.clock)
     peers = PeersService(node, reader, follower, steps.do, is_open=runtime.identity is None)
-    kv = ClusterKv(router, watching, watchers, access, runtime.clock)
     gate = runtime.readiness.gate("its regions")
-    policy = _policy(cluster)
-    seen = ClusterService(regions, access, policy)
-    addresses = await runtime.serve([service(KV, kv), service(PEERS, peers), service(CLUSTER, seen)])
+    addresses = await runtime.serve(
+        [service(KV, kv), service(PEERS, peers), service(CLUSTER, ClusterService(regions, access, policy))]
+    )
+    cluster = config.cluster
     upkeep = Upkeep(node, regions, config.state_dir, cluster.labels, cluster.advertise or addresses[0])
     start(upkeep.report(), "report")
     start(upkeep.count(), "count regions")
+    aging = Aging(node, config.history.bounds(), runtime.clock)
+    start(aging.sweep(), "sweep history")
+    start(aging.expire(), "expire keys")
     placer = Placer(regions, runtime.coordination(), runtime.clock, policy, steps.carry_out, runtime.log)
-    start(placer.run(f"store {store}".encode()), "placement")
+    start(placer.run(f"store {node.store}".encode()), "placement")
     start(_open_when_there(gate, node, regions), "wait for regions")
-    runtime.log.info("opened as a store of a cluster", extra={"store": store, "regions": len(node.node.regions)})
-    return ClusterFlaredb(engine, node, lines, watchers, working, beside)
+    return lines, watchers
 
 
 async def _join(engine: RocksEngine, regions: ClusterMap, runtime: Runtime) -> StoreId:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterator
 from itertools import islice
 
-from flaredb.core.commands import Change, Commit
+from flaredb.core.commands import Change, Commit, EncodedKey
 from flaredb.core.engine import Column
 from flaredb.core.feed import FEED_COMMITS_MAX, Interest, Page, page_of
 from flaredb.core.keys import bounds, key_of, versioned
-from flaredb.core.records import parse_change, parse_end, parse_number, parse_value
+from flaredb.core.records import parse_end, parse_value
 from flaredb.core.region import Region
-from flaredb.core.region_rows import change_key, scan
+from flaredb.core.region_history import stored_changes
+from flaredb.errors import compacted
 from flaredb.shell.cluster_node import ClusterNode, Route
 from flaredb.shell.cluster_reads import Reader
 from ultracloud.base.faults import UnavailableError
@@ -45,6 +46,8 @@ class Follower:
             if replica.lonely_ticks > LONELY_TICKS_MAX:
                 raise UnavailableError(f"this store hears of no leader of region {route.region}", reason="NO_LEADER")
             mark = replica.applied.mark.version
+            if position < replica.applied.floor:
+                raise compacted(position, replica.applied.floor)
             if position < mark:
                 commits = self._commits(replica.region, interest, position, mark)
                 page = page_of(islice(commits, FEED_COMMITS_MAX), interest, position)
@@ -60,19 +63,19 @@ class Follower:
         """Commits after `position`, with those of their changes that are wanted; last an empty one at the mark."""
         engine = self._node.engine
         lower, upper = bounds(interest.namespace, interest.start, interest.end)
-        lower, upper = max(lower, region.start), min(upper, region.end or upper)
-        first, after = (change_key(region.region, version + 1) for version in (position, mark))
         last = position
-        for key, record in scan(engine, Column.CHANGES, first, after):
-            last = parse_number(key[-8:])
-            wanted = [encoded for encoded in parse_change(record) if lower <= encoded < upper]
-            records = engine.get_many(Column.DATA, [versioned(encoded, last) for encoded in wanted]) if wanted else []
-            changes = []
-            for encoded, found in zip(wanted, records, strict=True):
-                assert found is not None, (encoded, last)
-                changes.append(
-                    Change(encoded, key_of(encoded, interest.namespace), parse_value(found), parse_end(found))
-                )
-            yield Commit(last, interest.namespace, tuple(changes))
+        for version, encoded_keys in stored_changes(engine, region, position, mark):
+            wanted = [encoded for encoded in encoded_keys if lower <= encoded < upper]
+            records = (
+                engine.get_many(Column.DATA, [versioned(encoded, version) for encoded in wanted]) if wanted else ()
+            )
+            changes = (_change(interest.namespace, *each) for each in zip(wanted, records, strict=True))
+            last = version
+            yield Commit(version, interest.namespace, tuple(changes))
         if last < mark:
             yield Commit(mark, interest.namespace, ())
+
+
+def _change(namespace: str, encoded: EncodedKey, record: bytes | None) -> Change:
+    assert record is not None, encoded
+    return Change(encoded, key_of(encoded, namespace), parse_value(record), parse_end(record))

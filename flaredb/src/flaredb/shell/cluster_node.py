@@ -21,7 +21,7 @@ from flaredb.core.commands import Commit, Outcome, Txn
 from flaredb.core.engine import Column, EngineFullError, EngineStalledError, EngineWriteError
 from flaredb.core.records import number
 from flaredb.core.region import Epoch, Peer, Region, RegionId, StoreId
-from flaredb.core.region_entry import Split
+from flaredb.core.region_entry import Split, Upkeep
 from flaredb.core.region_node import Mail, NodeWork, RegionNode, Shipment, Ticket
 from flaredb.core.region_replica import RegionReplica
 from flaredb.core.region_snapshot import Chunk
@@ -178,6 +178,10 @@ class ClusterNode:
     ) -> Region:
         """Change the members of a region that this store leads; gives the region after it."""
         return _region(await self._ask(lambda token: self.node.change(region, epoch, changes, joining, token)))
+
+    async def keep(self, region: RegionId, upkeep: Upkeep) -> None:
+        """Have done what is due with the history of a region that this store leads."""
+        await self._ask(lambda token: self.node.keep(region, upkeep, token))
 
     def replica(self, region: RegionId) -> RegionReplica[Token]:
         """A region's replica here; raises RegionMovedError as `RegionNode.replica`."""

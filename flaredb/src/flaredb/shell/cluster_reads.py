@@ -16,6 +16,7 @@ from flaredb.core.limits import Namespace, check_batch_response
 from flaredb.core.region_errors import RegionMovedError
 from flaredb.core.region_replica import RegionReplica
 from flaredb.core.visibility import Found, Query, Scan, read
+from flaredb.errors import compacted
 from flaredb.shell.cluster_node import ClusterNode, Route, Token
 from flaredb.shell.rpc import SCAN_SLICE_KEYS
 
@@ -95,7 +96,10 @@ class Reader:
         elif not self.replica(route).covers_version(at_version):
             await self._node.execute(route, (), at_version)
         # Between the answer and this turn the region may have been cut.
-        return at_version or self.replica(route).applied.mark.version
+        applied = self.replica(route).applied
+        if at_version and at_version < applied.floor:
+            raise compacted(at_version, applied.floor)
+        return at_version or applied.mark.version
 
     def replica(self, route: Route) -> RegionReplica[Token]:
         """The replica that a route leads to.

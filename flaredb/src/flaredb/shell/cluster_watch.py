@@ -127,15 +127,15 @@ class Watching:
         """Pages of several regions as if they were one."""
         news = asyncio.Event()
         parts = [_Part(region, position) for region in regions]
-        async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(self._pump(part, interest, news)) for part in parts]
-            running.append(tasks.create_task(self._close_quiet(parts, news)))
-            try:
-                async for page in _merge_parts(parts, position, news):
-                    yield page
-            finally:
-                for task in running:
-                    task.cancel()
+        running = [asyncio.create_task(self._pump(part, interest, news)) for part in parts]
+        running.append(asyncio.create_task(self._close_quiet(parts, news)))
+        try:
+            async for page in _merge_parts(parts, position, news):
+                yield page
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
     async def _pump(self, part: _Part, interest: Interest, news: asyncio.Event) -> None:
         """Take one region's pages, not too far ahead of what was passed on."""
@@ -164,9 +164,10 @@ class Watching:
             late = [part for part in parts if part.closed < wanted]
             try:
                 await asyncio.gather(*(self._router.execute(part.region.start, (), wanted) for part in late))
-            except UnavailableError as fault:
+            except Fault as fault:
                 late[0].fault = fault
                 news.set()
+                return
             await asyncio.sleep(CLOSE_PAUSE_S)
 
 

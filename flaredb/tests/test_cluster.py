@@ -1,0 +1,148 @@
+"""flaredb on several nodes, as processes: what is told at one store holds at all, whichever of them die."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from pathlib import Path
+
+from stores import Stores, stores, until
+
+from ultracloud.api.flaredb.v1 import flaredb_pb2 as pb
+from ultracloud.base.faults import AbortedError, DeadlineExceededError, UnavailableError
+from ultracloud.servicekit.store import Committed, FlaredbStore
+from ultracloud.servicekit.store.following import read_all
+
+LOST = (AbortedError, DeadlineExceededError, UnavailableError)
+KIB = 1024
+
+
+class Writers:
+    """Writers of keys that are never written again; knows which were acknowledged, with their versions."""
+
+    def __init__(self) -> None:
+        self.acknowledged: dict[bytes, int] = {}
+        self._numbers = itertools.count()
+
+    async def write(self, store: FlaredbStore) -> None:
+        """Write for ever."""
+        while True:
+            key = b"%06d" % next(self._numbers)
+            with contextlib.suppress(*LOST):
+                done = await store.txn({key: 0}, {key: b"v"})
+                if isinstance(done, Committed):
+                    self.acknowledged[key] = done.version
+
+    async def wait(self, count: int) -> None:
+        """Wait for so many more."""
+        wanted = len(self.acknowledged) + count
+        await until(lambda: len(self.acknowledged) >= wanted)
+
+
+@contextlib.asynccontextmanager
+async def writing(cluster: Stores, *names: str):
+    """Writers at these stores for as long as the block lasts."""
+    writers = Writers()
+    async with contextlib.AsyncExitStack() as held:
+        opened = [await held.enter_async_context(cluster.store(name)) for name in names]
+        tasks = [asyncio.create_task(writers.write(store)) for store in opened for _ in range(4)]
+        try:
+            yield writers
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def stored(cluster: Stores, name: str) -> dict[bytes, int]:
+    async with cluster.store(name) as store:
+        return {entry.key: entry.version for entry in (await read_all(store, b"", b"")).entries}
+
+
+def lost(acknowledged: dict[bytes, int], found: dict[bytes, int]) -> dict[bytes, int]:
+    return {key: version for key, version in acknowledged.items() if found.get(key) != version}
+
+
+def test_what_is_written_at_one_store_is_read_at_all(tmp_path: Path):
+    async def body(cluster: Stores) -> None:
+        await cluster.wait_regions()
+        for number, name in enumerate(cluster.running):
+            async with cluster.store(name) as store:
+                done = await store.txn({}, {b"k%d" % number: name.encode()})
+                assert isinstance(done, Committed)
+            for other in cluster.running:
+                async with cluster.store(other) as store:
+                    found = await store.get(b"k%d" % number)
+                    assert found is not None
+                    assert (found.value, found.version) == (name.encode(), done.version)
+
+    with stores(tmp_path) as cluster:
+        asyncio.run(body(cluster))
+
+
+def test_a_killed_leader_loses_nothing_acknowledged_and_the_others_go_on(tmp_path: Path):
+    async def body(cluster: Stores) -> None:
+        (seen,) = await cluster.wait_regions()
+        leader = await cluster.name_of(seen.leader)
+        async with writing(cluster, *(name for name in cluster.running if name != leader)) as writers:
+            await writers.wait(50)
+            cluster.kill(leader)
+            await writers.wait(50)
+            cluster.start(leader).wait_ready(20)
+            await writers.wait(50)
+        for name in cluster.running:
+            assert lost(writers.acknowledged, await stored(cluster, name)) == {}
+
+    with stores(tmp_path) as cluster:
+        asyncio.run(body(cluster))
+
+
+def test_regions_are_cut_and_read_as_one(tmp_path: Path):
+    async def body(cluster: Stores) -> None:
+        await cluster.wait_regions()
+        async with cluster.store("s1") as store, cluster.kv("s2") as kv:
+            watched: list[tuple[int, bytes]] = []
+            watching = asyncio.create_task(watch(store, watched))
+            for start in range(0, 1200, 20):
+                await asyncio.gather(
+                    *(store.txn({}, {b"%05d" % number: bytes(8 * KIB)}) for number in range(start, start + 20))
+                )
+            await cluster.wait_regions(count=3)
+            for number in range(1200, 1220):
+                await store.txn({}, {b"%05d" % (number * 37 % 1200): b"again"})
+            loaded = await read_all(store, b"", b"")
+            assert [entry.key for entry in loaded.entries] == [b"%05d" % number for number in range(1200)]
+            back = await kv.scan(pb.ScanRequest(namespace="ns", reverse=True, keys_only=True, limit=2000))
+            assert [one.key for one in back.kvs] == [b"%05d" % number for number in reversed(range(1200))]
+            keys = [b"%05d" % number for number in (1199, 3, 600, 601, 900)]
+            many = await kv.batch_get(pb.BatchGetRequest(namespace="ns", keys=keys))
+            assert [one.key for one in many.kvs] == keys
+            await until(lambda: len(watched) == 1220)
+            watching.cancel()
+            assert watched == sorted(watched)
+            assert {key: version for version, key in watched} == {one.key: one.version for one in loaded.entries}
+
+    async def watch(store: FlaredbStore, watched: list[tuple[int, bytes]]) -> None:
+        async for changes in store.watch(b"", b"", 1):
+            watched += [(change.version, change.key) for change in changes.changes]
+
+    with stores(tmp_path, extra="split_mib = 2\n") as cluster:
+        asyncio.run(body(cluster))
+
+
+def test_what_a_lost_store_had_is_made_anew_and_nothing_acknowledged_is_lost(tmp_path: Path):
+    async def body(cluster: Stores) -> None:
+        (seen,) = await cluster.wait_regions()
+        victim = await cluster.name_of(seen.region.peers[0].store)
+        async with writing(cluster, *(name for name in cluster.running if name != victim)) as writers:
+            await writers.wait(100)
+            cluster.kill(victim)
+            await writers.wait(100)
+            await cluster.wait_regions(without=seen.region.peers[0].store)
+            await writers.wait(50)
+        for name in cluster.running:
+            assert lost(writers.acknowledged, await stored(cluster, name)) == {}
+
+    with stores(tmp_path, 4, extra="lost_minutes = 0.1\n") as cluster:
+        asyncio.run(body(cluster))
