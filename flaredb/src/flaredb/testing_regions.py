@@ -32,6 +32,7 @@ class Group:
         self.nodes = {store: self.node(store) for store in stores}
         self.cut_off: set[StoreId] = set()
         self.answers: dict[str, object] = {}
+        self.now_ms = NOW_MS
         self.nodes[StoreId(1)].replica(ONE).tell(events.Campaign())
         self.run()
 
@@ -50,7 +51,7 @@ class Group:
                     self.nodes[letter.to].receive(letter)
 
     def _turn(self, store: StoreId, node: RegionNode[str]) -> list[Mail]:
-        work = node.begin(NOW_MS)
+        work = node.begin(self.now_ms)
         self.engines[store].write(work.rows)
         for shipment in work.shipments:
             mark, parts = node.ship(shipment.region)
@@ -86,12 +87,12 @@ class Group:
         """A region, as a store has it."""
         return self.nodes[store].replica(region).region
 
-    def split(self, at: str) -> Region:
+    def split(self, at: str, first_peer: int = 10) -> Region:
         """Cut the region that holds a key there; the right half."""
         region = self.nodes[StoreId(1)].covering(encoded(at))
         assert region is not None
-        peers = tuple(Peer(NodeId(10 * each.peer), each.store) for each in region.peers)
-        split = Split(region.epoch, encoded(at), RegionId(region.region + 1), peers)
+        peers = tuple(Peer(NodeId(first_peer + each.peer), each.store) for each in region.peers)
+        split = Split(region.epoch, encoded(at), RegionId(first_peer), peers)
         self.nodes[StoreId(1)].split(region.region, split, "split")
         self.run()
         right = self.answers["split"]
