@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flaredb.core.placement import (
@@ -161,9 +161,11 @@ def world(keys: list[bytes]) -> World:
 
 STORES_MIN = 4
 """Stores that are left, so that every replica has a place."""
+NO_VOTER_WAS_LEFT = [("join", 0), ("join", 0), ("leave", 0), ("leave", 1), ("join", 1)]
 EVENTS = st.lists(st.tuples(st.sampled_from(("join", "leave", "lose")), st.integers(0, 1)), max_size=8)
 
 
+@example([b"\0", b"\1", b"\2", b"\3"], NO_VOTER_WAS_LEFT)
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=1), max_size=6, unique=True), EVENTS)
 def test_whatever_is_left_half_done_all_regions_come_to_three_voters(

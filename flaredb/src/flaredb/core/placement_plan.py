@@ -50,12 +50,12 @@ def plan(observed: Observed, policy: Policy) -> Plan:
 def _finish(round_: Round) -> Iterator[Step]:
     """A replica that has caught up, and whose change nobody finished, becomes a voter."""
     for seen in round_.free_regions():
-        region = seen.region
-        learners = [peer for peer in region.peers if peer.peer in region.config.learners]
-        gone = [*_gone(round_, seen), None]
-        if learners and learners[0] not in gone:
+        region, gone = seen.region, _gone(round_, seen)
+        learners = [peer for peer in region.peers if peer.peer in region.config.learners and peer not in gone]
+        if learners:
+            leaving = next((peer for peer in gone if peer.peer in region.config.voters), None)
             why = "it was added and has caught up"
-            yield ChangeReplicas(region.region, region.epoch, learners[0], gone[0], why)
+            yield ChangeReplicas(region.region, region.epoch, learners[0], leaving, why)
 
 
 def _repair(round_: Round) -> Iterator[Step]:
@@ -69,7 +69,8 @@ def _repair(round_: Round) -> Iterator[Step]:
         why = "a replica is missing"
         if leaving is not None:
             why = f"store {leaving.store} is {'lost' if round_.is_lost(leaving.store) else 'leaving'}"
-            if len(region.peers) > round_.policy.replicas:
+            is_spare = len(region.config.voters) > round_.policy.replicas
+            if is_spare or leaving.peer in region.config.learners:
                 yield ChangeReplicas(region.region, region.epoch, None, leaving, why)
                 continue
         store = round_.best_store(seen, (peer.store for peer in region.peers if peer != leaving))
@@ -83,7 +84,7 @@ def _shrink(round_: Round) -> Iterator[Step]:
     """What has more replicas than wanted loses the one that stands worst."""
     for seen in round_.free_regions():
         region = seen.region
-        if len(region.peers) > round_.policy.replicas:
+        if len(region.config.voters) > round_.policy.replicas:
             yield ChangeReplicas(region.region, region.epoch, None, round_.worst(seen), "one replica too many")
 
 
@@ -211,9 +212,12 @@ def _lead(round_: Round) -> Iterator[Step]:
 
 
 def _gone(round_: Round, seen: RegionSeen) -> list[Peer]:
-    """Replicas to be made elsewhere: of lost stores, or if there are none, of stores that are leaving."""
-    lost = [peer for peer in seen.region.peers if round_.is_lost(peer.store)]
-    return lost or [peer for peer in seen.region.peers if round_.is_leaving(peer.store)]
+    """Replicas to be made elsewhere: of lost stores, or if none is lost, of those that are leaving; learners first."""
+    learners = seen.region.config.learners
+    peers = sorted(seen.region.peers, key=lambda peer: peer.peer not in learners)
+    return [each for each in peers if round_.is_lost(each.store)] or [
+        each for each in peers if round_.is_leaving(each.store)
+    ]
 
 
 def _trouble(seen: RegionSeen, round_: Round) -> str:
