@@ -10,7 +10,7 @@ import pytest
 from flaredb.core.commands import Commit, Comparison, Outcome, Txn, Write
 from flaredb.core.engine import EngineFullError, EngineStalledError, EngineWriteError
 from flaredb.core.retention import History
-from flaredb.shell import committer as module
+from flaredb.shell import waiting as module
 from flaredb.shell.committer import Committer
 from flaredb.shell.store import Store
 from flaredb.testing import MemoryEngine

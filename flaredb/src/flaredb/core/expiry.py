@@ -77,11 +77,11 @@ def overdue(ends: Cursor, data: Cursor, from_ms: int, now_ms: int, keys_max: int
             stale.append((Column.EXPIRY, row, None))
         first_ms, count = first_ms or at_ms, count + 1
         ends.next()
-    return Overdue(_deletions(expired), tuple(stale), through_ms, first_ms, count)
+    return Overdue(deletions(expired), tuple(stale), through_ms, first_ms, count)
 
 
-def _deletions(expired: Sequence[EncodedKey]) -> tuple[Txn, ...]:
-    """One transaction for each namespace."""
+def deletions(expired: Sequence[EncodedKey]) -> tuple[Txn, ...]:
+    """What deletes keys if they have ended: one transaction for each namespace."""
     by_namespace = groupby(sorted(expired), key=_namespace_of)
     return tuple(
         Txn(namespace, (), tuple(Expire(key_of(encoded, namespace)) for encoded in group))

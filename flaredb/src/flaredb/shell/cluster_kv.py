@@ -20,7 +20,8 @@ from flaredb.shell import messages
 from flaredb.shell.cluster_router import Router
 from flaredb.shell.cluster_watch import Watching
 from flaredb.shell.committer import Committer
-from flaredb.shell.rpc import PROGRESS_S, KvService
+from flaredb.shell.rpc import KvService
+from flaredb.shell.serving import PROGRESS_S
 from flaredb.shell.store import Store
 from flaredb.shell.watchers import Watchers
 from ultracloud.api.flaredb.v1.flaredb_pb2 import (

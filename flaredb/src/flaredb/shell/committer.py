@@ -13,50 +13,29 @@ import asyncio
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Generic, TypeVar
+from typing import Any
 
 from flaredb.core.commands import Commit, Outcome, Txn
 from flaredb.core.engine import EngineFullError, EngineStalledError, EngineWriteError
-from flaredb.core.refusals import refused
-from flaredb.errors import MIB, closing, disk_full, overloaded, write_refused, write_unknown
+from flaredb.errors import closing, disk_full, write_refused, write_unknown
 from flaredb.shell.store import Staged, Store
+from flaredb.shell.waiting import ResultT, Waiting, WaitingWrites, answer, tell
 from ultracloud.base.faults import Fault
 
-WAITING_BYTES_MAX = 32 * MIB
-"""Keys and values of writes that wait: seconds of a slow disk; more would only make every caller's deadline pass."""
-WAITING_COUNT_MAX = 50_000
-"""The same in writes: small ones weigh more as objects than by their bytes."""
-BATCH_BYTES_MAX = 4 * MIB
-"""Keys and values of one batch: half a memtable, so that a batch never waits for two flushes."""
-BATCH_COUNT_MAX = 2000
-"""Transactions of one batch: about 20 ms of evaluating, during which nobody is read to."""
 STALL_RETRY_S = 0.005
 """RocksDB asks for a pause while it flushes a memtable, which takes a few times this."""
 
 _log = logging.getLogger("flaredb.commit")
-
-ResultT = TypeVar("ResultT")
-
-
-@dataclass(slots=True)
-class _Waiting(Generic[ResultT]):
-    """A write that a caller waits for."""
-
-    txn: Txn
-    size_bytes: int
-    future: asyncio.Future[ResultT]
-    deliver: Callable[[Outcome], ResultT]
 
 
 @dataclass(slots=True)
 class _Batch:
     """Writes that the engine holds and the disk is waited for."""
 
-    waiting: list[_Waiting[object]]
+    waiting: list[Waiting[Any]]
     staged: Staged
 
 
@@ -96,8 +75,7 @@ class Committer:
         self.timed: Callable[[float], object] = _untold
         self._committed = committed
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[_Waiting[object]] = deque()
-        self._waiting_bytes = 0
+        self._waiting = WaitingWrites()
         self._is_busy = False
         self._is_closed = False
         self.is_refusing = False
@@ -123,13 +101,7 @@ class Committer:
         """
         if self._is_closed:
             raise closing()
-        if self._waiting_bytes > WAITING_BYTES_MAX or len(self._waiting) >= WAITING_COUNT_MAX:
-            raise overloaded(len(self._waiting), self._waiting_bytes)
-        size_bytes = txn.size_bytes
-        future: asyncio.Future[ResultT] = self._loop.create_future()
-        waiting = _Waiting(txn, size_bytes, future, deliver)
-        self._waiting.append(waiting)  # type: ignore[arg-type]  # a queue of many result types
-        self._waiting_bytes += size_bytes
+        future = self._waiting.add(txn, deliver, self._loop)
         if not self._is_busy:
             self._is_busy = True
             # In the loop's next turn: whatever else it has read from its sockets joins the batch.
@@ -179,7 +151,7 @@ class Committer:
 
     def _begin(self) -> None:
         """Stage the next batch and hand it to the thread; rest if there is none."""
-        waiting = self._take()
+        waiting = self._waiting.take()
         if waiting:
             self._stage(waiting)
             return
@@ -187,19 +159,7 @@ class Committer:
         if self._is_closed:
             self._end(None)
 
-    def _take(self) -> list[_Waiting[object]]:
-        """The writes of the next batch, in the order they came."""
-        taken: list[_Waiting[object]] = []
-        size_bytes = 0
-        while self._waiting and len(taken) < BATCH_COUNT_MAX and size_bytes < BATCH_BYTES_MAX:
-            one = self._waiting.popleft()
-            self._waiting_bytes -= one.size_bytes
-            if not one.future.done():
-                taken.append(one)
-                size_bytes += one.size_bytes
-        return taken
-
-    def _stage(self, waiting: list[_Waiting[object]]) -> None:
+    def _stage(self, waiting: list[Waiting[Any]]) -> None:
         """Evaluate a batch and write it; whatever comes of it, something follows that begins the next."""
         try:
             free = self.free_bytes()
@@ -225,20 +185,20 @@ class Committer:
                 # Nothing to wait for; but not at once, since the batch before is answered first.
                 self._loop.call_soon(self._guarded, self._synced, batch, None)
 
-    def _refuse(self, waiting: list[_Waiting[object]], fault: Fault) -> None:
+    def _refuse(self, waiting: list[Waiting[Any]], fault: Fault) -> None:
         """Tell a batch's callers why nothing was done, and go on. The log hears of the first of a row."""
         if not self.is_refusing:
             self.is_refusing = True
             _log.error("writes are refused: %s", fault)
-        _tell(waiting, fault)
+        tell(waiting, fault)
         self._loop.call_soon(self._guarded, self._begin)
 
     def _synced(self, batch: _Batch, failure: EngineWriteError | None) -> None:
         """Begin the next batch, then answer this one while the disk works again."""
         if failure is not None:
             self._is_closed = True
-            _tell(batch.waiting, write_unknown(str(failure)))
-            _tell(self._waiting, closing())
+            tell(batch.waiting, write_unknown(str(failure)))
+            self._waiting.refuse_all(closing())
             _log.critical("the disk did not confirm a batch: %s", failure)
             raise failure
         self._begin()
@@ -250,13 +210,7 @@ class Committer:
         self._store.publish(staged)
         if staged.evaluation.commits:
             self._committed(staged.evaluation.commits)
-        for one, outcome in zip(batch.waiting, staged.evaluation.outcomes, strict=True):
-            if one.future.done():
-                continue
-            if outcome.refusal is None:
-                one.future.set_result(one.deliver(outcome))
-            else:
-                one.future.set_exception(refused(outcome.refusal))
+        answer(batch.waiting, staged.evaluation.outcomes)
 
     def _end(self, error: BaseException | None) -> None:
         """Let `run` end."""
@@ -271,10 +225,3 @@ class Committer:
 
 def _untold(_seconds: float) -> None:
     """Nobody asks."""
-
-
-def _tell(waiting: Iterable[_Waiting[object]], fault: Fault) -> None:
-    """Answer callers with a fault."""
-    for one in waiting:
-        if not one.future.done():
-            one.future.set_exception(fault)

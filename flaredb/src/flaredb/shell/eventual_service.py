@@ -17,7 +17,8 @@ from flaredb.core.feed import Interest, Page
 from flaredb.core.visibility import Query
 from flaredb.shell import messages
 from flaredb.shell.eventual import EventualSpace
-from flaredb.shell.rpc import PROGRESS_S, SCAN_SLICE_KEYS
+from flaredb.shell.rpc import SCAN_SLICE_KEYS
+from flaredb.shell.serving import PROGRESS_S
 from flaredb.shell.watchers import Place
 from ultracloud.api.flaredb.v1.flaredb_pb2 import (
     BatchGetRequest,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 from prometheus_client import Gauge, Histogram
 
 from flaredb.core.engine import Column
+from flaredb.core.records import Mark
 from flaredb.shell.committer import Committer
 from flaredb.shell.expirer import Expirer
 from flaredb.shell.rocks import RocksEngine
@@ -19,10 +21,37 @@ SYNC_BUCKETS_S = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05,
 """From a good disk to one that fails."""
 
 
-def install(
-    metrics: Metrics, store: Store, engine: RocksEngine, committer: Committer, watchers: Watchers, expirer: Expirer
-) -> None:
-    """Add flaredb's gauges to the process's metrics."""
+class Kept(Protocol):
+    """What any store says of itself."""
+
+    @property
+    def applied(self) -> Mark:
+        """The counters after the newest published commit."""
+        ...
+
+    floor: int
+    swept: int
+
+
+class Gathering(Protocol):
+    """What any committer says of itself."""
+
+    @property
+    def waiting_count(self) -> int:
+        """Writes that no batch has yet."""
+        ...
+
+
+class Ending(Protocol):
+    """What any expirer says of itself."""
+
+    behind_ms: int
+
+
+def install_common(
+    metrics: Metrics, store: Kept, committer: Gathering, watchers: Watchers, expirer: Ending
+) -> Callable[[str, str, Callable[[], float]], None]:
+    """Add the gauges that every engine has; gives what adds one more, of a name, about something, read so."""
 
     def gauge(name: str, about: str, read: Callable[[], float]) -> None:
         Gauge(f"flaredb_{name}", about, registry=metrics.registry).set_function(read)
@@ -32,6 +61,21 @@ def install(
     gauge("swept_version", "Version up to which old history is deleted", lambda: store.swept)
     gauge("written_bytes", "Keys and values written since the store was made", lambda: store.applied.bytes)
     gauge("waiting_writes", "Writes that wait for their batch", lambda: committer.waiting_count)
+    gauge("watches", "Watches that are open", lambda: watchers.count)
+    gauge(
+        "watch_behind_versions",
+        "Versions that the slowest watch has not been told yet",
+        lambda: watchers.behind(store.applied.version),
+    )
+    gauge("expiry_behind_seconds", "How late expired keys are deleted", lambda: expirer.behind_ms / 1000)
+    return gauge
+
+
+def install(
+    metrics: Metrics, store: Store, engine: RocksEngine, committer: Committer, watchers: Watchers, expirer: Expirer
+) -> None:
+    """Add the embedded engine's gauges to the process's metrics."""
+    gauge = install_common(metrics, store, committer, watchers, expirer)
     gauge("refusing_writes", "Whether the last batch of writes was refused", lambda: committer.is_refusing)
     gauge("write_stalls", "Pauses that the engine asked for", lambda: committer.stall_count)
     gauge("disk_free_bytes", "Room on the disk of the state directory", committer.free_bytes)
@@ -40,13 +84,6 @@ def install(
         "flaredb_sync_seconds", "What batches wait for the disk", buckets=SYNC_BUCKETS_S, registry=metrics.registry
     )
     committer.timed = syncs.observe
-    gauge("watches", "Watches that are open", lambda: watchers.count)
-    gauge(
-        "watch_behind_versions",
-        "Versions that the slowest watch has not been told yet",
-        lambda: watchers.behind(store.applied.version),
-    )
-    gauge("expiry_behind_seconds", "How late expired keys are deleted", lambda: expirer.behind_ms / 1000)
     figures = {
         "records": ("Versions of keys on disk, about", "rocksdb.estimate-num-keys"),
         "table_bytes": ("Bytes of SST files", "rocksdb.total-sst-files-size"),

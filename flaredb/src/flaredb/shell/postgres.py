@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client import Gauge, Histogram
+from prometheus_client import Histogram
 
 from flaredb.config import Config
 from flaredb.core.access import Access
-from flaredb.shell.meters import SYNC_BUCKETS_S
+from flaredb.shell.meters import SYNC_BUCKETS_S, install_common
 from flaredb.shell.one_node import OneNode
 from flaredb.shell.postgres_committer import PostgresCommitter
 from flaredb.shell.postgres_errors import SPOKEN, DatabaseError
@@ -128,23 +127,8 @@ def _open_watermark(config: Config) -> Watermark:
 def _install_meters(
     metrics: Metrics, store: PostgresStore, committer: PostgresCommitter, watchers: Watchers, expirer: PostgresExpirer
 ) -> None:
-    """Add flaredb's gauges to the process's metrics; PostgreSQL's own are for its own exporter."""
-
-    def gauge(name: str, about: str, read: Callable[[], float]) -> None:
-        Gauge(f"flaredb_{name}", about, registry=metrics.registry).set_function(read)
-
-    gauge("applied_version", "Version of the newest commit", lambda: store.applied.version)
-    gauge("floor_version", "Oldest version that can be read", lambda: store.floor)
-    gauge("swept_version", "Version up to which old history is deleted", lambda: store.swept)
-    gauge("written_bytes", "Keys and values written since the store was made", lambda: store.applied.bytes)
-    gauge("waiting_writes", "Writes that wait for their batch", lambda: committer.waiting_count)
-    gauge("watches", "Watches that are open", lambda: watchers.count)
-    gauge(
-        "watch_behind_versions",
-        "Versions that the slowest watch has not been told yet",
-        lambda: watchers.behind(store.applied.version),
-    )
-    gauge("expiry_behind_seconds", "How late expired keys are deleted", lambda: expirer.behind_ms / 1000)
+    """Add this engine's gauges to the process's metrics; PostgreSQL's own are for its own exporter."""
+    gauge = install_common(metrics, store, committer, watchers, expirer)
     gauge("database_connected", "Whether the writer's session stands", lambda: committer.is_connected)
     commits = Histogram(
         "flaredb_commit_seconds", "What batches wait for PostgreSQL", buckets=SYNC_BUCKETS_S, registry=metrics.registry

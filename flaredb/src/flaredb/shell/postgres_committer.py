@@ -10,19 +10,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from flaredb.core.commands import Commit, DeleteRange, Outcome, Txn
 from flaredb.core.keys import encode
-from flaredb.core.refusals import refused
-from flaredb.errors import closing, overloaded
-from flaredb.shell.committer import BATCH_BYTES_MAX, BATCH_COUNT_MAX, WAITING_BYTES_MAX, WAITING_COUNT_MAX
+from flaredb.errors import closing
 from flaredb.shell.postgres_errors import SPOKEN, away, key_too_long, outcome_unknown
 from flaredb.shell.postgres_session import Writer
 from flaredb.shell.postgres_store import CommitLostError, PostgresStore, Staged
+from flaredb.shell.waiting import ResultT, Waiting, WaitingWrites, answer, tell
 from ultracloud.base.faults import Fault
 
 ENCODED_BYTES_MAX = 2600
@@ -36,18 +33,7 @@ OUTCOME_WAIT_S = 10.0
 
 _log = logging.getLogger("flaredb.commit")
 
-ResultT = TypeVar("ResultT")
 Reopen = Callable[[int], Awaitable[Writer | None]]
-
-
-@dataclass(slots=True)
-class _Waiting(Generic[ResultT]):
-    """A write that a caller waits for."""
-
-    txn: Txn
-    size_bytes: int
-    future: asyncio.Future[ResultT]
-    deliver: Callable[[Outcome], ResultT]
 
 
 class PostgresCommitter:
@@ -81,8 +67,7 @@ class PostgresCommitter:
         self._reopen = reopen
         self._committed = committed
         self._connected = connected
-        self._waiting: deque[_Waiting[Any]] = deque()
-        self._waiting_bytes = 0
+        self._waiting = WaitingWrites()
         self._wake = asyncio.Event()
         self._is_closed = False
         self.is_connected = True
@@ -110,13 +95,8 @@ class PostgresCommitter:
             raise closing()
         if not self.is_connected:
             raise away("the writer's session is lost")
-        if self._waiting_bytes > WAITING_BYTES_MAX or len(self._waiting) >= WAITING_COUNT_MAX:
-            raise overloaded(len(self._waiting), self._waiting_bytes)
         _check_keys(txn)
-        size_bytes = txn.size_bytes
-        future: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(txn, size_bytes, future, deliver))
-        self._waiting_bytes += size_bytes
+        future = self._waiting.add(txn, deliver, asyncio.get_running_loop())
         self._wake.set()
         return future
 
@@ -138,7 +118,7 @@ class PostgresCommitter:
             elif not self._waiting:
                 await self._rest()
             else:
-                await self._run_batch(self._take())
+                await self._run_batch(self._waiting.take())
 
     async def _rest(self) -> None:
         """Wait for something to do, and now and then see whether the session still stands."""
@@ -153,19 +133,7 @@ class PostgresCommitter:
                 _log.warning("the writer's session does not answer: %s", error)
                 self._store.connection.terminate()
 
-    def _take(self) -> list[_Waiting[Any]]:
-        """The writes of the next batch, in the order they came."""
-        taken: list[_Waiting[Any]] = []
-        size_bytes = 0
-        while self._waiting and len(taken) < BATCH_COUNT_MAX and size_bytes < BATCH_BYTES_MAX:
-            one = self._waiting.popleft()
-            self._waiting_bytes -= one.size_bytes
-            if not one.future.done():
-                taken.append(one)
-                size_bytes += one.size_bytes
-        return taken
-
-    async def _run_batch(self, waiting: list[_Waiting[Any]]) -> None:
+    async def _run_batch(self, waiting: list[Waiting[Any]]) -> None:
         """Decide, commit and answer one batch."""
         began = time.perf_counter()
         try:
@@ -178,33 +146,27 @@ class PostgresCommitter:
             await self._recover(error.staged, waiting)
         except Fault as fault:
             _log.error("writes are refused: %s", fault)
-            _tell(waiting, fault)
+            tell(waiting, fault)
         else:
             self._answer(staged, waiting)
 
-    def _answer(self, staged: Staged, waiting: Sequence[_Waiting[Any]]) -> None:
+    def _answer(self, staged: Staged, waiting: Sequence[Waiting[Any]]) -> None:
         """Show a batch to readers, watchers and its callers, in this order."""
         if staged.evaluation.commits:
             self._store.publish(staged)
             self._committed(staged.evaluation.commits)
-        for one, outcome in zip(waiting, staged.evaluation.outcomes, strict=True):
-            if one.future.done():
-                continue
-            if outcome.refusal is None:
-                one.future.set_result(one.deliver(outcome))
-            else:
-                one.future.set_exception(refused(outcome.refusal))
+        answer(waiting, staged.evaluation.outcomes)
 
-    async def _recover(self, lost: Staged | None, callers: list[_Waiting[Any]]) -> None:
+    async def _recover(self, lost: Staged | None, callers: list[Waiting[Any]]) -> None:
         """Find a new session, and tell `callers` what became of their batch, `lost`, when that is known."""
         loop = asyncio.get_running_loop()
         self._set_connected(is_connected=False)
         self._store.connection.terminate()
-        unknown = loop.call_later(OUTCOME_WAIT_S, _tell, callers, outcome_unknown("no session since"))
+        unknown = loop.call_later(OUTCOME_WAIT_S, tell, callers, outcome_unknown("no session since"))
         try:
             writer = await self._find_session()
             if writer is None:
-                _tell(callers, outcome_unknown("flaredb stops"))
+                tell(callers, outcome_unknown("flaredb stops"))
                 return
             is_committed = await self._store.resume(writer, lost)
         finally:
@@ -212,7 +174,7 @@ class PostgresCommitter:
         self._listen()
         if lost is not None and is_committed:
             self._answer(lost, callers)
-        _tell(callers, away("the session was lost before the commit"))
+        tell(callers, away("the session was lost before the commit"))
         self._set_connected(is_connected=True)
 
     async def _find_session(self) -> Writer | None:
@@ -242,9 +204,7 @@ class PostgresCommitter:
             _log.info("PostgreSQL is back, all that was confirmed is there")
             return
         _log.error("the session with PostgreSQL is lost: writes are refused until there is another")
-        _tell(self._waiting, away("the writer's session is lost"))
-        self._waiting.clear()
-        self._waiting_bytes = 0
+        self._waiting.refuse_all(away("the writer's session is lost"))
 
     def _listen(self) -> None:
         """Hear of the session's end though nobody writes."""
@@ -258,10 +218,3 @@ def _check_keys(txn: Txn) -> None:
             size_bytes = len(encode(txn.namespace, write.key))
             if size_bytes > ENCODED_BYTES_MAX:
                 raise key_too_long(size_bytes, ENCODED_BYTES_MAX)
-
-
-def _tell(waiting: Iterable[_Waiting[Any]], fault: Fault) -> None:
-    """Answer callers with a fault."""
-    for one in waiting:
-        if not one.future.done():
-            one.future.set_exception(fault)

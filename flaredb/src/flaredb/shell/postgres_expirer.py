@@ -6,11 +6,8 @@ An index over the ends stands in for the rows that the embedded engine keeps, so
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from itertools import groupby
 
-from flaredb.core.commands import EncodedKey, Expire, Txn
-from flaredb.core.keys import key_of
+from flaredb.core.expiry import deletions
 from flaredb.shell.expirer import LOOK_S, PAUSE_S, SLICE_KEYS
 from flaredb.shell.postgres_committer import PostgresCommitter
 from flaredb.shell.postgres_store import PostgresStore
@@ -51,7 +48,7 @@ class PostgresExpirer:
             settled_ms = min(now_ms, self._store.staged_ms)
             due = await self._store.overdue(self._from_ms, now_ms, SLICE_KEYS)
             self.behind_ms = now_ms - due[0][1] if due else 0
-            for txn in _deletions([encoded for encoded, _ in due]):
+            for txn in deletions([encoded for encoded, _ in due]):
                 await self._committer.submit(txn, lambda outcome: outcome)
             if len(due) < SLICE_KEYS:
                 # Ends are only ever added after the clock of their batch, so nobody looks again where all is done; but
@@ -59,12 +56,3 @@ class PostgresExpirer:
                 self._from_ms = settled_ms + 1
                 return
             await self._clock.sleep(PAUSE_S)
-
-
-def _deletions(expired: Sequence[EncodedKey]) -> list[Txn]:
-    """One transaction for each namespace."""
-    by_namespace = groupby(sorted(expired), key=lambda encoded: encoded.partition(b"\x00")[0].decode())
-    return [
-        Txn(namespace, (), tuple(Expire(key_of(encoded, namespace)) for encoded in group))
-        for namespace, group in by_namespace
-    ]

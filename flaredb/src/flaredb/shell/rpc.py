@@ -7,7 +7,7 @@ more than a slice, and a watch, have a task of their own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from flaredb.core import limits
@@ -18,8 +18,9 @@ from flaredb.core.refusals import refused
 from flaredb.core.visibility import Query, Scan
 from flaredb.shell import messages
 from flaredb.shell.committer import Committer
+from flaredb.shell.serving import Serving
 from flaredb.shell.store import Store
-from flaredb.shell.watchers import Place, Watchers
+from flaredb.shell.watchers import Watchers
 from ultracloud.api.flaredb.v1.flaredb_pb2 import (
     BatchGetRequest,
     BatchGetResponse,
@@ -39,8 +40,6 @@ from ultracloud.api.flaredb.v1.flaredb_pb2 import (
     ScanResponse,
     TxnRequest,
     TxnResponse,
-    WatchRequest,
-    WatchResponse,
     WriteResponse,
 )
 from ultracloud.api.rpc import Call
@@ -49,22 +48,17 @@ SCAN_SLICE_KEYS = 500
 """Keys of a scan looked at before others are served: about 2 ms."""
 RANGE_LOOK_SLICES = 8
 """Slices of a range looked through before it is deleted: evaluating looks at as much in one go, about 15 ms."""
-PROGRESS_S = 10.0
-"""Seconds after which a watch without changes says how far it has seen. A quiet range's watcher that reconnects must
-not name a version from before the floor, and history is kept for minutes at least."""
 
 
-class KvService:
+class KvService(Serving):
     """Serves the Kv of one store; see `flaredb.proto` for what each RPC promises."""
 
     def __init__(
         self, store: Store, committer: Committer, watchers: Watchers, access: Access, now_ms: Callable[[], int]
     ) -> None:
-        self._store = store
-        self._now_ms = now_ms
+        super().__init__(watchers, access, now_ms)
+        self._store: Store = store
         self._committer = committer
-        self._watchers = watchers
-        self._access = access
 
     def get(self, request: GetRequest, call: Call, /) -> GetResponse:
         """The value of one key."""
@@ -84,19 +78,7 @@ class KvService:
 
     def scan(self, request: ScanRequest, call: Call, /) -> ScanResponse | asyncio.Future[ScanResponse]:
         """One page of a range."""
-        namespace = self._allowed(call, request.namespace, writes=False)
-        version, now_ms = self._read_at(request.at_version)
-        query = Query(
-            namespace,
-            limits.check_bound(request.start, "start"),
-            limits.check_bound(request.end, "end"),
-            limits.scan_limit(request.limit),
-            version,
-            reverse=request.reverse,
-            keys_only=request.keys_only,
-            now_ms=now_ms,
-        )
-        scan = self._store.scan(query)
+        scan = self._store.scan(self._query(request, call))
         if scan.run(SCAN_SLICE_KEYS):
             return self._scanned(scan)
         return asyncio.ensure_future(self._scan_on(scan))
@@ -150,45 +132,13 @@ class KvService:
             return asyncio.ensure_future(self._txn_with(txn, ranges))
         return self._committer.submit(txn, messages.txn_response)
 
-    async def watch(self, request: WatchRequest, call: Call, /) -> AsyncIterator[WatchResponse]:
-        """Every change of a range after a version, until the caller goes."""
-        interest = Interest(
-            self._allowed(call, request.namespace, writes=False),
-            limits.check_bound(request.start, "start"),
-            limits.check_bound(request.end, "end"),
-        )
-        place = Place(limits.check_version(request.from_version, "from_version"))
-        self._watchers.open()
-        self._watchers.places.add(place)
-        try:
-            async for page in self._pages(interest, place):
-                yield WatchResponse(changes=(messages.change(v, c) for v, c in page.changes), version=page.position)
-        finally:
-            self._watchers.places.discard(place)
-            self._watchers.leave()
-
     def namespaces(self, request: NamespacesRequest, call: Call, /) -> NamespacesResponse:
         """A page of the names of all namespaces."""
-        self._access.check_operator(call.peer.identity)
-        after, limit = limits.check_after(request.after), limits.namespaces_limit(request.limit)
+        after, limit = self._after(request, call)
         return messages.namespaces_response(self._store.namespaces(after, limit + 1), limit, self._newest())
 
-    async def _pages(self, interest: Interest, place: Place) -> AsyncIterator[Page]:
-        """What a watcher is sent: at once how far it is, then changes as they come, and now and then how far it is."""
-        position, is_due = place.position, True
-        while True:
-            page = self._store.changes_after(interest, position)
-            place.position = position = page.position
-            if page.changes or is_due:
-                is_due = False
-                yield page
-            elif position < self._store.applied.version:
-                await asyncio.sleep(0)  # a long history without a change of this range: others are served between
-            else:
-                place.is_asleep = True
-                position, is_touched = await self._watchers.wait_touched(interest, self._newest, PROGRESS_S)
-                place.is_asleep, place.position = False, position
-                is_due = not is_touched
+    async def _changes_after(self, interest: Interest, position: int) -> Page:
+        return self._store.changes_after(interest, position)
 
     async def _delete_range(self, namespace: limits.Namespace, whole: DeleteRange) -> DeleteRangeResponse:
         stop = await self._look_through(namespace, whole, RANGE_LOOK_SLICES)
@@ -241,21 +191,3 @@ class KvService:
         for found in scan.found:
             add(key=found.key, value=found.value, version=found.version, expires_at_ms=found.expires_at_ms)
         return response
-
-    def _allowed(self, call: Call, namespace: str, *, writes: bool) -> limits.Namespace:
-        """The namespace, if the caller may use it."""
-        checked = limits.check_namespace(namespace)
-        self._access.check(call.peer.identity, checked, writes=writes)
-        return checked
-
-    def _newest(self) -> int:
-        return self._store.applied.version
-
-    def _clock(self) -> int:
-        """The store's clock."""
-        return self._store.tick(self._now_ms())
-
-    def _read_at(self, at_version: int) -> tuple[int, int]:
-        """The version to read at, and the time by which what has ended is not seen: none where a version is named."""
-        version = self._store.read_version(limits.check_version(at_version, "at_version"))
-        return version, 0 if at_version else self._clock()
