@@ -36,7 +36,7 @@ from ultracloud.servicekit.clock import SystemClock
 from ultracloud.testkit import golden
 
 FOLDER = Path(__file__).parent.parent / "golden"
-GOLDENS = sorted(path for path in FOLDER.glob("*.txt") if not path.name.startswith("placement_"))
+GOLDENS = sorted(path for path in FOLDER.glob("*.txt") if not path.name.startswith(("placement_", "cluster_")))
 TURNS = 50
 """Turns of the loop after which a watch that has not answered has nothing to say."""
 

@@ -5,12 +5,14 @@
 - `disk`: how much room there is.
 - `view`: what is stored, as transactions see it.
 - `store`: reads, and batches of transactions, on any engine.
-- `waiting`: writes until their batch begins. `committer`: many callers' writes in one batch with one sync, off the loop.
+- `waiting`: writes until their batch begins.
+- `committer`: many callers' writes in one batch with one sync, off the loop.
 - `watchers`: who waits for what.
 - `expirer`: deletes keys that have come to their end.
 - `sweeper`: forgets old history, a little at a time.
 - `meters`: what an operator can measure.
-- `rpc`: the calls; `serving`: what of them is the same on PostgreSQL; `messages`: their messages to words of the core and back.
+- `rpc`: the calls; `serving`: what of them is the same on PostgreSQL.
+- `messages`: the calls' messages to words of the core and back.
 - `backup_places`, `backup_s3`: where a backup is written to and read from; `backup_restore`: writes it into a server.
 - `server`: all of it together.
 - `commands`: what an operator asks a running server.
