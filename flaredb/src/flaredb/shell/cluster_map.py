@@ -66,6 +66,8 @@ SILENCE_S = 15.0
 restored from a backup, and the revisions that the watch waits for are far away."""
 RETRY_S = 0.5
 FIRST_REGION, FIRST_PEER, FIRST_FREE_ID = RegionId(1), NodeId(2), 10
+SHOWN_MAX = 10
+"""Regions that a sentence names."""
 CHUNK = 32
 """Regions of one transaction: three operations each at most, below etcd's limit of 128."""
 
@@ -244,10 +246,11 @@ class ClusterMap:
             raise FailedPreconditionError(
                 f"store {store} was heard of lately; stop it first, and wait {down_ms // 1000} s", reason="STORE_UP"
             )
-        held = [str(each.region.region) for each in self._stored.values() if each.region.peer_on(store)]
+        held = sorted(each.region.region for each in self._stored.values() if each.region.peer_on(store))
         if held:
+            some = ", ".join(map(str, held[:SHOWN_MAX])) + (" and others" if len(held) > SHOWN_MAX else "")
             raise FailedPreconditionError(
-                f"store {store} holds replicas of regions {', '.join(held[:10])}; wait until they are made elsewhere",
+                f"store {store} holds replicas of regions {some}; wait until they are made elsewhere",
                 reason="STORE_HOLDS",
             )
         keys = [self._key(f"{kind}/{store}") for kind in ("stores", "beats", "leaving")]
