@@ -93,7 +93,9 @@ def regions() -> list[RegionSeen]:
     """Three regions: one is cut while a replica joins, one has a hole behind it."""
     peers = tuple(Peer(NodeId(10 + store), StoreId(store)) for store in (1, 2, 3))
     whole = replace(first_region(RegionId(1), peers[:2]), end=encode("iam", b"r/User/usr-9"), epoch=Epoch(2, 5))
-    joining = replace(whole, peers=peers, newest=NodeId(13), config=replace(whole.config, learners=frozenset({13})))
+    joining = replace(
+        whole, peers=peers, newest=NodeId(13), config=replace(whole.config, learners=frozenset({NodeId(13)}))
+    )
     second = replace(first_region(RegionId(20), peers), start=whole.end, end=b"prismnet\0m", epoch=Epoch(2, 1))
     third = replace(first_region(RegionId(30), peers), start=b"prismnet\0r", epoch=Epoch(7, 3))
     first = RegionSeen(joining, 40 * MIB, 30, StoreId(1), behind=frozenset({NodeId(13)}))
