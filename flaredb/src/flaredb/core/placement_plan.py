@@ -113,11 +113,9 @@ def _part(round_: Round) -> Iterator[Step]:
         region = seen.region
         worst = round_.worst(seen)
         staying = [peer.store for peer in region.peers if peer != worst]
-        store = round_.best_store(seen, staying)
-        if store is None or worst.store not in round_.stores:
-            continue
-        now, then = round_.crowding(worst.store, staying), round_.crowding(store, staying)
-        if then < now:
+        now = round_.crowding(worst.store, staying) if worst.store in round_.stores else ()
+        store = round_.best_store(seen, staying) if any(now) else None
+        if store is not None and round_.crowding(store, staying) < now:
             why = f"store {worst.store} shares a domain with another replica"
             yield ChangeReplicas(region.region, region.epoch, round_.next_peer(store), worst, why)
 
@@ -142,12 +140,15 @@ def _merge(round_: Round) -> Iterator[Step]:
 
 def _balance(round_: Round) -> Iterator[Step]:
     """A replica goes from a fuller store to an emptier one, if that brings them nearer to each other."""
+    takers = round_.takers
     for seen in sorted(round_.free_regions(), key=lambda seen: -seen.size_bytes):
         region = seen.region
         full = [peer for peer in region.peers if round_.is_up(peer.store)]
         if not full or not seen.size_bytes:
             continue
         fullest = max(full, key=lambda peer: (round_.fill(peer.store), peer.store))
+        if round_.fill(fullest.store) - min(map(round_.fill, takers), default=1.0) <= round_.policy.fill_gap:
+            continue
         staying = [peer.store for peer in region.peers if peer != fullest]
         store = round_.best_store(seen, staying)
         if store is None or round_.crowding(store, staying) > round_.crowding(fullest.store, staying):
@@ -176,9 +177,12 @@ def _spread(round_: Round) -> Iterator[Step]:
 
 def _emptier(round_: Round, seen: RegionSeen, peer: Peer) -> StoreId | None:
     """A store that holds so much less than a peer's that it may take the peer's place; None without one."""
+    fewest = min((round_.holds[store] for store in round_.takers), default=0)
+    if round_.holds[peer.store] - fewest <= round_.policy.holds_gap or peer.store not in round_.stores:
+        return None
     staying = [each.store for each in seen.region.peers if each != peer]
     store = round_.best_store(seen, staying)
-    if store is None or peer.store not in round_.stores:
+    if store is None:
         return None
     is_crowded = round_.crowding(store, staying) > round_.crowding(peer.store, staying)
     # Or balancing by bytes would take it back.
@@ -213,6 +217,8 @@ def _lead(round_: Round) -> Iterator[Step]:
 
 def _gone(round_: Round, seen: RegionSeen) -> list[Peer]:
     """Replicas to be made elsewhere: of lost stores, or if none is lost, of those that are leaving; learners first."""
+    if all(peer.store in round_.sound for peer in seen.region.peers):
+        return []
     learners = seen.region.config.learners
     peers = sorted(seen.region.peers, key=lambda peer: peer.peer not in learners)
     return [each for each in peers if round_.is_lost(each.store)] or [

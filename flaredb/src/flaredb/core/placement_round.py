@@ -34,6 +34,7 @@ class Round:
         leads: Regions that each store leads once the steps are done.
         joins: Replicas that each store gets.
         busy: Regions that have their step.
+        sound: Stores that are neither lost nor leaving.
     """
 
     observed: Observed
@@ -46,14 +47,20 @@ class Round:
     leads: Counter[StoreId] = field(default_factory=Counter)
     joins: Counter[StoreId] = field(default_factory=Counter)
     busy: set[RegionId] = field(default_factory=set)
+    sound: frozenset[StoreId] = frozenset()
     _domains: dict[StoreId, tuple[str, ...]] = field(default_factory=dict)
+    _up: set[StoreId] = field(default_factory=set)
+    _able: tuple[RegionSeen, ...] = ()
 
     def __post_init__(self) -> None:
         self.plan.next_id = self.observed.next_id
         for store in self.observed.stores:
             self.stores[store.store] = store
+            if self.observed.now_ms - store.seen_ms < self.policy.down_ms:
+                self._up.add(store.store)
             self.used[store.store] = store.used_bytes
             self._domains[store.store] = tuple(store.label(name) for name in self.policy.domains)
+        self.sound = frozenset(each for each in self.stores if not (self.is_lost(each) or self.is_leaving(each)))
         for seen in self.observed.regions:
             self.regions[seen.region.region] = seen
             self.holds.update(peer.store for peer in seen.region.peers)
@@ -61,11 +68,11 @@ class Round:
                 self.leads[seen.leader] += 1
         for step in self.observed.under_way:
             self.take(step)
+        self._able = tuple(seen for seen in self.observed.regions if self._may_change(seen))
 
     def is_up(self, store: StoreId) -> bool:
         """Whether it was heard of lately."""
-        found = self.stores.get(store)
-        return found is not None and self.observed.now_ms - found.seen_ms < self.policy.down_ms
+        return store in self._up
 
     def is_lost(self, store: StoreId) -> bool:
         """Whether its replicas are to be made anew."""
@@ -80,17 +87,21 @@ class Round:
     @property
     def wanted(self) -> int:
         """Replicas that a region is given: no more than there are stores to hold them."""
-        able = sum(not (self.is_lost(store) or self.is_leaving(store)) for store in self.stores)
-        return min(self.policy.replicas, able)
+        return min(self.policy.replicas, len(self.sound))
 
     def fill(self, store: StoreId, more_bytes: int = 0) -> float:
         """Part of a store that is used once the steps so far, and `more_bytes`, are done."""
         return (self.used[store] + more_bytes) / max(1, self.stores[store].capacity_bytes)
 
+    @property
+    def takers(self) -> tuple[StoreId, ...]:
+        """Stores that may get something."""
+        return tuple(store for store in sorted(self._up) if not self.is_leaving(store))
+
     def free_regions(self) -> Iterator[RegionSeen]:
         """Regions that a step may be planned for: with a leader, not changing, and all peers there."""
-        for seen in self.observed.regions:
-            if seen.region.region not in self.busy and self._may_change(seen):
+        for seen in self._able:
+            if seen.region.region not in self.busy:
                 yield seen
 
     def has_leader(self, seen: RegionSeen) -> bool:
@@ -120,10 +131,8 @@ class Round:
         kept = [*staying]
         ranked = [
             (self.crowding(store, kept), round(self.fill(store), 2), self.holds[store], store)
-            for store in self.stores
+            for store in self.takers
             if store not in holding
-            and self.is_up(store)
-            and not self.is_leaving(store)
             and self.joins[store] < self.policy.joins_max
             and self.fill(store, seen.size_bytes) <= self.policy.fill_max
         ]
