@@ -46,7 +46,7 @@ async def real_network(folder: Path) -> AsyncIterator[Network]:
     async def serve(ready: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
             runtime = Runtime("prismnet", settings, tasks, logging.getLogger("prismnet"))
-            await server.assemble(runtime, MemoryStore(), sample_authority())
+            await server.assemble(settings, runtime, MemoryStore(), sample_authority())
             ready.set()
             try:
                 await asyncio.Event().wait()

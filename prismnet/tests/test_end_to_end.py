@@ -72,7 +72,7 @@ class Cloud:
         try:
             async with asyncio.TaskGroup() as tasks:
                 runtime = Runtime("prismnet", settings, tasks, logging.getLogger("prismnet"))
-                await assemble(runtime, self.store, sample_authority())
+                await assemble(settings, runtime, self.store, sample_authority())
                 await runtime.readiness.wait_ready()
                 yield
                 for server in runtime.servers:

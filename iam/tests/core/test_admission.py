@@ -2,9 +2,11 @@ import pytest
 
 from iam.core.admission import (
     PRINCIPALS_MAX,
+    QUOTAS_MAX,
     BindingDraft,
     admit_binding,
     admit_binding_deletion,
+    admit_quotas,
     admit_role,
     admit_role_change,
     organisation_of,
@@ -205,3 +207,20 @@ def test_whoever_may_not_make_a_binding_may_not_remove_it():
 def test_a_path_is_of_one_organisation_or_of_none(resource: str, organisation: str):
     assert organisation_of(resource) == organisation
     assert SECRET.organisation == EVIL.id
+
+
+# ---- quotas --------------------------------------------------------------------------------------------------------
+
+
+def test_quotas_are_the_clouds_to_give():
+    admit_quotas(TYPICAL, who(ADA), {}, {"vms": 10})
+    admit_quotas(TYPICAL, who(BOSS), {"vms": 10}, {"vms": 10})
+    for before, after in (({"vms": 10}, {"vms": 11}), ({"vms": 10}, {}), ({}, {"vms": 0})):
+        with pytest.raises(PermissionDeniedError, match=r"iam\.quotas\.update"):
+            admit_quotas(TYPICAL, who(BOSS), before, after)
+
+
+@pytest.mark.parametrize("quotas", [{"vms": -1}, {"V M": 1}, {f"w{number}": 1 for number in range(QUOTAS_MAX + 1)}])
+def test_a_quota_that_is_none_is_refused(quotas: dict[str, int]):
+    with pytest.raises(InvalidArgumentError):
+        admit_quotas(TYPICAL, who(ADA), {}, quotas)

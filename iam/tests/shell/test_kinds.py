@@ -13,6 +13,7 @@ from ultracloud.base.faults import (
     NotFoundError,
     PermissionDeniedError,
 )
+from ultracloud.servicekit.resources import ProjectLimits, SetLimits
 
 BOB = "spiffe://ultracloud.local/operator/bob"
 WEB = "serviceaccount:blue/web"
@@ -277,5 +278,22 @@ def test_projects_made_while_their_organisation_is_deleted_are_in_it_or_not_at_a
             policy = iam.source.snapshot.policy
             assert {one.organisation for one in policy.projects} <= set(policy.organisation_of_id)
             assert (name in policy.organisation_of_name) == isinstance(results[-1], Fault)
+
+    live(scenario)
+
+
+def test_the_quotas_of_a_project_are_in_the_policy(live: Live):
+    async def scenario(iam: RunningIam, ada: Clients) -> None:
+        await make_acme(ada)
+        request = pb.UpdateProjectRequest(project="acme", ref="blue", update_mask=["quotas"])
+        request.spec.quotas["vms"] = 3
+        made = await ada.projects.update(request)
+        project = iam.source.snapshot.policy.project_of_id[made.metadata.id]
+        assert project.quotas == (("vms", 3),)
+        limits = ProjectLimits(iam.source, SetLimits({"vms": 9, "vcpus": 8}))
+        told = [
+            limits.limit(place, what) for place in (made.metadata.id, "other") for what in ("vms", "vcpus", "disks")
+        ]
+        assert told == [3, 8, None, 9, 8, None]
 
     live(scenario)

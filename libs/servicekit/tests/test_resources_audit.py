@@ -186,11 +186,12 @@ def test_a_record_altered_in_the_store_is_found() -> None:
     async def scenario() -> None:
         vms = serving(MemoryStore())
         await a_life(vms)
-        store, key = vms.resources.store, layout.audit_key(0, 2)
+        lane = (await trail(vms))[0].lane
+        store, key = vms.resources.store, layout.audit_key(lane, 2)
         entry = await store.get(key)
         assert entry is not None
         await store.txn({}, {key: entry.value.replace(b"labels.tier", b"labels.tear")})
-        with pytest.raises(DataLossError, match="audit record 3 of lane 0: it does not follow the record before it"):
+        with pytest.raises(DataLossError, match=f"audit record 3 of lane {lane}: it does not follow the record before"):
             await trail(vms)
 
     asyncio.run(scenario())
@@ -221,14 +222,15 @@ def test_whoever_may_reads_the_trail_and_verifies_it_without_us() -> None:
         vms = serving(MemoryStore())
         await a_life(vms)
         server = TrailServer(vms.resources, "plasmavmc")
-        request, records = trail_pb.AuditRequest(page_size=3), list[bytes]()
+        lane = (await trail(vms))[0].lane
+        request, records = trail_pb.AuditRequest(lane=lane, page_size=3), list[bytes]()
         while True:
             page = await server.audit(request, FakeCall(principal=OPERATOR))
             records += page.records
             if not page.more:
                 break
             request.after_sequence = len(records)
-        assert [one.sequence for one in audit.verify(0, records, page.floor, page.head)] == [1, 2, 3, 4]
+        assert [one.sequence for one in audit.verify(lane, records, page.floor, page.head)] == [1, 2, 3, 4]
         with pytest.raises(PermissionDeniedError, match=r"plasmavmc\.trail\.audit"):
             await server.audit(request, call())
         request.lane = page.lanes

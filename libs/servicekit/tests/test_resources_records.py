@@ -23,7 +23,7 @@ def test_what_is_stored_is_read_back(
     metadata: pb.Metadata, spec: Any, said: str, claims: list[str], version: int
 ) -> None:
     thing = Thing(metadata=metadata, spec=spec, status={"said": said})
-    stored = records.parse(THING, records.render(THING, thing, claims), version)
+    stored = records.parse(THING, records.render(THING, thing, claims, {}), version)
     assert stored.metadata.etag == f"{version:x}"
     assert (stored.version, list(stored.claims)) == (version, claims)
     thing.metadata.etag = stored.metadata.etag
@@ -31,6 +31,6 @@ def test_what_is_stored_is_read_back(
 
 
 def test_an_empty_spec_and_status_are_there() -> None:
-    message = records.parse(THING, records.render(THING, Thing(), []), 7).message
+    message = records.parse(THING, records.render(THING, Thing(), [], {}), 7).message
     assert message.HasField("spec")
     assert message.HasField("status")

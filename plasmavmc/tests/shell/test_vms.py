@@ -19,6 +19,8 @@ from ultracloud.base.faults import (
     ResourceExhaustedError,
     UnavailableError,
 )
+from ultracloud.servicekit.resources import SetLimits
+from ultracloud.servicekit.testing import BLUE
 
 WIRED = {"nics": [pb.Nic(subnet="s", security_groups=["web"])]}
 
@@ -321,3 +323,17 @@ def test_same_create_twice_makes_one_vm(tmp_path: Path) -> None:
 
 def all_vms(cloud: Cloud) -> list[pb.Vm]:
     return list(cloud.reconciler.world.all(cloud.kinds.vm))
+
+
+def test_vms_count_in_the_quota_of_their_project_until_they_are_gone(tmp_path: Path) -> None:
+    async def story(cloud: Cloud) -> None:
+        await cloud.image()
+        await cloud.vm("a", vcpus=2, memory_mib=512, disk_gib=3)
+        used = await cloud.resources.ledger.used(BLUE.id)
+        assert used == {"images": 1, "vms": 1, "vcpus": 2, "memory-mib": 512, "disk-gib": 3}
+        cloud.resources.ledger.limits = SetLimits({"vcpus": 3})
+        with pytest.raises(ResourceExhaustedError, match="quota of vcpus: the limit is 3, 2 are used, and this asks"):
+            await cloud.vm("b", vcpus=2)
+        await cloud.vm("b", vcpus=1)
+
+    in_cloud(tmp_path, story)

@@ -19,6 +19,8 @@ from ultracloud.base.faults import (
     PermissionDeniedError,
     ResourceExhaustedError,
 )
+from ultracloud.servicekit.resources import SetLimits
+from ultracloud.servicekit.testing import BLUE
 
 ResultT = TypeVar("ResultT")
 VM = "vm-01jdh4x0k3v8p7q2m9n5r6s7t8"
@@ -248,5 +250,18 @@ def test_a_bad_port_is_refused(spec: pb.PortSpec, says: str) -> None:
         await cloud.network()
         with pytest.raises(InvalidArgumentError, match=says):
             await cloud.ports.create(pb.CreatePortRequest(project="blue", name="p", spec=spec), cloud.call(DEV))
+
+    run(scenario)
+
+
+def test_what_tenants_have_counts_in_the_quota_of_their_project() -> None:
+    async def scenario(cloud: Cloud) -> None:
+        await cloud.vpc("v")
+        await cloud.subnet("s", cidr="10.0.1.0/28")
+        await cloud.port("p")
+        assert await cloud.resources.ledger.used(BLUE.id) == {"vpcs": 1, "subnets": 1, "ports": 1}
+        cloud.resources.ledger.limits = SetLimits({"vpcs": 1})
+        with pytest.raises(ResourceExhaustedError, match="quota of vpcs: the limit is 1, 1 are used"):
+            await cloud.vpc("w")
 
     run(scenario)

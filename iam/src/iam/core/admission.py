@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from iam.core.powers import require_no_less, require_powers
 from iam.core.references import resolve_principal, resolve_resource, resolve_role
 from ultracloud.base.faults import FailedPreconditionError, InvalidArgumentError, PermissionDeniedError
+from ultracloud.base.names import check_name
 from ultracloud.base.permissions import PERMISSIONS_MAX, check_pattern, patterns
 from ultracloud.base.policy import (
     BUILT_IN_ROLES,
@@ -15,14 +16,19 @@ from ultracloud.base.policy import (
     Principal,
     Role,
     ServiceAccount,
+    decide,
     describe_resource,
     project_path,
+    require,
     role_patterns,
 )
 from ultracloud.base.principals import SERVICE_ACCOUNT_PREFIX
 
 PRINCIPALS_MAX = 100
 """Principals of one binding: a team fits; the snapshot that every service holds stays small."""
+QUOTAS_MAX = 50
+"""Quotas of one project; there are some ten things that are counted."""
+QUOTAS_PERMISSION = "iam.quotas.update"
 NAMES_SHOWN_MAX = 5
 """Names that a refusal lists before it says "and n more"."""
 
@@ -134,6 +140,24 @@ def admit_binding_deletion(policy: Policy, caller: Principal, stored: BindingDra
         PermissionDeniedError: It gives or takes more than the caller holds.
     """
     require_binding_powers(policy, caller, organisation_of(stored.resource), stored)
+
+
+def admit_quotas(policy: Policy, caller: Principal, before: Mapping[str, int], after: Mapping[str, int]) -> None:
+    """Return if `caller` may change a project's quotas so: with a right at the root, for they are the cloud's to give.
+
+    Raises:
+        InvalidArgumentError: Too many, or one that is below 0 or has no name that a service would count by.
+        PermissionDeniedError: The caller has no right to.
+    """
+    if before == after:
+        return
+    require(decide(policy, caller, QUOTAS_PERMISSION, ""))
+    if len(after) > QUOTAS_MAX:
+        raise InvalidArgumentError(f"{len(after)} quotas; at most {QUOTAS_MAX} are accepted", reason="QUOTA_INVALID")
+    for what, limit in after.items():
+        check_name(what, "quota")
+        if limit < 0:
+            raise InvalidArgumentError(f"quota of {what} is {limit}; accepted: 0 or more", reason="QUOTA_INVALID")
 
 
 def require_empty(subject: str, what: str, names: Sequence[str], reason: str) -> None:

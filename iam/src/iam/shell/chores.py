@@ -70,8 +70,7 @@ class Chores:
             await self._store.txn({ADMINS_KEY: stored.version}, {ADMINS_KEY: self._admins})
 
     async def _sweep(self) -> None:
-        """Remove bindings and roles that mean nothing any more, and audit records that are old."""
-        await self._resources.forget_audit()
+        """Remove bindings and roles that mean nothing any more."""
         context = Context(self._resources, spiffe_principal(SELF), ROOT, self._clock)
         for orphan in orphans(self._source.snapshot.policy):
             try:

@@ -26,7 +26,8 @@ def entity_of(value: bytes) -> Entity:
         case ORGANISATION.name:
             return Organisation(identifier, name)
         case PROJECT.name:
-            return Project(identifier, name, place)
+            quotas = pb.ProjectSpec.FromString(record.spec).quotas
+            return Project(identifier, name, place, tuple(sorted(quotas.items())))
         case SERVICE_ACCOUNT.name:
             account = pb.ServiceAccountSpec.FromString(record.spec)
             return ServiceAccount(identifier, name, place, account.disabled)
@@ -46,7 +47,10 @@ def render_snapshot(snapshot: Snapshot) -> pb.PolicySnapshot:
         version=policy.version,
         keys=[pb.PublicKey(kid=kid, ed25519=raw) for kid, raw in snapshot.keys.items()],
         organisations=[pb.PolicyOrganisation(id=one.id, name=one.name) for one in policy.organisations],
-        projects=[pb.PolicyProject(id=one.id, name=one.name, organisation=one.organisation) for one in policy.projects],
+        projects=[
+            pb.PolicyProject(id=one.id, name=one.name, organisation=one.organisation, quotas=dict(one.quotas))
+            for one in policy.projects
+        ],
         service_accounts=[
             pb.PolicyServiceAccount(id=one.id, name=one.name, project=one.project, disabled=one.disabled)
             for one in policy.service_accounts

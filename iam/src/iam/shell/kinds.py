@@ -12,6 +12,7 @@ from iam.core.admission import (
     BindingDraft,
     admit_binding,
     admit_binding_deletion,
+    admit_quotas,
     admit_role,
     admit_role_change,
     require_binding_powers,
@@ -86,6 +87,7 @@ ORGANISATION = Kind(
 
 async def _admit_project(context: Context, new: pb.Project, old: pb.Project | None) -> pb.Project:
     _check_description(new.spec.description)
+    admit_quotas(_policy(context), context.principal, dict(old.spec.quotas) if old else {}, dict(new.spec.quotas))
     if old is None:
         await _require_place(context, ORGANISATION)
     return new

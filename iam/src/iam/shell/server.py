@@ -13,7 +13,7 @@ from iam.shell.tokens import TokensServer
 from ultracloud.api.iam.v1.iam_rpc import POLICY, TOKENS
 from ultracloud.api.trail.v1.trail_rpc import TRAIL
 from ultracloud.servicekit.authn import Authenticator
-from ultracloud.servicekit.resources import KindServer, Resources, TrailServer
+from ultracloud.servicekit.resources import KindServer, Resources, TrailServer, tidy
 from ultracloud.servicekit.runtime import Runtime
 from ultracloud.servicekit.store import Store
 from ultracloud.wire import service
@@ -47,6 +47,7 @@ async def assemble(settings: IamSettings, runtime: Runtime, store: Store) -> Sou
     runtime.tasks.create_task(source.run(has_policy), name="follow the store")
     runtime.tasks.create_task(source.keep(), name="keep the policy on disk")
     runtime.tasks.create_task(chores.run(has_key), name="chores")
+    runtime.tasks.create_task(tidy(resources), name="tidy")
     services = [
         *(service(kind.service, KindServer(resources, kind)) for kind in KINDS),
         service(TOKENS, TokensServer(source, keys, clock)),

@@ -75,6 +75,7 @@ def make_kinds(images: ImageAdmission, network: Network) -> Kinds:
         service=IMAGES,
         message=pb.Image,
         admit=images.admit,
+        costs=lambda _image: {"images": 1},
         deletable=_image_deletable,
         guards=lambda message: (f"image/{message.metadata.id}",),
         readable_by_all=lambda message: message.spec.public,
@@ -108,6 +109,7 @@ def make_kinds(images: ImageAdmission, network: Network) -> Kinds:
         message=pb.Vm,
         admit=VmAdmission(image, flavour, host, network).admit,
         claims=_vm_claims,
+        costs=_vm_costs,
         guards=lambda message: ("placement", f"image/{message.spec.image}"),
         finalizers=(COMPUTE,),
         secret=frozenset({"user_data"}),
@@ -175,6 +177,11 @@ def _vm_claims(vm: pb.Vm) -> Iterable[str]:
     yield f"image/{vm.spec.image}/vm/{vm.metadata.id}"
     if vm.status.host:
         yield host_claim(vm.status.host, vm.metadata.id, size_of(vm.spec))
+
+
+def _vm_costs(vm: pb.Vm) -> dict[str, int]:
+    size = size_of(vm.spec)
+    return {"vms": 1, "vcpus": size.vcpus, "memory-mib": size.memory_mib, "disk-gib": size.disk_gib}
 
 
 def _keep_power(new: pb.VmSpec, old: pb.VmSpec) -> None:

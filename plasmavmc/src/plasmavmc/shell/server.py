@@ -14,18 +14,27 @@ from plasmavmc.shell.planner import Action, VmPlanner, affected
 from plasmavmc.shell.presence import Presence
 from plasmavmc.shell.vms import HostChannels, VmServer
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
+from ultracloud.api.quota.v1.quota_rpc import QUOTAS
 from ultracloud.api.trail.v1.trail_rpc import TRAIL
-from ultracloud.base.faults import Fault
 from ultracloud.servicekit.authn import Authenticator
 from ultracloud.servicekit.policy import Authority
 from ultracloud.servicekit.readiness import Gate
-from ultracloud.servicekit.resources import HostFeed, Key, KindServer, Reconciler, Resources, TrailServer, World
+from ultracloud.servicekit.resources import (
+    HostFeed,
+    Key,
+    KindServer,
+    ProjectLimits,
+    QuotaServer,
+    Reconciler,
+    Resources,
+    SetLimits,
+    TrailServer,
+    World,
+    tidy,
+)
 from ultracloud.servicekit.runtime import Runtime
 from ultracloud.servicekit.store import Store
 from ultracloud.wire import service
-
-SWEEP_S = 24 * 3600.0
-"""How often remembered creates that have expired are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +62,8 @@ async def assemble(
     """Serve plasmavmc over `store`."""
     images = ImageAdmission(ImageFiles(settings.image_folders))
     kinds = make_kinds(images, network)
-    resources = Resources(store, authority, runtime.clock, kinds.all)
+    limits = ProjectLimits(authority, SetLimits(settings.quota.each, settings.quota.projects))
+    resources = Resources(store, authority, runtime.clock, kinds.all, limits)
     feed: HostFeed[pb.HostIntent] = HostFeed()
     presence = Presence(feed, lambda host: _touch_host(reconciler, kinds, host))
     planner = VmPlanner(resources, kinds, network, images, feed, presence, lambda: reconciler.world)
@@ -61,7 +71,7 @@ async def assemble(
     gate = runtime.readiness.gate("the VMs in flaredb")
     runtime.tasks.create_task(reconciler.run(gate), name="plan VMs")
     runtime.tasks.create_task(_expect_hosts(runtime, gate, reconciler.world, kinds, presence), name="expect hosts")
-    runtime.tasks.create_task(_sweep(resources, runtime), name="forget old creates")
+    runtime.tasks.create_task(tidy(resources), name="tidy")
     consoles = HostChannels(runtime.identity, lambda host: _console_address(reconciler.world, kinds, host))
     await runtime.serve(
         [
@@ -73,6 +83,7 @@ async def assemble(
                 HostServer(resources, kinds, reconciler.world, reconciler.touch, feed, presence, gate),
             ),
             service(TRAIL, TrailServer(resources, "plasmavmc")),
+            service(QUOTAS, QuotaServer(resources, "plasmavmc")),
         ],
         [Authenticator(authority, runtime.clock)],
     )
@@ -96,14 +107,3 @@ async def _expect_hosts(runtime: Runtime, gate: Gate, world: World, kinds: Kinds
     while not gate.is_open:
         await runtime.readiness.changed.wait()
     presence.expect(host.metadata.name for host in world.all(kinds.host))
-
-
-async def _sweep(resources: Resources, runtime: Runtime) -> None:
-    """Drop what only repeated creates would need, and old audit records."""
-    while True:
-        await runtime.clock.sleep(SWEEP_S)
-        try:
-            await resources.forget_idempotency()
-            await resources.forget_audit()
-        except Fault as error:
-            runtime.log.info("what is old is dropped tomorrow: %s", error)

@@ -26,11 +26,12 @@ class Organisation:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """Where resources live; `organisation` is an id."""
+    """Where resources live; `organisation` is an id, `quotas` what it may have at most of some things."""
 
     id: str
     name: str
     organisation: str
+    quotas: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

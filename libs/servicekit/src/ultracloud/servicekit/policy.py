@@ -235,7 +235,9 @@ def parse_snapshot(message: pb.PolicySnapshot) -> Snapshot:
     policy = Policy(
         version=message.version,
         organisations=tuple(Organisation(one.id, one.name) for one in message.organisations),
-        projects=tuple(Project(one.id, one.name, one.organisation) for one in message.projects),
+        projects=tuple(
+            Project(one.id, one.name, one.organisation, tuple(sorted(one.quotas.items()))) for one in message.projects
+        ),
         service_accounts=tuple(
             ServiceAccount(one.id, one.name, one.project, one.disabled) for one in message.service_accounts
         ),

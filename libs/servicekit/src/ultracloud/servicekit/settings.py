@@ -76,6 +76,25 @@ class Peers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quotas:
+    """What projects may have at most, where iam says nothing of a project; what is not named has no limit.
+
+    Attributes:
+        each: What each project may have: ``each = {vms = 20, vcpus = 80}``.
+        projects: Project id -> what that one may have instead.
+    """
+
+    each: dict[str, int] = field(default_factory=dict)
+    projects: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for quotas in (self.each, *self.projects.values()):
+            for what, limit in quotas.items():
+                if limit < 0:
+                    raise ValueError(f"the quota of {what} is {limit}; accepted: 0 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What every service is told.
 

@@ -97,10 +97,19 @@ class OrganisationEvent(_message.Message):
     def __init__(self, type: _Optional[_Union[_resource_pb2.EventType, str]] = ..., object: _Optional[_Union[Organisation, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
 
 class ProjectSpec(_message.Message):
-    __slots__ = ("description",)
+    __slots__ = ("description", "quotas")
+    class QuotasEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    QUOTAS_FIELD_NUMBER: _ClassVar[int]
     description: str
-    def __init__(self, description: _Optional[str] = ...) -> None: ...
+    quotas: _containers.ScalarMap[str, int]
+    def __init__(self, description: _Optional[str] = ..., quotas: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class ProjectStatus(_message.Message):
     __slots__ = ("conditions",)
@@ -501,14 +510,23 @@ class PolicyOrganisation(_message.Message):
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
 
 class PolicyProject(_message.Message):
-    __slots__ = ("id", "name", "organisation")
+    __slots__ = ("id", "name", "organisation", "quotas")
+    class QuotasEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     ORGANISATION_FIELD_NUMBER: _ClassVar[int]
+    QUOTAS_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     organisation: str
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., organisation: _Optional[str] = ...) -> None: ...
+    quotas: _containers.ScalarMap[str, int]
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., organisation: _Optional[str] = ..., quotas: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class PolicyServiceAccount(_message.Message):
     __slots__ = ("id", "name", "project", "disabled")

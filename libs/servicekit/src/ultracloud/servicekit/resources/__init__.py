@@ -10,6 +10,9 @@
 - `conditions`, `records`, `places`, `listing`, `watching`: parts of these
 - `selectors`, `indexes`: what a list asks for, and the keys that answer it, pure; `indexing` makes an index whole
 - `masks`: which part of a spec an update is about, pure
+- `quota`: what a place uses of what it may, pure; `limits` says how much that is, `charging` counts it with the change,
+  `recounting` proves the books, `counting` serves them
+- `tidying`: what is dropped or looked after once a day
 - `layout`, `pages`: storage keys and page tokens, pure
 - `reconcile`: from what is wanted to what is done; `world` is what it knows, `pacing` how often one object may ask
 - `owners`: which of several replicas works on what; `shards` shares it out, pure; `fencing` holds former owners off
@@ -20,15 +23,18 @@
 from ultracloud.servicekit.resources.collector import Collector
 from ultracloud.servicekit.resources.conditions import Condition, Truth
 from ultracloud.servicekit.resources.context import Context
+from ultracloud.servicekit.resources.counting import QuotaServer
 from ultracloud.servicekit.resources.engine import NewResource, Resources
 from ultracloud.servicekit.resources.hosts import HostCopy, HostFeed
 from ultracloud.servicekit.resources.kinds import Kind, Scope
+from ultracloud.servicekit.resources.limits import Limits, NoLimits, ProjectLimits, SetLimits
 from ultracloud.servicekit.resources.owners import Owners, Replicas, SoleOwner
 from ultracloud.servicekit.resources.places import ROOT, Place
 from ultracloud.servicekit.resources.reconcile import Planner, Reconciler
 from ultracloud.servicekit.resources.records import Stored
 from ultracloud.servicekit.resources.server import KindServer, Located
 from ultracloud.servicekit.resources.telling import TrailServer
+from ultracloud.servicekit.resources.tidying import tidy
 from ultracloud.servicekit.resources.world import Key, World
 
 __all__ = [
@@ -41,18 +47,24 @@ __all__ = [
     "Key",
     "Kind",
     "KindServer",
+    "Limits",
     "Located",
     "NewResource",
+    "NoLimits",
     "Owners",
     "Place",
     "Planner",
+    "ProjectLimits",
+    "QuotaServer",
     "Reconciler",
     "Replicas",
     "Resources",
     "Scope",
+    "SetLimits",
     "SoleOwner",
     "Stored",
     "TrailServer",
     "Truth",
     "World",
+    "tidy",
 ]

@@ -12,9 +12,11 @@ from ultracloud.base.faults import AbortedError, NotFoundError
 from ultracloud.servicekit.clock import Clock
 from ultracloud.servicekit.policy import Authority
 from ultracloud.servicekit.resources import audit, layout, records
+from ultracloud.servicekit.resources.charging import Ledger
 from ultracloud.servicekit.resources.context import Context
 from ultracloud.servicekit.resources.fencing import FencedStore
 from ultracloud.servicekit.resources.kinds import Kind, MessageT
+from ultracloud.servicekit.resources.limits import Limits, NoLimits
 from ultracloud.servicekit.resources.places import resource_path
 from ultracloud.servicekit.resources.reading import Reader
 from ultracloud.servicekit.resources.records import Stored
@@ -33,18 +35,31 @@ ResultT = TypeVar("ResultT")
 class Changing(Reader):
     """A reader that can also write. What an attempt gives as None is tried again."""
 
-    def __init__(self, store: Store, authority: Authority, clock: Clock, kinds: Iterable[Kind[Any]]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        authority: Authority,
+        clock: Clock,
+        kinds: Iterable[Kind[Any]],
+        limits: Limits | None = None,
+    ) -> None:
+        """Make it; `limits` says what each place may have, without it as much as it likes."""
         super().__init__(FencedStore(store))
         self.authority = authority
         self.clock = clock
         self.kinds = {kind.key: kind for kind in kinds}
-        self._writer = Writer(self.store)
+        self._writer = Writer(self.store, limits or NoLimits())
         self._crowd = asyncio.Lock()
 
     @property
     def trail(self) -> Trail:
         """Who changed what."""
         return self._writer.trail
+
+    @property
+    def ledger(self) -> Ledger:
+        """What each place uses."""
+        return self._writer.ledger
 
     def _draft(
         self, context: Context, verb: str, kind: Kind[MessageT], old: MessageT | None, new: MessageT

@@ -114,7 +114,9 @@ class Deleting(Changing):
             return old
         records.metadata_of(message).updated_at.CopyFrom(records.timestamp(self.clock.now_ms()))
         version = await self._writer.replace(kind, old, message, comparisons)
-        return None if version is None else records.parse(kind, records.render(kind, message, old.claims), version)
+        if version is None:
+            return None
+        return records.parse(kind, records.render(kind, message, old.claims, old.charges), version)
 
     async def owned(self, kind: Kind[MessageT], message: MessageT, owners: Sequence[str]) -> dict[bytes, int]:
         """Write `owners` into a message; gives what must not change until it is stored, lest one goes or a ring forms.

@@ -26,11 +26,12 @@ from ultracloud.servicekit.resources import layout, records
 from ultracloud.servicekit.resources.changing import check_etag, hooked
 from ultracloud.servicekit.resources.conditions import Condition, merge
 from ultracloud.servicekit.resources.context import Context
-from ultracloud.servicekit.resources.deleting import Deleting
 from ultracloud.servicekit.resources.happenings import happened
 from ultracloud.servicekit.resources.indexing import ensure_whole
 from ultracloud.servicekit.resources.kinds import Kind, MessageT
+from ultracloud.servicekit.resources.limits import Limits
 from ultracloud.servicekit.resources.records import Stored
+from ultracloud.servicekit.resources.recounting import Recounting
 from ultracloud.servicekit.resources.trail import KEPT_MS
 from ultracloud.servicekit.store import Committed, Store, prefix_end
 from ultracloud.servicekit.store.following import read_all
@@ -57,11 +58,19 @@ class NewResource(Generic[MessageT]):
     owners: Sequence[str] = ()
 
 
-class Resources(Deleting):
+class Resources(Recounting):
     """All resources of a service: what `Reader` finds, and every change."""
 
-    def __init__(self, store: Store, authority: Authority, clock: Clock, kinds: Iterable[Kind[Any]]) -> None:
-        super().__init__(store, authority, clock, kinds)
+    def __init__(
+        self,
+        store: Store,
+        authority: Authority,
+        clock: Clock,
+        kinds: Iterable[Kind[Any]],
+        limits: Limits | None = None,
+    ) -> None:
+        """Make it; `limits` says what each place may have, without it as much as it likes."""
+        super().__init__(store, authority, clock, kinds, limits)
         self._index_versions: dict[str, int] = {}
         self._indexing = asyncio.Lock()
 
@@ -70,6 +79,7 @@ class Resources(Deleting):
 
         Raises:
             AlreadyExistsError: The name, or a claim, is taken.
+            ResourceExhaustedError: The place has no more of what it costs.
             FailedPreconditionError: The idempotency key came with another request before.
             InvalidArgumentError: A malformed name, label or key.
             Fault: What `admit` raises.
@@ -147,6 +157,7 @@ class Resources(Deleting):
             AbortedError: `etag` is given and is not the resource's.
             FailedPreconditionError: It is being deleted.
             AlreadyExistsError: A new claim is taken.
+            ResourceExhaustedError: The place has no more of what it would cost.
             Fault: What `change` and `admit` raise.
         """
         lost: set[str] = set()
@@ -233,7 +244,7 @@ class Resources(Deleting):
         records.shaped(message).status.CopyFrom(records.status_of(draft))
         records.metadata_of(message).updated_at.CopyFrom(records.timestamp(self.clock.now_ms()))
         done = await self._writer.replace(kind, old, message)
-        return records.parse(kind, records.render(kind, message, old.claims), done) if done else None
+        return records.parse(kind, records.render(kind, message, old.claims, old.charges), done) if done else None
 
     async def record_event(self, kind: Kind[Any], identifier: str, reason: str, message: str = "") -> None:
         """Note that something happened to a resource; the same again counts. Nothing, if the resource is gone."""

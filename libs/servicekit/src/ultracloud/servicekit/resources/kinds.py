@@ -7,7 +7,7 @@ request, whenever somebody else was faster: it must do nothing but read and deci
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -31,6 +31,10 @@ class Scope(enum.Enum):
 
 def _nothing(_message: Message) -> tuple[str, ...]:
     return ()
+
+
+def _free(_message: Message) -> dict[str, int]:
+    return {}
 
 
 def _never(_message: Message) -> bool:
@@ -73,6 +77,8 @@ class Kind(Generic[MessageT]):
             the last of them is deleted, it is deleted first.
         deletable: ``(context, record)``: raises FailedPreconditionError, saying what uses it, to refuse a delete.
         finalizers: Who must clean up before a deleted record goes; each calls `Resources.remove_finalizer`.
+        costs: ``new -> {what: how many}``, what it counts for in its place's quota, e.g. ``{"vms": 1, "vcpus": 2}``;
+            from spec alone, because status writes do not count anew. 0 is nothing.
         readable_by_all: Whether every principal may read this record, e.g. a public image.
         immutable: Fields of spec that an update may not change.
         secret: Fields of spec whose values stay out of the audit trail, ``user_data``.
@@ -94,6 +100,7 @@ class Kind(Generic[MessageT]):
     owners: Callable[[MessageT], Iterable[str]] = _nothing
     deletable: Callable[[Context, MessageT], Awaitable[None] | None] | None = None
     finalizers: tuple[str, ...] = ()
+    costs: Callable[[MessageT], Mapping[str, int]] = _free
     readable_by_all: Callable[[MessageT], bool] = _never
     immutable: frozenset[str] = frozenset()
     secret: frozenset[str] = frozenset()
@@ -121,6 +128,11 @@ class Kind(Generic[MessageT]):
     def collection(self) -> str:
         """Its plural in permissions and resource paths: ``vpcs``."""
         return self.service.name.rpartition(".")[2].lower()
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether its resources count in the quota of their place."""
+        return self.costs is not _free
 
     @property
     def has_public(self) -> bool:

@@ -14,6 +14,8 @@
 | ``x/<kind>/f/<path>/<word>/<place>/<name>`` | the id of a record with this value in a declared field |
 | ``m/<kind>`` | which index is whole: its format and its fields |
 | ``q/<group>/<shard>`` | who reconciles a shard; its version fences what the one before writes |
+| ``xq/<place>/<part>`` | a part of what a place uses, and may |
+| ``xr/<place>`` | nothing; of two that count a place anew, one corrects it |
 | ``y/r/<lane>/<sequence>`` | an audit record |
 | ``y/h/<lane>``, ``y/f/<lane>`` | where a lane of them ends, and behind which record it begins |
 | ``z/<kind>/<id>`` | the events of a resource |
@@ -37,6 +39,8 @@ RECORDS = b"r/"
 """Where all records are."""
 RECONCILED_FROM = b"q/"
 """Where a reconciler begins to follow, up to the last record: who owns what comes in the order it was written."""
+AUDIT_HEADS = b"y/h/"
+"""Where it is said how the lanes of the audit trail end."""
 DERIVED = b"x"
 """Where keys begin that only help to find others, or tell of what was."""
 
@@ -134,6 +138,16 @@ def dependant_of_key(key: bytes) -> tuple[str, str]:
     return kind, identifier
 
 
+def quota_key(place: str, part: int) -> bytes:
+    """Where a part of a place's use is."""
+    return f"xq/{place}/{part:02x}".encode()
+
+
+def recount_key(place: str) -> bytes:
+    """Where the version is that lets one of several counts correct a place."""
+    return f"xr/{place}".encode()
+
+
 def audit_prefix(lane: int) -> bytes:
     """All audit records of a lane, in their order."""
     return f"y/r/{lane:02x}/".encode()
@@ -146,7 +160,7 @@ def audit_key(lane: int, sequence: int) -> bytes:
 
 def audit_head_key(lane: int) -> bytes:
     """Where it is said how a lane ends."""
-    return f"y/h/{lane:02x}".encode()
+    return AUDIT_HEADS + b"%02x" % lane
 
 
 def audit_floor_key(lane: int) -> bytes:

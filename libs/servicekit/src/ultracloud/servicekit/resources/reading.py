@@ -63,10 +63,10 @@ class Reader:
         loaded = await read_all(self.store, prefix, prefix_end(prefix))
         return tuple(records.parse_entry(kind, entry) for entry in loaded.entries)
 
-    async def all_in(self, kind: Kind[MessageT], place: str) -> tuple[Stored[MessageT], ...]:
+    async def all_in(self, kind: Kind[MessageT], place: str, at_version: int = 0) -> tuple[Stored[MessageT], ...]:
         """All resources of a kind in a place, by name, as of one version."""
         prefix = layout.name_prefix(kind.key, place)
-        names = await read_all(self.store, prefix, prefix_end(prefix))
+        names = await read_all(self.store, prefix, prefix_end(prefix), at_version)
         return await self.read_many(kind, [entry.value.decode() for entry in names.entries], names.version)
 
     async def read_many(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence, Sequence
+from collections.abc import Mapping, MutableSequence, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, cast
 
@@ -30,11 +30,12 @@ class _HasConditions(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stored(Generic[MessageT]):
-    """A resource as it is in the store: the message (etag filled in), the version, the claims it holds."""
+    """A resource as it is in the store: the message (etag filled in), the version, what it holds and counts for."""
 
     message: MessageT
     version: int
     claims: tuple[str, ...] = field(default=())
+    charges: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def metadata(self) -> pb.Metadata:
@@ -72,9 +73,9 @@ def etag_of(version: int) -> str:
     return f"{version:x}"
 
 
-def render(kind: Kind[MessageT], message: MessageT, claims: Sequence[str]) -> bytes:
+def render(kind: Kind[MessageT], message: MessageT, claims: Sequence[str], charges: Mapping[str, int]) -> bytes:
     """The record to store."""
-    record = pb.Record(kind=kind.name, claims=claims)
+    record = pb.Record(kind=kind.name, claims=claims, charges=charges)
     record.metadata.CopyFrom(metadata_of(message))
     # The etag is the version the store gives to this write.
     record.metadata.etag = ""
@@ -96,7 +97,7 @@ def parse(kind: Kind[MessageT], value: bytes, version: int) -> Stored[MessageT]:
     # An empty spec is a spec: `HasField` must not depend on which fields were set.
     parts.spec.SetInParent()
     parts.status.SetInParent()
-    return Stored(message, version, tuple(record.claims))
+    return Stored(message, version, tuple(record.claims), dict(record.charges))
 
 
 def parse_entry(kind: Kind[MessageT], entry: Entry) -> Stored[MessageT]:

@@ -8,6 +8,7 @@ and is sent again behind what is there now.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -46,7 +47,8 @@ class Trail:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._free: asyncio.LifoQueue[_Lane] = asyncio.LifoQueue()
-        for number in reversed(range(LANES)):
+        # Each process begins elsewhere, so that few meet.
+        for number in random.SystemRandom().sample(range(LANES), LANES):
             self._free.put_nowait(_Lane(number))
 
     async def commit(

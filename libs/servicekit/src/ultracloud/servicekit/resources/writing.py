@@ -1,4 +1,4 @@
-"""How one change of a resource becomes one transaction: the record, its name, its claims, its guards, its index."""
+"""How one change of a resource becomes one transaction: the record, its name, claims, guards, index, and its costs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from ultracloud.api.resource.v1 import resource_pb2 as pb
 from ultracloud.base.faults import AlreadyExistsError, UnavailableError
 from ultracloud.servicekit.resources import indexes, layout, records
+from ultracloud.servicekit.resources.charging import Commit, Ledger
 from ultracloud.servicekit.resources.kinds import Kind, MessageT
+from ultracloud.servicekit.resources.limits import Limits
+from ultracloud.servicekit.resources.quota import difference
 from ultracloud.servicekit.resources.records import Stored
 from ultracloud.servicekit.resources.trail import Trail
 from ultracloud.servicekit.store import Committed, Conflict, Store
@@ -19,9 +22,10 @@ _NOTHING: Mapping[bytes, int] = {}
 class Writer:
     """Writes a service's resources to `store`. What gives None has written nothing: the change is to be tried again."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, limits: Limits) -> None:
         self._store = store
         self.trail = Trail(store)
+        self.ledger = Ledger(store, limits)
 
     async def write(
         self,
@@ -52,9 +56,12 @@ class Writer:
         writes |= _public_writes(kind, old, message)
         writes |= indexes.changes(kind, old.message if old else None, message)
         writes |= _owner_writes(kind, old.message if old else None, message)
-        value = records.render(kind, message, claims)
+        charges = charges_of(kind, message)
+        value = records.render(kind, message, claims, charges)
         writes[layout.record_key(kind.key, metadata.id)] = value
-        match await self._commit(comparisons, writes, layout.record_key(kind.key, metadata.id), draft):
+        commit = self._commit(layout.record_key(kind.key, metadata.id), draft)
+        more = difference(old.charges if old else {}, charges)
+        match await self.ledger.commit(metadata.project, more, comparisons, writes, commit):
             case Committed(version):
                 return records.parse(kind, value, version)
             case Conflict(failed):
@@ -85,17 +92,20 @@ class Writer:
         lost |= held
         return not held
 
-    async def _commit(
+    def _commit(self, key: bytes, draft: pb.AuditRecord | None = None) -> Commit:
+        """What writes a change of the record at `key`, with the audit record that `draft` becomes."""
+        send = functools.partial(self._send, key)
+        return send if draft is None else functools.partial(self._recorded, draft, send)
+
+    async def _recorded(
         self,
+        draft: pb.AuditRecord,
+        send: Commit,
         comparisons: Mapping[bytes, int],
         writes: Mapping[bytes, bytes | None],
-        key: bytes,
-        draft: pb.AuditRecord | None = None,
     ) -> Committed | Conflict:
-        """Write, with the audit record that `draft` becomes."""
-        if draft is None:
-            return await self._send(key, comparisons, writes)
-        return await self.trail.commit(draft, comparisons, writes, functools.partial(self._send, key))
+        """Write with an audit record."""
+        return await self.trail.commit(draft, comparisons, writes, send)
 
     async def _send(
         self, key: bytes, comparisons: Mapping[bytes, int], writes: Mapping[bytes, bytes | None]
@@ -126,10 +136,23 @@ class Writer:
     ) -> int | None:
         """Write over `old`, claims and all else as they were; the version, or None if something is not the newest."""
         key = layout.record_key(kind.key, old.metadata.id)
-        writes = {key: records.render(kind, message, old.claims), **indexes.changes(kind, old.message, message)}
+        value = records.render(kind, message, old.claims, old.charges)
+        writes = {key: value, **indexes.changes(kind, old.message, message)}
         writes |= _owner_writes(kind, old.message, message)
-        done = await self._commit({**comparisons, key: old.version}, writes, key)
+        done = await self._send(key, {**comparisons, key: old.version}, writes)
         return done.version if isinstance(done, Committed) else None
+
+    async def recharge(self, kind: Kind[MessageT], old: Stored[MessageT]) -> bool | None:
+        """Count a record for what it costs today, whatever the limits; whether that differs, None if it changed."""
+        charges = charges_of(kind, old.message)
+        added = difference(old.charges, charges)
+        if not added:
+            return False
+        key = layout.record_key(kind.key, old.metadata.id)
+        value = records.render(kind, old.message, old.claims, charges)
+        place, commit = old.metadata.project, self._commit(key)
+        done = await self.ledger.commit(place, added, {key: old.version}, {key: value}, commit, is_limited=False)
+        return True if isinstance(done, Committed) else None
 
     async def remove(
         self,
@@ -155,13 +178,22 @@ class Writer:
         }
         if kind.readable_by_all(old.message):
             writes[layout.public_key(kind.key, metadata.name, metadata.id)] = None
-        done = await self._commit({key: old.version, **guards, **gate}, writes, key, draft)
+        comparisons = {key: old.version, **guards, **gate}
+        given_back = difference(old.charges, {})
+        done = await self.ledger.commit(metadata.project, given_back, comparisons, writes, self._commit(key, draft))
         return Stored(last, done.version) if isinstance(done, Committed) else None
 
     async def _made(self, kind: Kind[MessageT], identifier: str) -> Stored[MessageT] | None:
         """The resource with this id, if it is there."""
         entry = await self._store.get(layout.record_key(kind.key, identifier))
         return records.parse_entry(kind, entry) if entry else None
+
+
+def charges_of(kind: Kind[MessageT], message: MessageT) -> dict[str, int]:
+    """What a resource counts for."""
+    charges = {what: amount for what, amount in kind.costs(message).items() if amount}
+    assert all(amount > 0 for amount in charges.values()), f"{kind.name} costs {charges}"
+    return charges
 
 
 def _public_writes(kind: Kind[MessageT], old: Stored[MessageT] | None, message: MessageT) -> dict[bytes, bytes | None]:
