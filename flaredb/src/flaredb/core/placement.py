@@ -83,6 +83,7 @@ class Policy:
         fill_gap: Replicas move when the fill of two stores differs by more than this.
         holds_gap: Replicas move when two stores hold numbers of them that differ by more than this.
         leads_gap: Leaders move when two stores lead numbers of regions that differ by more than this.
+        load_gap: Leaders move when what two stores lead has requests a second that differ by more than this.
         fill_max: A store fuller than this gets nothing new.
         steps_max: At once.
         joins_max: Replicas that one store gets at once: each is sent a whole state.
@@ -99,6 +100,7 @@ class Policy:
     fill_gap: float = 0.05
     holds_gap: int = 2
     leads_gap: int = 2
+    load_gap: int = 1000
     fill_max: float = 0.85
     steps_max: int = 8
     joins_max: int = 2

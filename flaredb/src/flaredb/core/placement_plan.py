@@ -192,27 +192,44 @@ def _emptier(round_: Round, seen: RegionSeen, peer: Peer) -> StoreId | None:
 
 
 def _lead(round_: Round) -> Iterator[Step]:
-    """Leaders leave stores that are leaving, and stores that lead more than others."""
-    for seen in round_.free_regions():
-        region, leader = seen.region, seen.leader
-        able = [
-            peer
-            for peer in region.peers
-            if peer.store != leader
-            and peer.peer in region.config.voters - seen.behind
-            and round_.is_up(peer.store)
-            and not round_.is_leaving(peer.store)
-        ]
+    """Leaders leave stores that are leaving, and stores that lead more, or serve more, than others."""
+    for seen in sorted(round_.free_regions(), key=lambda seen: (-seen.load, seen.region.region)):
+        able, leader = _able(round_, seen), seen.leader
         if leader is None or not able:
             continue
-        least = min(able, key=lambda peer: (round_.leads[peer.store], peer.store))
+        least = min(able, key=lambda peer: (round_.leads[peer.store], round_.loads[peer.store], peer.store))
+        idle = min(able, key=lambda peer: (round_.loads[peer.store], round_.leads[peer.store], peer.store))
         if round_.is_leaving(leader):
-            yield TransferLead(region.region, region.epoch, least, f"store {leader} is leaving")
-        elif round_.leads[leader] - round_.leads[least.store] > round_.policy.leads_gap:
-            why = (
-                f"store {leader} leads {round_.leads[leader]} regions, store {least.store} {round_.leads[least.store]}"
-            )
-            yield TransferLead(region.region, region.epoch, least, why)
+            to, why = least, f"store {leader} is leaving"
+        elif _leads_less(round_, seen, leader, least.store):
+            many, few = round_.leads[leader], round_.leads[least.store]
+            to, why = least, f"store {leader} leads {many} regions, store {least.store} {few}"
+        elif _serves_less(round_, seen, leader, idle.store):
+            most, little = round_.loads[leader], round_.loads[idle.store]
+            to, why = idle, f"store {leader} serves {most} requests a second, store {idle.store} {little}"
+        else:
+            continue
+        yield TransferLead(seen.region.region, seen.region.epoch, to, why)
+
+
+def _leads_less(round_: Round, seen: RegionSeen, leader: StoreId, other: StoreId) -> bool:
+    """Whether another store leads so many fewer that it may take this one, and its load would not bring it back."""
+    after = round_.loads[other] - round_.loads[leader] + 2 * seen.load
+    return round_.leads[leader] - round_.leads[other] > round_.policy.leads_gap and after <= round_.policy.load_gap
+
+
+def _serves_less(round_: Round, seen: RegionSeen, leader: StoreId, other: StoreId) -> bool:
+    """Whether another store serves so much less that it may take this one, and would still not serve more."""
+    gap, after = round_.loads[leader] - round_.loads[other], round_.leads[other] - round_.leads[leader] + 2
+    is_better = 0 < 2 * seen.load <= gap and after <= round_.policy.leads_gap
+    return gap > round_.policy.load_gap and is_better
+
+
+def _able(round_: Round, seen: RegionSeen) -> list[Peer]:
+    """Who may lead in place of who does."""
+    voters = seen.region.config.voters - seen.behind
+    takers = [peer for peer in seen.region.peers if peer.peer in voters and peer.store != seen.leader]
+    return [peer for peer in takers if round_.is_up(peer.store) and not round_.is_leaving(peer.store)]
 
 
 def _gone(round_: Round, seen: RegionSeen) -> list[Peer]:

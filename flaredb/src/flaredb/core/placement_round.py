@@ -32,6 +32,7 @@ class Round:
         used: Bytes of each store once the steps are done.
         holds: Replicas of each store once the steps are done.
         leads: Regions that each store leads once the steps are done.
+        loads: Requests a second of those.
         joins: Replicas that each store gets.
         busy: Regions that have their step.
         sound: Stores that are neither lost nor leaving.
@@ -45,6 +46,7 @@ class Round:
     used: Counter[StoreId] = field(default_factory=Counter)
     holds: Counter[StoreId] = field(default_factory=Counter)
     leads: Counter[StoreId] = field(default_factory=Counter)
+    loads: Counter[StoreId] = field(default_factory=Counter)
     joins: Counter[StoreId] = field(default_factory=Counter)
     busy: set[RegionId] = field(default_factory=set)
     sound: frozenset[StoreId] = frozenset()
@@ -66,6 +68,7 @@ class Round:
             self.holds.update(peer.store for peer in seen.region.peers)
             if seen.leader is not None:
                 self.leads[seen.leader] += 1
+                self.loads[seen.leader] += seen.load
         for step in self.observed.under_way:
             self.take(step)
         self._able = tuple(seen for seen in self.observed.regions if self._may_change(seen))
@@ -160,9 +163,10 @@ class Round:
             self._move(step)
         elif isinstance(step, TransferLead):
             seen = self.regions.get(step.region)
-            self.leads[step.to.store] += 1
             if seen is not None and seen.leader is not None:
-                self.leads[seen.leader] -= 1
+                for store, sign in ((step.to.store, 1), (seen.leader, -1)):
+                    self.leads[store] += sign
+                    self.loads[store] += sign * seen.load
 
     def _move(self, step: ChangeReplicas) -> None:
         seen = self.regions.get(step.region)
