@@ -15,12 +15,14 @@ from flaredb.core.placement import MIB, ChangeReplicas, Policy, RegionSeen, Spli
 from flaredb.core.region import Peer, RegionId, StoreId, first_region
 from flaredb.shell import placer
 from flaredb.shell.cluster_map import ClusterMap
+from flaredb.shell.cluster_meters import install_cluster
 from flaredb.shell.placer import CarryOut, Placer
 from ultracloud.base.faults import AbortedError, UnavailableError
 from ultracloud.raft.membership import changed
 from ultracloud.raft.words import NodeId
 from ultracloud.servicekit.clock import SystemClock
 from ultracloud.servicekit.coordination import MemoryCoordination
+from ultracloud.servicekit.metrics import Metrics
 
 SPEED = 10
 """So many times faster than life: a round each 100 ms, and a lease of a second."""
@@ -271,5 +273,25 @@ def test_troubles_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
             await until(lambda: len(decider.troubles) == 1)
             await rounds(3)
         assert caplog.text.count("placement cannot help: region 1: store 1 is leaving, and no store can take one") == 1
+
+    run(world, body)
+
+
+def test_metrics_say_who_decides_and_what_was_done() -> None:
+    world = World()
+    decider, metrics = world.placer(), Metrics("flaredb")
+    install_cluster(metrics, world.map, decider, Policy())
+
+    def read(name: str, **labels: str) -> float | None:
+        return metrics.registry.get_sample_value(f"flaredb_{name}", labels)
+
+    async def body() -> None:
+        assert (read("placement_deciding"), read("map_regions")) == (0, 1)
+        await world.join(2)
+        async with running(decider.run()):
+            await until(lambda: read("placement_steps_total", step="replica", outcome="done") == 1)
+            assert (read("placement_deciding"), read("placement_steps_under_way")) == (1, 1)
+            assert (read("map_stores", state="up"), read("map_stores", state="lost")) == (2, 0)
+        assert (read("placement_deciding"), read("placement_troubles")) == (0, 0)
 
     run(world, body)

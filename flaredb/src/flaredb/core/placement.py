@@ -9,6 +9,7 @@ Source: "TiKV" (deep dive, "Scheduling"): the rules, of what PD does; none of it
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TypeAlias, assert_never
 
 from flaredb.core.region import Epoch, Peer, Region, RegionId, StoreId
@@ -64,6 +65,14 @@ class RegionSeen:
     behind: frozenset[NodeId] = frozenset()
 
 
+class StoreState(Enum):
+    """What a store's silence makes of it."""
+
+    UP = "up"
+    DOWN = "down"
+    LOST = "lost"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """How regions are to stand.
@@ -105,6 +114,12 @@ class Policy:
     steps_max: int = 8
     joins_max: int = 2
     may_merge: bool = False
+
+    def state(self, silent_ms: int) -> StoreState:
+        """What a store is that was not heard of for so long."""
+        if silent_ms >= self.dead_ms:
+            return StoreState.LOST
+        return StoreState.DOWN if silent_ms >= self.down_ms else StoreState.UP
 
 
 @dataclass(frozen=True, slots=True)

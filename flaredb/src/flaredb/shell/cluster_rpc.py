@@ -6,7 +6,7 @@ from collections import Counter
 
 from flaredb.core.access import Access
 from flaredb.core.cluster_view import StoreEntry, troubled
-from flaredb.core.placement import Policy, RegionSeen
+from flaredb.core.placement import Policy, RegionSeen, StoreState
 from flaredb.core.placement_plan import plan
 from flaredb.core.region import StoreId
 from flaredb.shell.cluster_map import HEARD_MS_MAX, ClusterMap
@@ -18,6 +18,11 @@ from ultracloud.base.faults import InvalidArgumentError
 LIMIT_MAX = 1000
 """Regions of a page: some 200 KiB."""
 POLICY = Policy()
+STATES = {
+    StoreState.UP: pb.STORE_STATE_UP,
+    StoreState.DOWN: pb.STORE_STATE_DOWN,
+    StoreState.LOST: pb.STORE_STATE_LOST,
+}
 
 
 class ClusterService:
@@ -90,7 +95,7 @@ class ClusterService:
         return pb.StoreView(
             id=seen.store,
             address=entry.address,
-            state=self._state(silent_ms),
+            state=STATES[self._policy.state(silent_ms)],
             is_leaving=seen.is_leaving,
             silent_ms=silent_ms,
             capacity_bytes=seen.capacity_bytes,
@@ -99,11 +104,6 @@ class ClusterService:
             replicas=replicas,
             leads=leads,
         )
-
-    def _state(self, silent_ms: int) -> pb.StoreState:
-        if silent_ms >= self._policy.dead_ms:
-            return pb.STORE_STATE_LOST
-        return pb.STORE_STATE_DOWN if silent_ms >= self._policy.down_ms else pb.STORE_STATE_UP
 
 
 def _region(seen: RegionSeen) -> pb.RegionView:

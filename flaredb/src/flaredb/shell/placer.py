@@ -57,6 +57,8 @@ class Placer:
 
     Attributes:
         troubles: Of the last round, while this one leads.
+        is_deciding: Whether this one leads.
+        counted: Told of each step that ended whether it is ``done`` or ``failed``.
     """
 
     def __init__(
@@ -69,6 +71,8 @@ class Placer:
         log: logging.Logger,
     ) -> None:
         self.troubles: tuple[str, ...] = ()
+        self.is_deciding = False
+        self.counted: Callable[[Step, str], None] = lambda _step, _outcome: None
         self._map = cluster_map
         self._coordinator = coordinator
         self._clock = clock
@@ -102,6 +106,7 @@ class Placer:
 
     async def _decide(self) -> None:
         """Plan and carry out, for as long as we lead."""
+        self.is_deciding = True
         try:
             await self._map.ready()
             async with asyncio.TaskGroup() as group:
@@ -109,6 +114,7 @@ class Placer:
                     await self._round(group)
                     await self._clock.sleep(PLAN_S)
         finally:
+            self.is_deciding = False
             self._under_way, self._failed, self._ids, self.troubles = {}, {}, range(0), ()
 
     async def _round(self, group: asyncio.TaskGroup) -> None:
@@ -130,6 +136,11 @@ class Placer:
         for step in planned.steps:
             self._begin(group, step)
 
+    @property
+    def under_way_count(self) -> int:
+        """Steps that are carried out, or do not show yet."""
+        return len(self._under_way)
+
     def _begin(self, group: asyncio.TaskGroup, step: Step) -> None:
         region = region_of(step)
         under_way = self._under_way[region] = _UnderWay(step)
@@ -142,11 +153,13 @@ class Placer:
         try:
             await self._do(step)
         except Fault as fault:
+            self.counted(step, "failed")
             self._under_way.pop(region, None)
             if self._failed.get(region) != str(fault):
                 self._failed[region] = str(fault)
                 self._log.warning("not placed: %s", fault, extra={"region": region, "step": show(step)})
         else:
+            self.counted(step, "done")
             self._failed.pop(region, None)
             under_way.done_at_ms = self._clock.monotonic_ms()
             self._log.info("placed", extra={"region": region, "step": show(step)})
