@@ -21,6 +21,7 @@ from flaredb.shell.cluster_follow import Follower
 from flaredb.shell.cluster_kv import ClusterKv
 from flaredb.shell.cluster_lines import Lines, Start
 from flaredb.shell.cluster_map import ClusterMap
+from flaredb.shell.cluster_meters import install_cluster
 from flaredb.shell.cluster_node import ClusterNode
 from flaredb.shell.cluster_peers import PeersService
 from flaredb.shell.cluster_reads import Reader
@@ -137,6 +138,7 @@ async def _serve(
     start(aging.sweep(), "sweep history")
     start(aging.expire(), "expire keys")
     placer = Placer(regions, runtime.coordination(), runtime.clock, policy, steps.carry_out, runtime.log)
+    install_cluster(runtime.metrics, regions, placer, policy)
     start(placer.run(f"store {node.store}".encode()), "placement")
     start(_open_when_there(gate, node, regions), "wait for regions")
     return lines, watchers
