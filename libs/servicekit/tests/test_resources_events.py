@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from ultracloud.api.prismnet.v1 import prismnet_pb2 as net
 from ultracloud.api.prismnet.v1.prismnet_rpc import VPCS
 from ultracloud.api.resource.v1 import resource_pb2 as pb
-from ultracloud.servicekit.resources import Kind, KindServer, Resources
+from ultracloud.servicekit.resources import Condition, Context, Kind, KindServer, Resources, Truth
+from ultracloud.servicekit.resources.conditions import put
 from ultracloud.servicekit.resources.happenings import EVENTS_MAX, happened
 from ultracloud.servicekit.resources.records import milliseconds
 from ultracloud.servicekit.store import MemoryStore
@@ -53,5 +54,44 @@ def test_events_of_a_resource_are_read_back_and_go_with_it() -> None:
         await vpcs.delete(pb.DeleteRequest(project="blue", ref="v"), call)
         await resources.record_event(VPC, made.metadata.id, "Failed", "too late")
         assert await resources.events(VPC, made.metadata.id) == ()
+
+    asyncio.run(scenario())
+
+
+def test_conditions_that_turn_are_events_without_anybody_s_doing() -> None:
+    async def scenario() -> None:
+        vpcs = KindServer(Resources(MemoryStore(), sample_authority(), SetClock(), [VPC]), VPC)
+        resources = vpcs.resources
+        made = await vpcs.create(net.CreateVpcRequest(project="blue", name="v"), FakeCall(principal=OPERATOR))
+        assert await resources.events(VPC, made.metadata.id) == ()
+        for truth, reason, message in (
+            (Truth.FALSE, "Pending", "waiting for its host"),
+            (Truth.FALSE, "Pending", "still waiting for its host"),
+            (Truth.TRUE, "Built", ""),
+            (Truth.TRUE, "Built", ""),
+            (Truth.FALSE, "Pending", "waiting for its host"),
+        ):
+            await resources.write_status(VPC, made.metadata.id, None, [Condition("Ready", truth, reason, message)])
+        events = await resources.events(VPC, made.metadata.id)
+        told = [(one.reason, one.message, one.count) for one in events]
+        assert told == [("Built", "Ready is true", 1), ("Pending", "waiting for its host", 2)]
+
+    asyncio.run(scenario())
+
+
+def test_what_admission_says_is_an_event_of_the_change_it_admits() -> None:
+    def admit(context: Context, new: net.Vpc, _old: net.Vpc | None) -> net.Vpc:
+        put(new, context.clock.now_ms(), [Condition("Placed", Truth.TRUE, "Placed", f"in {new.spec.cidr}")])
+        return new
+
+    async def scenario() -> None:
+        kind = Kind(name="Vpc", prefix="vpc", service=VPCS, message=net.Vpc, admit=admit)
+        vpcs = KindServer(Resources(MemoryStore(), sample_authority(), SetClock(), [kind]), kind)
+        spec = net.VpcSpec(cidr="10.0.0.0/8")
+        made = await vpcs.create(
+            net.CreateVpcRequest(project="blue", name="v", spec=spec), FakeCall(principal=OPERATOR)
+        )
+        (event,) = await vpcs.resources.events(kind, made.metadata.id)
+        assert (event.reason, event.message) == ("Placed", "in 10.0.0.0/8")
 
     asyncio.run(scenario())

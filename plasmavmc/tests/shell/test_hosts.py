@@ -93,6 +93,29 @@ def test_agent_that_comes_is_connected_and_one_that_stays_away_is_lost(
     in_cloud(tmp_path, story)
 
 
+def test_a_tenant_reads_in_the_events_where_the_vm_went_and_that_its_host_was_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "LOST_S", 0.05)
+
+    async def story(cloud: Cloud) -> None:
+        await cloud.image()
+        vm = await cloud.vm()
+
+        async def told() -> list[str]:
+            events = await cloud.resources.events(cloud.kinds.vm, vm.metadata.id)
+            return [f"{one.reason}: {one.message}" for one in events]
+
+        assert "Placed: on node1" in await told()
+        async with aclosing(cloud.hosts.watch_host(pb.WatchHostRequest(host="node1"), agent_call())) as intents:  # type: ignore[type-var]
+            await anext(intents)
+        async with asyncio.timeout(5):
+            while not any(one.startswith("HostLost: its host") for one in await told()):  # noqa: ASYNC110 - in the store
+                await asyncio.sleep(0.01)
+
+    in_cloud(tmp_path, story)
+
+
 def test_host_that_does_not_come_back_after_our_restart_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,7 +132,7 @@ def test_host_with_vms_cannot_be_removed_and_an_empty_one_can(tmp_path: Path) ->
     async def story(cloud: Cloud) -> None:
         await cloud.image()
         await cloud.vm()
-        with pytest.raises(FailedPreconditionError, match="host 'node1' is used by vm-"):
+        with pytest.raises(FailedPreconditionError, match="host 'node1' is used by vm "):
             await cloud.delete(cloud.hosts, "node1", project="", caller=OPERATOR)
         await cloud.report(host="node2")
         await cloud.delete(cloud.hosts, "node2", project="", caller=OPERATOR)
@@ -126,7 +149,7 @@ def test_vms_of_a_lost_host_go_when_an_operator_removes_it(tmp_path: Path, monke
         await cloud.until(lambda: cloud.network.ports)
         cloud.presence.expect(["node1"])
         await cloud.until(lambda: reason(cloud.world_hosts("node1")[0], "Ready") == "Disconnected")
-        with pytest.raises(FailedPreconditionError, match="is used by vm-"):
+        with pytest.raises(FailedPreconditionError, match="is used by vm "):
             await cloud.delete(cloud.hosts, "node1", project="", caller=OPERATOR)
         await cloud.delete(cloud.vms, "web")
         await cloud.delete(cloud.hosts, "node1", project="", caller=OPERATOR)

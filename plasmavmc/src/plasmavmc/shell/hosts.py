@@ -12,7 +12,7 @@ from plasmavmc.core.status import from_report
 from plasmavmc.shell.kinds import Kinds
 from plasmavmc.shell.planner import intent_key
 from plasmavmc.shell.presence import Presence
-from plasmavmc.shell.records import condition_of, is_news, put_conditions
+from plasmavmc.shell.records import condition_of
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.api.rpc import Call
 from ultracloud.base.faults import AlreadyExistsError, InvalidArgumentError, UnavailableError
@@ -22,6 +22,7 @@ from ultracloud.servicekit import pki
 from ultracloud.servicekit.authn import require_agent
 from ultracloud.servicekit.readiness import Gate
 from ultracloud.servicekit.resources import ROOT, Context, HostFeed, Key, KindServer, NewResource, Resources, World
+from ultracloud.servicekit.resources.conditions import news, put
 from ultracloud.servicekit.streams import closing
 
 SERVICE = "plasmavmc"
@@ -128,17 +129,16 @@ class HostServer(KindServer[pb.Host]):
         findings = from_report(
             ready=report.ready, reason=report.reason, message=report.message, has_network=has_network
         )
-        conditions = [condition_of(finding, report.generation) for finding in findings]
-        news = [one for one in conditions if is_news(vm.status.conditions, one)]
+        new = news(vm, [condition_of(finding, report.generation) for finding in findings])
         accelerator = request.capacity.accelerator
         wanted = (report.power, report.reboot_count, accelerator)
-        if not news and wanted == (vm.status.power, vm.status.reboot_count, vm.status.accelerator):
+        if not new and wanted == (vm.status.power, vm.status.reboot_count, vm.status.accelerator):
             return
 
         def change(message: pb.Vm) -> None:
             message.status.power = report.power
             message.status.reboot_count = report.reboot_count
             message.status.accelerator = accelerator
-            put_conditions(message, self.resources.clock.now_ms(), news)
+            put(message, self.resources.clock.now_ms(), new)
 
         await self.resources.change_status(self._kinds.vm, report.id, change)

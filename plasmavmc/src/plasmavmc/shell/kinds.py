@@ -49,7 +49,6 @@ from ultracloud.servicekit.resources import Context, Kind, Scope
 
 COMPUTE = "compute"
 """The finalizer that keeps a VM's record until nothing of it is left on its host or in its network."""
-NAMED_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +68,7 @@ class Kinds:
 
 def make_kinds(images: ImageAdmission, network: Network) -> Kinds:
     """The kinds, over a way to read image files and a network."""
+    deletion = _Deletion(lambda: vm)
     image = Kind(
         name="Image",
         prefix="img",
@@ -76,7 +76,7 @@ def make_kinds(images: ImageAdmission, network: Network) -> Kinds:
         message=pb.Image,
         admit=images.admit,
         costs=lambda _image: {"images": 1},
-        deletable=_image_deletable,
+        deletable=deletion.image,
         guards=lambda message: (f"image/{message.metadata.id}",),
         readable_by_all=lambda message: message.spec.public,
         immutable=frozenset({"format", "disk_url", "kernel_url", "initrd_url", "cmdline"}),
@@ -98,7 +98,7 @@ def make_kinds(images: ImageAdmission, network: Network) -> Kinds:
         message=pb.Host,
         scope=Scope.ROOT,
         admit=_admit_host,
-        deletable=_HostDeletion(lambda: vm).check,
+        deletable=deletion.host,
         guards=lambda _message: ("placement",),
         reasons=HOST_REASONS,
     )
@@ -122,11 +122,6 @@ def make_kinds(images: ImageAdmission, network: Network) -> Kinds:
 # ---- images, flavours and hosts --------------------------------------------------------------------------------------
 
 
-async def _image_deletable(context: Context, record: pb.Image) -> None:
-    users = await context.claimed(f"image/{record.metadata.id}/vm/")
-    _refuse_if_used(f"image '{record.metadata.name}'", users.values())
-
-
 async def _admit_flavour(context: Context, new: pb.Flavour, old: pb.Flavour | None) -> pb.Flavour:
     check_size(size_of(new.spec), "flavour")
     if new.spec.public and not (old is not None and old.spec.public):
@@ -144,30 +139,23 @@ def _admit_host(context: Context, new: pb.Host, old: pb.Host | None) -> pb.Host:
 
 
 @dataclass(frozen=True, slots=True)
-class _HostDeletion:
-    """A host is removed when no VM is placed there, or when it is lost and those that were shall go anyway."""
+class _Deletion:
+    """Images and hosts are removed when no VM uses them."""
 
     vm: Callable[[], Kind[pb.Vm]]
 
-    async def check(self, context: Context, record: pb.Host) -> None:
+    async def image(self, context: Context, record: pb.Image) -> None:
         """See `Kind.deletable`."""
+        users = await context.claimed(f"image/{record.metadata.id}/vm/")
+        await context.refuse_if_used(f"image '{record.metadata.name}'", self.vm(), users.values())
+
+    async def host(self, context: Context, record: pb.Host) -> None:
+        """The same; of a host that is lost, those that shall go anyway do not count."""
         users = set((await context.claimed(f"host/{record.metadata.name}/vm/")).values())
         if is_disconnected(record):
             found = await context.resources.read_many(self.vm(), sorted(users))
             users -= {one.metadata.id for one in found if one.metadata.HasField("deleted_at")}
-        _refuse_if_used(f"host '{record.metadata.name}'", users)
-
-
-def _refuse_if_used(what: str, users: Iterable[str]) -> None:
-    """Refuse to delete what VMs use, and name some of them."""
-    ids = sorted(set(users))
-    if ids:
-        more = f" and {len(ids) - NAMED_MAX} more" if len(ids) > NAMED_MAX else ""
-        raise FailedPreconditionError(
-            f"{what} is used by {', '.join(ids[:NAMED_MAX])}{more}; delete them first",
-            reason="IN_USE",
-            metadata={"kind": "vm", "count": str(len(ids))},
-        )
+        await context.refuse_if_used(f"host '{record.metadata.name}'", self.vm(), users)
 
 
 # ---- VMs -------------------------------------------------------------------------------------------------------------
@@ -308,5 +296,5 @@ class VmAdmission:
             finding = Finding("Placed", False, Word.NO_HOST.value, "no host has reported yet; start plasmavmc's agent")
         else:
             new.status.host = host
-            finding = Finding("Placed", True, Word.PLACED.value)
+            finding = Finding("Placed", True, Word.PLACED.value, f"on {host}")
         set_conditions(new, context.clock.now_ms(), finding)

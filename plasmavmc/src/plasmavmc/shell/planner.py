@@ -15,15 +15,17 @@ from plasmavmc.shell.intents import render_intent
 from plasmavmc.shell.kinds import COMPUTE, Kinds
 from plasmavmc.shell.network import Network, PortWish
 from plasmavmc.shell.presence import Presence
-from plasmavmc.shell.records import condition_of, holds, is_news, nic_wish, set_conditions, vm_record
+from plasmavmc.shell.records import condition_of, nic_wish, set_conditions, vm_record
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.base.faults import Fault, UnavailableError
 from ultracloud.base.principals import spiffe_principal
 from ultracloud.servicekit import pki
 from ultracloud.servicekit.resources import Context, HostFeed, Key, Resources, World
+from ultracloud.servicekit.resources.conditions import holds, news
 from ultracloud.servicekit.resources.places import place_of_id
 
 HOST_INTENT = "host-intent"
+HOST_LOST = "its host has not been heard of for a while; it goes on there as it was, if the host does"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class VmPlanner:
             return [Publish(render_intent(world, self.kinds, key.id))]
         if key.kind == self.kinds.image.key:
             image = world.get(self.kinds.image, key.id)
-            return [ReadImage(key.id)] if image is not None and not holds(image.status.conditions, "Ready") else []
+            return [ReadImage(key.id)] if image is not None and not holds(image, "Ready") else []
         if key.kind == self.kinds.host.key:
             return self._plan_host(world, key)
         vm = world.get(self.kinds.vm, key.id) if key.kind == self.kinds.vm.key else None
@@ -114,10 +116,8 @@ class VmPlanner:
         if host is None:
             return []
         finding = self.presence.finding(host.metadata.name)
-        is_said = finding is None or not is_news(
-            host.status.conditions, condition_of(finding, host.metadata.generation)
-        )
-        return [] if finding is None or is_said else [Say(key, finding)]
+        is_new = finding is not None and news(host, [condition_of(finding, host.metadata.generation)])
+        return [Say(key, finding)] if finding is not None and is_new else []
 
     async def act(self, action: Action) -> None:
         """Do it; twice is harmless."""
@@ -128,6 +128,8 @@ class VmPlanner:
                 await self._read_image(identifier)
             case Say(key, finding):
                 await self._say(key, finding)
+                if key.kind == self.kinds.host.key:
+                    await self._tell_tenants(key, finding)
             case Place(vm):
                 await self._place(vm)
             case MakePort():
@@ -146,6 +148,16 @@ class VmPlanner:
         if stored is not None:
             condition = condition_of(finding, stored.metadata.generation)
             await self.resources.write_status(kind, key.id, None, [condition])
+
+    async def _tell_tenants(self, key: Key, finding: Finding) -> None:
+        """Note in the events of the VMs of a host that it is lost, or back."""
+        host = self.world().get(self.kinds.host, key.id)
+        if host is None:
+            return
+        reason, said = ("HostBack", "its host is heard of again") if finding.holds else ("HostLost", HOST_LOST)
+        for vm in self.world().all(self.kinds.vm):
+            if vm.status.host == host.metadata.name:
+                await self.resources.record_event(self.kinds.vm, vm.metadata.id, reason, said)
 
     async def _place(self, vm: str) -> None:
         """Admission places what has no host; an update that changes nothing else is enough."""

@@ -13,7 +13,7 @@ from plasmavmc.shell.network import NicWish
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.api.resource.v1 import resource_pb2
 from ultracloud.servicekit.resources import Condition, Truth
-from ultracloud.servicekit.resources.conditions import merge
+from ultracloud.servicekit.resources.conditions import find, put
 
 POWERS = {pb.RUNNING: Power.RUNNING, pb.STOPPED: Power.STOPPED}
 MESSAGES = {Power.RUNNING: pb.RUNNING, Power.STOPPED: pb.STOPPED}
@@ -96,42 +96,10 @@ def condition_of(finding: Finding, generation: int) -> Condition:
 
 def set_conditions(message: pb.Vm | pb.Image | pb.Host | pb.Flavour, now_ms: int, *findings: Finding) -> None:
     """Put what was found at the message's generation into its status."""
-    put_conditions(message, now_ms, [condition_of(one, message.metadata.generation) for one in findings])
-
-
-def put_conditions(
-    message: pb.Vm | pb.Image | pb.Host | pb.Flavour, now_ms: int, conditions: Iterable[Condition]
-) -> None:
-    """Put conditions into a status that is about to be written."""
-    target = message.status.conditions
-    merged = merge(target, conditions, now_ms)
-    del target[:]
-    target.extend(merged)
-
-
-def condition(conditions: Iterable[resource_pb2.Condition], kind: str) -> resource_pb2.Condition | None:
-    """The condition of one type."""
-    return next((one for one in conditions if one.type == kind), None)
-
-
-def holds(conditions: Iterable[resource_pb2.Condition], kind: str) -> bool:
-    """Whether a condition is true."""
-    found = condition(conditions, kind)
-    return found is not None and found.status == resource_pb2.Condition.TRUE
+    put(message, now_ms, [condition_of(one, message.metadata.generation) for one in findings])
 
 
 def is_disconnected(host: pb.Host) -> bool:
     """Whether a host's agent has been away for too long; one that has only just reported is not."""
-    found = condition(host.status.conditions, "Ready")
+    found = find(host, "Ready")
     return found is not None and found.status == resource_pb2.Condition.FALSE
-
-
-def is_news(conditions: Iterable[resource_pb2.Condition], new: Condition) -> bool:
-    """Whether a condition says anything that is not said already."""
-    old = condition(conditions, new.type)
-    return old is None or (old.status, old.reason, old.message, old.observed_generation) != (
-        new.status.value,
-        new.reason,
-        new.message,
-        new.observed_generation,
-    )

@@ -9,7 +9,7 @@ from typing import Protocol
 from plasmavmc.core.reasons import Reason
 from plasmavmc.core.vms import Power, PowerSpec, rebooted, started
 from plasmavmc.shell.kinds import Kinds
-from plasmavmc.shell.records import condition, power_of, set_power
+from plasmavmc.shell.records import power_of, set_power
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.api.plasmavmc.v1.plasmavmc_rpc import HostConsoleClient
 from ultracloud.api.rpc import Call
@@ -18,6 +18,7 @@ from ultracloud.servicekit import channels, deadlines, pki
 from ultracloud.servicekit.channels import PeerChannel
 from ultracloud.servicekit.pki import TlsIdentity
 from ultracloud.servicekit.resources import KindServer, Resources
+from ultracloud.servicekit.resources.conditions import find
 from ultracloud.servicekit.streams import closing
 
 FIRST_MESSAGE_S = 10.0
@@ -47,7 +48,7 @@ class VmServer(KindServer[pb.Vm]):
         """Let it run; nothing changes if it does."""
 
         def change(vm: pb.Vm) -> PowerSpec:
-            ready = condition(vm.status.conditions, "Ready")
+            ready = find(vm, "Ready")
             is_off = ready is not None and ready.reason == Reason.GUEST_STOPPED.value
             # What the guest's end was said of must be the start that is wanted now, or a second Start counts twice.
             is_current = vm.status.reboot_count == vm.spec.reboot_count

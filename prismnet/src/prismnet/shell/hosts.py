@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 
 from prismnet.shell.kinds import PORT, VPC
 from prismnet.shell.planner import host_key
 from ultracloud.api.prismnet.v1 import prismnet_pb2 as pb
-from ultracloud.api.resource.v1 import resource_pb2
 from ultracloud.api.rpc import Call
 from ultracloud.base.faults import InvalidArgumentError
 from ultracloud.servicekit.authn import require_agent
 from ultracloud.servicekit.resources import Condition, HostFeed, Key, Resources, Truth, World
+from ultracloud.servicekit.resources.conditions import news
+from ultracloud.servicekit.resources.kinds import Kind, MessageT
+from ultracloud.servicekit.resources.records import metadata_of
 from ultracloud.servicekit.streams import closing
 
 SERVICE = "prismnet"
@@ -66,7 +68,7 @@ class HostsServer:
             port = self._world.get(PORT, report.id)
             if port is not None and port.spec.host == request.host:
                 present.add(port.status.vpc)
-                await self._write(Key(PORT.key, report.id), port.status.conditions, _port_conditions(report))
+                await self._write(PORT, port, _port_conditions(report))
         for vpc_report in request.vpcs:
             if vpc_report.id in present:
                 await self._take_egress(request.host, vpc_report)
@@ -88,18 +90,13 @@ class HostsServer:
             worst.message,
             vpc.metadata.generation,
         )
-        await self._write(Key(VPC.key, report.id), vpc.status.conditions, [condition])
+        await self._write(VPC, vpc, [condition])
 
-    async def _write(self, key: Key, old: Iterable[resource_pb2.Condition], conditions: list[Condition]) -> None:
+    async def _write(self, kind: Kind[MessageT], message: MessageT, conditions: list[Condition]) -> None:
         """Write conditions that say something new; a host repeats itself twice a minute."""
-        said = {(one.type, one.status, one.reason, one.message, one.observed_generation) for one in old}
-        new = [
-            one
-            for one in conditions
-            if (one.type, one.status.value, one.reason, one.message, one.observed_generation) not in said
-        ]
+        new = news(message, conditions)
         if new:
-            await self._resources.write_status(self._resources.kinds[key.kind], key.id, None, new)
+            await self._resources.write_status(kind, metadata_of(message).id, None, new)
 
 
 def _port_conditions(report: pb.PortReport) -> list[Condition]:

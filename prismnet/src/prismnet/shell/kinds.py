@@ -45,15 +45,11 @@ from prismnet.core.ports import check_device_owner, check_placement
 from prismnet.shell.records import ATTACHMENTS, group_rules
 from ultracloud.api.prismnet.v1 import prismnet_pb2 as pb
 from ultracloud.api.prismnet.v1.prismnet_rpc import PORTS, SECURITY_GROUPS, SUBNETS, VPCS
-from ultracloud.base.faults import FailedPreconditionError, InvalidArgumentError
+from ultracloud.base.faults import InvalidArgumentError
 from ultracloud.base.policy import PrincipalKind
 from ultracloud.servicekit.resources import Condition, Context, Kind, Truth
-from ultracloud.servicekit.resources.conditions import merge
-from ultracloud.servicekit.resources.kinds import MessageT
-from ultracloud.servicekit.resources.records import conditions_of, metadata_of
+from ultracloud.servicekit.resources.conditions import put
 
-NAMED_MAX = 5
-"""Users that a refused delete names."""
 ALLOCATED = "Allocated"
 PORT_REASONS = frozenset({"Unplaced", "Pending", "Built", "BuildFailed", "Leased"})
 VPC_REASONS = frozenset({ALLOCATED, "Reachable", "NoEgress"})
@@ -69,13 +65,13 @@ async def _admit_vpc(context: Context, new: pb.Vpc, old: pb.Vpc | None) -> pb.Vp
     check_vpc_range(new.spec.cidr)
     taken = [int(claim.rpartition("/")[2]) for claim in await context.claimed("vni/")]
     new.status.vni = choose_vni(taken)
-    _set_conditions(context, new, Condition("Ready", Truth.TRUE, ALLOCATED, observed_generation=1))
+    put(new, context.clock.now_ms(), [Condition("Ready", Truth.TRUE, ALLOCATED, observed_generation=1)])
     return new
 
 
 async def _vpc_deletable(context: Context, record: pb.Vpc) -> None:
     holders = await context.claimed(f"vpc/{record.metadata.id}/subnet/")
-    await _refuse_if_used(context, f"VPC '{record.metadata.name}'", SUBNET, holders.values())
+    await context.refuse_if_used(f"VPC '{record.metadata.name}'", SUBNET, holders.values())
 
 
 VPC = Kind(
@@ -106,17 +102,17 @@ async def _admit_subnet(context: Context, new: pb.Subnet, old: pb.Subnet | None)
         return new
     holders = await context.claimed(f"vpc/{vpc.metadata.id}/subnet/")
     ranges = {identifier: IPv4Network(claim.split("/subnet/")[1]) for claim, identifier in holders.items()}
-    siblings = {name: ranges[identifier] for identifier, name in (await _names(context, SUBNET, ranges)).items()}
+    siblings = {name: ranges[identifier] for identifier, name in (await context.names(SUBNET, ranges)).items()}
     cidr = check_subnet_range(new.spec.cidr, IPv4Network(vpc.spec.cidr), siblings)
     new.status.gateway = str(gateway_of(cidr))
     new.status.addresses_total = addresses_total(cidr)
-    _set_conditions(context, new, Condition("Ready", Truth.TRUE, ALLOCATED, observed_generation=1))
+    put(new, context.clock.now_ms(), [Condition("Ready", Truth.TRUE, ALLOCATED, observed_generation=1)])
     return new
 
 
 async def _subnet_deletable(context: Context, record: pb.Subnet) -> None:
     holders = await context.claimed(f"subnet/{record.metadata.id}/address/")
-    await _refuse_if_used(context, f"subnet '{record.metadata.name}'", PORT, holders.values())
+    await context.refuse_if_used(f"subnet '{record.metadata.name}'", PORT, holders.values())
 
 
 SUBNET = Kind(
@@ -149,7 +145,7 @@ async def _admit_group(context: Context, new: pb.SecurityGroup, old: pb.Security
     if old is not None:
         new.status.CopyFrom(old.status)
     ready = Condition("Ready", Truth.TRUE, ALLOCATED, observed_generation=new.metadata.generation)
-    _set_conditions(context, new, ready)
+    put(new, context.clock.now_ms(), [ready])
     return new
 
 
@@ -163,8 +159,8 @@ async def _group_deletable(context: Context, record: pb.SecurityGroup) -> None:
     holders = await context.claimed(f"sg/{record.metadata.id}/")
     groups = [holder for claim, holder in holders.items() if "/group/" in claim]
     ports = [holder for claim, holder in holders.items() if "/port/" in claim]
-    await _refuse_if_used(context, shown, PORT, ports)
-    await _refuse_if_used(context, shown, SECURITY_GROUP, groups)
+    await context.refuse_if_used(shown, PORT, ports)
+    await context.refuse_if_used(shown, SECURITY_GROUP, groups)
 
 
 SECURITY_GROUP = Kind(
@@ -202,7 +198,7 @@ async def _admit_port(context: Context, new: pb.Port, old: pb.Port | None) -> pb
         _keep(spec.address, spec.address, old.status.address if spec.address else "", "address of a port")
         new.status.CopyFrom(old.status)
     if old is None or old.spec.host != spec.host:
-        _set_conditions(context, new, _unbuilt(new))
+        put(new, context.clock.now_ms(), [_unbuilt(new)])
     return new
 
 
@@ -214,7 +210,7 @@ async def _allocate(context: Context, new: pb.Port, subnet: pb.Subnet) -> None:
     holders = {IPv4Address(claim.removeprefix(prefix)): identifier for claim, identifier in claimed.items()}
     if new.spec.address:
         wanted = [holder for address, holder in holders.items() if str(address) == new.spec.address]
-        names = await _names(context, PORT, wanted)
+        names = await context.names(PORT, wanted)
         named = {address: names.get(holder, holder) for address, holder in holders.items()}
         address = check_address(new.spec.address, cidr, named)
     else:
@@ -296,31 +292,3 @@ def _keep(asked: str, resolved: str, before: str, what: str) -> None:
         raise InvalidArgumentError(
             f"{what} cannot change to {asked[:80]!a}; delete it and make a new one", reason="FIELD_IMMUTABLE"
         )
-
-
-def _set_conditions(context: Context, message: MessageT, *conditions: Condition) -> None:
-    """Put conditions into a status that is being admitted."""
-    target = conditions_of(message)
-    merged = merge(target, conditions, context.clock.now_ms())
-    del target[:]
-    target.extend(merged)
-
-
-async def _names(context: Context, kind: Kind[MessageT], identifiers: Iterable[str]) -> dict[str, str]:
-    """Names by ids."""
-    found = await context.resources.read_many(kind, sorted(set(identifiers)))
-    return {one.metadata.id: metadata_of(one.message).name for one in found}
-
-
-async def _refuse_if_used(context: Context, what: str, kind: Kind[MessageT], users: Iterable[str]) -> None:
-    """Refuse to delete what others use, and name them."""
-    ids = sorted(set(users))
-    if not ids:
-        return
-    names = sorted((await _names(context, kind, ids[:NAMED_MAX])).values())
-    more = f" and {len(ids) - NAMED_MAX} more" if len(ids) > NAMED_MAX else ""
-    raise FailedPreconditionError(
-        f"{what} is used by {kind.key} {', '.join(names)}{more}; delete them first",
-        reason="IN_USE",
-        metadata={"kind": kind.key, "count": str(len(ids))},
-    )

@@ -6,8 +6,10 @@ import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from google.protobuf.message import Message
+
 from ultracloud.api.resource.v1 import resource_pb2 as pb
-from ultracloud.servicekit.resources.records import timestamp
+from ultracloud.servicekit.resources.records import conditions_of, timestamp
 
 MESSAGE_LENGTH_MAX = 1000
 """Characters of a condition's sentence."""
@@ -61,3 +63,36 @@ def merge(old: Iterable[pb.Condition], new: Iterable[Condition], now_ms: int) ->
         )
         merged[condition.type] = message
     return [merged[name] for name in sorted(merged)]
+
+
+def put(message: Message, now_ms: int, new: Iterable[Condition]) -> None:
+    """Merge conditions into the status of a message that is about to be written: in `admit`, or in a status change."""
+    target = conditions_of(message)
+    merged = merge(target, new, now_ms)
+    del target[:]
+    target.extend(merged)
+
+
+def find(message: Message, kind: str) -> pb.Condition | None:
+    """The condition of one type; None if nothing has been said."""
+    return next((one for one in conditions_of(message) if one.type == kind), None)
+
+
+def holds(message: Message, kind: str) -> bool:
+    """Whether a condition is true."""
+    found = find(message, kind)
+    return found is not None and found.status == pb.Condition.TRUE
+
+
+def news(message: Message, new: Iterable[Condition]) -> list[Condition]:
+    """Those that say what is not said already: who repeats a report need not write it again."""
+    said = {(one.type, one.status, one.reason, one.message, one.observed_generation) for one in conditions_of(message)}
+    return [
+        one for one in new if (one.type, one.status.value, one.reason, one.message, one.observed_generation) not in said
+    ]
+
+
+def turns(old: Message | None, new: Message) -> list[pb.Condition]:
+    """The conditions that became, or stopped being, true, or are so for another reason."""
+    before = {one.type: (one.status, one.reason) for one in conditions_of(old)} if old is not None else {}
+    return [one for one in conditions_of(new) if before.get(one.type) != (one.status, one.reason)]

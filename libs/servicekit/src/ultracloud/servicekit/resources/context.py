@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ from ultracloud.servicekit.resources.places import Place
 
 if TYPE_CHECKING:
     from ultracloud.servicekit.resources.engine import Resources
+
+NAMED_MAX = 5
+"""Users that a refused delete names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,32 @@ class Context:
     async def list(self, kind: Kind[MessageT]) -> tuple[MessageT, ...]:
         """All resources of `kind` in this place, by name."""
         return tuple(one.message for one in await self.resources.all_in(kind, self.place.id))
+
+    async def names(self, kind: Kind[MessageT], identifiers: Iterable[str]) -> dict[str, str]:
+        """Id -> name of those that exist."""
+        found = await self.resources.read_many(kind, sorted(set(identifiers)))
+        return {one.metadata.id: one.metadata.name for one in found}
+
+    async def refuse_if_used(self, what: str, kind: Kind[MessageT], users: Iterable[str]) -> None:
+        """Let nobody delete what resources of `kind` (their ids) use.
+
+        Raises:
+            FailedPreconditionError: Some do; the sentence names a few.
+        """
+        ids = sorted(set(users))
+        if not ids:
+            return
+        found = await self.resources.read_many(kind, ids[:NAMED_MAX])
+        # A public image is used by tenants that its owner must not hear of.
+        here = sorted(one.metadata.name for one in found if self.place.id in ("", one.metadata.project))
+        others = len(ids) - len(here)
+        more = f" and {others} more" if others else ""
+        shown = f"{kind.key} {', '.join(here)}{more}" if here else f"{others} {kind.collection} of other projects"
+        raise FailedPreconditionError(
+            f"{what} is used by {shown}; delete them first",
+            reason="IN_USE",
+            metadata={"kind": kind.key, "count": str(len(ids))},
+        )
 
     async def claimed(self, prefix: str) -> dict[str, str]:
         """Claims that begin with `prefix` -> the id that holds each."""

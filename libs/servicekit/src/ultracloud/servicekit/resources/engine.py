@@ -22,11 +22,10 @@ from ultracloud.base.faults import (
 from ultracloud.base.names import check_labels, check_name
 from ultracloud.servicekit.clock import Clock, new_id
 from ultracloud.servicekit.policy import Authority
-from ultracloud.servicekit.resources import layout, records
+from ultracloud.servicekit.resources import happenings, layout, records
 from ultracloud.servicekit.resources.changing import check_etag, hooked
-from ultracloud.servicekit.resources.conditions import Condition, merge
+from ultracloud.servicekit.resources.conditions import Condition, merge, turns
 from ultracloud.servicekit.resources.context import Context
-from ultracloud.servicekit.resources.happenings import happened
 from ultracloud.servicekit.resources.indexing import ensure_whole
 from ultracloud.servicekit.resources.kinds import Kind, MessageT
 from ultracloud.servicekit.resources.limits import Limits
@@ -121,6 +120,10 @@ class Resources(Recounting):
             )
             writes[memory_key] = memory.SerializeToString()
             comparisons[memory_key] = entries[memory_key].version if memory_key in entries else 0
+        turned = turns(None, message)
+        if turned:
+            events = pb.ObjectEvents(events=happenings.turned((), turned, now_ms))
+            writes[layout.events_key(kind.key, identifier)] = events.SerializeToString()
         draft = self._draft(context, "create", kind, None, message)
         return await self._writer.write(kind, None, message, reading.read_version, lost, comparisons, writes, draft)
 
@@ -195,8 +198,9 @@ class Resources(Recounting):
         if records.spec_of(wanted) != records.spec_of(old.message):
             metadata.generation += 1
         metadata.updated_at.CopyFrom(records.timestamp(self.clock.now_ms()))
+        relied_on, writes = await self._turned(kind, old.message, wanted)
         draft = self._draft(context, "update", kind, old.message, wanted)
-        return await self._writer.write(kind, old, wanted, read_version, lost, comparisons, {}, draft)
+        return await self._writer.write(kind, old, wanted, read_version, lost, comparisons | relied_on, writes, draft)
 
     async def write_status(
         self,
@@ -243,8 +247,22 @@ class Resources(Recounting):
         message = records.copy(old.message)
         records.shaped(message).status.CopyFrom(records.status_of(draft))
         records.metadata_of(message).updated_at.CopyFrom(records.timestamp(self.clock.now_ms()))
-        done = await self._writer.replace(kind, old, message)
+        relied_on, writes = await self._turned(kind, old.message, message)
+        done = await self._writer.replace(kind, old, message, relied_on, writes)
         return records.parse(kind, records.render(kind, message, old.claims, old.charges), done) if done else None
+
+    async def _turned(
+        self, kind: Kind[MessageT], old: MessageT, new: MessageT
+    ) -> tuple[dict[bytes, int], dict[bytes, bytes | None]]:
+        """What tells in the events that conditions have turned, to be written with the change, and what it rests on."""
+        turned = turns(old, new)
+        if not turned:
+            return {}, {}
+        key = layout.events_key(kind.key, records.metadata_of(new).id)
+        entry = await self.store.get(key)
+        known = list(pb.ObjectEvents.FromString(entry.value).events) if entry else []
+        events = pb.ObjectEvents(events=happenings.turned(known, turned, self.clock.now_ms()))
+        return {key: entry.version if entry else 0}, {key: events.SerializeToString()}
 
     async def record_event(self, kind: Kind[Any], identifier: str, reason: str, message: str = "") -> None:
         """Note that something happened to a resource; the same again counts. Nothing, if the resource is gone."""
@@ -257,7 +275,7 @@ class Resources(Recounting):
         if record_key not in found:
             return True
         known = list(pb.ObjectEvents.FromString(found[key].value).events) if key in found else []
-        merged = happened(known, reason, message, self.clock.now_ms())
+        merged = happenings.happened(known, reason, message, self.clock.now_ms())
         # With the record's version, or the events of one that goes meanwhile would stay for ever.
         versions = {record_key: found[record_key].version, key: found[key].version if key in found else 0}
         done = await self.store.txn(versions, {key: pb.ObjectEvents(events=merged).SerializeToString()})

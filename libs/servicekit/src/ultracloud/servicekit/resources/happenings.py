@@ -20,6 +20,15 @@ MESSAGE_LENGTH_MAX = 1000
 _REASON = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
 
 
+def turned(known: Sequence[pb.ObjectEvent], conditions: Sequence[pb.Condition], now_ms: int) -> list[pb.ObjectEvent]:
+    """`known`, and that conditions have turned; what says no sentence says which it is and how."""
+    after = list(known)
+    for one in conditions:
+        word = pb.Condition.Status.Name(one.status).lower()
+        after = happened(after, one.reason, one.message or f"{one.type} is {word}", now_ms)
+    return after
+
+
 def happened(known: Sequence[pb.ObjectEvent], reason: str, message: str, now_ms: int) -> list[pb.ObjectEvent]:
     """`known` and one more: the same reason and message count up, and the oldest beyond EVENTS_MAX go.
 

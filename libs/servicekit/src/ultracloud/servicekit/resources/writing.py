@@ -17,6 +17,7 @@ from ultracloud.servicekit.resources.trail import Trail
 from ultracloud.servicekit.store import Committed, Conflict, Store
 
 _NOTHING: Mapping[bytes, int] = {}
+_NO_WRITES: Mapping[bytes, bytes | None] = {}
 
 
 class Writer:
@@ -133,11 +134,12 @@ class Writer:
         old: Stored[MessageT],
         message: MessageT,
         comparisons: Mapping[bytes, int] = _NOTHING,
+        more: Mapping[bytes, bytes | None] = _NO_WRITES,
     ) -> int | None:
         """Write over `old`, claims and all else as they were; the version, or None if something is not the newest."""
         key = layout.record_key(kind.key, old.metadata.id)
         value = records.render(kind, message, old.claims, old.charges)
-        writes = {key: value, **indexes.changes(kind, old.message, message)}
+        writes = {key: value, **more, **indexes.changes(kind, old.message, message)}
         writes |= _owner_writes(kind, old.message, message)
         done = await self._send(key, {**comparisons, key: old.version}, writes)
         return done.version if isinstance(done, Committed) else None
