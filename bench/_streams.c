@@ -5,9 +5,12 @@
  * stream. Requests come from files of framed gRPC messages, so nothing here knows protobuf. Each command prints numbers
  * as `name=value` on one line.
  *
- *   fanout PORT WATCHERS PUTS WATCH_FILE PUT_FILE  time from a put's start until the last watcher has its event
+ *   fanout PORT WATCHERS PUTS WATCH_FILE PUT_FILE [WATCH_PATH PUT_PATH]
+ *                                                  time from a put's start until the last watcher has its event;
+ *                                                  at WATCH_PATH a watch is one request, and not a stream of them
  *   echo PORT PATH CLIENTS COUNT FILE              each client sends its message and waits for the answer, COUNT in all
  *   calls PORT PATH DEPTH FILE                     each message of the file once, DEPTH of them under way
+ *   spread PORT PATH CLIENTS SECONDS FILE          each client one call after the other, the file's messages in turn
  *   answered PATH FILE PID PORT...                 kill PID (0: nobody), then ask all PORTs until one answers
  *
  * Source: RFC 9113 (frames, flow control), RFC 7541 (literal header fields), gRPC over HTTP/2.
@@ -407,14 +410,15 @@ static void count_event(struct connection *from, uint32_t id) {
     last_message_ns = now_ns();
 }
 
-static void fan_out(int port, uint64_t watchers, uint64_t puts, struct file watch, struct file put) {
+static void fan_out(int port, uint64_t watchers, uint64_t puts, struct file watch, struct file put,
+                    const char *watch_path, const char *put_path, int ends) {
     uint64_t *spent_ns = grown(NULL, puts * sizeof *spent_ns);
     struct connection *holder = NULL;
     on_message = count_event, on_end = end_is_error;
     for (uint64_t number = 0; number < watchers; number++) {
         if (number % STREAMS_PER_CONNECTION == 0) holder = dial_or_fail(port);
-        uint32_t id = open_stream(holder, "/etcdserverpb.Watch/Watch");
-        send_message(holder, id, message(&watch, 0), message_size(&watch, 0), 0);
+        uint32_t id = open_stream(holder, watch_path);
+        send_message(holder, id, message(&watch, 0), message_size(&watch, 0), ends);
     }
     while (messages_seen < watchers) turn_or_fail(); /* each says that it is there */
     putter = dial_or_fail(port);
@@ -422,7 +426,7 @@ static void fan_out(int port, uint64_t watchers, uint64_t puts, struct file watc
     for (uint64_t number = 0; number < puts; number++) {
         uint64_t start_ns = now_ns();
         messages_seen = 0, answered_by = 0;
-        call(putter, "/etcdserverpb.KV/Put", message(&put, 0), message_size(&put, 0), 0);
+        call(putter, put_path, message(&put, 0), message_size(&put, 0), 0);
         while (messages_seen < watchers || !answered_by) turn_or_fail();
         spent_ns[number] = last_message_ns - start_ns;
     }
@@ -471,6 +475,36 @@ static void call_all(int port, const char *path, uint64_t depth, struct file fil
     printf("calls=%zu seconds=%.6f\n", file.count, (double)(now_ns() - begun_ns) / 1e9);
 }
 
+static struct file spread_file;
+static const char *spread_path;
+static uint64_t *spread_ns, spread_size, spread_sent, spread_end_ns;
+
+static void spread_call(struct connection *to) {
+    size_t at = spread_sent++ % spread_file.count;
+    call(to, spread_path, message(&spread_file, at), message_size(&spread_file, at), now_ns());
+}
+
+static void spread_again(struct connection *from, uint32_t id) {
+    uint64_t now = now_ns();
+    if (messages_seen == spread_size) {
+        spread_size = spread_size ? spread_size * 2 : 65536;
+        spread_ns = grown(spread_ns, spread_size * sizeof *spread_ns);
+    }
+    spread_ns[messages_seen++] = now - from->streams[id / 2].tag;
+    if (now < spread_end_ns) spread_call(from);
+}
+
+static void spread(int port, const char *path, uint64_t clients, double seconds, struct file file) {
+    on_message = spread_again, on_end = end_is_error;
+    struct connection **all = grown(NULL, clients * sizeof *all);
+    for (uint64_t client = 0; client < clients; client++) all[client] = dial_or_fail(port);
+    uint64_t begun_ns = now_ns();
+    spread_file = file, spread_path = path, spread_end_ns = begun_ns + (uint64_t)(seconds * 1e9);
+    for (uint64_t client = 0; client < clients; client++) spread_call(all[client]);
+    while (messages_seen < spread_sent) turn_or_fail();
+    report(spread_ns, messages_seen, now_ns() - begun_ns);
+}
+
 static void count_answer(struct connection *from, uint32_t id) {
     (void)from, (void)id;
     answered_by = 1;
@@ -504,9 +538,12 @@ static void ask_until_answered(const char *path, struct file file, pid_t victim,
 
 int main(int count, char **words) {
     poller = epoll_create1(EPOLL_CLOEXEC);
-    if (count == 7 && !strcmp(words[1], "fanout"))
+    if ((count == 7 || count == 9) && !strcmp(words[1], "fanout"))
         fan_out(atoi(words[2]), strtoull(words[3], 0, 10), strtoull(words[4], 0, 10), read_file(words[5]),
-                read_file(words[6]));
+                read_file(words[6]), count == 9 ? words[7] : "/etcdserverpb.Watch/Watch",
+                count == 9 ? words[8] : "/etcdserverpb.KV/Put", count == 9);
+    else if (count == 7 && !strcmp(words[1], "spread"))
+        spread(atoi(words[2]), words[3], strtoull(words[4], 0, 10), strtod(words[5], 0), read_file(words[6]));
     else if (count == 7 && !strcmp(words[1], "echo"))
         echo(atoi(words[2]), words[3], strtoull(words[4], 0, 10), strtoull(words[5], 0, 10), read_file(words[6]));
     else if (count == 6 && !strcmp(words[1], "calls"))

@@ -1,8 +1,12 @@
-"""flaredb beside Debian's etcd: the same work from h2load, in the same run, one core for the server each.
+"""flaredb beside Debian's PostgreSQL 15 and etcd: the same work, in the same run, durable all, on the same one core.
 
-Both keep their data below one folder, so both wait for the same disk, and both keep their history meanwhile. Rounds
-alternate, because the machine is noisy, and what counts is the ratio of the medians. `./dev bench flaredb --json`
-prints one object; the rows are kept in bench/results/flaredb.jsonl.
+Rounds alternate, because the machine is noisy, and what counts is the ratio of the medians: above 1, flaredb is ahead.
+Keys are drawn at random from 10 thousand, 1 million and 10 million records of 256 bytes; rows that begin with `growth`
+compare flaredb with itself at the fewest. PostgreSQL is given its best: numbers as keys, prepared statements, one
+statement a transaction, a unix socket. Two rows set flaredb beside what FoundationDB publishes for a
+core. `--json` prints one object; the rows are kept in bench/results/flaredb.jsonl.
+
+Source: pgbench's manual (PostgreSQL 15); FoundationDB's documentation, "Performance" (55,000 reads, 20,000 writes).
 """
 
 from __future__ import annotations
@@ -18,25 +22,47 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-from google.protobuf.message import Message
-
-from bench.chainfire import LOAD_CORE, RATE, Round, etcd, framed, served, version_of
-from ultracloud.api.etcd import rpc_pb2 as etcd_pb
-from ultracloud.api.flaredb.v1 import flaredb_pb2 as pb
+from bench._chainfire_servers import LOAD_CORE
+from bench._flaredb_feed import feed_of_flaredb, feed_of_postgres
+from bench._flaredb_load import Load, LoadError, Round
+from bench._flaredb_servers import Grpc, Postgres, cluster, etcd, flaredb, port_path, postgres, regions_of
+from bench._flaredb_work import WATCHED, Work, cluster_works, watch_of, words_of, works
+from ultracloud.testkit.postgres import find_postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results" / "flaredb.jsonl"
-UNPACKED = ROOT / ".cache" / "debian" / "usr" / "bin" / "etcd"
-"""Where the checkout unpacks Debian's etcd, which is not installed."""
-NAMESPACE = "prismnet"
-VALUE = b"v" * 256
-KEYS = [b"r/vpc/vpc-%026d" % number for number in range(100)]
-"""A page of resources, as the resource kit stores them."""
+ETCD = ROOT / ".cache" / "trixie" / "usr" / "bin" / "etcd"
+TOOLS = ("taskset", "gcc", "pgrep")
+FOUNDATIONDB = {"point read, 256 clients": 55_000.0, "put, 256 clients": 20_000.0}
+CLUSTER_KEYS, SPLIT_S = 20_000, 60.0
+"""Keys that make several regions, and how long they may take to come."""
+Server = Grpc | Postgres
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is done.
+
+    Attributes:
+        sizes: Records, the fewest first.
+        seconds: Of each round.
+        puts: Changes that a feed is watched for.
+    """
+
+    sizes: tuple[int, ...]
+    rounds: int
+    seconds: float
+    puts: int
+
+
+FULL = Plan((10_000, 1_000_000, 10_000_000), rounds=3, seconds=3.0, puts=1000)
+QUICK = Plan((1_000, 20_000), rounds=1, seconds=0.5, puts=100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,177 +78,234 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Workload:
-    """The same request to either server, from so many clients with one call each under way."""
+class Figure:
+    """One figure of a server; of rates more is better, of everything else less."""
 
     what: str
-    method: str
-    request: Message
-    peer_method: str
-    peer_request: Message
-    clients: int = 1
-    requests: int = 1
-
-    def by(self, clients: int, requests: int) -> Workload:
-        """The same from `clients`."""
-        what = f"{self.what}, {clients} client{'s' * (clients > 1)}"
-        return Workload(what, self.method, self.request, self.peer_method, self.peer_request, clients, requests)
-
-
-def workloads() -> list[Workload]:
-    """Single keys, a transaction that makes a resource and its claims, a page of a list."""
-    get = Workload(
-        "get", "Get", pb.GetRequest(namespace=NAMESPACE, key=KEYS[0]), "KV/Range", etcd_pb.RangeRequest(key=KEYS[0])
-    )
-    scan = Workload(
-        "scan of 100 keys",
-        "Scan",
-        pb.ScanRequest(namespace=NAMESPACE, start=b"r/", end=b"r0", limit=100),
-        "KV/Range",
-        etcd_pb.RangeRequest(key=b"r/", range_end=b"r0", limit=100),
-    )
-    return [
-        *(put(KEYS[0]).by(clients, min(60_000, 2000 * clients)) for clients in (1, 16, 256)),
-        *(get.by(clients, min(80_000, 6000 * clients)) for clients in (1, 16, 256)),
-        txn().by(64, 20_000),
-        scan.by(16, 10_000),
-    ]
-
-
-def put(key: bytes) -> Workload:
-    """Write one key."""
-    ours, theirs = pb.PutRequest(namespace=NAMESPACE, key=key, value=VALUE), etcd_pb.PutRequest(key=key, value=VALUE)
-    return Workload("put", "Put", ours, "KV/Put", theirs)
-
-
-def txn() -> Workload:
-    """Write four keys if a fifth does not exist."""
-    ours = pb.TxnRequest(
-        namespace=NAMESPACE,
-        comparisons=[pb.Comparison(key=b"none", expected_version=0)],
-        writes=[pb.Write(key=key, value=VALUE) for key in KEYS[:4]],
-    )
-    absent = etcd_pb.Compare(key=b"none", target=etcd_pb.Compare.MOD, result=etcd_pb.Compare.EQUAL, mod_revision=0)
-    puts = [etcd_pb.RequestOp(request_put=etcd_pb.PutRequest(key=key, value=VALUE)) for key in KEYS[:4]]
-    return Workload("txn of 4 keys", "Txn", ours, "KV/Txn", etcd_pb.TxnRequest(compare=[absent], success=puts))
+    unit: str
+    value: float
 
 
 def main() -> int:
-    """Run all workloads and print the rows."""
+    """Run what was asked for and print the rows."""
     parser = argparse.ArgumentParser(prog="./dev bench flaredb", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one object instead of a table")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of each workload (default 5)")
-    parser.add_argument("--only", default="", help="workloads whose name contains this")
-    parser.add_argument("--peer", default=str(UNPACKED) if UNPACKED.exists() else "etcd", help="the etcd")
+    parser.add_argument("--quick", action="store_true", help="few records, short rounds: about a minute")
+    parser.add_argument("--only", default="", help="work whose name has this in it; several with | between")
+    parser.add_argument("--sizes", default="", help="records, with commas between (default 10000,1000000,10000000)")
+    parser.add_argument("--rounds", type=int, default=0, help=f"rounds of each work (default {FULL.rounds})")
+    parser.add_argument("--seconds", type=float, default=0.0, help=f"of each round (default {FULL.seconds:g})")
+    parser.add_argument("--peer", default=str(ETCD), help="the etcd to compare with (default: 3.5 of .cache)")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="file that the rows are added to")
     arguments = parser.parse_args()
-    missing = [name for name in ("h2load", "taskset", arguments.peer) if shutil.which(name) is None]
-    if missing:
-        sys.stderr.write(f"bench flaredb: {', '.join(missing)} not found; install nghttp2-client and etcd-server\n")
+    programs = find_postgres()
+    missing = [name for name in (*TOOLS, arguments.peer) if shutil.which(name) is None]
+    if missing or programs is None:
+        sys.stderr.write(f"bench flaredb: {', '.join(missing) or 'PostgreSQL'} not found; see tools/packages.debian\n")
         return 1
-    chosen = [workload for workload in workloads() if arguments.only in workload.what]
-    with tempfile.TemporaryDirectory(prefix="bench-flaredb-") as folder:
-        rows = list(measure(Path(folder), arguments.peer, chosen, arguments.rounds))
-    report(rows, as_json=arguments.json)
+    # Servers are pinned beside us; whatever this process does itself is load.
+    os.sched_setaffinity(0, {LOAD_CORE})
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        load = Load(Path(folder), programs / "pgbench")
+        for row in run(Path(folder), load, arguments.peer, plan_of(arguments), arguments.only.split("|")):
+            rows.append(row)
+            if not arguments.json:
+                print(line_of(row), flush=True)
+    if arguments.json:
+        print(json.dumps({"bench": "flaredb", "machine": machine(), "rows": [asdict(row) for row in rows]}))
+    keep(rows, arguments.results)
     return 0
 
 
-def measure(folder: Path, program: str, chosen: list[Workload], rounds: int) -> Iterator[Row]:
-    """Run every workload on both servers, taking turns; look at their start-up and memory."""
-    name = f"etcd {version_of(program)}"
-    begun_s = time.monotonic()
-    with flaredb(folder / "ours") as (pid, ours):
-        ready_s = [time.monotonic() - begun_s]
-        begun_s = time.monotonic()
-        with etcd(program, folder / "peer") as theirs:
-            ready_s.append(time.monotonic() - begun_s)
-            peer_pid = pid_listening(theirs)
-            yield lower("ready after", ready_s[0], ready_s[1], name, "s")
-            for key in KEYS:
-                both(folder, put(key), ours, theirs)
-            for workload in chosen:
-                done = [both(folder, workload, ours, theirs) for _ in range(rounds)]
-                yield from rows_of(workload, done, name)
-            yield lower("memory after all", rss_mib(pid), rss_mib(peer_pid), name, "MiB")
+def plan_of(arguments: argparse.Namespace) -> Plan:
+    """How much the arguments ask for."""
+    base = QUICK if arguments.quick else FULL
+    sizes = tuple(sorted(int(size) for size in arguments.sizes.split(",") if size)) or base.sizes
+    return Plan(sizes, arguments.rounds or base.rounds, arguments.seconds or base.seconds, base.puts)
 
 
-def both(folder: Path, workload: Workload, ours: int, theirs: int) -> tuple[Round, Round]:
-    """One run against each."""
-    first = load(folder, ours, f"ultracloud.flaredb.v1.Kv/{workload.method}", workload.request, workload)
-    return first, load(folder, theirs, f"etcdserverpb.{workload.peer_method}", workload.peer_request, workload)
+def run(folder: Path, load: Load, peer: str, plan: Plan, words: list[str]) -> Iterator[Row]:
+    """Everything, size by size; then transactions in regions; then how it grew."""
+    ours: dict[int, dict[str, Figure]] = {}
+    for number, size in enumerate(plan.sizes):
+        with contextlib.ExitStack() as stack:
+            servers: list[Server] = [
+                stack.enter_context(flaredb(folder / f"f{number}", load)),
+                stack.enter_context(postgres(folder / f"p{number}")),
+            ]
+            name = f"etcd {version_of(peer)}"
+            servers.append(stack.enter_context(etcd(peer, name, folder / f"e{number}", load)))
+            for server in servers:
+                if size <= server.keys_max:
+                    server.fill(size)
+            ours[size] = {}
+            asked = [server for server in servers if size <= server.keys_max]
+            for take, rounds in measures(load, size, plan, words):
+                for row, figure in compared(take, asked, rounds, size):
+                    ours[size][figure.what] = figure
+                    yield row
+    if any(word in "txn of 4 keys" for word in words):
+        yield from in_regions(folder / "regions", load, plan)
+    yield from growth(ours)
 
 
-def load(folder: Path, port: int, path: str, request: Message, workload: Workload) -> Round:
-    """One run of h2load."""
-    body, times = folder / "request.bin", folder / "times"
-    body.write_bytes(framed(request))
-    times.unlink(missing_ok=True)
-    command = [
-        *("taskset", "-c", str(LOAD_CORE), "h2load", "-t1", "-m1", f"-c{workload.clients}", f"-n{workload.requests}"),
-        *("-d", str(body), f"--log-file={times}"),
-        *("-H", "content-type: application/grpc", "-H", "te: trailers", f"http://127.0.0.1:{port}/{path}"),
+Take = Callable[[Server], list[Figure]]
+
+
+def measures(load: Load, size: int, plan: Plan, words: list[str]) -> Iterator[tuple[Take, int]]:
+    """What is taken of each server, and in how many rounds."""
+    for work in works(size):
+        if any(word in work.what for word in words):
+            yield partial(take_work, load, work, size, plan.seconds), plan.rounds
+    if any(word in "change feed" for word in words):
+        yield partial(take_feed, load, plan.puts), plan.rounds
+    for what, take in (("memory", take_memory), ("disk", take_disk), ("start", take_start)):
+        if any(word in what for word in words):
+            yield take, plan.rounds if what == "start" else 1
+
+
+def compared(take: Take, servers: list[Server], rounds: int, size: int) -> Iterator[tuple[Row, Figure]]:
+    """A row for each figure and peer: medians of the rounds."""
+    taken: dict[str, list[list[Figure]]] = {server.name: [] for server in servers}
+    for _ in range(rounds):
+        for server in servers:
+            taken[server.name].append(take(server))
+    first, *peers = servers
+    for figure in taken[first.name][0]:
+        ours = _median(taken[first.name], figure.what)
+        assert ours is not None
+        found = Figure(figure.what, figure.unit, ours)
+        what = f"{size:,} keys: {figure.what}"
+        for peer in peers:
+            theirs = _median(taken[peer.name], figure.what)
+            if theirs is not None:
+                yield row_of(what, ours, theirs, peer.name, figure.unit), found
+        if figure.what in FOUNDATIONDB:
+            yield row_of(what, ours, FOUNDATIONDB[figure.what], "FoundationDB's figure", figure.unit), found
+
+
+def take_work(load: Load, work: Work, size: int, seconds: float, server: Server) -> list[Figure]:
+    """Answers per second, and how late the last hundredth comes."""
+    if isinstance(server, Postgres):
+        found = load.pgbench(server.server, work.script, work.clients, seconds, words_of(size))
+    else:
+        method, requests = work.ours if server.is_ours else work.etcd
+        found = load.spread(server.port, port_path(method), requests(), work.clients, seconds)
+    return figures_of(work.what, found)
+
+
+def figures_of(what: str, found: Round) -> list[Figure]:
+    """The figures of a round."""
+    return [Figure(what, "1/s", found.per_second), Figure(f"{what}, p99", "ms", found.p99_ms)]
+
+
+def take_feed(load: Load, puts: int, server: Server) -> list[Figure]:
+    """From a put's start until its watcher has it: by the C generator, and where PostgreSQL is a peer by Python."""
+    if isinstance(server, Postgres):
+        seen = feed_of_postgres(server.server.url(), puts)
+        return [Figure("change feed, Python, p50", "ms", seen[0]), Figure("change feed, Python, p99", "ms", seen[1])]
+    watch, put, paths = watch_of(server)
+    found = load.fan_out(server.port, paths, watch, put, 1, puts)
+    streams = [Figure("change feed, p50", "ms", found.p50_ms), Figure("change feed, p99", "ms", found.p99_ms)]
+    if not server.is_ours:
+        return streams
+    seen = feed_of_flaredb(server.port, WATCHED, puts)
+    return [
+        Figure("change feed, Python, p50", "ms", seen[0]),
+        Figure("change feed, Python, p99", "ms", seen[1]),
+        *streams,
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    rate = RATE.search(done)
-    spent_us = sorted(int(line.split("\t")[2]) for line in times.read_text().splitlines())
-    if f"{workload.requests} succeeded" not in done or not spent_us:
-        raise SystemExit(f"h2load did not succeed:\n{done}")
-    return Round(float(rate.group(1)) if rate else 0.0, spent_us[len(spent_us) * 99 // 100] / 1000)
 
 
-def rows_of(workload: Workload, done: list[tuple[Round, Round]], name: str) -> Iterator[Row]:
-    """Throughput and 99th percentile, each the median of its rounds."""
-    rate = [statistics.median(pair[which].per_second for pair in done) for which in (0, 1)]
-    yield Row(workload.what, round(rate[0]), round(rate[1]), name, "1/s", round(rate[0] / rate[1], 2))
-    slow = [statistics.median(pair[which].p99_ms for pair in done) for which in (0, 1)]
-    yield lower(f"{workload.what}, p99", slow[0], slow[1], name, "ms")
+def take_memory(server: Server) -> list[Figure]:
+    """Proportional set size after all the work."""
+    return [Figure("memory", "MB", server.memory_bytes() / 1e6)]
 
 
-def lower(what: str, ours: float, peer: float, name: str, unit: str) -> Row:
-    """A row of which less is better."""
-    return Row(what, round(ours, 3), round(peer, 3), name, unit, round(peer / ours, 2))
+def take_disk(server: Server) -> list[Figure]:
+    """Blocks on the disk."""
+    return [Figure("disk", "MB", server.disk_bytes() / 1e6)]
 
 
-@contextlib.contextmanager
-def flaredb(folder: Path) -> Iterator[tuple[int, int]]:
-    """Our server on one core; gives its process id and port."""
-    folder.mkdir()
-    config = folder / "flaredb.toml"
-    config.write_text('state_dir = "state"\n[log]\nlevel = "error"\n')
-    command = [sys.executable, "-m", "flaredb", "serve", "--config", str(config)]
-    with served(command, dict(os.environ), folder) as (server, _):
-        assert server.stdout is not None
-        words = server.stdout.readline().split()
-        if words[:2] != ["ready", "flaredb"]:
-            raise SystemExit(f"flaredb did not start; see {folder}")
-        yield server.pid, int(words[2].rpartition(":")[2])
+def take_start(server: Server) -> list[Figure]:
+    """From the start of a process that was stopped until a read is answered."""
+    return [Figure("start", "s", server.start_s())]
 
 
-def pid_listening(port: int) -> int:
-    """Who listens on a port."""
-    said = subprocess.run(["ss", "-Hltnp", f"sport = :{port}"], capture_output=True, text=True, check=True).stdout
-    return int(said.partition("pid=")[2].partition(",")[0])
+def in_regions(folder: Path, load: Load, plan: Plan) -> Iterator[Row]:
+    """Transactions of four keys in one region and in two, beside each other."""
+    with cluster(folder, load) as server:
+        server.fill(CLUSTER_KEYS)
+        end_s = time.monotonic() + SPLIT_S
+        while regions_of(server) < 2:
+            if time.monotonic() > end_s:
+                raise SystemExit(f"bench flaredb: no second region within {SPLIT_S:g} s")
+            time.sleep(0.5)
+        one, two = cluster_works(CLUSTER_KEYS)
+        taken: dict[str, list[float]] = {one.what: [], two.what: []}
+        try:
+            for _ in range(plan.rounds):
+                for work in (one, two):
+                    method, requests = work.ours
+                    found = load.spread(server.port, port_path(method), requests(), work.clients, plan.seconds)
+                    taken[work.what].append(found.per_second)
+        except LoadError as error:
+            sys.stderr.write(f"bench flaredb: transactions in two regions are refused: {error}\n")
+            return
+    ours, peer = (statistics.median(taken[work.what]) for work in (two, one))
+    yield row_of(two.what, ours, peer, one.what, "1/s")
 
 
-def rss_mib(pid: int) -> float:
-    """Memory a process holds."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return round(int(status.partition("VmRSS:")[2].split()[0]) / 1024, 1)
+def growth(ours: dict[int, dict[str, Figure]]) -> Iterator[Row]:
+    """What flaredb does at each size beside itself at the fewest: what should stay flat but for the logarithm."""
+    least, *larger = ours
+    for size in larger:
+        for what, figure in ours[size].items():
+            before = ours[least].get(what)
+            if before is not None and what != "disk" and before.value:
+                yield row_of(
+                    f"growth: {size:,} keys: {what}", figure.value, before.value, f"{least:,} keys", figure.unit
+                )
 
 
-def report(rows: list[Row], *, as_json: bool) -> None:
-    """Print the rows and keep them."""
-    git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    kept = {"commit": git.stdout.strip(), "when": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine}
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    with RESULTS.open("a") as results:
+def row_of(what: str, ours: float, peer: float, name: str, unit: str) -> Row:
+    """A row with its ratio."""
+    ratio = ours / peer if unit == "1/s" else peer / ours
+    return Row(what, round(ours, 3), round(peer, 3), name, unit, round(ratio, 2))
+
+
+def _median(taken: list[list[Figure]], what: str) -> float | None:
+    """The median of a figure over the rounds; None of a server that has no such figure."""
+    values = [figure.value for each in taken for figure in each if figure.what == what]
+    return statistics.median(values) if values else None
+
+
+def version_of(program: str) -> str:
+    """The version an etcd says it has."""
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    return said.split("\n", maxsplit=1)[0].rpartition(" ")[2]
+
+
+def line_of(row: Row) -> str:
+    """A row for people."""
+    return f"{row.what:48} {row.ours:12.2f} {row.peer:12.2f} {row.unit:4} {row.ratio:7.2f}x  ({row.peer_name})"
+
+
+def machine() -> str:
+    """What this runs on."""
+    return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+def keep(rows: list[Row], path: Path) -> None:
+    """Add the rows to the results, with the commit."""
+    ran = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    kept = {"commit": ran.stdout.strip(), "when": when, "machine": machine()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as results:
         for row in rows:
             results.write(json.dumps({**kept, **asdict(row)}) + "\n")
-    if as_json:
-        print(json.dumps({"bench": "flaredb", "machine": machine, "rows": [asdict(row) for row in rows]}))
-        return
-    for row in rows:
-        print(f"{row.what:40} {row.ours:12.2f} {row.peer:12.2f} {row.unit:4} {row.ratio:6.2f}x  ({row.peer_name})")
 
 
 if __name__ == "__main__":

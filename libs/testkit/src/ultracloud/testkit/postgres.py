@@ -69,12 +69,18 @@ class PostgresServer:
         """Where clients find it, without a password."""
         return f"postgresql://{user}@/{database}?host={self.socket_folder}"
 
+    @property
+    def pid(self) -> int:
+        """The process that all others are children of."""
+        assert self._process is not None
+        return self._process.pid
+
     def make(self, encoding: str = "UTF8") -> None:
         """Make the data."""
         command = [self._programs / "initdb", "-D", self._data, "-U", "postgres", "-E", encoding, "--no-locale"]
         done = subprocess.run(
             [*_as_somebody(), *map(str, command), "--no-sync", "--auth=trust"],
-            env=_environment(),
+            env=environment_of(),
             capture_output=True,
             text=True,
             check=False,
@@ -90,7 +96,7 @@ class PostgresServer:
         ends_at = time.monotonic() + READY_S
         while True:
             # Killed processes may be seen as living for a moment, and the data is theirs so long.
-            process = Process([*_as_somebody(), *DIE_WITH_US, *command], self._log, env=_environment())
+            process = Process([*_as_somebody(), *DIE_WITH_US, *command], self._log, env=environment_of())
             while process.is_running and not self._is_ready(process.pid):
                 if time.monotonic() > ends_at:
                     process.close()
@@ -162,7 +168,7 @@ def _as_somebody() -> tuple[str, ...]:
     return AS_NOBODY if os.geteuid() == 0 else ()
 
 
-def _environment() -> dict[str, str]:
+def environment_of() -> dict[str, str]:
     """What the programs need to find their libraries where they were only unpacked."""
     libraries = UNPACKED / "lib" / f"{os.uname().machine}-linux-gnu"
     return {**os.environ, "LD_LIBRARY_PATH": str(libraries), "LC_ALL": "C"} if libraries.is_dir() else dict(os.environ)
