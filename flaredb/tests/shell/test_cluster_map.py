@@ -315,6 +315,20 @@ def test_a_store_leaves_stays_and_is_forgotten(chainfire: Process) -> None:
     run(chainfire, body, clock=clock)
 
 
+def test_a_copy_of_a_disk_is_told_once(chainfire: Process, caplog: pytest.LogCaptureFixture) -> None:
+    async def body(cluster: Cluster) -> None:
+        one, other = cluster.maps
+        await one.report(entry(1), [])
+        for _ in range(3):
+            await other.report(replace(entry(1), address="copy:1"), [])
+            await until(lambda: one.stores[StoreId(1)].address == "copy:1")
+            await one.report(entry(1), [])
+            await until(lambda: other.stores[StoreId(1)].address == "n1:1")
+        assert caplog.text.count("another process says that it is store 1") == len(cluster.maps)
+
+    run(chainfire, body)
+
+
 def test_an_entry_that_nobody_understands_is_left_out(chainfire: Process, caplog: pytest.LogCaptureFixture) -> None:
     async def body(cluster: Cluster) -> None:
         one, _ = cluster.maps

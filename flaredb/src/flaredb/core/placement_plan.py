@@ -91,7 +91,7 @@ def _shrink(round_: Round) -> Iterator[Step]:
 def _split(round_: Round) -> Iterator[Step]:
     """What is too large or too busy is cut in the middle."""
     policy = round_.policy
-    for seen in round_.free_regions():
+    for seen in round_.whole_regions():
         region = seen.region
         is_large, is_busy = seen.size_bytes >= policy.split_bytes, seen.load >= policy.split_load
         if not (is_large or is_busy):

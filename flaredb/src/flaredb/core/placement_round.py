@@ -107,6 +107,13 @@ class Round:
             if seen.region.region not in self.busy:
                 yield seen
 
+    def whole_regions(self) -> Iterator[RegionSeen]:
+        """Regions that may be cut: with a leader and a quorum, not changing; who is behind hears of it later."""
+        for seen in self.observed.regions:
+            is_able = self.has_leader(seen) and not self.has_lost_quorum(seen)
+            if seen.region.region not in self.busy and is_able and not seen.region.config.outgoing:
+                yield seen
+
     def has_leader(self, seen: RegionSeen) -> bool:
         """Whether somebody who is there says that he leads it."""
         return seen.leader is not None and self.is_up(seen.leader)

@@ -17,6 +17,7 @@ count, so that stores are not taken for dead because chainfire was away, or this
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -88,6 +89,7 @@ class ClusterMap:
         self._told: dict[StoreId, StoreEntry] = {}
         self._leaving: set[StoreId] = set()
         self._stored: dict[RegionId, RegionSeen] = {}
+        self._reported: tuple[RegionSeen, ...] | None = None
         self._learned: dict[RegionId, RegionSeen] = {}
         self._routes = RegionTable()
         self._stores: dict[StoreId, StoreEntry] = {}
@@ -95,6 +97,7 @@ class ClusterMap:
         self._heard_ms = 0
         self._heard_at_ms = clock.monotonic_ms()
         self._beat_at_ms: int | None = None
+        self._has_double = False
         self._read = asyncio.Event()
         self._said = ""
         self._log = logging.getLogger(__name__)
@@ -112,9 +115,10 @@ class ClusterMap:
     @property
     def reported(self) -> tuple[RegionSeen, ...]:
         """Regions by start as their leaders reported them, but those that a newer one overlaps."""
-        return tuple(
-            each for each in resolved(self._stored.values()) if self._stored[each.region.region].region is each.region
-        )
+        if self._reported is None:
+            found = resolved(self._stored.values())
+            self._reported = tuple(each for each in found if self._stored[each.region.region] is each)
+        return self._reported
 
     @property
     def now_ms(self) -> int:
@@ -195,7 +199,11 @@ class ClusterMap:
             founder, reported = result.results
             assert isinstance(founder, Range), "a get was done"
             assert isinstance(reported, Range), "a get was done"
-            if reported.pairs or _number(founder.pairs[0], "store") != store:
+            if reported.pairs:
+                return None
+            first = _number(founder.pairs[0], "store")
+            if first != store:
+                self._log.info("store %d founds the cluster, and has not reported yet", first)
                 return None
         return first_region(FIRST_REGION, [Peer(FIRST_PEER, store)])
 
@@ -281,16 +289,18 @@ class ClusterMap:
             async for page in pages:
                 revision = page.revision
                 found |= {pair.key: pair for pair in page.pairs}
-        self._hear()
         self._gone.clear()
+        beats = self._key("beats/")
+        changed = [key for key, pair in found.items() if self._revisions.get(key) != pair.mod_revision]
+        if any(key.startswith(beats) for key in changed):
+            self._hear()
         # What it says now holds, also where that is older than what was there: chainfire may be a restored one.
         for key in [*self._revisions]:
             if key not in found:
                 self._forget(key)
-        for key, pair in found.items():
-            if self._revisions.get(key) != pair.mod_revision:
-                self._revisions.pop(key, None)
-                self._apply(key, pair, pair.mod_revision)
+        for key in changed:
+            self._revisions.pop(key, None)
+            self._apply(key, found[key], found[key].mod_revision)
         return revision
 
     async def _follow(self, revision: int) -> None:
@@ -341,7 +351,7 @@ class ClusterMap:
 
     def _take_region(self, seen: RegionSeen) -> None:
         region = seen.region.region
-        self._stored[region] = seen
+        self._stored[region], self._reported = seen, None
         learned = self._learned.get(region)
         if learned is not None and is_newer(learned.region, seen.region):
             self._learned[region] = replace(seen, region=learned.region, leader=learned.leader)
@@ -357,6 +367,7 @@ class ClusterMap:
         match kind:
             case "regions":
                 self._stored.pop(region, None)
+                self._reported = None
                 self._learned.pop(region, None)
                 self._routes.remove(region)
             case "stores":
@@ -415,6 +426,7 @@ class ClusterMap:
         """Write the store's entry if that is news, and its heartbeat if that is due."""
         now_ms, number = self._clock.monotonic_ms(), store.seen.store
         puts: list[Put] = []
+        self._look_for_double(store)
         if is_store_worth_telling(store, self._stores.get(number)):
             puts.append(Put(key=self._key(f"stores/{number}"), value=cluster_json.render_store(store)))
         if puts or self._beat_at_ms is None or now_ms - self._beat_at_ms >= HEARTBEAT_S * 1000:
@@ -424,6 +436,14 @@ class ClusterMap:
             result = await self._coordinator.perform(Txn().then(*puts), repeatable=True)
             self._beat_at_ms = now_ms
             self._written(puts, result.revision)
+
+    def _look_for_double(self, store: StoreEntry) -> None:
+        """Log if somebody else says that he is this store: a copy of its disk would vote twice."""
+        known, number = self._stores.get(store.seen.store), store.seen.store
+        is_double = self._beat_at_ms is not None and known is not None and known.address != store.address
+        if is_double and not self._has_double:
+            self._has_double = True
+            self._log.error("another process says that it is store %d: stop the one with a copy of the disk", number)
 
     def _is_news(self, seen: RegionSeen) -> bool:
         told = self._stored.get(seen.region.region)
@@ -443,7 +463,7 @@ class ClusterMap:
         puts = [
             Put(key=self._key(f"regions/{each.region.region}"), value=cluster_json.render_region(each)) for each in news
         ]
-        gone = [self._key(f"regions/{region}") for region in self._taken_over(news)]
+        gone = [self._key(f"regions/{region}") for region in itertools.islice(self._taken_over(news), CHUNK)]
         keys = [*(put.key for put in puts), *gone]
         unchanged = (mod_revision(key).equal(self._revisions.get(key, 0)) for key in keys)
         changes: list[Put | Delete] = [*puts, *(Delete(key=key) for key in gone)]

@@ -48,11 +48,15 @@ class Upkeep:
 
     async def report(self) -> None:
         """Say again and again what this store has and leads, until cancelled."""
+        loop = asyncio.get_running_loop()
+        since = loop.time() - REPORT_S
         while True:
+            # A report may have waited for chainfire: what was asked meanwhile is no burst.
+            seconds, since = max(REPORT_S, loop.time() - since), loop.time()
             asked, self._node.asked = self._node.asked, Counter()
             led = [each for each in self._node.node.replicas.values() if each.is_leader and each.region.is_known]
             for replica in led:
-                new = asked[replica.id] / REPORT_S
+                new = asked[replica.id] / seconds
                 self._loads[replica.id] = LOAD_KEPT * self._loads.get(replica.id, new) + (1 - LOAD_KEPT) * new
             await self._map.report(self._entry(), [self._seen(replica) for replica in led])
             self._remember()
