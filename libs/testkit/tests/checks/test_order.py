@@ -163,3 +163,25 @@ def changed(asked: Call, random: Random) -> Call:
     if isinstance(result, TxnDone):
         return replace(asked, result=replace(result, succeeded=not result.succeeded))
     return replace(asked, result=replace(result, revision=result.revision - 1))
+
+
+def test_what_a_watch_shows_of_before_tells_who_wrote_unseen() -> None:
+    """Revision 3 is one of two lost calls; that a later deletion found the first value says which."""
+    both = Txn((), (Put("a", "two"), Put("b", "two")), ())
+    clear = Txn((), (Delete("a"), Delete("b")), ())
+    calls = (
+        PUT_ONE,
+        call(2, 20, None, both),
+        call(3, 20, None, Put("b", "three")),
+        call(4, 40, 50, clear, TxnDone(4, True, (Deleted(4, 1), Deleted(4, 1)))),
+    )
+    gone = Event(Kv("a", "", 0, 4, 0), kv("a", "one", 2))
+    watch = Watch(9, "w", "m1", "a", "b", 4, True, 0, 1, (Told(60, 4, (gone,)),))
+    order = check_linearizable(History(calls, (watch,)))
+    assert isinstance(cause := order.at(3).cause, Call)
+    assert cause.number == 3
+
+
+def test_nothing_is_written_at_the_revision_that_was_there_before() -> None:
+    with pytest.raises(BrokenPromiseError, match="revision 1 was there before"):
+        check_linearizable(History((call(1, 0, 10, Delete("a"), Deleted(1, 1)),)))

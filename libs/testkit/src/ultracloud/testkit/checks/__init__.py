@@ -8,9 +8,11 @@ They know no product: a simulation and a test of real processes record the same 
 - `evidence`: what single answers show: writes applied twice, refused and yet there, stale by what was told before
 - `order`: linearizability: the one order of all writes that explains every answer
 - `search`: linearizability without revisions, key by key: the second opinion
+- `cycles`: strict serialisability of transactions, by who saw and who wrote over what
 - `reads`: serializable reads; `watches`: order, completeness, once; `leases`: not early, not for ever
 """
 
+from ultracloud.testkit.checks.cycles import check_cycles
 from ultracloud.testkit.checks.history import BrokenPromiseError, History
 from ultracloud.testkit.checks.leases import LeaseBounds, check_leases
 from ultracloud.testkit.checks.order import Order, UndecidedError, check_linearizable
@@ -25,6 +27,7 @@ __all__ = [
     "Order",
     "UndecidedError",
     "check_all",
+    "check_cycles",
     "check_keys",
     "check_leases",
     "check_linearizable",

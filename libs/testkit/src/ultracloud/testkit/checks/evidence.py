@@ -136,6 +136,26 @@ def views(history: History) -> list[View]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a watch told that a change found, and where it told so."""
+
+    kv: Kv
+    where: object
+
+
+def befores(history: History) -> dict[tuple[int, str], Before]:
+    """What watches say that changes found, by revision and key."""
+    found: dict[tuple[int, str], Before] = {}
+    for watch in history.watches:
+        for message in watch.messages:
+            for event in message.events:
+                if event.previous is not None:
+                    where = _Place(watch, message.at_ms)
+                    found.setdefault((event.kv.mod, event.kv.key), Before(event.previous, where))
+    return found
+
+
 class LeaseHints:
     """Which leases cannot have ended at which revisions, if the store keeps its promises."""
 

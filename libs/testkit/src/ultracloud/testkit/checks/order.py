@@ -16,7 +16,18 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ultracloud.testkit.checks.evidence import Evidence, Floor, LeaseHints, View, check_real_time, floors, gather, views
+from ultracloud.testkit.checks.evidence import (
+    Before,
+    Evidence,
+    Floor,
+    LeaseHints,
+    View,
+    befores,
+    check_real_time,
+    floors,
+    gather,
+    views,
+)
 from ultracloud.testkit.checks.history import (
     BrokenPromiseError,
     Call,
@@ -107,11 +118,11 @@ def check_linearizable(history: History, store: Store | None = None) -> Order:
     store = Store() if store is None else store
     first = store.revision
     try:
-        return _Walk(history, found, reached, views(history), LeaseHints(history), store).run()
+        return _Walk(history, found, reached, views(history), befores(history), LeaseHints(history), store).run()
     except BrokenPromiseError:
         # If only a watch or a lease contradicts all the rest, it is that which is wrong, and its own check says how.
         assert store.revision == first, store.revision
-        return _Walk(history, found, reached, (), None, store).run()
+        return _Walk(history, found, reached, (), {}, None, store).run()
 
 
 @dataclass(slots=True)
@@ -140,6 +151,7 @@ class _Walk:
     found: Evidence
     reached: Mapping[int, Floor]
     views: Sequence[View]
+    before: Mapping[tuple[int, str], Before]
     hints: LeaseHints | None
     store: Store
     answers: dict[int, list[Call]] = field(default_factory=lambda: defaultdict(list))
@@ -151,7 +163,7 @@ class _Walk:
         """Walk through all revisions."""
         first, top = self.store.revision, self.history.revision_seen()
         self._sort_calls()
-        says = self._contradiction()
+        says = self._before(first) or self._contradiction()
         if says:
             raise BrokenPromiseError(says)
         frames = [_Frame(self._causes(first + 1))] if top > first else []
@@ -167,6 +179,11 @@ class _Walk:
             else:
                 frames.pop()
         return Order(first, tuple(_step(first + place, frame) for place, frame in enumerate(frames, 1) if frame.done))
+
+    def _before(self, first: int) -> str:
+        """Which write says that it made a revision that was there before; empty if none does."""
+        early = next((call for revision, call in self.found.written.items() if revision <= first), None)
+        return f"a wrong answer: {early}; revision {first} was there before" if early else ""
 
     def _sort_calls(self) -> None:
         """Tell calls apart: those with an answer at a revision, and those of which it must be guessed."""
@@ -242,6 +259,14 @@ class _Walk:
             for view in self.views:
                 if view.contradicts(self.store.revision, left):
                     return f"revision {self.store.revision} is not {cause}: {view.watch} was told other changes"
+        for event in done.changes:
+            told = self.before.get((self.store.revision, event.kv.key))
+            if told is not None and told.kv != event.previous:
+                was = show(event.previous) if event.previous else "nothing"
+                return (
+                    f"a wrong change: revision {self.store.revision} finds {was} at {event.kv.key}, but {told.where} "
+                    f"shows {show(told.kv)} as what was there before"
+                )
         for key, (kv, where) in self.found.shown.get(self.store.revision, {}).items():
             if left.get(key) != kv:
                 right = left.get(key)
