@@ -30,6 +30,7 @@ VM = Kind(
     service=VMS,
     message=pb.Vm,
     claims=lambda vm: (f"image/{vm.spec.image}/vm/{vm.metadata.id}",),
+    costs=lambda vm: {"vms": 1, "vcpus": vm.spec.vcpus, "memory-mib": vm.spec.memory_mib},
     indexed=("spec.image", "status.host"),
 )
 

@@ -164,9 +164,12 @@ class Ledger:
 
     def _place(self, place: str) -> _Place:
         """What is known of a place."""
-        if place not in self._places and len(self._places) >= PLACES_MAX:
-            self._places = {key: one for key, one in self._places.items() if not one.is_idle}
-        return self._places.setdefault(place, _Place())
+        known = self._places.get(place)
+        if known is None:
+            if len(self._places) >= PLACES_MAX:
+                self._places = {key: one for key, one in self._places.items() if not one.is_idle}
+            known = self._places[place] = _Place()
+        return known
 
 
 def parse(value: bytes) -> Part:

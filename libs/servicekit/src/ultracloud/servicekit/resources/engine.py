@@ -32,9 +32,10 @@ from ultracloud.servicekit.resources.limits import Limits
 from ultracloud.servicekit.resources.records import Stored
 from ultracloud.servicekit.resources.recounting import Recounting
 from ultracloud.servicekit.resources.trail import KEPT_MS
-from ultracloud.servicekit.store import Committed, Store, prefix_end
+from ultracloud.servicekit.store import Committed, Reading, Store, prefix_end
 from ultracloud.servicekit.store.following import read_all
 
+_UNREAD = Reading((), 0)
 IDEMPOTENCY_MS = 24 * 3600 * 1000
 """How long a create is remembered: longer than any client retries."""
 
@@ -87,16 +88,27 @@ class Resources(Recounting):
         check_labels(new.labels)
         identifier = new_id(self.clock, new.kind.prefix)
         lost: set[str] = set()
+        # Where nothing was read there is nothing to be behind of: most names are free, and the transaction finds out.
+        if not new.kind.is_guarded and not new.idempotency_key:
+            made = await self._create_once(context, new, identifier, lost, _UNREAD)
+            if made is not None:
+                return made
         return await self._repeated(lambda: self._create_once(context, new, identifier, lost))
 
     async def _create_once(
-        self, context: Context, new: NewResource[MessageT], identifier: str, lost: set[str]
+        self,
+        context: Context,
+        new: NewResource[MessageT],
+        identifier: str,
+        lost: set[str],
+        reading: Reading | None = None,
     ) -> Stored[MessageT] | None:
-        """One attempt; None asks for another."""
+        """One attempt, which begins with a reading of what is taken, if none is given; None asks for another."""
         kind, place = new.kind, context.place.id
         name_key = layout.name_key(kind.key, place, new.name)
         memory_key = layout.idempotency_key(kind.key, place, new.idempotency_key) if new.idempotency_key else b""
-        reading = await self.store.get_many([key for key in (name_key, memory_key) if key])
+        if reading is None:
+            reading = await self.store.get_many([key for key in (name_key, memory_key) if key])
         entries = {entry.key: entry for entry in reading.entries}
         now_ms = self.clock.now_ms()
         if memory_key in entries:

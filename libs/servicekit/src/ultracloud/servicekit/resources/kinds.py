@@ -130,6 +130,11 @@ class Kind(Generic[MessageT]):
         return self.service.name.rpartition(".")[2].lower()
 
     @property
+    def is_guarded(self) -> bool:
+        """Whether its admissions rest on more than their own record."""
+        return self.guards is not _nothing
+
+    @property
     def is_counted(self) -> bool:
         """Whether its resources count in the quota of their place."""
         return self.costs is not _free

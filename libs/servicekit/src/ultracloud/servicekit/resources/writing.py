@@ -80,8 +80,11 @@ class Writer:
         return None if any(version > read_version for version in versions.values()) else versions
 
     async def _claimable(self, kind: Kind[MessageT], claims: Sequence[str], lost: set[str]) -> bool:
-        """Whether all `claims` are free; one that was lost before and is wanted again ends the request."""
-        if not claims:
+        """Whether all `claims` are free; one that was lost before and is wanted again ends the request.
+
+        Before any was lost nobody looks: most are free, and the transaction finds out.
+        """
+        if not claims or not lost:
             return True
         reading = await self._store.get_many([layout.claim_key(claim) for claim in claims])
         held = {layout.claim_of_key(entry.key) for entry in reading.entries}
