@@ -28,6 +28,8 @@ class Totals:
     regions: int = 0
     sums: int = 0
     messages: int = 0
+    wide: int = 0
+    snapshots: int = 0
 
     def add(self, seed: int, came: Verdict | str) -> None:
         """Count one seed in."""
@@ -41,6 +43,8 @@ class Totals:
         self.regions += came.regions
         self.sums += came.sums
         self.messages += came.messages
+        self.wide += came.wide
+        self.snapshots += came.snapshots
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -60,11 +64,13 @@ def main(arguments: Sequence[str]) -> int:
         found = {"seeds": options.seeds, "seconds": seconds, "failed": sorted(totals.failed)}
         counts = {"calls": totals.calls, "doubts": totals.doubts, "writes": totals.writes}
         rest = {"regions": totals.regions, "sums": totals.sums, "messages": totals.messages}
+        rest |= {"wide": totals.wide, "snapshots": totals.snapshots}
         sys.stdout.write(json.dumps(found | counts | rest) + "\n")
     else:
         sys.stdout.write(
             f"{options.seeds} seeds, {len(totals.failed)} failed, {seconds} s: "
             f"{totals.calls} calls ({totals.doubts} in doubt), {totals.writes} writes, "
+            f"{totals.wide} of several keys, {totals.snapshots} reads of everything at a version, "
             f"{totals.regions} regions, {totals.sums} states compared, {totals.messages} messages\n"
         )
     return 1 if totals.failed else 0

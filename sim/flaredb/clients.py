@@ -17,7 +17,8 @@ from flaredb.core.region_errors import NotLeaderError, OutcomeUnknownError, Regi
 from flaredb.core.region_node import RegionNode
 from flaredb.core.region_work import Answer
 from flaredb.core.visibility import standing
-from sim.flaredb.store import Outside, Store, Token
+from sim.flaredb.place import Outside, Token
+from sim.flaredb.store import Store
 from ultracloud.base.faults import Fault
 from ultracloud.testkit.checks.history import (
     Call,
@@ -38,9 +39,18 @@ NAMESPACE = "sim"
 KEYS = tuple(f"k{number}" for number in range(8))
 COUNTERS = ("n0", "n1")
 """Keys that are only added to: each put of them stands for one more."""
+ACCOUNTS = ("a0", "a1", "a2", "z0", "z1", "z2")
+"""Money is moved between these, and comes from nowhere else. Between them stands everything else."""
+GUARDED = (("k0", "k7"), ("k1", "k6"), ("k2", "z3"))
+"""Pairs of which one is written if neither has changed."""
+EVERY_KEY = (*KEYS, *COUNTERS, *ACCOUNTS, "z3")
+MONEY = 100
+"""On each account."""
 TIMEOUT_MS = 2500
 DELAY_MS_MAX = 3
 """Between a client and a store, each way."""
+WIDE = 0.1
+"""Part of the transactions in one region that are run as if they were over several: it may be cut meanwhile."""
 STRAY = 0.1
 """Part of the calls that go to any store: reads at followers, and stores that know nothing of the region."""
 
@@ -63,10 +73,6 @@ class Place(Outside, Protocol):
 
     def stamp(self) -> float:
         """Now, later than every earlier stamp."""
-        ...
-
-    def look_up(self, key: bytes) -> Region:
-        """A region that an encoded key belongs to, as some store has it."""
         ...
 
 
@@ -97,8 +103,10 @@ class Client:
     def ask(self, op: Get | Txn, then: Reply) -> None:
         """Ask the store that should know, write down what comes of it, and go on with `then`."""
         place, number = self.place, len(self.place.calls) + 1
-        region = self._region_of(_first_key(op))
-        store = self._store_for(region)
+        regions = {region.region: region for region in map(self._region_of, _keys_of(op))}
+        region = next(iter(regions.values()))
+        is_wide = len(regions) > 1 or (isinstance(op, Txn) and place.random.random() < WIDE)
+        store = place.random.choice(list(place.stores.values())) if is_wide else self._store_for(region)
         asked, invoked_ms = store.name, place.stamp()
         place.calls.append(Call(number, self.name, asked, op, invoked_ms, None, Lost()))
         place.open_calls.add(number)
@@ -119,6 +127,8 @@ class Client:
         def arrive() -> None:
             if store.node is None or store.name != asked:
                 answered(Refused("nobody listens"))
+            elif is_wide and isinstance(op, Txn):
+                store.take(lambda _: serve_wide(store, op, answered))
             else:
                 store.take(lambda node: serve(node, store, region, op, answered))
 
@@ -220,6 +230,12 @@ def serve(
         reply(fault)
 
 
+def serve_wide(store: Store, op: Txn, reply: Callable[[Result | Fault], None]) -> None:
+    """Run a transaction over whatever regions it needs."""
+    assert store.router is not None
+    store.router.run(_txn(op), lambda outcome: reply(outcome if isinstance(outcome, Fault) else _done(op, outcome)))
+
+
 def _look(store: Store, key: str) -> Got:
     """What a key holds at a store now."""
     found = standing(store.disk.cursor(Column.DATA), encode(NAMESPACE, key.encode()))
@@ -254,9 +270,8 @@ def _done(op: Get | Txn, outcome: commands.Outcome) -> TxnDone:
     return TxnDone(outcome.version, outcome.succeeded, tuple(Lost() for _ in steps))
 
 
-def _first_key(op: Get | Txn) -> str:
+def _keys_of(op: Get | Txn) -> list[str]:
+    """Every key that is named."""
     if isinstance(op, Get):
-        return op.key
-    step = op.success[0]
-    assert isinstance(step, Put | Delete), step
-    return step.key
+        return [op.key]
+    return [compare.key for compare in op.compare] + [step.key for step in op.success if isinstance(step, Put | Delete)]

@@ -13,11 +13,13 @@ from flaredb.core.region import Region, RegionId
 from flaredb.core.region_replica import RegionReplica
 from flaredb.core.region_rows import checksum
 from flaredb.core.visibility import standing
-from sim.flaredb.clients import COUNTERS, KEYS, NAMESPACE, Client
-from sim.flaredb.store import Store, Token
+from sim.flaredb.clients import COUNTERS, EVERY_KEY, NAMESPACE, Client
+from sim.flaredb.feeds import check_money, check_snapshots, check_watchers, placed
+from sim.flaredb.place import Token
+from sim.flaredb.store import Store
 from sim.flaredb.world import World
 from ultracloud.raft.membership import members
-from ultracloud.testkit.checks import BrokenPromiseError, History, UndecidedError, check_keys
+from ultracloud.testkit.checks import BrokenPromiseError, History, UndecidedError, check_cycles, check_keys
 from ultracloud.testkit.checks.history import Call, Get, Got, Lost, Put, Result, Txn, TxnDone
 
 ASKED_MAX = 20
@@ -33,6 +35,9 @@ class Verdict:
     Attributes:
         doubts: Calls that nobody knows the fate of.
         writes: Transactions that were told to have happened.
+        sums: States of regions that were compared.
+        wide: Versions that changed more than one key.
+        snapshots: Times that all keys were read at a version.
     """
 
     calls: int
@@ -41,6 +46,8 @@ class Verdict:
     regions: int
     messages: int
     sums: int
+    wide: int
+    snapshots: int
 
 
 def judge(seed: int, trace: Callable[[str], None] | None = None) -> Verdict:
@@ -53,7 +60,9 @@ def judge(seed: int, trace: Callable[[str], None] | None = None) -> Verdict:
     try:
         world.run()
         regions = _come_together(world)
-        _look_last(world)
+        last = _look_last(world)
+        for watcher in world.watchers:
+            watcher.look()
     except AssertionError as broken:
         if isinstance(broken, BrokenPromiseError):
             raise
@@ -65,9 +74,16 @@ def judge(seed: int, trace: Callable[[str], None] | None = None) -> Verdict:
         raise BrokenPromiseError(f"too much is in doubt to be judged: {undecided}") from undecided
     check_versions(history)
     check_counters(history, {key: _count(world, key) for key in COUNTERS})
+    feed = check_watchers(world.watchers, history)
+    snapshots = check_snapshots(world.watchers, feed)
+    check_money({key: value for key, value in last.items() if value is not None}, "in the end")
+    check_cycles(history, placed(feed))
+    wide = sum(len(versions) > 1 for versions in feed.versions.values())
     doubts = sum(call.returned_ms is None for call in history.calls)
     writes = sum(isinstance(call.result, TxnDone) for call in history.calls)
-    return Verdict(len(history.calls), doubts, writes, len(regions), world.network.sent, len(world.sums))
+    return Verdict(
+        len(history.calls), doubts, writes, len(regions), world.network.sent, len(world.sums), wide, snapshots
+    )
 
 
 def check_versions(history: History) -> None:
@@ -188,19 +204,23 @@ def _states(world: World) -> Iterator[str]:
     yield f"open calls {sorted(world.open_calls)}"
 
 
-def _look_last(world: World) -> None:
+def _look_last(world: World) -> dict[str, str | None]:
     """Read every key once more: what was acknowledged is there, or something newer."""
-    client = Client(world, "last")
-    for key in KEYS:
+    client, found = Client(world, "last"), dict[str, str | None]()
+    for key in EVERY_KEY:
+        if key in COUNTERS:
+            continue  # they hold no value that was put
         answers: list[Result] = []
         for _ in range(ASKED_MAX):
             answers.clear()
             client.ask(Get(key), answers.append)
             world.clock.run_until(lambda answers=answers: bool(answers), RECOVERY_MS_MAX)
             if isinstance(answers[0], Got):
+                found[key] = answers[0].kvs[0].value if answers[0].kvs else None
                 break
         else:
             raise BrokenPromiseError(f"nobody reads {key}: {answers[0]}")
+    return found
 
 
 def _where(broken: AssertionError) -> str:

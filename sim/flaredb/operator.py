@@ -8,13 +8,14 @@ from flaredb.core.keys import encode
 from flaredb.core.region import Peer, RegionId
 from flaredb.core.region_entry import Split
 from flaredb.core.region_node import RegionNode
-from sim.flaredb.clients import KEYS, NAMESPACE
+from sim.flaredb.clients import EVERY_KEY, NAMESPACE
 from sim.flaredb.faults import FaultyPlace, leader_of
-from sim.flaredb.store import Token
+from sim.flaredb.place import Token
 from ultracloud.base.faults import Fault
 from ultracloud.raft.events import ChangeKind, NodeChange
 from ultracloud.raft.words import NodeId
 
+FIRST_MS = 500
 MOVED = 0.7
 """Chance that a change takes a replica away, and that it adds one."""
 
@@ -25,16 +26,20 @@ class Splitter:
 
     place: FaultyPlace
 
+    is_first: bool = True
+
     def begin(self) -> None:
-        """Cut the next region after a while."""
-        wait_ms = int(self.place.random.expovariate(1 / self.place.settings.split_every_ms))
+        """Cut the next region after a while; the first one soon."""
+        mean_ms = FIRST_MS if self.is_first else self.place.settings.split_every_ms
+        self.is_first = False
+        wait_ms = int(self.place.random.expovariate(1 / mean_ms))
         self.place.clock.call_later(wait_ms, self._act)
 
     def _act(self) -> None:
         if self.place.is_healed:
             return
         place = self.place
-        at = encode(NAMESPACE, place.random.choice(KEYS[1:]).encode())
+        at = encode(NAMESPACE, place.random.choice(EVERY_KEY).encode())
         region = place.look_up(at)
         found = leader_of(place, region.region)
         if found is not None:
@@ -67,7 +72,7 @@ class Mover:
         if self.place.is_healed:
             return
         place, random = self.place, self.place.random
-        region = place.look_up(encode(NAMESPACE, random.choice(KEYS).encode()))
+        region = place.look_up(encode(NAMESPACE, random.choice(EVERY_KEY).encode()))
         found = leader_of(place, region.region)
         free = [store for store in place.stores if region.peer_on(store) == 0]
         leaving = random.choice(region.peers) if len(region.peers) > 1 and random.random() < MOVED else None

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
+from flaredb.core.retention import History
 from ultracloud.testkit.sim import Faults
 
 TICK_MS = 100
 ELECTION_TICKS = 10
+LONG = History(age_ms=3_600_000, changes=1_000_000, bytes=1 << 30)
+SHORT = History(age_ms=1500, changes=40, bytes=1 << 30)
+"""So short that pages of a list and watches that stand still lose it."""
 CALM = Faults(delay_ms_min=1, delay_ms_max=5)
 """A network that works."""
 
@@ -30,6 +34,9 @@ class Settings:
         disk_ms_max: What a sync takes at most, normally.
         keeps_entries: Applied entries a replica keeps for others.
         skew_ms: How far clocks of stores stand apart, at most.
+        history: How much of it regions keep.
+        bankers: Who move money between accounts, in transactions over several regions.
+        watchers: Who follow everything that is committed.
     """
 
     stores: int
@@ -44,6 +51,9 @@ class Settings:
     disk_ms_max: int
     keeps_entries: int
     skew_ms: int
+    history: History
+    bankers: int
+    watchers: int
 
 
 def draw(random: Random) -> Settings:
@@ -59,14 +69,17 @@ def draw(random: Random) -> Settings:
     return Settings(
         stores=stores,
         voters=min(stores, 3),
-        chaos_ms=random.choice((4_000, 6_000, 9_000)),
+        chaos_ms=random.choice((3_000, 5_000, 8_000)),
         fault_every_ms=random.choice((400, 1000, 2500)),
         split_every_ms=random.choice((700, 2000, 4000)),
         move_every_ms=random.choice((1000, 3000, 1_000_000)),
-        clients=random.randint(2, 4),
+        clients=random.randint(1, 3),
         think_ms=random.choice((30, 100, 300)),
         network=network,
         disk_ms_max=random.choice((1, 5, 40)),
         keeps_entries=random.choice((4, 20, 1000)),
-        skew_ms=random.choice((0, 0, 400)),
+        skew_ms=random.choice((0, 0, 240)),
+        history=random.choice((LONG, LONG, SHORT)),
+        bankers=random.randint(1, 4),
+        watchers=2,
     )

@@ -8,57 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from random import Random
-from typing import Protocol, TypeAlias
 
 from flaredb.core.engine import EngineFullError
 from flaredb.core.region import Region, RegionId, StoreId
 from flaredb.core.region_codec import MalformedError
+from flaredb.core.region_history import HistoryKeeper
 from flaredb.core.region_node import Mail, NodeWork, RegionNode, Shipment
 from flaredb.core.region_rows import checksum, founding_rows
 from flaredb.core.region_snapshot import Assembly, Chunk
-from flaredb.core.region_work import Answer, Incoming
-from sim.flaredb.settings import ELECTION_TICKS, TICK_MS, Settings
+from flaredb.core.region_work import Incoming
+from sim.flaredb.place import Outside, Token
+from sim.flaredb.router import Router
+from sim.flaredb.settings import ELECTION_TICKS, TICK_MS
 from sim.flaredb.storage import Disk
-from ultracloud.base.faults import Fault
 from ultracloud.raft.events import SnapshotSent
 from ultracloud.raft.options import Options
-from ultracloud.testkit.sim import SimClock
 
 FULL_RETRY_MS = 50
 STREAM_MS = (5, 400)
 """What a state takes to another store, least and most."""
 STREAM_LOSS = 0.1
 """Part of the states that arrive damaged."""
-SUMMED = 0.1
+SUMMED = 0.05
 """Part of the turns after which a store's rows are summed up and held against other stores'."""
-
-Token: TypeAlias = Callable[[Answer | Fault | None], None]
-"""What is called with a proposal's answer; of a read, with its refusal or None."""
-
-
-class Outside(Protocol):
-    """What a store has around it."""
-
-    clock: SimClock
-    random: Random
-    settings: Settings
-
-    def note(self, thing: object) -> None:
-        """Write a line of the trace."""
-        ...
-
-    def send(self, letter: Mail) -> None:
-        """Send to another store, or lose."""
-        ...
-
-    def find(self, source: StoreId, target: StoreId) -> Store | None:
-        """Another store, if it runs and can be reached."""
-        ...
-
-    def compare(self, region: Region, index: int, total: int, who: str) -> None:
-        """Hold the sum of a region's rows as of an index against that of others."""
-        ...
 
 
 @dataclass(slots=True)
@@ -69,6 +41,7 @@ class Store:
         skew_ms: How wrong its clock is.
         life: How often its process was started.
         node: None while the process does not run.
+        router: The same.
         is_stalled: The process stands still.
     """
 
@@ -79,6 +52,7 @@ class Store:
     life: int = 0
     node: RegionNode[Token] | None = None
     is_stalled: bool = False
+    router: Router | None = None
     _late: list[Callable[[RegionNode[Token]], None]] = field(default_factory=list)
     _is_scheduled: bool = False
     _is_syncing: bool = False
@@ -106,6 +80,16 @@ class Store:
         self.node = RegionNode(
             self.store, self.disk, Options(election_ticks=ELECTION_TICKS), self.outside.random.randrange
         )
+        life = self.life
+        self.router = Router(
+            self.outside,
+            self.store,
+            self.node,
+            self.disk,
+            self.take,
+            lambda: self.life == life and self.node is not None,
+            HistoryKeeper(self.outside.settings.history),
+        )
         self.outside.note(f"{self.name} starts with {self.node.regions}")
         self.take(lambda _: None)
         self._tick_later(self.life)
@@ -116,7 +100,7 @@ class Store:
             return
         self.outside.note(f"{self.name} dies")
         self.disk.cut()
-        self.node = self._held = None
+        self.node = self.router = self._held = None
         self.is_stalled = self._is_scheduled = self._is_syncing = False
         self._late.clear()
 
@@ -156,6 +140,8 @@ class Store:
             if life == self.life and self.node is not None:
                 if not self.is_stalled:
                     self.take(lambda node: node.tick())
+                    assert self.router is not None
+                    self.router.tick(self.outside.clock.now_ms() + self.skew_ms)
                 self._tick_later(life)
 
         self.outside.clock.call_later(TICK_MS, tick)

@@ -8,12 +8,14 @@ from random import Random
 from flaredb.core.region import Peer, Region, RegionId, StoreId, first_region
 from flaredb.core.region_node import Farewell, Letter, Mail
 from sim.flaredb import settings as drawing
+from sim.flaredb.bank import Banker
 from sim.flaredb.clients import Client
 from sim.flaredb.faults import FaultMaker
 from sim.flaredb.operator import Mover, Splitter
 from sim.flaredb.settings import CALM
 from sim.flaredb.storage import Disk
 from sim.flaredb.store import Store
+from sim.flaredb.watchers import Watcher
 from ultracloud.raft.words import NodeId
 from ultracloud.testkit.checks import BrokenPromiseError
 from ultracloud.testkit.checks.history import Call, History
@@ -41,6 +43,7 @@ class World:
         self.open_calls: set[int] = set()
         self.is_healed = self.is_closing = False
         self.stores: dict[StoreId, Store] = {}
+        self.watchers = [Watcher(self) for _ in range(self.settings.watchers)]
         self.sums: dict[tuple[RegionId, int], tuple[int, str]] = {}
         self.first = first_region(
             FIRST_REGION, (Peer(NodeId(number), StoreId(number)) for number in range(1, self.settings.voters + 1))
@@ -95,6 +98,11 @@ class World:
         self._found()
         for number in range(self.settings.clients):
             Client(self, f"c{number}").begin()
+        Banker(self, Client(self, "bank")).open()
+        for number in range(self.settings.bankers):
+            Banker(self, Client(self, f"b{number}")).begin()
+        for watcher in self.watchers:
+            watcher.begin()
         Splitter(self).begin()
         Mover(self).begin()
         FaultMaker(self).begin()

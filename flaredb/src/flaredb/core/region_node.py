@@ -232,7 +232,7 @@ class RegionNode(Generic[TokenT]):
             RegionMovedError: There is no replica of it here.
         """
         replica = self.replica(region)
-        return replica.mark, chunks(self._engine, replica.region, replica.applied)
+        return replica.mark, chunks(self._engine, replica.region, replica.staged)
 
     def receive_state(self, install: Install, incoming: Incoming) -> bool:
         """Take a state that has arrived; False if it has no place here, now or any more."""

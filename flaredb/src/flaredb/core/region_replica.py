@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import Generic
 
 from flaredb.core.commands import Txn
-from flaredb.core.engine import Column, Engine, Row
+from flaredb.core.engine import Engine, Row
 from flaredb.core.region import LOGICAL_BITS, PEERS_MAX, Applied, Epoch, Peer, Region, RegionId, StoreId
 from flaredb.core.region_codec import render
 from flaredb.core.region_entry import Batch, Decide, Join, Prepare, Settle, Split, Step, Upkeep
@@ -32,9 +32,10 @@ from flaredb.core.region_errors import (
     not_now,
 )
 from flaredb.core.region_locks import Locks
+from flaredb.core.region_log import LogRows
 from flaredb.core.region_parking import Close, Parked
 from flaredb.core.region_reads import Asked, Reads
-from flaredb.core.region_rows import Stored, entry_row, hard_state_row, log_key
+from flaredb.core.region_rows import Stored, hard_state_row
 from flaredb.core.region_state import Born, RegionState
 from flaredb.core.region_work import (
     BATCH_BYTES_MAX,
@@ -80,6 +81,7 @@ class RegionReplica(Generic[TokenT]):
 
     Attributes:
         me: Which peer this is.
+        applied: How far the state goes that the rows hold: as of the last `finish`.
         raft: The log; to be looked at only.
         lonely_ticks: How long it has known of no leader.
     """
@@ -92,13 +94,13 @@ class RegionReplica(Generic[TokenT]):
         self.kept_entries = KEPT_ENTRIES
         self.compact_step = COMPACT_STEP
         self._state = RegionState(stored, engine)
+        self.applied = stored.applied
         self._events: list[events.Event] = []
         self._tick = 0
         self.lonely_ticks = 0
         # Storing: rows of this turn, which entries stand on the disk, and what may be said once they are durable.
         self._rows: list[Row] = []
-        self._first_logged = stored.entries[0].index if stored.entries else self.applied.index + 1
-        self._last_logged = stored.entries[-1].index if stored.entries else 0
+        self._stored_log = LogRows(stored)
         self._unsynced = self._asked_to_sync = 0
         self._promised: deque[tuple[int, tuple[Message, ...]]] = deque()
         self._outbox: list[Message] = []
@@ -127,8 +129,8 @@ class RegionReplica(Generic[TokenT]):
         return self._state.region
 
     @property
-    def applied(self) -> Applied:
-        """How far the state goes."""
+    def staged(self) -> Applied:
+        """How far the state goes once the rows of the last `begin` are written."""
         return self._state.applied
 
     @property
@@ -164,7 +166,7 @@ class RegionReplica(Generic[TokenT]):
     @property
     def mark(self) -> SnapshotMark:
         """What its present state stands for."""
-        return SnapshotMark(self.applied.index, self.applied.term, self.region.config)
+        return SnapshotMark(self.staged.index, self.staged.term, self.region.config)
 
     def covers_version(self, version: int) -> bool:
         """Whether everything at or below `version` is in the rows here, and nothing will ever be added to it."""
@@ -348,8 +350,9 @@ class RegionReplica(Generic[TokenT]):
     def finish(self) -> Result[TokenT]:
         """Say who is answered. The rows of `begin` are written."""
         result, self._result = self._result, Result()
-        mark = self.applied.mark.version
-        for asked in self._reads.take(self.applied.index):
+        self.applied = self.staged
+        mark = self.staged.mark.version
+        for asked in self._reads.take(self.staged.index):
             # Something that is acknowledged may be in a part that is not resolved here: see it, or wait.
             if mark < self._state.given:
                 self._parked.reads.append((self._state.given, asked))
@@ -471,7 +474,7 @@ class RegionReplica(Generic[TokenT]):
         if ready.snapshot is not None:
             self._install(ready.snapshot)
         if ready.entries:
-            self._store_entries(ready.entries)
+            self._rows += self._stored_log.store(self.id, ready.entries)
         if ready.hard_state is not None:
             self._rows.append(hard_state_row(self.id, ready.hard_state))
         if ready.must_sync:
@@ -484,22 +487,11 @@ class RegionReplica(Generic[TokenT]):
         self._committed += ready.committed
         self._reads.note(ready)
 
-    def _store_entries(self, entries: tuple[Entry, ...]) -> None:
-        """Store entries; everything from the first one's index on is replaced."""
-        last = entries[-1].index
-        self._rows += [entry_row(self.id, entry) for entry in entries]
-        self._drop_entries(last + 1, self._last_logged + 1)
-        self._last_logged = last
-
-    def _drop_entries(self, first: int, end: int) -> None:
-        self._rows += [(Column.META, log_key(self.id, index), None) for index in range(first, end)]
-
     def _install(self, mark: SnapshotMark) -> None:
         """Become what a leader's state holds."""
         incoming = self._incoming[mark.index]
         assert (incoming.applied.index, incoming.applied.term) == (mark.index, mark.term), (incoming.applied, mark)
-        self._drop_entries(self._first_logged, self._last_logged + 1)
-        self._first_logged, self._last_logged = mark.index + 1, 0
+        self._rows += self._stored_log.begin_after(self.id, mark.index)
         self._rows += self._state.take_over(incoming)
         self._committed.clear()
         for logged in self._logged.values():
@@ -539,7 +531,7 @@ class RegionReplica(Generic[TokenT]):
                     size = sum(txn.size_bytes for txn in txns)
                     again = Proposal(batch.version, txns, token, size, logged.deadline, batch.floor)
                     self._parked.proposals.append(again)
-            elif batch is not None and not answer and not self.covers_version(self._state.given):
+            elif batch is not None and not answer and self.staged.mark.version < self._state.given:
                 self._parked.closes.append(Close(self._state.given, token, logged.deadline))
             else:
                 self._result.answers.append((token, answer))
@@ -558,17 +550,16 @@ class RegionReplica(Generic[TokenT]):
 
     def _lose_older(self, term: int) -> None:
         """What was logged in an earlier term and is not applied by now never will be."""
-        if term > self.applied.term:
+        if term > self.staged.term:
             for index in [index for index, logged in self._logged.items() if logged.term < term]:
                 self._answer(self._logged.pop(index).tokens, NotLeaderError(self.id, self.leader_store))
 
     def _compact(self) -> None:
         """Drop entries that no peer needs any more."""
         is_alone = len(members(self.region.config)) == 1
-        last = self.applied.index if is_alone else self.applied.index - self.kept_entries
-        if last - self._first_logged >= self.compact_step:
-            self._drop_entries(self._first_logged, last + 1)
-            self._first_logged = last + 1
+        last = self.staged.index if is_alone else self.staged.index - self.kept_entries
+        if last - self._stored_log.first >= self.compact_step:
+            self._rows += self._stored_log.drop(self.id, last)
             self._events.append(events.Compact(last))
 
     def _refuse_waiting(self) -> None:
