@@ -8,6 +8,7 @@ from flaredb.core.engine import Column
 from flaredb.core.eventual_clock import SKEW_MS_MAX, HybridClock, Stamp
 from flaredb.core.eventual_errors import ClockSkewError
 from flaredb.core.eventual_replica import EventualReplica
+from flaredb.core.keys import encode
 from flaredb.core.region import StoreId
 from flaredb.testing_eventual import START_MS, EventualCluster, EventualStore
 
@@ -180,6 +181,18 @@ def test_a_store_that_was_away_for_so_long_tells_a_new_one_nothing_before_it_has
     cluster.away = set()
     cluster.run(20_000)
     assert all(store.values(cluster.now_ms) == {} for store in cluster.stores.values())
+
+
+def test_a_write_that_is_on_its_way_to_the_disk_is_not_dropped_for_what_it_replaces():
+    """Found by the simulation: the disk stood still while a store was told that what it has was deleted long ago."""
+    store = EventualStore(1)
+    store.put(b"a", b"old", START_MS)
+    record = store.replica.contents.get(encode("dns", b"a"))
+    assert record is not None
+    store.replica.put("dns", b"a", b"new", "t", START_MS)
+    store.replica.drop(record)
+    store.sync(START_MS)
+    assert store.get(b"a", START_MS) == b"new"
 
 
 def test_a_value_ends_on_every_store_and_is_told_as_a_deletion():

@@ -35,7 +35,15 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """I am here, and this late it is."""
+    """I am here, and this late it is.
+
+    Attributes:
+        version: Of yours: all that had it, or a lower one, is on my disk, or something later. 0 says nothing.
+        at_ms: When you had said that it is your newest.
+    """
+
+    version: int = 0
+    at_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +70,17 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class Differ:
-    """Of the nodes that differ, the hashes of their children."""
+    """Of the nodes that differ, the hashes of their children.
+
+    Attributes:
+        version: My newest.
+        at_ms: What my clock says.
+    """
 
     ask: Ask
     hashes: tuple[tuple[Node, bytes], ...]
+    version: int = 0
+    at_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ RECORD, FEED, HASHED, DUE, COUNTERS, SHARED = b"k", b"s", b"h", b"d", b"m", b"p"
 _RECORD = struct.Struct(">QQQQB")
 _STAMP = struct.Struct(">QQ")
 _COUNTERS = struct.Struct(">QQQ")
-_SHARED = struct.Struct(">QQ")
+_SHARED = struct.Struct(">QQQQ")
 _NUMBER_BYTES = 8
 Rank: TypeAlias = tuple[int, StoreId, bool, int]
 
@@ -106,10 +106,15 @@ class Shared:
     Attributes:
         version: All that had this version here, or a lower one, the other store has on its disk, or something later.
         at_ms: When the comparison began.
+        their_version: All that had this version there is here; it is told to the other store again and again, or only
+            one of the two would know. 0 says nothing.
+        their_at_ms: What their clock said.
     """
 
     version: int
     at_ms: int
+    their_version: int = 0
+    their_at_ms: int = 0
 
 
 def digest(encoded: EncodedKey) -> Digest:
@@ -153,7 +158,9 @@ def parse_counters(row: bytes) -> Counters:
 
 def shared_row(peer: StoreId, shared: Shared | None) -> Row:
     """What a store knows of another; None forgets it."""
-    value = None if shared is None else _SHARED.pack(shared.version, shared.at_ms)
+    value = (
+        None if shared is None else _SHARED.pack(shared.version, shared.at_ms, shared.their_version, shared.their_at_ms)
+    )
     return Column.EVENTUAL, SHARED + number(peer), value
 
 

@@ -8,9 +8,9 @@ second. An empty store is a store where everything differs: it gets its copy the
 
 **Deleted for good.** What is left of a deleted key goes after a time. A store that was away for longer still has the
 key and would bring it back. So each store remembers how much another is known to have (`Shared`), from the last repair
-that came to its end, and when that was. Where that is longer ago than deletions are kept, a key that the other *had*
-and now knows nothing of was deleted there: it is dropped here. And such a store, if it has been apart from most others
-for so long, is compared with nobody whom it has never been compared with: they could not tell it what is deleted.
+that came to its end, whoever began it, and when that was. Where that is longer ago than deletions are kept, a key that
+the other *had* and now knows nothing of was deleted there: it is dropped here. And a store that has been apart for so
+long from most of those that it knows is compared with no other: those could not tell it what is deleted.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class Holder(Protocol):
     """Whose contents are repaired."""
 
     contents: Contents
+    now_ms: int
 
     def take(self, sender: StoreId, told: Iterable[Told]) -> bool:
         """Stage what is later than what is here; False if something was refused."""
@@ -83,6 +84,7 @@ class Repair:
 
     Attributes:
         began: What is known of the other store once it is done.
+        theirs: What the other store may know then of this one; None if something of it was refused here.
         is_done: Whether all was compared.
         exchanged_bytes: Keys and values that went either way.
     """
@@ -91,6 +93,7 @@ class Repair:
     peer: StoreId
     number: int
     began: Shared
+    theirs: Shared | None = None
     is_done: bool = False
     exchanged_bytes: int = 0
     _step: int = 0
@@ -141,6 +144,8 @@ class Repair:
         self.go_on(now_ms)
 
     def _descend(self, message: Differ) -> None:
+        if self._step == 1:
+            self.theirs = Shared(message.version, message.at_ms)
         tree = self.holder.contents.tree
         for node, said in message.hashes:
             if tree.hash(node) != said:
@@ -170,7 +175,8 @@ class Repair:
         """Take what the other has, and give what it lacks."""
         told, stopped = self._to_give(found)
         self._spans = [*_from(self._listed, stopped), *self._spans]
-        self.holder.take(self.peer, found.told)
+        if not self.holder.take(self.peer, found.told):
+            self.theirs = None
         self._count(found.told)
         self._waits_for = self.holder.contents.goal
         if told:
@@ -228,7 +234,8 @@ class Answering:
             return
         match message:
             case Compare():
-                self._holder.send(sender, Differ(message.ask, tuple(self._differing(message))))
+                version, at_ms = self._holder.contents.published.version, self._holder.now_ms
+                self._holder.send(sender, Differ(message.ask, tuple(self._differing(message)), version, at_ms))
             case Lists():
                 self._holder.send(sender, self._found(sender, message))
             case Give():

@@ -62,6 +62,9 @@ OUTGOING_BYTES_MAX = 4 * 1024 * 1024
 """What is kept for one store until it is taken: more is left to repairs."""
 WAITING_MAX = 50_000
 """Writes that wait for the disk; see `Committer`."""
+EXACT = 64
+"""When another store was last compared with is known to a 64th of the time that deletions are kept."""
+NOTHING_KNOWN = Shared(0, 0)
 DUE_MAX = 500
 """Keys that end or go in one tick: a few milliseconds."""
 
@@ -109,6 +112,7 @@ class EventualReplica(Generic[TokenT]):
         contents: What it has.
         figures: What happened.
         ahead: Stores whose clocks are too far ahead, and by how much.
+        now_ms: What the wall clock said last.
     """
 
     def __init__(
@@ -122,7 +126,7 @@ class EventualReplica(Generic[TokenT]):
         self.figures = Figures()
         self.ahead: dict[StoreId, int] = {}
         self._draw = draw
-        self._now_ms = now_ms
+        self.now_ms = now_ms
         self._members: frozenset[StoreId] = frozenset((store,))
         self._heard_ms: dict[StoreId, int] = {}
         self._told_ahead: dict[StoreId, tuple[int, int]] = {}
@@ -170,7 +174,7 @@ class EventualReplica(Generic[TokenT]):
         self._check_own_clock(now_ms)
         if len(self._waiting) >= WAITING_MAX:
             raise too_many_writes(len(self._waiting), self.store)
-        self._now_ms = now_ms
+        self.now_ms = now_ms
         encoded = encode(namespace, key)
         stamp = self.clock.stamp(now_ms)
         if ttl_ms:
@@ -188,7 +192,7 @@ class EventualReplica(Generic[TokenT]):
         sent = parse_message(content)
         if sender not in self._members:
             return
-        self._now_ms = now_ms
+        self.now_ms = now_ms
         if isinstance(sent.message, Skewed):
             self._told_ahead[sender] = sent.message.ahead_ms, now_ms
             return
@@ -203,17 +207,18 @@ class EventualReplica(Generic[TokenT]):
 
     def tick(self, now_ms: int) -> None:
         """Let time pass: what is due changes, others are told who is here, and repairs go on."""
-        self._now_ms = now_ms
+        self.now_ms = now_ms
         self._end(self.clock.read_ms(now_ms))
         if now_ms >= self._hello_ms + HELLO_MS or now_ms < self._hello_ms:
             self._hello_ms = now_ms
             for peer in self.others:
-                self.send(peer, Hello())
+                shared = self.contents.shared.get(peer, NOTHING_KNOWN)
+                self.send(peer, Hello(shared.their_version, shared.their_at_ms))
         self._go_on_repairing()
 
     def begin(self, now_ms: int) -> list[Row]:
         """The rows of the next batch; nothing if nothing changed. Write them, or try again; then call `finish`."""
-        self._now_ms = now_ms
+        self.now_ms = now_ms
         return self.contents.begin(self.clock.time)
 
     def to_sync(self) -> int:
@@ -230,7 +235,7 @@ class EventualReplica(Generic[TokenT]):
             self._result.answers.append((token, version))
         self._answering.settle()
         if self._repair is not None:
-            self._repair.go_on(self._now_ms)
+            self._repair.go_on(self.now_ms)
 
     def finish(self) -> Result[TokenT]:
         """Who is answered by now."""
@@ -253,7 +258,7 @@ class EventualReplica(Generic[TokenT]):
         is_all_taken = True
         for each in told:
             try:
-                self.clock.follow(each.stamp, self._now_ms)
+                self.clock.follow(each.stamp, self.now_ms)
             except ClockSkewError as skew:
                 # Who only passes it on has a right clock, perhaps; there it was within the bound.
                 if each.stamp.store == sender:
@@ -267,13 +272,14 @@ class EventualReplica(Generic[TokenT]):
     def drop(self, record: Record) -> None:
         """Have a key as deleted that was deleted elsewhere so long ago that nothing is left of it there."""
         told = record.told
-        if told.value is not None:
-            ended_ms = self.clock.read_ms(self._now_ms) - self.tombstone_ms
+        # What is on its way to the disk is a later write than the one that was deleted.
+        if told.value is not None and self.contents.latest(told.encoded) == record:
+            ended_ms = self.clock.read_ms(self.now_ms) - self.tombstone_ms
             self.contents.stage(told.encoded, replace(told, value=None, expires_at_ms=max(1, ended_ms)))
 
     def send(self, to: StoreId, message: Message) -> None:
         """Tell another store, unless more waits for it than may."""
-        content = render_message(Sent(self._now_ms, message))
+        content = render_message(Sent(self.now_ms, message))
         if self._outgoing_bytes[to] + len(content) > OUTGOING_BYTES_MAX:
             self.figures.skipped += len(message.told) if isinstance(message, Spread) else 0
             return
@@ -283,15 +289,15 @@ class EventualReplica(Generic[TokenT]):
     def is_apart(self, peer: StoreId) -> bool:
         """Whether the last repair with it is longer ago than deletions are kept, as far as clocks tell."""
         shared = self.contents.shared.get(peer)
-        return shared is None or self._now_ms - shared.at_ms > self.tombstone_ms - 2 * SKEW_MS_MAX
+        return shared is None or self.now_ms - shared.at_ms > self.tombstone_ms - 2 * SKEW_MS_MAX
 
     def may_meet(self, peer: StoreId) -> bool:
-        """Whether this store may be compared with it: always, if it was before, or if most others were lately."""
+        """Whether it may be compared with: if it was before, or if most of those that were have been lately."""
         shared = self.contents.shared
-        if peer in shared or not shared:
+        if peer in shared:
             return True
-        near = 1 + sum(not self.is_apart(each) for each in self.others)
-        return 2 * near > len(self._members)
+        near = 1 + sum(not self.is_apart(each) for each in shared)
+        return 2 * near > 1 + len(shared)
 
     def _take(self, sender: StoreId, message: Message) -> None:
         match message:
@@ -301,12 +307,15 @@ class EventualReplica(Generic[TokenT]):
                 self._answering.answer(sender, message)
             case Differ() | Found() | Taken():
                 if self._repair is not None and self._repair.peer == sender:
-                    self._repair.answered(message, self._now_ms)
+                    self._repair.answered(message, self.now_ms)
                     self._conclude()
             case Declined():
                 if self._repair is not None and self._repair.peer == sender:
                     self._give_up()
-            case Hello() | Skewed():
+            case Hello():
+                if self.contents.start < message.version <= self.contents.published.version:
+                    self._remember(sender, message.version, message.at_ms)
+            case Skewed():
                 pass
             case _:
                 assert_never(message)
@@ -317,7 +326,7 @@ class EventualReplica(Generic[TokenT]):
         if known is None:
             gone_ms = told.gone_ms(self.tombstone_ms)
             # Forgotten here, and a little later where it comes from.
-            if gone_ms and gone_ms <= self.clock.read_ms(self._now_ms):
+            if gone_ms and gone_ms <= self.clock.read_ms(self.now_ms):
                 return
         elif told.rank <= known.told.rank:
             return
@@ -349,10 +358,10 @@ class EventualReplica(Generic[TokenT]):
                 self.send(peer, Spread(part))
 
     def _is_away(self, peer: StoreId) -> bool:
-        return self._now_ms - self._heard_ms.get(peer, 0) > AWAY_MS
+        return self.now_ms - self._heard_ms.get(peer, 0) > AWAY_MS
 
     def _go_on_repairing(self) -> None:
-        repair, now_ms = self._repair, self._now_ms
+        repair, now_ms = self._repair, self.now_ms
         if repair is not None:
             if repair.is_overdue(now_ms):
                 self._give_up()
@@ -375,13 +384,19 @@ class EventualReplica(Generic[TokenT]):
             self._repair = None
             self.figures.repairs += 1
             self.figures.repaired_bytes += repair.exchanged_bytes
-            self._remember(repair.peer, repair.began)
+            began, theirs = repair.began, repair.theirs or NOTHING_KNOWN
+            self._remember(repair.peer, began.version, began.at_ms, theirs.version, theirs.at_ms)
 
-    def _remember(self, peer: StoreId, began: Shared) -> None:
-        """Note what another store has, on the disk too where that may matter after a restart."""
-        known = self.contents.shared.get(peer)
-        if known is None or began.version > known.version or began.at_ms - known.at_ms > self.tombstone_ms // 64:
-            self.contents.share(peer, began)
+    def _remember(self, peer: StoreId, version: int, at_ms: int, their_version: int = 0, their_at_ms: int = 0) -> None:
+        """Note what another store has, and this one of it; on the disk too, where that may matter after a restart."""
+        known = self.contents.shared.get(peer, NOTHING_KNOWN)
+        if their_at_ms < known.their_at_ms:
+            their_version, their_at_ms = known.their_version, known.their_at_ms
+        if at_ms < known.at_ms:
+            version, at_ms = known.version, known.at_ms
+        is_new = (version, their_version) != (known.version, known.their_version)
+        if is_new or at_ms - known.at_ms > self.tombstone_ms // EXACT:
+            self.contents.share(peer, Shared(version, at_ms, their_version, their_at_ms))
 
     def _give_up(self) -> None:
         self._repair = None
