@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -149,6 +150,38 @@ def test_a_call_waits_for_a_server_that_restarts() -> None:
             assert not call.done()
             async with serving(echo, port=port):
                 assert (await call).payload == b"later"
+
+    asyncio.run(scenario())
+
+
+def test_whoever_uses_a_channel_that_is_closed_gets_a_fault() -> None:
+    async def say(echo: EchoClient) -> None:
+        await echo.say(EchoRequest(delay_s=60))
+
+    async def repeat(echo: EchoClient) -> None:
+        await _read_out(echo.repeat(EchoRequest()))
+
+    async def scenario() -> None:
+        async with serving(Echo()) as (_, there):
+            for target, body in itertools.product(("127.0.0.1:1", there), (say, repeat)):
+                channel = channels.connect(target, deadline_s=30)
+                call = asyncio.create_task(body(EchoClient(channel)))
+                await asyncio.sleep(0.1)
+                await channel.close()
+                with pytest.raises(UnavailableError):
+                    await asyncio.wait_for(call, 5)
+
+    asyncio.run(scenario())
+
+
+def test_a_caller_who_is_cancelled_stays_cancelled() -> None:
+    async def scenario() -> None:
+        async with serving(Echo()) as (_, target), connected(target) as channel:
+            call = asyncio.create_task(EchoClient(channel).say(EchoRequest(delay_s=60)))
+            await asyncio.sleep(0.1)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
 
     asyncio.run(scenario())
 

@@ -17,7 +17,7 @@ import os
 import random
 import secrets
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf.message import Message
@@ -182,7 +182,8 @@ class PeerChannel(Channel):
         )
         left_s = max(0.001, ends_at - time.monotonic())
         try:
-            return await method(request, timeout=left_s, metadata=(*self._metadata(), *headers))
+            with self._connection.closing_told():
+                return await method(request, timeout=left_s, metadata=(*self._metadata(), *headers))
         except grpc.aio.AioRpcError as error:
             raise fault_of(error, self._connection.name) from None
 
@@ -220,8 +221,9 @@ class PeerChannel(Channel):
             # grpcio's own task that reads `requests` outlives a call that fails, and waits for the next one for ever.
             sending = asyncio.create_task(_send_all(call, requests), name=f"requests of {path}")
         try:
-            async for response in call:
-                yield response
+            with self._connection.closing_told():
+                async for response in call:
+                    yield response
         except grpc.aio.AioRpcError as error:
             raise fault_of(error, self._connection.name) from None
         finally:
@@ -289,10 +291,26 @@ class _Connection:
             try:
                 async with asyncio.timeout_at(asyncio.get_running_loop().time() + max(0.0, until - time.monotonic())):
                     await channel.wait_for_state_change(state)
-            except TimeoutError:
+            except (TimeoutError, grpc.aio.UsageError):
+                # The latter says that it was closed meanwhile.
                 return None
             state = channel.get_state(try_to_connect=True)
         return channel
+
+    @contextlib.contextmanager
+    def closing_told(self) -> Iterator[None]:
+        """Turn the end of the channel under a call into a fault: grpcio cancels whoever waits for an answer.
+
+        Raises:
+            UnavailableError: The channel was closed.
+        """
+        try:
+            yield
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise UnavailableError(f"the connection to {self.name} was closed", reason="PEER_DOWN") from error
 
     async def _why(self) -> str:
         """Why there is no connection; looked into, and logged, at most every DIAGNOSIS_S."""
