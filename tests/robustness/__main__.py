@@ -13,14 +13,16 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.robustness import servers
 from tests.robustness.bed import BedError
 from tests.robustness.faults import FAULTS, NEEDS_SMALL_DISK
 from tests.robustness.rounds import Outcome, Plan, draw, play
-from tests.robustness.servers import ROOT, Server
+from tests.robustness.servers import ROOT, Server, Stores
+from tests.robustness.store_faults import STORE_FAULTS
+from tests.robustness.store_rounds import StoreOutcome, play_stores
 from ultracloud.testkit.checks.history import BrokenPromiseError
 from ultracloud.testkit.checks.order import UndecidedError
 from ultracloud.testkit.namespaces import is_possible
@@ -34,9 +36,10 @@ EXIT_BROKEN, EXIT_USAGE = 1, 2
 def main(arguments: Sequence[str]) -> int:
     """Run rounds; 0 if every promise was kept."""
     options = _parser().parse_args(arguments)
-    unknown = [name for name in options.faults if name not in FAULTS]
+    known = _faults(options.server)
+    unknown = [name for name in options.faults if name not in known]
     if unknown:
-        sys.stderr.write(f"no fault '{unknown[0]}'; there are: {', '.join(FAULTS)}\n")
+        sys.stderr.write(f"no fault '{unknown[0]}'; there are: {', '.join(known)}\n")
         return EXIT_USAGE
     server = servers.find(options.server)
     if server is None:
@@ -50,12 +53,19 @@ def main(arguments: Sequence[str]) -> int:
     return _run(options, server)
 
 
+def _faults(server: str) -> Mapping[str, object]:
+    """What may strike this server."""
+    return STORE_FAULTS if server.startswith("flaredb") else FAULTS
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.robustness", description=__doc__)
     parser.add_argument("--server", choices=servers.SERVERS, default="chainfire", help="what is tested")
     parser.add_argument("--minutes", type=float, default=0.0, metavar="N", help="go on for so long (default: a round)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the first round (default: 0)")
-    parser.add_argument("--members", type=int, choices=(1, 3, 5), default=3, help="of the cluster (default: 3)")
+    parser.add_argument(
+        "--members", type=int, choices=(1, 3, 5), help="of the cluster (default: 3; 5 stores of flaredb)"
+    )
     parser.add_argument("--clients", type=int, default=6, metavar="N", help="that ask at once (default: 6)")
     parser.add_argument("--count", type=int, default=FAULTS_A_ROUND, metavar="N", help="faults a round (default: 6)")
     parser.add_argument("--faults", nargs="*", default=[], metavar="FAULT", help="only these, drawn from the seed")
@@ -90,15 +100,16 @@ def _run(options: argparse.Namespace, server: Server) -> int:
 
 def _round(options: argparse.Namespace, server: Server, seed: int) -> bool:
     """One round; whether every promise was kept."""
-    faults = tuple(options.faults) if options.in_order else draw(seed, options.count, options.faults)
+    known = _faults(options.server)
+    chosen = tuple(options.faults)
+    faults = chosen if options.in_order else draw(seed, options.count, chosen or tuple(known))
+    members = options.members or (5 if isinstance(server, Stores) else 3)
     is_small = options.small_disks or (options.in_order and bool(NEEDS_SMALL_DISK & set(faults)))
-    plan = Plan(
-        server, seed, faults, options.members, options.clients, is_small=is_small, reads_stale=options.stale_reads
-    )
+    plan = Plan(server, seed, faults, members, options.clients, is_small=is_small, reads_stale=options.stale_reads)
     folder = Path(tempfile.mkdtemp(prefix=f"robustness-{server.name}-{seed}-"))
     began = time.monotonic()
     try:
-        outcome = asyncio.run(play(plan, folder))
+        outcome = asyncio.run(_play(plan, folder))
     except (BrokenPromiseError, UndecidedError, BedError, TimeoutError) as broken:
         kept = _keep(folder, options.keep)
         sys.stdout.write(f"seed {seed} ({', '.join(faults)}): {type(broken).__name__}: {broken}\n")
@@ -113,6 +124,10 @@ def _round(options: argparse.Namespace, server: Server, seed: int) -> bool:
     return True
 
 
+async def _play(plan: Plan, folder: Path) -> Outcome | StoreOutcome:
+    return await (play_stores(plan, folder) if isinstance(plan.server, Stores) else play(plan, folder))
+
+
 def _keep(folder: Path, wanted: Path | None) -> Path:
     """Put what is left of a round where it was asked for."""
     if wanted is None:
@@ -124,7 +139,7 @@ def _keep(folder: Path, wanted: Path | None) -> Path:
 def _reproducer(options: argparse.Namespace, seed: int) -> str:
     """The command that plays this round again; processes and their timing it cannot repeat."""
     words = ["python -m tests.robustness", f"--server {options.server}", f"--seed {seed}"]
-    words += [f"--members {options.members}"] if options.members != 3 else []
+    words += [f"--members {options.members}"] if options.members else []
     words += [f"--count {options.count}"] if options.count != FAULTS_A_ROUND else []
     words += [f"--faults {' '.join(options.faults)}"] if options.faults else []
     words += ["--in-order"] if options.in_order else []
@@ -133,7 +148,7 @@ def _reproducer(options: argparse.Namespace, seed: int) -> str:
     return " ".join(words)
 
 
-def _tell(seed: int, outcome: Outcome, seconds: float) -> None:
+def _tell(seed: int, outcome: Outcome | StoreOutcome, seconds: float) -> None:
     """One round in a few lines."""
     recoveries = ", ".join(f"{name} {after_ms:.0f}" for name, after_ms in outcome.recoveries_ms)
     sys.stdout.write(f"seed {seed}: kept, {seconds:.1f} s; {outcome.summary}\n")

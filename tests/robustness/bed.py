@@ -10,7 +10,8 @@ import contextlib
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,6 +48,7 @@ class Member:
     place: Place
     host: Host
     shim: Shim
+    port: int = CLIENT_PORT
     life: int = 0
     process: Process | None = None
     is_stopped: bool = False
@@ -64,7 +66,7 @@ class Member:
     @property
     def target(self) -> str:
         """Where clients find it."""
-        return f"{self.place.address}:{CLIENT_PORT}"
+        return f"{self.place.address}:{self.port}"
 
     @property
     def is_running(self) -> bool:
@@ -113,12 +115,14 @@ class Bed:
     Attributes:
         folder: Where everything is: data, logs, history.
         is_small: Members' folders are on small disks of their own, which can be filled.
+        material: What issues certificates, if the server wants them.
     """
 
     server: Server
     folder: Path
     is_small: bool = False
     members: list[Member] = field(default_factory=list)
+    material: TlsMaterial | None = None
     _identity: TlsIdentity | None = None
     _held: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _library: Path = Path()
@@ -128,16 +132,17 @@ class Bed:
         self._library = build(self.folder)
         if self.server.has_tls:
             material = TlsMaterial(self.folder / CERTIFICATES)
-            material.service("chainfire")
+            material.service(self.server.service)
             self._identity = material.operator()
+            self.material = material
         _run("ip", "link", "set", "lo", "up")
         _run("ip", "link", "add", SWITCH, "type", "bridge")
         _run("ip", "address", "add", f"{NETWORK}.{CLIENTS}/24", "dev", SWITCH)
         _run("ip", "link", "set", SWITCH, "up")
 
-    def connect(self, member: Member) -> PeerChannel:
-        """A connection of its own to one member."""
-        return channels.connect(member.target, self._identity, self._expect)
+    def connect(self, member: Member, identity: TlsIdentity | None = None) -> PeerChannel:
+        """A connection of its own to one member, as an operator or as somebody else."""
+        return channels.connect(member.target, identity or self._identity, self._expect)
 
     def client(self, *members: Member, deadline_s: float = DEADLINE_S) -> Coordination:
         """A client of some members; of all, if none is given."""
@@ -151,7 +156,7 @@ class Bed:
 
     @property
     def _expect(self) -> str:
-        return pki.service_identity("chainfire") if self._identity else ""
+        return pki.service_identity(self.server.service) if self._identity else ""
 
     def add(self) -> Member:
         """A host with a name, an address and a folder of its own; nothing runs there yet."""
@@ -173,7 +178,10 @@ class Bed:
         shim = Shim(self._library, self.folder / f"m{number}.shim")
         self._held.callback(shim.close)
         member = Member(
-            Place(f"m{number}", f"{NETWORK}.{number}", folder, "https" if self.server.has_tls else "http"), made, shim
+            Place(f"m{number}", f"{NETWORK}.{number}", folder, "https" if self.server.has_tls else "http"),
+            made,
+            shim,
+            self.server.port,
         )
         self.members.append(member)
         return member
@@ -213,6 +221,10 @@ class Bed:
         """Make room again."""
         (member.place.folder.parent / "filler").unlink(missing_ok=True)
 
+    def hold(self, thing: AbstractContextManager[object]) -> None:
+        """Enter something that ends with the bed, after the members."""
+        self._held.enter_context(thing)
+
     def close(self) -> None:
         """End everything."""
         for member in self.members:
@@ -222,10 +234,19 @@ class Bed:
 
 
 @contextlib.contextmanager
-def bed(server: Server, folder: Path, count: int, *, is_small: bool = False) -> Iterator[Bed]:
-    """A bed with so many members started."""
+def bed(
+    server: Server,
+    folder: Path,
+    count: int,
+    *,
+    is_small: bool = False,
+    beside: Callable[[Bed], AbstractContextManager[object]] | None = None,
+) -> Iterator[Bed]:
+    """A bed with so many members started; `beside` runs what they need for as long."""
     made = Bed(server, folder, is_small)
     try:
+        if beside is not None:
+            made.hold(beside(made))
         for _ in range(count):
             made.add()
         for member in made.members:

@@ -108,7 +108,8 @@ def care_of(bed: Bed) -> Coordination:
     return bed.client(deadline_s=STATUS_S * 3)
 
 
-async def _kill(scene: Scene, victims: Sequence[Member]) -> None:
+async def kill(scene: Scene, victims: Sequence[Member]) -> None:
+    """Let some die at once, and come back."""
     scene.note(f"kill -9 {names(victims)}")
     for victim in victims:
         victim.kill()
@@ -122,17 +123,17 @@ async def kill_leader(scene: Scene) -> None:
     """The leader dies and comes back."""
     leader = await scene.leader()
     scene.leaders_killed_ms.append(scene.now_ms())
-    await _kill(scene, [leader])
+    await kill(scene, [leader])
 
 
 async def kill_follower(scene: Scene) -> None:
     """A follower dies and comes back."""
-    await _kill(scene, [scene.random.choice(scene.others(await scene.leader()))])
+    await kill(scene, [scene.random.choice(scene.others(await scene.leader()))])
 
 
 async def kill_all(scene: Scene) -> None:
     """All die at once, and come back."""
-    await _kill(scene, list(scene.bed.members))
+    await kill(scene, list(scene.bed.members))
 
 
 async def kill_again_and_again(scene: Scene) -> None:

@@ -70,9 +70,9 @@ class Outcome:
 
 
 def draw(seed: int, count: int, only: Sequence[str] = ()) -> tuple[str, ...]:
-    """Faults of a seed."""
+    """Faults of a seed, of some or of all."""
     random = Random(seed)  # noqa: S311 - a round repeats its faults
-    choices = [name for name in FAULTS if (not only or name in only)]
+    choices = only or tuple(FAULTS)
     return tuple(random.choice(choices) for _ in range(count))
 
 

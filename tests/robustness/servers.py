@@ -16,11 +16,13 @@ from typing import Protocol
 CLIENT_PORT, PEER_PORT = 2379, 2380
 SNAPSHOT_ENTRIES = 500
 """Small, so that a member that was away is caught up by a snapshot and not only by the log."""
+MEETING_ADDRESS = "10.99.0.254"
+"""The clients' host, where flaredb's stores find chainfire."""
 CERTIFICATES = "certificates"
 """Folder beside the members' folders."""
 TLS = """[tls]
-certificate = '{files}/service-chainfire.crt'
-key = '{files}/service-chainfire.key'
+certificate = '{files}/service-{service}.crt'
+key = '{files}/service-{service}.key'
 ca = '{files}/ca.crt'
 """
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,11 +54,15 @@ class Server(Protocol):
     Attributes:
         bends: Whether `shim.c` reaches it: its disk can be made slow and its clock wrong.
         has_tls: Whether clients and members prove who they are.
+        service: What its certificates say that it is.
+        port: Where clients find it.
     """
 
     name: str
     bends: bool
     has_tls: bool
+    service: str
+    port: int
 
     def start(self, place: Place, cluster: Sequence[Place], *, joins: bool) -> list[str]:
         """The whole command of a member.
@@ -78,6 +84,8 @@ class ByFlags(Server):
     bends: bool
     extra: tuple[str, ...] = ()
     has_tls: bool = False
+    service: str = "chainfire"
+    port: int = CLIENT_PORT
 
     def start(self, place: Place, cluster: Sequence[Place], *, joins: bool) -> list[str]:
         """See `Server`."""
@@ -101,6 +109,8 @@ class ByFile(Server):
     name: str = "chainfire"
     bends: bool = True
     has_tls: bool = False
+    service: str = "chainfire"
+    port: int = CLIENT_PORT
 
     def start(self, place: Place, cluster: Sequence[Place], *, joins: bool) -> list[str]:
         """See `Server`."""
@@ -115,7 +125,9 @@ class ByFile(Server):
         begins = f"join = {others}\nadvertise = ['{place.peer_url}']" if joins else f"members = {members}"
         if self.has_tls:
             files = place.folder.parent.parent / CERTIFICATES
-            serves = f"[listen]\naddress = '{place.address}:{CLIENT_PORT}'\n" + TLS.format(files=files)
+            serves = f"[listen]\naddress = '{place.address}:{CLIENT_PORT}'\n" + TLS.format(
+                files=files, service=self.service
+            )
         else:
             serves = ""
         urls = f"client_urls = ['{place.client_url}']\n"
@@ -125,6 +137,32 @@ class ByFile(Server):
             f"[storage]\nsnapshot_mib = 1\nsegment_mib = 4\n"
             f"[cluster]\n{begins}\n"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Stores(Server):
+    """flaredb's stores, each with a configuration of its own; chainfire is on the clients' host."""
+
+    name: str = "flaredb"
+    bends: bool = True
+    has_tls: bool = True
+    service: str = "flaredb"
+    port: int = 7002
+    replicas: int = 3
+
+    def start(self, place: Place, cluster: Sequence[Place], *, joins: bool) -> list[str]:  # noqa: ARG002 - see `Server`
+        """See `Server`; one that was wiped joins as another store."""
+        config = place.folder.with_name("flaredb.toml")
+        files = place.folder.parent.parent / CERTIFICATES
+        config.write_text(
+            f"state_dir = '{place.folder}'\n"
+            f"[listen]\naddress = '{place.address}:{self.port}'\n"
+            f"{TLS.format(files=files, service=self.service)}"
+            f"[peers]\nchainfire = '{MEETING_ADDRESS}:{CLIENT_PORT}'\n"
+            f"[cluster]\nname = 'robust'\nlabels = {{ host = '{place.name}' }}\nreplicas = {self.replicas}\n"
+            f"split_mib = 1\nfull_percent = 99\nlost_minutes = 0.1\n"
+        )
+        return [sys.executable, "-m", "flaredb", "serve", "--config", str(config)]
 
 
 def _etcd(*candidates: Path) -> Callable[[], Server | None]:
@@ -150,10 +188,19 @@ def _chainfire_etcd() -> Server | None:
     return ByFlags("chainfire-etcd", command, bends=True) if importlib.util.find_spec("chainfire") else None
 
 
+def _flaredb(name: str, replicas: int) -> Callable[[], Server | None]:
+    def find() -> Server | None:
+        return Stores(name, replicas=replicas) if importlib.util.find_spec("flaredb") else None
+
+    return find
+
+
 SERVERS: Mapping[str, Callable[[], Server | None]] = {
     "chainfire": _chainfire,
     "chainfire-tls": _chainfire_tls,
     "chainfire-etcd": _chainfire_etcd,
+    "flaredb": _flaredb("flaredb", 3),
+    "flaredb-five": _flaredb("flaredb-five", 5),
     "etcd": _etcd(ROOT / ".cache/trixie/usr/bin/etcd"),
     "etcd-debian": _etcd(ROOT / ".cache/debian/usr/bin/etcd"),
 }

@@ -27,6 +27,8 @@ class StoreSeen:
         labels: Where it stands, such as ``("zone", "a")``: what may fail together.
         seen_ms: Time of the heartbeat.
         is_leaving: It is to be emptied.
+        is_heard: Its heart was heard beating, and not only found to have beaten. What was silent when a planner began
+            to listen gets nothing before that, or what a store that is gone would have gets is waited for.
     """
 
     store: StoreId
@@ -35,6 +37,7 @@ class StoreSeen:
     seen_ms: int
     labels: tuple[tuple[str, str], ...] = ()
     is_leaving: bool = False
+    is_heard: bool = True
 
     @property
     def fill(self) -> float:

@@ -58,7 +58,7 @@ class Round:
         self.plan.next_id = self.observed.next_id
         for store in self.observed.stores:
             self.stores[store.store] = store
-            if self.observed.now_ms - store.seen_ms < self.policy.down_ms:
+            if store.is_heard and self.observed.now_ms - store.seen_ms < self.policy.down_ms:
                 self._up.add(store.store)
             self.used[store.store] = store.used_bytes
             self._domains[store.store] = tuple(store.label(name) for name in self.policy.domains)

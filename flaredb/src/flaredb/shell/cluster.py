@@ -16,6 +16,7 @@ from flaredb.core.region import RegionId, StoreId
 from flaredb.core.region_rows import founding_rows, load
 from flaredb.shell import disk
 from flaredb.shell.cluster_aging import Aging
+from flaredb.shell.cluster_clock import StoreClock
 from flaredb.shell.cluster_disk import addresses_of, claim, store_of
 from flaredb.shell.cluster_follow import Follower
 from flaredb.shell.cluster_kv import ClusterKv
@@ -88,22 +89,23 @@ async def build(config: Config, runtime: Runtime) -> ClusterFlaredb:
 
     start(regions.run(), "follow the region map")
     store = await _join(engine, regions, runtime)
+    clock = StoreClock(runtime.clock)
     node = ClusterNode(
         store,
         engine,
-        now_ms=runtime.clock.now_ms,
+        now_ms=clock.now_ms,
         draw=random.SystemRandom().randrange,
         free_bytes=partial(disk.free_bytes, config.state_dir),
         reserve_bytes=config.disk_reserve_mib * MIB,
     )
     working = runtime.tasks.create_task(node.run(), name="regions")
-    lines, watchers = await _serve(config, runtime, node, regions, start)
+    lines, watchers = await _serve(config, runtime, clock, node, regions, start)
     runtime.log.info("opened as a store of a cluster", extra={"store": store, "regions": len(node.node.regions)})
     return ClusterFlaredb(engine, node, lines, watchers, working, beside)
 
 
 async def _serve(
-    config: Config, runtime: Runtime, node: ClusterNode, regions: ClusterMap, start: Start
+    config: Config, runtime: Runtime, clock: StoreClock, node: ClusterNode, regions: ClusterMap, start: Start
 ) -> tuple[Lines, Watchers]:
     """Listen, and begin everything that runs beside the store."""
     known = addresses_of(node.engine)
@@ -124,7 +126,7 @@ async def _serve(
     owners = {namespace: frozenset(identities) for namespace, identities in config.namespaces.items()}
     access = Access(owners, is_open=runtime.identity is None)
     policy = _policy(config.cluster)
-    kv = ClusterKv(router, Watching(node, follower, router, lines), watchers, access, runtime.clock)
+    kv = ClusterKv(router, Watching(node, follower, router, lines), watchers, access, clock)
     peers = PeersService(node, reader, follower, steps.do, is_open=runtime.identity is None)
     gate = runtime.readiness.gate("its regions")
     addresses = await runtime.serve(
@@ -134,7 +136,7 @@ async def _serve(
     upkeep = Upkeep(node, regions, config.state_dir, cluster.labels, cluster.advertise or addresses[0])
     start(upkeep.report(), "report")
     start(upkeep.count(), "count regions")
-    aging = Aging(node, config.history.bounds(), runtime.clock)
+    aging = Aging(node, config.history.bounds(), clock)
     start(aging.sweep(), "sweep history")
     start(aging.expire(), "expire keys")
     placer = Placer(regions, runtime.coordination(), runtime.clock, policy, steps.carry_out, runtime.log)

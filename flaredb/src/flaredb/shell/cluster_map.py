@@ -94,6 +94,7 @@ class ClusterMap:
         self._routes = RegionTable()
         self._stores: dict[StoreId, StoreEntry] = {}
         self._beats: dict[StoreId, int] = {}
+        self._beating: set[StoreId] = set()
         self._heard_ms = 0
         self._heard_at_ms = clock.monotonic_ms()
         self._beat_at_ms: int | None = None
@@ -343,6 +344,8 @@ class ClusterMap:
                 self._told[store] = cluster_json.parse_store(content)
             case "beats":
                 self._beats[store] = self.now_ms
+                if self._read.is_set():
+                    self._beating.add(store)
             case "leaving":
                 self._leaving.add(store)
             case _:
@@ -374,6 +377,7 @@ class ClusterMap:
                 self._told.pop(store, None)
             case "beats":
                 self._beats.pop(store, None)
+                self._beating.discard(store)
             case "leaving":
                 self._leaving.discard(store)
             case _:
@@ -387,7 +391,8 @@ class ClusterMap:
             self._stores.pop(store, None)
             return
         seen_ms = self._beats.setdefault(store, self.now_ms)
-        seen = replace(told.seen, seen_ms=seen_ms, is_leaving=store in self._leaving)
+        is_leaving, is_heard = store in self._leaving, store in self._beating
+        seen = replace(told.seen, seen_ms=seen_ms, is_leaving=is_leaving, is_heard=is_heard)
         self._stores[store] = replace(told, seen=seen)
 
     def _entry(self, store: StoreId) -> StoreEntry:

@@ -97,9 +97,9 @@ class PeersService:
         return pb.ExecuteResponse(outcomes=render_outcomes(outcomes))
 
     async def read_keys(self, request: pb.ReadKeysRequest, call: Call, /) -> pb.ReadResponse:
-        """Values of keys of one region."""
+        """Values of keys of one region; without any, only how far it has come."""
         self._check(call)
-        namespace = limits.check_namespace(request.namespace)
+        namespace = limits.check_namespace(request.namespace) if request.keys else limits.Namespace("")
         with deadlines.inside(call):
             try:
                 read = await self._reader.keys(

@@ -102,7 +102,7 @@ class Router:
         """A page of a range that one or many regions hold, at one version; see `Reader.range`."""
         lower, upper = bounds(query.namespace, query.start, query.end)
         version = query.at_version
-        regions = self.regions(lower, upper)
+        regions = await self.regions(lower, upper)
         if not version and (len(regions) > 1 or lower >= upper):
             version = await self.newest(max(region.start, lower) for region in regions)
         if lower >= upper:
@@ -145,14 +145,30 @@ class Router:
             return here
         return seen.region
 
-    def regions(self, lower: bytes, upper: bytes) -> list[Region]:
-        """The regions of a range, in order, as far as this store knows; one at least, if it knows any."""
-        found: list[Region] = []
-        region = self.region(lower)
-        while region is not None:
-            found.append(region)
-            region = self.region(region.end) if region.end and region.end < upper else None
+    async def regions(self, lower: bytes, upper: bytes) -> list[Region]:
+        """The regions of a range, in order, without a gap and without an overlap; waits until that is known.
+
+        Raises:
+            UnavailableError: It is not, for as long as the caller may wait.
+        """
+        ends_at, pause_s = time.monotonic() + _patience_s(), PAUSE_FIRST_S
+        while not (found := self._known(lower, upper)):
+            if time.monotonic() + pause_s >= ends_at:
+                raise _no_region()
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, PAUSE_MAX_S)
         return found
+
+    def _known(self, lower: bytes, upper: bytes) -> list[Region]:
+        """The regions of a range as far as this store knows; none where what it knows does not fit together."""
+        region = self.region(lower)
+        found: list[Region] = []
+        while region is not None and (not found or region.start == found[-1].end):
+            found.append(region)
+            if not region.end or region.end >= upper:
+                return found
+            region = self.region(region.end)
+        return []
 
     def learn(self, moved: RegionMovedError) -> None:
         """A store has told what is there in place of a region."""
@@ -210,7 +226,7 @@ class Router:
         found: list[Found] = []
         size_bytes = 0
         while True:
-            where = max(self.regions(lower, upper)[-1].start, lower) if query.reverse else lower
+            where = max((await self.regions(lower, upper))[-1].start, lower) if query.reverse else lower
             part = replace(query, limit=query.limit - len(found), at_version=version)
             read, region = await self._range(part, where)
             if query.reverse and region.end and region.end < upper:
@@ -252,8 +268,7 @@ class Router:
         self, where: bytes, here: Here[ResultT], there: There[ResultT], *, leads: bool = False
     ) -> tuple[ResultT, Region]:
         """Ask stores until one answers; its answer, and the region as it was asked."""
-        left_s = deadlines.time_left_s()
-        search = _Search(leads, time.monotonic() + (PATIENCE_S if left_s is None else left_s))
+        search = _Search(leads, time.monotonic() + _patience_s())
         while True:
             region, store = self._pick(where, search)
             if region is None or store is None:
@@ -304,10 +319,21 @@ class Router:
     async def _pause(self, search: _Search) -> None:
         """Nobody could help: wait a moment and ask all again, unless time is up."""
         if time.monotonic() + search.pause_s >= search.ends_at:
-            raise search.fault or UnavailableError(
-                "it is not known which store has this key: the region map has not been read", reason="NO_REGION"
-            )
+            raise search.fault or _no_region()
         await asyncio.sleep(search.pause_s)
         search.pause_s = min(2 * search.pause_s, PAUSE_MAX_S)
         search.tried.clear()
         search.leader = None
+
+
+def _patience_s() -> float:
+    """How long may be tried."""
+    left_s = deadlines.time_left_s()
+    return PATIENCE_S if left_s is None else left_s
+
+
+def _no_region() -> UnavailableError:
+    return UnavailableError(
+        "it is not known which store has this key: the region map was not read, or lags; send it again",
+        reason="NO_REGION",
+    )

@@ -25,6 +25,8 @@ LOOK_S = 0.05
 """How often it is looked whether a replica has caught up, or another store leads."""
 LAG_MAX = 100
 """Entries that a new replica may be behind when it becomes a voter: it has them before anybody waits for it."""
+SILENT_TICKS_MAX = 200
+"""A new replica that was not heard of for so long, twenty seconds, is not waited for: its store may be gone."""
 ASKED_MAX = 3
 """Stores that are asked one after the other for a step: each may say that another one leads."""
 
@@ -89,7 +91,9 @@ class Steps:
         while True:
             raft = self._leading(step.region).raft
             progress = raft.progress().get(peer)
-            if progress is not None and progress.is_active and progress.match + LAG_MAX >= raft.last_index:
+            if progress is None or progress.heard_ticks > SILENT_TICKS_MAX:
+                raise UnavailableError(f"the new replica of region {step.region} is not heard of", reason="STEP_SILENT")
+            if progress.is_active and progress.match + LAG_MAX >= raft.last_index:
                 return
             await asyncio.sleep(LOOK_S)
 

@@ -23,7 +23,7 @@ from flaredb.shell.cluster_peers import raise_astray, route_message
 from flaredb.shell.cluster_router import Router
 from ultracloud.api.flaredb.v1 import flaredb_pb2 as kv_pb
 from ultracloud.api.flaredb.v1 import peers_pb2 as pb
-from ultracloud.base.faults import Fault, UnavailableError
+from ultracloud.base.faults import AbortedError, DeadlineExceededError, Fault, UnavailableError
 from ultracloud.servicekit.streams import closing
 
 CLOSE_PAUSE_S = 0.02
@@ -68,21 +68,20 @@ class Watching:
         """
         lower, upper = bounds(interest.namespace, interest.start, interest.end)
         while True:
-            regions = self._router.regions(lower, upper)
             try:
+                regions = await self._router.regions(lower, upper)
                 async with closing(self._merged(regions, interest, position)) as pages:
                     async for page in pages:
                         position = page.position
                         yield page
             except RegionMovedError as moved:
                 self._router.learn(moved)
-            except UnavailableError:
+            except (AbortedError, DeadlineExceededError, UnavailableError):
+                # A region that could not close, or be followed, will be again.
                 await asyncio.sleep(RETRY_S)
             await asyncio.sleep(0)
 
     def _merged(self, regions: list[Region], interest: Interest, position: int) -> AsyncGenerator[Page, None]:
-        if not regions:
-            raise UnavailableError("it is not known which store has this range", reason="NO_REGION")
         if len(regions) == 1:
             return self._follow(regions[0], interest, position)
         return self._merge(regions, interest, position)
