@@ -29,7 +29,7 @@ following; `sim/flaredb` drives it as a server will.
 - `region_node`: all replicas of a store, in one batch and one sync.
 - `placement`: stores and regions as their heartbeats have them, and steps. `placement_plan`: which steps.
 
-Namespaces without regions, which any store writes (ADR 0014):
+Namespaces without regions, which any store writes (ADR 0016):
 
 - `eventual_clock`: stamps, and the bound on clocks. `eventual_records`: what is kept of a key, and which record stays.
 - `eventual_contents`: what a store has, staged and on the disk. `eventual_tree`: hashes over ranges of it.

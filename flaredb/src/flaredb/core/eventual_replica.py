@@ -111,7 +111,6 @@ class EventualReplica(Generic[TokenT]):
     Attributes:
         contents: What it has.
         figures: What happened.
-        ahead: Stores whose clocks are too far ahead, and by how much.
         now_ms: What the wall clock said last.
     """
 
@@ -124,7 +123,7 @@ class EventualReplica(Generic[TokenT]):
         self.contents = Contents(engine, tombstone_ms, start)
         self.clock = HybridClock(store, self.contents.counters.time)
         self.figures = Figures()
-        self.ahead: dict[StoreId, int] = {}
+        self._ahead: dict[StoreId, tuple[int, int]] = {}
         self._draw = draw
         self.now_ms = now_ms
         self._members: frozenset[StoreId] = frozenset((store,))
@@ -144,15 +143,26 @@ class EventualReplica(Generic[TokenT]):
         """All stores but this one."""
         return sorted(self._members - {self.store})
 
+    @property
+    def ahead(self) -> dict[StoreId, int]:
+        """Stores whose clocks are too far ahead, and by how many milliseconds."""
+        return self._lately(self._ahead)
+
+    @property
+    def self_ahead_ms(self) -> int:
+        """How far this store's own clock is ahead, if most others say that it is too far; then it refuses writes."""
+        said = self._lately(self._told_ahead)
+        return max(said.values()) if 2 * len(said) > len(self.others) else 0
+
     def set_members(self, stores: Iterable[StoreId]) -> None:
         """Say which stores there are; what is known of others is forgotten: one that left is never back by its id."""
         self._members = frozenset((*stores, self.store))
         for peer in [each for each in self.contents.shared if each not in self._members]:
             self.contents.share(peer, None)
-        for peer in {*self._heard_ms, *self._told_ahead, *self.ahead} - self._members:
+        for peer in {*self._heard_ms, *self._told_ahead, *self._ahead} - self._members:
             self._heard_ms.pop(peer, None)
             self._told_ahead.pop(peer, None)
-            self.ahead.pop(peer, None)
+            self._ahead.pop(peer, None)
 
     def put(
         self,
@@ -201,7 +211,7 @@ class EventualReplica(Generic[TokenT]):
         except ClockSkewError as skew:
             self._skewed(sender, skew)
             return
-        self.ahead.pop(sender, None)
+        self._ahead.pop(sender, None)
         self._heard_ms[sender] = now_ms
         self._take(sender, sent.message)
 
@@ -404,14 +414,17 @@ class EventualReplica(Generic[TokenT]):
 
     def _skewed(self, sender: StoreId, skew: ClockSkewError) -> None:
         """Note that a clock is ahead, and tell whose."""
-        self.ahead[sender] = skew.ahead_ms
+        self._ahead[sender] = skew.ahead_ms, self.now_ms
         self.figures.skewed += 1
         self.send(sender, Skewed(skew.ahead_ms))
 
     def _check_own_clock(self, now_ms: int) -> None:
-        said = [ahead_ms for ahead_ms, at_ms in self._told_ahead.values() if abs(now_ms - at_ms) < SKEW_MS]
-        if 2 * len(said) > len(self.others):
-            raise self_ahead(max(said), SKEW_MS_MAX)
+        self.now_ms = now_ms
+        if ahead_ms := self.self_ahead_ms:
+            raise self_ahead(ahead_ms, SKEW_MS_MAX)
+
+    def _lately(self, said: dict[StoreId, tuple[int, int]]) -> dict[StoreId, int]:
+        return {store: ahead_ms for store, (ahead_ms, at_ms) in said.items() if abs(self.now_ms - at_ms) < SKEW_MS}
 
 
 def _commits(batch: Batch) -> list[Commit]:

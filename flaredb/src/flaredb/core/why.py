@@ -98,7 +98,7 @@ def judge(trial: Trial, before: Gauges, after: Gauges) -> list[Finding]:
         before: What was measured before it.
         after: What was measured after it; a slow sync long ago slows nobody now, so what lies between counts.
     """
-    found = [*_database(after), *_disk(before, after), *_behind(after), *_watches(after)]
+    found = [*_database(after), *_disk(before, after), *_behind(after), *_watches(after), *_clocks(after)]
     found += _trial(trial, found)
     order = list(Weight)
     return sorted(found, key=lambda finding: order.index(finding.weight))
@@ -224,6 +224,26 @@ def _watches(after: Gauges) -> Iterator[Finding]:
             f"The slowest watch is {behind:.0f} versions behind, and history has {kept:.0f}: once it is overtaken it "
             "has to read everything again.",
             "Look for a service that is busy or stopped with its watch open. It slows nobody else.",
+        )
+
+
+def _clocks(after: Gauges) -> Iterator[Finding]:
+    """Only where there are eventual namespaces and other stores is there such a gauge."""
+    if after["eventual_self_ahead_seconds"]:
+        yield Finding(
+            Weight.REFUSED,
+            "CLOCK_AHEAD",
+            f"Most other stores say that this store's clock is {_ms(after['eventual_self_ahead_seconds'])} ahead: "
+            "writes to eventual namespaces are refused.",
+            "Set this machine's clock by NTP.",
+        )
+    if after["eventual_peer_ahead_seconds"]:
+        yield Finding(
+            Weight.RISK,
+            "CLOCK_SKEW",
+            f"Another store's clock is {_ms(after['eventual_peer_ahead_seconds'])} ahead: nothing is taken from it in "
+            "eventual namespaces.",
+            "Set the machines' clocks by NTP; flaredb_eventual_self_ahead_seconds tells which is wrong.",
         )
 
 

@@ -29,7 +29,7 @@ The engine on PostgreSQL has a module of its own where waiting for a server chan
 - `postgres_rpc`: messages to words of the core and back.
 - `postgres_errors`: what is said when something is wrong.
 
-Namespaces that are eventual (ADR 0014):
+Namespaces that are eventual (ADR 0016):
 
 - `eventual`: callers' futures and watchers, and what a driver asks. `eventual_service`: the calls.
 - `eventual_driver`: drives a node that is alone. `eventual_alone`: all of it together there.

@@ -27,6 +27,11 @@ def install(metrics: Metrics, space: EventualSpace) -> None:
     gauge("repaired_bytes", "Keys and values exchanged by comparisons", lambda: replica.figures.repaired_bytes)
     gauge("skewed_messages", "Messages refused: the sender's clock is ahead", lambda: replica.figures.skewed)
     gauge(
+        "self_ahead_seconds",
+        "How far this store's own clock is ahead, if most others say that it is too far",
+        lambda: replica.self_ahead_ms / 1000,
+    )
+    gauge(
         "peer_ahead_seconds",
         "How far the clock that is furthest ahead is, of those that are too far",
         lambda: max(replica.ahead.values(), default=0) / 1000,
