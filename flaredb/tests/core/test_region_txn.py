@@ -4,13 +4,26 @@ import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flaredb.core.commands import AnyWrite, Comparison, DeleteRange, Increment, Outcome, Txn, Write
+from flaredb.core.commands import (
+    AnyWrite,
+    Comparison,
+    DeleteRange,
+    Increment,
+    Outcome,
+    Refusal,
+    RefusalReason,
+    Txn,
+    Write,
+)
 from flaredb.core.engine import Column
 from flaredb.core.keys import encode
 from flaredb.core.region import Region, RegionId
+from flaredb.core.region_answers import StepAnswer, parse_answer, parse_step, render_answer
+from flaredb.core.region_codec import MalformedError, render
 from flaredb.core.region_entry import Decide, Resolve, TxnId
 from flaredb.core.region_errors import OutcomeUnknownError
 from flaredb.core.region_history import stored_commits
@@ -18,7 +31,7 @@ from flaredb.core.region_parts import key_from, parts_of
 from flaredb.core.region_rows import checksum
 from flaredb.core.region_state import SILENT_MS_MAX
 from flaredb.core.region_txn import Coordinator, Finisher, Send, Settler, finisher_of, overdue
-from flaredb.core.region_work import Answer, Done, Fate, Prepared
+from flaredb.core.region_work import Answer, Done, Fate, Prepared, Verdict
 from flaredb.core.visibility import standing
 from flaredb.testing_regions import NOW_MS, ONE, STORES, Group, encoded, put
 from ultracloud.base.faults import AbortedError, Fault
@@ -285,3 +298,36 @@ def test_the_first_key_at_a_bound_is_the_key_that_it_was_made_of(key: bytes) -> 
 def finish(group: Group, coordinator: Coordinator, sends: list[Send]) -> Outcome | Fault | None:
     drive(group, coordinator, sends)
     return coordinator.outcome
+
+
+OUTCOMES = st.builds(
+    Outcome,
+    st.booleans(),
+    st.integers(0, 1 << 60),
+    st.tuples(st.builds(Comparison, st.binary(max_size=3), st.integers(0, 9))),
+    st.integers(0, 9),
+    st.binary(max_size=3),
+    st.tuples(st.integers(-9, 9)),
+    st.none() | st.builds(Refusal, st.sampled_from(RefusalReason), st.binary(max_size=3)),
+)
+FATES = st.builds(
+    Fate,
+    st.sampled_from(Verdict),
+    st.integers(0, 9),
+    st.tuples(st.tuples(st.binary(max_size=3), st.binary(max_size=3))),
+)
+
+
+@given(st.tuples(OUTCOMES) | st.builds(Prepared, st.integers(0, 9), OUTCOMES) | FATES | st.just(Done()))
+def test_an_answer_to_a_step_travels(answer: StepAnswer) -> None:
+    assert parse_answer(render_answer(answer)) == answer
+
+
+def test_what_is_no_step_and_no_answer_is_told() -> None:
+    for content in (b"", b"x" * 9, render(("prepared", b"no number", None)), render(("fate", "NO_SUCH", 1, ()))):
+        with pytest.raises(MalformedError):
+            parse_answer(content)
+        with pytest.raises(MalformedError):
+            parse_step(content)
+    step = Resolve(T, 5, 1, 2)
+    assert parse_step(render(step)) == step
