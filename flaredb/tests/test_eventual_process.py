@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 import urllib.request
@@ -57,6 +58,27 @@ def test_a_killed_server_has_every_write_that_it_answered(tmp_path: Path):
         assert asyncio.run(put(process, b"a", b"2")) > before
         metrics = urllib.request.urlopen(f"http://{process.addresses[0]}/metrics", timeout=5).read().decode()
         assert "flaredb_eventual_version" in metrics
+
+
+async def fill(process: Process, count: int) -> None:
+    channel = connect(process.addresses[0])
+    try:
+        client = KvClient(channel)
+        puts = (pb.PutRequest(namespace=NS, key=b"%05d" % number, value=b"v") for number in range(count))
+        await asyncio.gather(*map(client.put, puts))
+    finally:
+        await channel.close()
+
+
+def test_an_operator_lists_all_of_it_page_by_page(tmp_path: Path):
+    with serve("flaredb", config(tmp_path)) as process:
+        asyncio.run(fill(process, 1500))
+        query = [sys.executable, "-m", "flaredb", "query", "-n", NS, "--endpoint", process.addresses[0], "--limit", "0"]
+        listed = subprocess.run(query, capture_output=True, text=True, timeout=30, check=True)
+        keys = [json.loads(line)["key"] for line in listed.stdout.splitlines()]
+        assert keys == [f"{number:05}" for number in range(1500)]
+        refused = subprocess.run([*query, "--at", "7"], capture_output=True, text=True, timeout=30, check=False)
+        assert (refused.returncode != 0, "is eventual" in refused.stderr) == (True, True)
 
 
 def test_a_stopped_server_starts_without_its_list_of_namespaces(tmp_path: Path):

@@ -61,6 +61,15 @@ def not_ours(version: int, newest: int) -> OutOfRangeError:
     )
 
 
+def joining() -> UnavailableError:
+    """This store is new and has not got its copy."""
+    return UnavailableError(
+        "this store has joined and does not have its copy of eventual namespaces yet; send this again in some seconds, "
+        "or to another store",
+        reason="JOINING",
+    )
+
+
 def too_many_writes(waiting: int, store: StoreId) -> UnavailableError:
     """More writes wait for the disk than may."""
     return UnavailableError(

@@ -236,6 +236,9 @@ def _listed(rows: bytes) -> tuple[tuple[Digest, Stamp], ...]:
 def _told(encoded: object, time: object, store: object, value: object, expires_at_ms: object) -> Told:
     if not isinstance(encoded, bytes) or not (value is None or isinstance(value, bytes)):
         raise MalformedError("a record has no key")
+    name, _, key = encoded.partition(b"\x00")
+    if not name.isascii() or not key.endswith(b"\x00\x01"):
+        raise MalformedError("a record's key has no namespace, or no end")
     return Told(EncodedKey(encoded), Stamp(_int(time), StoreId(_int(store))), value, _int(expires_at_ms))
 
 

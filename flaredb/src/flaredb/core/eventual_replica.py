@@ -65,6 +65,8 @@ WAITING_MAX = 50_000
 EXACT = 64
 """When another store was last compared with is known to a 64th of the time that deletions are kept."""
 NOTHING_KNOWN = Shared(0, 0)
+ALONE = Shared(0, 0, 1)
+"""What a store remembers of itself that was alone once."""
 DUE_MAX = 500
 """Keys that end or go in one tick: a few milliseconds."""
 
@@ -154,9 +156,15 @@ class EventualReplica(Generic[TokenT]):
         said = self._lately(self._told_ahead)
         return max(said.values()) if 2 * len(said) > len(self.others) else 0
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has had all that some other store had; one that joined has nothing to show before that."""
+        return not self.others or any(shared.their_version for shared in self.contents.shared.values())
+
     def set_members(self, stores: Iterable[StoreId]) -> None:
         """Say which stores there are; what is known of others is forgotten: one that left is never back by its id."""
         self._members = frozenset((*stores, self.store))
+        self._note_alone()
         for peer in [each for each in self.contents.shared if each not in self._members]:
             self.contents.share(peer, None)
         for peer in {*self._heard_ms, *self._told_ahead, *self._ahead} - self._members:
@@ -303,11 +311,16 @@ class EventualReplica(Generic[TokenT]):
 
     def may_meet(self, peer: StoreId) -> bool:
         """Whether it may be compared with: if it was before, or if most of those that were have been lately."""
-        shared = self.contents.shared
-        if peer in shared:
+        known = self.contents.shared.keys() - {self.store}
+        if peer in known:
             return True
-        near = 1 + sum(not self.is_apart(each) for each in shared)
-        return 2 * near > 1 + len(shared)
+        near = 1 + sum(not self.is_apart(each) for each in known)
+        return 2 * near > 1 + len(known)
+
+    def _note_alone(self) -> None:
+        """Remember, with what it knows of others, that a store that is alone has all there is."""
+        if not self.others and self.store not in self.contents.shared:
+            self.contents.share(self.store, ALONE)
 
     def _take(self, sender: StoreId, message: Message) -> None:
         match message:

@@ -25,6 +25,8 @@ from typing import TypeAlias
 
 from flaredb.core import eventual_reads, limits
 from flaredb.core.engine import Column, Engine, Row
+from flaredb.core.eventual_contents import Contents
+from flaredb.core.eventual_errors import joining
 from flaredb.core.eventual_reads import EventualScan
 from flaredb.core.eventual_replica import TOMBSTONE_MS, EventualReplica
 from flaredb.core.feed import Interest, Page
@@ -105,20 +107,26 @@ class EventualSpace:
         return future
 
     def get(self, namespace: str, key: bytes) -> Found | None:
-        """The value of one key. Raises DataLossError."""
-        return eventual_reads.get(self.replica.contents, namespace, key, self.clock_ms())
+        """The value of one key. Raises DataLossError, and UnavailableError on a store that has just joined."""
+        return eventual_reads.get(self._contents(), namespace, key, self.clock_ms())
 
     def batch_get(self, namespace: str, keys: Sequence[bytes]) -> list[Found]:
-        """The values of several keys; see `eventual_reads.batch_get`."""
-        return eventual_reads.batch_get(self.replica.contents, namespace, keys, self.clock_ms())
+        """The values of several keys; see `get` and `eventual_reads.batch_get`."""
+        return eventual_reads.batch_get(self._contents(), namespace, keys, self.clock_ms())
 
     def scan(self, query: Query) -> EventualScan:
-        """A scan of what is on the disk now; run it."""
-        return eventual_reads.scan(self.replica.contents, query)
+        """A scan of what is on the disk now; run it. Raises as `get`."""
+        return eventual_reads.scan(self._contents(), query)
 
     def changes_after(self, interest: Interest, position: int) -> Page:
-        """The next message of a watch; see `eventual_reads.changes_after`."""
-        return eventual_reads.changes_after(self.replica.contents, interest, position)
+        """The next message of a watch; see `get` and `eventual_reads.changes_after`."""
+        return eventual_reads.changes_after(self._contents(), interest, position)
+
+    def _contents(self) -> Contents:
+        """What readers may look at."""
+        if not self.replica.is_whole:
+            raise joining()
+        return self.replica.contents
 
     def tick(self) -> None:
         """Let time pass."""

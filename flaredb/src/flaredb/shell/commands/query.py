@@ -7,12 +7,14 @@ import json
 import re
 from collections.abc import AsyncIterator
 
+from flaredb.core.eventual_errors import REASON
 from flaredb.core.limits import SCAN_LIMIT_DEFAULT
 from flaredb.shell.commands.connections import add_connection_arguments, endpoint_of, run
 from flaredb.shell.commands.decoding import Json, entry
 from flaredb.shell.commands.printing import add_output_argument, print_json, print_row, remark
 from ultracloud.api.flaredb.v1.flaredb_pb2 import KeyValue, ScanRequest
 from ultracloud.api.flaredb.v1.flaredb_rpc import KvClient
+from ultracloud.base.faults import FailedPreconditionError
 from ultracloud.servicekit.store import prefix_end
 
 LIMIT_DEFAULT = 1000
@@ -85,25 +87,33 @@ def _query(arguments: argparse.Namespace) -> int:
 
 
 async def _found(kv: KvClient, request: ScanRequest, limit: int) -> AsyncIterator[KeyValue]:
-    """Keys page by page, all at the version of the first page. What is left is told at the end."""
-    left = limit
+    """Keys page by page, all at the version of the first page where that can be. What is left is told at the end."""
+    left, is_eventual, is_first = limit, False, True
     while True:
         request.limit = min(left, SCAN_LIMIT_DEFAULT) if limit else SCAN_LIMIT_DEFAULT
-        answer = await kv.scan(request)
+        try:
+            answer = await kv.scan(request)
+        except FailedPreconditionError as refused:
+            if is_first or is_eventual or refused.reason != REASON:
+                raise
+            # Such a namespace has no pages at one version: each is as of its own moment.
+            is_eventual, request.at_version = True, 0
+            continue
+        is_first = False
         for found in answer.kvs:
             yield found
         left -= len(answer.kvs)
         if not answer.more:
             return
         last = answer.kvs[-1].key
-        request.at_version = answer.read_version
+        request.at_version = 0 if is_eventual else answer.read_version
         if request.reverse:
             request.end = last
         else:
             request.start = last + b"\x00"
         if limit and left <= 0:
             place = f"--end '{text_of(last)}'" if request.reverse else f"--start '{text_of(request.start)}'"
-            remark(f"more keys follow: {place} --at {answer.read_version}")
+            remark(f"more keys follow: {place}{'' if is_eventual else f' --at {answer.read_version}'}")
             return
 
 
