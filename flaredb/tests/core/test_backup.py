@@ -4,7 +4,7 @@ import io
 import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flaredb.core import backup
@@ -39,6 +39,7 @@ def pages_of(iam: dict[bytes, tuple[bytes, int, int]], prismnet: dict[bytes, tup
 SMALL = written([("iam", [Found(b"a", b"1" * 50, 3), Found(b"b", b"", 90, 77)]), ("prismnet", [Found(b"\0", b"x", 1)])])
 
 
+@settings(deadline=None)
 @given(KEYS, KEYS)
 def test_what_is_written_is_read(
     iam: dict[bytes, tuple[bytes, int, int]], prismnet: dict[bytes, tuple[bytes, int, int]]
@@ -58,6 +59,7 @@ def test_a_backup_that_was_cut_off_anywhere_is_refused():
             read(SMALL[:size])
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(SMALL) - 1), st.integers(1, 255))
 def test_a_changed_byte_anywhere_is_refused(at: int, bits: int):
     changed = bytearray(SMALL)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flaredb.core import limits
@@ -12,6 +12,7 @@ SIZES = st.lists(st.tuples(st.sampled_from([1, 4096]), st.sampled_from([0, 100, 
 A, B, ENDING = Found(b"a", b"1", 3), Found(b"b", b"2", 4), Found(b"e", b"3", 5, 1000)
 
 
+@settings(deadline=None, max_examples=40)
 @given(SIZES, st.integers(0, 1200))
 def test_every_batch_is_a_transaction_that_is_accepted_and_none_is_left_out(sizes: list[tuple[int, int]], small: int):
     found = [Found(b"%d" % n + b"k" * (key - 1), b"v" * value, 1) for n, (key, value) in enumerate(sizes)]

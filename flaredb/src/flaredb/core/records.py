@@ -24,6 +24,8 @@ SWEPT_KEY = b"swept"
 MARK_PREFIX = b"mark/"
 TOMBSTONE = b"\x00"
 _VALUE = b"\x01"
+VALUE_TAG = _VALUE[0]
+"""What a record of a value without an end begins with; the value follows."""
 _ENDING = b"\x02"
 _ENDING_HEAD = 9
 _LENGTH = struct.Struct(">I")

@@ -16,20 +16,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from flaredb.core.commands import EncodedKey
 from flaredb.core.engine import Cursor
-from flaredb.core.keys import NEWEST, VERSION_BYTES, bounds, key_of, version_of, versioned
+from flaredb.core.keys import (
+    NEWEST,
+    TERMINATOR_BYTES,
+    VERSION_BYTES,
+    ZERO,
+    bounds,
+    key_of,
+    version_of,
+    versioned,
+)
 from flaredb.core.limits import PAGE_BYTES_MAX
-from flaredb.core.records import parse_end, parse_value
+from flaredb.core.records import VALUE_TAG, parse_end, parse_value
 
 NEXT_STEPS_MAX = 8
 """Versions of one key to step over before seeking past the rest: a seek costs about as much as ten steps."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A key's value at the version read. `value` is empty in a scan for keys only; 0 in `expires_at_ms` is never."""
+class Found(NamedTuple):
+    """A key's value at the version read. `value` is empty in a scan for keys only; 0 in `expires_at_ms` is never.
+
+    A page has thousands, and a tuple is made in a third of the time of a frozen dataclass.
+    """
 
     key: bytes
     value: bytes
@@ -63,13 +75,20 @@ def is_ended(expires_at_ms: int, now_ms: int) -> bool:
 
 def read(cursor: Cursor, encoded: EncodedKey, key: bytes, at_version: int, now_ms: int = 0) -> Found | None:
     """The value of one key at a version, None where it did not exist or has ended by `now_ms`."""
-    cursor.seek(versioned(encoded, at_version))
+    return read_at(cursor, encoded, key, versioned(encoded, at_version), now_ms)
+
+
+def read_at(cursor: Cursor, encoded: EncodedKey, key: bytes, place: bytes, now_ms: int) -> Found | None:
+    """See `read`; `place` is where the version asked for would stand on disk."""
+    cursor.seek(place)
     if not cursor.valid():
         return None
     stored = cursor.key()
     if not stored.startswith(encoded):
         return None
     record = cursor.value()
+    if record[0] == VALUE_TAG:
+        return Found(key, record[1:], version_of(stored), 0)
     value, expires_at_ms = parse_value(record), parse_end(record)
     if value is None or is_ended(expires_at_ms, now_ms):
         return None
@@ -170,28 +189,53 @@ class Scan:
         return key_of(stored[:-VERSION_BYTES], self.query.namespace) if stored < self._upper else b""
 
     def _run(self, steps: int) -> None:
-        """Forward. The cursor stands at the newest version of a key whenever a step begins."""
-        upper, at = self._upper, self._at
-        stored = self._here(upper)
+        """Forward. The cursor stands at the newest version of a key whenever a step begins.
+
+        What most keys are, one version of a value without an end, is taken here and not in `_take`: calls of our own
+        were two thirds of the time of a page.
+        """
+        cursor, upper, at, found = self.cursor, self._upper, self._at, self.found
+        step, is_valid, key, value = cursor.next, cursor.valid, cursor.key, cursor.value
+        head_bytes, keys_only, from_bytes = len(self.query.namespace) + 1, self.query.keys_only, int.from_bytes
+        room, size_bytes = self.query.limit - len(found), self._size_bytes
+        stored = key() if is_valid() else upper
+        encoded = stored[:-VERSION_BYTES]
         for _ in range(steps):
             if stored >= upper:
                 self.done = True
-                return
-            encoded = EncodedKey(stored[:-VERSION_BYTES])
-            if stored[-VERSION_BYTES:] < at:  # newer than asked for: a version stands with its bits turned
-                self.cursor.seek(encoded + at)
-                stored = self._here(upper)
+                break
+            version = stored[-VERSION_BYTES:]
+            if version < at:  # newer than asked for: a version stands with its bits turned
+                cursor.seek(encoded + at)
+                stored = key() if is_valid() else upper
                 if not stored.startswith(encoded):
+                    encoded = stored[:-VERSION_BYTES]
                     continue
-            self._take(encoded, stored)
-            if self.done:
-                return
-            stored = self._leave(encoded)
+                version = stored[-VERSION_BYTES:]
+            record, name = value(), encoded[head_bytes:-TERMINATOR_BYTES]
+            if record[0] != VALUE_TAG or ZERO in name or size_bytes >= PAGE_BYTES_MAX or not room:
+                self._size_bytes = size_bytes
+                self._take(encoded, stored)
+                if self.done:
+                    return
+                size_bytes, room = self._size_bytes, self.query.limit - len(found)
+            else:
+                data = b"" if keys_only else record[1:]
+                found.append(Found(name, data, ~from_bytes(version, "big", signed=True), 0))
+                size_bytes += len(name) + len(data)
+                room -= 1
+            step()
+            stored = key() if is_valid() else upper
+            before, encoded = encoded, stored[:-VERSION_BYTES]
+            if before == encoded:
+                stored = self._leave(encoded)
+                encoded = stored[:-VERSION_BYTES]
+        self._size_bytes = size_bytes
 
-    def _leave(self, encoded: EncodedKey) -> bytes:
-        """Step over the older versions of a key, and give the key after."""
+    def _leave(self, encoded: bytes) -> bytes:
+        """Step over the older versions of a key, all but the first, and give the key after."""
         cursor, upper = self.cursor, self._upper
-        for _ in range(NEXT_STEPS_MAX):
+        for _ in range(NEXT_STEPS_MAX - 1):
             cursor.next()
             stored = cursor.key() if cursor.valid() else upper
             if not stored.startswith(encoded):
@@ -207,7 +251,7 @@ class Scan:
             if stored < lower:
                 self.done = True
                 return
-            encoded = EncodedKey(stored[:-VERSION_BYTES])
+            encoded = stored[:-VERSION_BYTES]
             cursor.seek(encoded + at)
             stored = self._here(b"")
             if stored.startswith(encoded):
@@ -220,7 +264,7 @@ class Scan:
         """The key under the cursor; `beyond`, which is out of the range, where there is none."""
         return self.cursor.key() if self.cursor.valid() else beyond
 
-    def _take(self, encoded: EncodedKey, stored: bytes) -> None:
+    def _take(self, encoded: bytes, stored: bytes) -> None:
         """Add the key under the cursor to the page unless it was deleted or has ended; end the page at its limits."""
         record = self.cursor.value()
         value, expires_at_ms = parse_value(record), parse_end(record)

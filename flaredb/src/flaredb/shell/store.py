@@ -17,7 +17,7 @@ from flaredb.core.evaluate import Evaluation, evaluate, rows
 from flaredb.core.expiry import Overdue, overdue
 from flaredb.core.feed import FEED_COMMITS_MAX, Interest, Page, Recent, page_of
 from flaredb.core.keys import bounds, encode, key_of, versioned
-from flaredb.core.limits import check_batch_response
+from flaredb.core.limits import BATCH_RESPONSE_BYTES_MAX, check_batch_response
 from flaredb.core.namespaces import namespaces
 from flaredb.core.records import (
     APPLIED_KEY,
@@ -38,7 +38,7 @@ from flaredb.core.records import (
     parse_value,
 )
 from flaredb.core.retention import History, is_mark_due, plan_floor, sweep
-from flaredb.core.visibility import Found, Query, Scan, read
+from flaredb.core.visibility import Found, Query, Scan, read, read_at
 from flaredb.errors import StoreDirectoryError, compacted, damaged, not_yet
 from flaredb.shell.view import EngineView
 
@@ -121,14 +121,16 @@ class Store:
             ResourceExhaustedError: Together they do not fit a message.
         """
         cursor = self._engine.cursor(Column.DATA)
-        found = []
-        size_bytes = 0
+        found: list[Found] = []
+        size_bytes, version_key = 0, versioned(b"", version)
         for key in keys:
-            one = read(cursor, encode(namespace, key), key, version, now_ms)
+            encoded = encode(namespace, key)
+            one = read_at(cursor, encoded, key, encoded + version_key, now_ms)
             if one is not None:
                 found.append(one)
-                size_bytes += len(one.key) + len(one.value)
-                check_batch_response(size_bytes)
+                size_bytes += len(key) + len(one.value)
+                if size_bytes > BATCH_RESPONSE_BYTES_MAX:
+                    check_batch_response(size_bytes)
             elif not cursor.valid():
                 self._engine.check(cursor)
         return found
