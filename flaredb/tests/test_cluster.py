@@ -11,7 +11,7 @@ from stores import Stores, stores, until
 
 from ultracloud.api.flaredb.v1 import flaredb_pb2 as pb
 from ultracloud.base.faults import AbortedError, DeadlineExceededError, UnavailableError
-from ultracloud.servicekit.store import Committed, FlaredbStore
+from ultracloud.servicekit.store import Committed, Conflict, FlaredbStore
 from ultracloud.servicekit.store.following import read_all
 
 LOST = (AbortedError, DeadlineExceededError, UnavailableError)
@@ -118,10 +118,17 @@ def test_regions_are_cut_and_read_as_one(tmp_path: Path):
             keys = [b"%05d" % number for number in (1199, 3, 600, 601, 900)]
             many = await kv.batch_get(pb.BatchGetRequest(namespace="ns", keys=keys))
             assert [one.key for one in many.kvs] == keys
-            await until(lambda: len(watched) == 1220)
+            pair = await store.txn({b"00003": loaded.entries[3].version}, {b"00003": b"pair", b"01199": b"pair"})
+            assert isinstance(pair, Committed)
+            both = await store.get_many([b"00003", b"01199"])
+            assert [(one.value, one.version) for one in both.entries] == [(b"pair", pair.version)] * 2
+            assert isinstance(await store.txn({b"01199": 5}, {b"00003": b"no", b"01199": b"no"}), Conflict)
+            await until(lambda: len(watched) == 1222)
+            assert watched[-2:] == [(pair.version, b"00003"), (pair.version, b"01199")]
             watching.cancel()
             assert watched == sorted(watched)
-            assert {key: version for version, key in watched} == {one.key: one.version for one in loaded.entries}
+            now = await read_all(store, b"", b"")
+            assert {key: version for version, key in watched} == {one.key: one.version for one in now.entries}
 
     async def watch(store: FlaredbStore, watched: list[tuple[int, bytes]]) -> None:
         async for changes in store.watch(b"", b"", 1):

@@ -1,7 +1,7 @@
 """A clock that does not jump: versions are times, and a version that is a day ahead stays a day ahead for good.
 
-It follows the wall clock as far as that goes on evenly. Where it jumps, time goes on as it went, and comes nearer to the
-wall clock a little at a time, so that one that was set right is followed in the end.
+It follows the wall clock as far as that goes on evenly. Where it jumps, time goes on as it went, and comes nearer to
+the wall clock a little at a time, so that one that was set right is followed in the end.
 
 Source: the slewing of clocks, as in RFC 5905, section 11.
 """
@@ -16,7 +16,7 @@ set apart stay within the half second that they may differ by for minutes."""
 CREDIT_MS = 10_000
 """Time that counts at most, when nobody asked for long."""
 JUMP_MS = 200
-"""What is more than this is a jump and no drift: a loop that stands still for a while is none, since both clocks go on."""
+"""What is more than this is a jump and no drift. A process that stands still for a while is none: both clocks go on."""
 
 
 @dataclass(slots=True)

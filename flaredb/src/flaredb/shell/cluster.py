@@ -29,6 +29,7 @@ from flaredb.shell.cluster_reads import Reader
 from flaredb.shell.cluster_router import Router
 from flaredb.shell.cluster_rpc import ClusterService
 from flaredb.shell.cluster_steps import Steps
+from flaredb.shell.cluster_txns import Transactions
 from flaredb.shell.cluster_upkeep import Upkeep
 from flaredb.shell.cluster_watch import Watching
 from flaredb.shell.placer import Placer
@@ -126,7 +127,8 @@ async def _serve(
     owners = {namespace: frozenset(identities) for namespace, identities in config.namespaces.items()}
     access = Access(owners, is_open=runtime.identity is None)
     policy = _policy(config.cluster)
-    kv = ClusterKv(router, Watching(node, follower, router, lines), watchers, access, clock)
+    txns = Transactions(node, router, clock, start)
+    kv = ClusterKv(router, txns, Watching(node, follower, router, lines), watchers, access, clock)
     peers = PeersService(node, reader, follower, steps.do, is_open=runtime.identity is None)
     gate = runtime.readiness.gate("its regions")
     addresses = await runtime.serve(
@@ -134,6 +136,7 @@ async def _serve(
     )
     cluster = config.cluster
     upkeep = Upkeep(node, regions, config.state_dir, cluster.labels, cluster.advertise or addresses[0])
+    start(txns.look_after(), "look after transactions")
     start(upkeep.report(), "report")
     start(upkeep.count(), "count regions")
     aging = Aging(node, config.history.bounds(), clock)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import TypeVar, cast
 
 from flaredb.core import limits
@@ -12,12 +12,14 @@ from flaredb.core.commands import DeleteRange, Outcome, Txn
 from flaredb.core.feed import Interest
 from flaredb.core.keys import bounds, encode, key_from
 from flaredb.core.refusals import refused
-from flaredb.core.region_state import LOGICAL_BITS
+from flaredb.core.region import LOGICAL_BITS
+from flaredb.core.region_errors import RegionMovedError
 from flaredb.core.region_work import CLOCK_AHEAD_MAX_MS
 from flaredb.core.visibility import Query
 from flaredb.errors import not_yet
 from flaredb.shell import messages
-from flaredb.shell.cluster_router import Router
+from flaredb.shell.cluster_router import Router, places_of
+from flaredb.shell.cluster_txns import Transactions
 from flaredb.shell.cluster_watch import Watching
 from flaredb.shell.committer import Committer
 from flaredb.shell.rpc import KvService
@@ -35,7 +37,6 @@ from ultracloud.api.flaredb.v1.flaredb_pb2 import (
     WatchResponse,
 )
 from ultracloud.api.rpc import Call
-from ultracloud.base.faults import FailedPreconditionError
 from ultracloud.servicekit import deadlines
 from ultracloud.servicekit.clock import Clock
 from ultracloud.servicekit.streams import closing
@@ -46,13 +47,21 @@ ResultT = TypeVar("ResultT")
 class ClusterKv:
     """Serves the Kv of a cluster; see `flaredb.proto` for what each RPC promises."""
 
-    def __init__(self, router: Router, watching: Watching, watchers: Watchers, access: Access, clock: Clock) -> None:
+    def __init__(
+        self,
+        router: Router,
+        txns: Transactions,
+        watching: Watching,
+        watchers: Watchers,
+        access: Access,
+        clock: Clock,
+    ) -> None:
         self._router = router
         self._watching = watching
         self._watchers = watchers
         self._access = access
         self._clock = clock
-        writes = _Writes(router, watchers, access, clock.now_ms)
+        writes = _Writes(router, txns, watchers, access, clock.now_ms)
         self.put = writes.put
         self.delete = writes.delete
         self.delete_range = writes.delete_range
@@ -134,24 +143,28 @@ class ClusterKv:
 class _Submitting:
     """Takes transactions as a `Committer` does, and has them run where their keys are."""
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: Router, txns: Transactions) -> None:
         self._router = router
+        self._txns = txns
 
     def submit(self, txn: Txn, deliver: Callable[[Outcome], ResultT]) -> asyncio.Future[ResultT]:
         """See `Committer.submit`."""
         return asyncio.ensure_future(self._run(txn, deliver))
 
     async def _run(self, txn: Txn, deliver: Callable[[Outcome], ResultT]) -> ResultT:
-        where = min(_places(txn), default=encode(txn.namespace, b""))
-        region = self._router.region(where)
-        if region is not None and not all(map(region.covers, _places(txn))):
-            raise FailedPreconditionError(
-                "the transaction's keys are in several regions, which is not possible yet", reason="TXN_REGIONS"
-            )
-        (outcome,) = await self._router.execute(where, (txn,))
+        outcome = await self._outcome(txn)
         if outcome.refusal is not None:
             raise refused(outcome.refusal)
         return deliver(outcome)
+
+    async def _outcome(self, txn: Txn) -> Outcome:
+        """What becomes of a transaction of one region, or of several."""
+        where = min(places_of(txn), default=encode(txn.namespace, b""))
+        try:
+            (outcome,) = await self._router.execute(where, (txn,))
+        except RegionMovedError:
+            return await self._txns.run(txn)
+        return outcome
 
 
 class _Time:
@@ -169,8 +182,10 @@ class _Time:
 class _Writes(KvService):
     """The writing half of `KvService`, which asks its committer only."""
 
-    def __init__(self, router: Router, watchers: Watchers, access: Access, now_ms: Callable[[], int]) -> None:
-        committer = cast("Committer", _Submitting(router))
+    def __init__(
+        self, router: Router, txns: Transactions, watchers: Watchers, access: Access, now_ms: Callable[[], int]
+    ) -> None:
+        committer = cast("Committer", _Submitting(router, txns))
         super().__init__(cast("Store", _Time()), committer, watchers, access, now_ms)
         self._router = router
 
@@ -181,16 +196,3 @@ class _Writes(KvService):
         if region is None or not region.end or region.end >= upper:
             return b""
         return key_from(region.end, namespace)
-
-
-def _places(txn: Txn) -> Iterator[bytes]:
-    """Every encoded key that a transaction names; of ranges the ends."""
-    for comparison in txn.comparisons:
-        yield encode(txn.namespace, comparison.key)
-    for write in txn.writes:
-        if isinstance(write, DeleteRange):
-            lower, upper = bounds(txn.namespace, write.start, write.end)
-            yield lower
-            yield upper[:-1] if upper > lower else lower
-        else:
-            yield encode(txn.namespace, write.key)

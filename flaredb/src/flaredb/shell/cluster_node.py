@@ -21,7 +21,7 @@ from flaredb.core.commands import Commit, Outcome, Txn
 from flaredb.core.engine import Column, EngineFullError, EngineStalledError, EngineWriteError
 from flaredb.core.records import number
 from flaredb.core.region import Epoch, Peer, Region, RegionId, StoreId
-from flaredb.core.region_entry import Split, Upkeep
+from flaredb.core.region_entry import Split, Step, Upkeep
 from flaredb.core.region_node import Mail, NodeWork, RegionNode, Shipment, Ticket
 from flaredb.core.region_replica import RegionReplica
 from flaredb.core.region_snapshot import Chunk
@@ -162,6 +162,15 @@ class ClusterNode:
         self.asked[route.region] += len(txns)
         found = await self._ask(lambda token: self.node.propose(route.region, route.epoch, txns, token, floor))
         assert isinstance(found, tuple), found
+        return found
+
+    async def step(self, route: Route, step: Step) -> Answer:
+        """Have a step of a transaction over several regions done in one that this store leads; see `region_txn`."""
+        if self._is_full:
+            raise disk_full(self.free_bytes(), self.reserve_bytes)
+        self.asked[route.region] += 1
+        found = await self._ask(lambda token: self.node.step(route.region, route.epoch, step, token))
+        assert found is not None, step
         return found
 
     async def read_round(self, route: Route) -> None:

@@ -12,9 +12,11 @@ from flaredb.core.mail import (
     parse_mail,
     parse_regions,
     parse_step,
+    parse_txn_step,
     parse_txns,
     render_outcomes,
     render_regions,
+    render_step_answer,
 )
 from flaredb.core.placement import Step
 from flaredb.core.region import Epoch, RegionId, StoreId
@@ -95,6 +97,15 @@ class PeersService:
         except (RegionMovedError, NotLeaderError) as astray:
             return pb.ExecuteResponse(astray=astray_of(astray))
         return pb.ExecuteResponse(outcomes=render_outcomes(outcomes))
+
+    async def step(self, request: pb.StepRequest, call: Call, /) -> pb.StepResponse:
+        """A step of a transaction over several regions."""
+        self._check(call)
+        try:
+            answer = await self._node.step(route_of(request.route), parse_txn_step(request.step))
+        except (RegionMovedError, NotLeaderError) as astray:
+            return pb.StepResponse(astray=astray_of(astray))
+        return pb.StepResponse(answer=render_step_answer(answer))
 
     async def read_keys(self, request: pb.ReadKeysRequest, call: Call, /) -> pb.ReadResponse:
         """Values of keys of one region; without any, only how far it has come."""

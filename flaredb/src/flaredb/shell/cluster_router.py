@@ -7,25 +7,28 @@ asked wrongly has told. Whatever says "nothing was done" is tried again, within 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias, TypeVar
 
-from flaredb.core.commands import Outcome, Txn
+from flaredb.core.commands import DeleteRange, Outcome, Txn
 from flaredb.core.keys import bounds, encode
 from flaredb.core.limits import PAGE_BYTES_MAX, Namespace
-from flaredb.core.mail import parse_outcomes, render_txns
+from flaredb.core.mail import parse_outcomes, parse_step_answer, render_txn_step, render_txns
 from flaredb.core.placement import RegionSeen
 from flaredb.core.region import Region, StoreId
+from flaredb.core.region_entry import Step
 from flaredb.core.region_errors import NotLeaderError, OutcomeUnknownError, RegionMovedError
+from flaredb.core.region_work import Answer
 from flaredb.core.visibility import Found, Query
 from flaredb.shell.cluster_lines import Lines
 from flaredb.shell.cluster_node import ClusterNode, Route
 from flaredb.shell.cluster_peers import found_of, raise_astray, route_message
 from flaredb.shell.cluster_reads import KeysRead, RangeRead, Reader
 from ultracloud.api.flaredb.v1 import peers_pb2 as pb
-from ultracloud.base.faults import DeadlineExceededError, Fault, UnavailableError
+from ultracloud.base.faults import AbortedError, DeadlineExceededError, Fault, UnavailableError
 from ultracloud.servicekit import deadlines
 from ultracloud.servicekit.channels import NotSentError
 
@@ -36,7 +39,7 @@ PAUSE_FIRST_S, PAUSE_MAX_S = 0.01, 0.2
 CALL_S = 8.0
 """What a store may take for one attempt: longer than it takes there to give up for want of a quorum."""
 
-_NOTHING_DONE = frozenset({"OVERLOADED", "STOPPING", "NO_QUORUM"})
+_NOTHING_DONE = frozenset({"OVERLOADED", "STOPPING", "NO_QUORUM", "CHANGE_REFUSED", "STORE_UNKNOWN", "REGION_MOVED"})
 """Reasons of another store's UNAVAILABLE that say so; any other may be of a connection lost half-way."""
 
 ResultT = TypeVar("ResultT")
@@ -118,25 +121,51 @@ class Router:
 
         Raises:
             OutcomeUnknownError: It may have happened, or not, or may still.
-            Fault: Nothing was done.
+            RegionMovedError: It belongs to several regions now. Nothing was done, as with any other Fault.
         """
+        places = [place for txn in txns for place in places_of(txn)]
 
         async def there(store: StoreId, route: Route) -> tuple[Outcome, ...]:
             request = pb.ExecuteRequest(route=route_message(route), txns=render_txns(txns), floor=floor)
-            try:
+            with told_whether_done(route):
                 answer = await self._lines.client(store).execute(request, CALL_S)
-            except NotSentError:
-                raise
-            except (UnavailableError, DeadlineExceededError) as fault:
-                if fault.reason in _NOTHING_DONE:
-                    raise
-                raise OutcomeUnknownError(route.region) from fault
             if answer.HasField("astray"):
                 raise_astray(route, answer.astray)
             return parse_outcomes(answer.outcomes)
 
-        outcomes, _ = await self._search(where, lambda route: self._node.execute(route, txns, floor), there, leads=True)
+        def here(route: Route) -> Awaitable[tuple[Outcome, ...]]:
+            return self._node.execute(route, txns, floor)
+
+        outcomes, _ = await self._search(where, here, there, leads=True, places=places)
         return outcomes
+
+    async def step(self, region: Region, step: Step) -> Answer:
+        """Have a step of a transaction over several regions done, by whoever is thought to lead; sent once.
+
+        Raises:
+            OutcomeUnknownError: It may have been done, or not, or may still be.
+            Fault: Nothing was done; the map has what was told of it.
+        """
+        route = Route(region.region, region.epoch)
+        _, store = self._pick(region.start, _Search(leads=True, ends_at=0.0))
+        if store is None:
+            raise no_region()
+        try:
+            if store == self._node.store:
+                return await self._node.step(route, step)
+            request = pb.StepRequest(route=route_message(route), step=render_txn_step(step))
+            with told_whether_done(route):
+                answer = await self._lines.client(store).step(request, CALL_S)
+            if answer.HasField("astray"):
+                raise_astray(route, answer.astray)
+            return parse_step_answer(answer.answer)
+        except RegionMovedError as moved:
+            self.learn(moved)
+            raise
+        except NotLeaderError as other:
+            # Where that store knows of nobody, the next attempt asks the one after it.
+            self._map.learn(region, other.leader or _after(store, region))
+            raise
 
     def region(self, where: bytes) -> Region | None:
         """The region of an encoded key, as far as this store knows."""
@@ -154,7 +183,7 @@ class Router:
         ends_at, pause_s = time.monotonic() + _patience_s(), PAUSE_FIRST_S
         while not (found := self._known(lower, upper)):
             if time.monotonic() + pause_s >= ends_at:
-                raise _no_region()
+                raise no_region()
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, PAUSE_MAX_S)
         return found
@@ -265,15 +294,27 @@ class Router:
         return await self._search(where, lambda route: self._reader.range(route, query), there)
 
     async def _search(
-        self, where: bytes, here: Here[ResultT], there: There[ResultT], *, leads: bool = False
+        self,
+        where: bytes,
+        here: Here[ResultT],
+        there: There[ResultT],
+        *,
+        leads: bool = False,
+        places: Sequence[bytes] = (),
     ) -> tuple[ResultT, Region]:
-        """Ask stores until one answers; its answer, and the region as it was asked."""
+        """Ask stores until one answers; its answer, and the region as it was asked.
+
+        Raises:
+            RegionMovedError: Not all of `places` belong to the region of `where`.
+        """
         search = _Search(leads, time.monotonic() + _patience_s())
         while True:
             region, store = self._pick(where, search)
             if region is None or store is None:
                 await self._pause(search)
                 continue
+            if not all(map(region.covers, places)):
+                raise RegionMovedError(region.region, (region,))
             route = Route(region.region, region.epoch)
             try:
                 found = await (here(route) if store == self._node.store else there(store, route))
@@ -319,11 +360,48 @@ class Router:
     async def _pause(self, search: _Search) -> None:
         """Nobody could help: wait a moment and ask all again, unless time is up."""
         if time.monotonic() + search.pause_s >= search.ends_at:
-            raise search.fault or _no_region()
+            raise search.fault or no_region()
         await asyncio.sleep(search.pause_s)
         search.pause_s = min(2 * search.pause_s, PAUSE_MAX_S)
         search.tried.clear()
         search.leader = None
+
+
+def _after(store: StoreId, region: Region) -> StoreId:
+    """The store of a region that comes after one, in a circle."""
+    stores = sorted(peer.store for peer in region.peers)
+    return next((each for each in stores if each > store), stores[0])
+
+
+@contextlib.contextmanager
+def told_whether_done(route: Route) -> Iterator[None]:
+    """Around a call that changes something: whether it has is not known where the connection is lost half-way.
+
+    Raises:
+        OutcomeUnknownError: It is not known.
+        Fault: Nothing was done.
+    """
+    try:
+        yield
+    except NotSentError:
+        raise
+    except (AbortedError, DeadlineExceededError, UnavailableError) as fault:
+        if fault.reason in _NOTHING_DONE:
+            raise
+        raise OutcomeUnknownError(route.region) from fault
+
+
+def places_of(txn: Txn) -> Iterator[bytes]:
+    """Every encoded key that a transaction names; of ranges the ends."""
+    for comparison in txn.comparisons:
+        yield encode(txn.namespace, comparison.key)
+    for write in txn.writes:
+        if isinstance(write, DeleteRange):
+            lower, upper = bounds(txn.namespace, write.start, write.end)
+            yield lower
+            yield upper[:-1] if upper > lower else lower
+        else:
+            yield encode(txn.namespace, write.key)
 
 
 def _patience_s() -> float:
@@ -332,7 +410,8 @@ def _patience_s() -> float:
     return PATIENCE_S if left_s is None else left_s
 
 
-def _no_region() -> UnavailableError:
+def no_region() -> UnavailableError:
+    """What those are told whose region nobody has told of."""
     return UnavailableError(
         "it is not known which store has this key: the region map was not read, or lags; send it again",
         reason="NO_REGION",

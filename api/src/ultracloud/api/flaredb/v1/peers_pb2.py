@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from ultracloud.api.flaredb.v1 import flaredb_pb2 as ultracloud_dot_flaredb_dot_v1_dot_flaredb__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!ultracloud/flaredb/v1/peers.proto\x12\x15ultracloud.flaredb.v1\x1a#ultracloud/flaredb/v1/flaredb.proto\"J\n\x05Route\x12\x0e\n\x06region\x18\x01 \x01(\x04\x12\x15\n\repoch_version\x18\x02 \x01(\x03\x12\x1a\n\x12\x65poch_conf_version\x18\x03 \x01(\x03\"=\n\x06\x41stray\x12\x0f\n\x07regions\x18\x01 \x01(\x0c\x12\x12\n\nnot_leader\x18\x02 \x01(\x08\x12\x0e\n\x06leader\x18\x03 \x01(\x04\"E\n\x04Mail\x12\x0e\n\x06sender\x18\x01 \x01(\x04\x12\n\n\x02to\x18\x02 \x01(\x04\x12\x0f\n\x07letters\x18\x03 \x01(\x0c\x12\x10\n\x08\x65ventual\x18\x04 \x03(\x0c\"\x0b\n\tMailTaken\"|\n\tStatePart\x12\x0e\n\x06sender\x18\x01 \x01(\x04\x12\n\n\x02to\x18\x02 \x01(\x04\x12\x0f\n\x07install\x18\x03 \x01(\x0c\x12\x0e\n\x06number\x18\x04 \x01(\x03\x12\x0f\n\x07is_last\x18\x05 \x01(\x08\x12\x0f\n\x07\x63ontent\x18\x06 \x01(\x0c\x12\x10\n\x08\x63hecksum\x18\x07 \x01(\r\"\x18\n\nStateTaken\x12\n\n\x02ok\x18\x01 \x01(\x08\"Z\n\x0e\x45xecuteRequest\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.ultracloud.flaredb.v1.Route\x12\x0c\n\x04txns\x18\x02 \x01(\x0c\x12\r\n\x05\x66loor\x18\x03 \x01(\x03\"R\n\x0f\x45xecuteResponse\x12-\n\x06\x61stray\x18\x01 \x01(\x0b\x32\x1d.ultracloud.flaredb.v1.Astray\x12\x10\n\x08outcomes\x18\x02 \x01(\x0c\"\x83\x01\n\x0fReadKeysRequest\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.ultracloud.flaredb.v1.Route\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0c\n\x04keys\x18\x03 \x03(\x0c\x12\x12\n\nat_version\x18\x04 \x01(\x03\x12\x0e\n\x06now_ms\x18\x05 \x01(\x03\"\xc5\x01\n\x10ReadRangeRequest\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.ultracloud.flaredb.v1.Route\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\r\n\x05start\x18\x03 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x04 \x01(\x0c\x12\r\n\x05limit\x18\x05 \x01(\x05\x12\x0f\n\x07reverse\x18\x06 \x01(\x08\x12\x11\n\tkeys_only\x18\x07 \x01(\x08\x12\x12\n\nat_version\x18\x08 \x01(\x03\x12\x0e\n\x06now_ms\x18\t \x01(\x03\"\x8f\x01\n\x0cReadResponse\x12-\n\x06\x61stray\x18\x01 \x01(\x0b\x32\x1d.ultracloud.flaredb.v1.Astray\x12,\n\x03kvs\x18\x02 \x03(\x0b\x32\x1f.ultracloud.flaredb.v1.KeyValue\x12\x14\n\x0cread_version\x18\x03 \x01(\x03\x12\x0c\n\x04more\x18\x04 \x01(\x08\"\x81\x01\n\rFollowRequest\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.ultracloud.flaredb.v1.Route\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\r\n\x05start\x18\x03 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x04 \x01(\x0c\x12\x14\n\x0c\x66rom_version\x18\x05 \x01(\x03\"\x87\x01\n\x0e\x46ollowResponse\x12-\n\x06\x61stray\x18\x01 \x01(\x0b\x32\x1d.ultracloud.flaredb.v1.Astray\x12.\n\x07\x63hanges\x18\x02 \x03(\x0b\x32\x1d.ultracloud.flaredb.v1.Change\x12\x16\n\x0e\x63losed_version\x18\x03 \x01(\x03\"\x1c\n\x0c\x43\x61rryRequest\x12\x0c\n\x04step\x18\x01 \x01(\x0c\">\n\rCarryResponse\x12-\n\x06\x61stray\x18\x01 \x01(\x0b\x32\x1d.ultracloud.flaredb.v1.Astray2\xe4\x04\n\x05Peers\x12L\n\x07\x44\x65liver\x12\x1b.ultracloud.flaredb.v1.Mail\x1a .ultracloud.flaredb.v1.MailTaken(\x01\x30\x01\x12R\n\x07Install\x12 .ultracloud.flaredb.v1.StatePart\x1a!.ultracloud.flaredb.v1.StateTaken(\x01\x30\x01\x12X\n\x07\x45xecute\x12%.ultracloud.flaredb.v1.ExecuteRequest\x1a&.ultracloud.flaredb.v1.ExecuteResponse\x12W\n\x08ReadKeys\x12&.ultracloud.flaredb.v1.ReadKeysRequest\x1a#.ultracloud.flaredb.v1.ReadResponse\x12Y\n\tReadRange\x12\'.ultracloud.flaredb.v1.ReadRangeRequest\x1a#.ultracloud.flaredb.v1.ReadResponse\x12W\n\x06\x46ollow\x12$.ultracloud.flaredb.v1.FollowRequest\x1a%.ultracloud.flaredb.v1.FollowResponse0\x01\x12R\n\x05\x43\x61rry\x12#.ultracloud.flaredb.v1.CarryRequest\x1a$.ultracloud.flaredb.v1.CarryResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!ultracloud/flaredb/v1/peers.proto\x12\x15ultracloud.flaredb.v1\x1a#ultracloud/flaredb/v1/flaredb.proto\"J\n\x05Route\x12\x0e\n\x06region\x18\x01 \x01(\x04\x12\x15\n\repoch_version\x18\x02 \x01(\x03\x12\x1a\n\x12\x65poch_conf_version\x18\x03 \x01(\x03\"=\n\x06\x41stray\x12\x0f\n\x07regions\x18\x01 \x01(\x0c\x12\x12\n\nnot_leader\x18\x02 \x01(\x08\x12\x0e\n\x06leader\x18\x03 \x01(\x04\"E\n\x04Mail\x12\x0e\n\x06sender\x18\x01 \x01(\x04\x12\n\n\x02to\x18\x02 \x01(\x04\x12\x0f\n\x07letters\x18\x03 \x01(\x0c\x12\x10\n\x08\x65ventual\x18\x04 \x03(\x0c\"\x0b\n\tMailTaken\"|\n\tStatePart\x12\x0e\n\x06sender\x18\x01 \x01(\x04\x12\n\n\x02to\x18\x02 \x01(\x04\x12\x0f\n\x07install\x18\x03 \x01(\x0c\x12\x0e\n\x06number\x18\x04 \x01(\x03\x12\x0f\n\x07is_last\x18\x05 \x01(\x08\x12\x0f\n\x07\x63ontent\x18\x06 \x01(\x0c\x12\x10\n\x08\x63hecksum\x18\x07 \x01(\r\"\x18\n\nStateTaken\x12\n\n\x02ok\x18\x01 \x01(\x08\"Z\n\x0e\x45xecuteRequest\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.ultracloud.flaredb.v1.Route\x12\x0c\n\x04txns\x18\x02 \x01(\x0c\x12\r\n\x05\x66loor\x18\x03 \x01(\x03\"R\n\x0f\x45xecuteResponse\x12-\n\x06\x61stray\x18\x01 \x01(\x0b\x32\x1d.ultracloud.flaredb.v1.Astray\x12\x10\n\x08outcomes\x18\x02 \x01(\x0c\"H\n\x0bStepRequest\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.ultracloud.flaredb.v1.Route\x12\x0c\n\x04step\x18\x02 \x01(\x0c\"M\n\x0cStepResponse\x12-\n\x06\x61stray\x18\x01 \x01(\x0b\x32\x1d.ultracloud.flaredb.v1.Astray\x12\x0e\n\x06\x61nswer\x18\x02 \x01(\x0c\"\x83\x01\n\x0fReadKeysRequest\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.ultracloud.flaredb.v1.Route\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0c\n\x04keys\x18\x03 \x03(\x0c\x12\x12\n\nat_version\x18\x04 \x01(\x03\x12\x0e\n\x06now_ms\x18\x05 \x01(\x03\"\xc5\x01\n\x10ReadRangeRequest\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.ultracloud.flaredb.v1.Route\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\r\n\x05start\x18\x03 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x04 \x01(\x0c\x12\r\n\x05limit\x18\x05 \x01(\x05\x12\x0f\n\x07reverse\x18\x06 \x01(\x08\x12\x11\n\tkeys_only\x18\x07 \x01(\x08\x12\x12\n\nat_version\x18\x08 \x01(\x03\x12\x0e\n\x06now_ms\x18\t \x01(\x03\"\x8f\x01\n\x0cReadResponse\x12-\n\x06\x61stray\x18\x01 \x01(\x0b\x32\x1d.ultracloud.flaredb.v1.Astray\x12,\n\x03kvs\x18\x02 \x03(\x0b\x32\x1f.ultracloud.flaredb.v1.KeyValue\x12\x14\n\x0cread_version\x18\x03 \x01(\x03\x12\x0c\n\x04more\x18\x04 \x01(\x08\"\x81\x01\n\rFollowRequest\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.ultracloud.flaredb.v1.Route\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\r\n\x05start\x18\x03 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x04 \x01(\x0c\x12\x14\n\x0c\x66rom_version\x18\x05 \x01(\x03\"\x87\x01\n\x0e\x46ollowResponse\x12-\n\x06\x61stray\x18\x01 \x01(\x0b\x32\x1d.ultracloud.flaredb.v1.Astray\x12.\n\x07\x63hanges\x18\x02 \x03(\x0b\x32\x1d.ultracloud.flaredb.v1.Change\x12\x16\n\x0e\x63losed_version\x18\x03 \x01(\x03\"\x1c\n\x0c\x43\x61rryRequest\x12\x0c\n\x04step\x18\x01 \x01(\x0c\">\n\rCarryResponse\x12-\n\x06\x61stray\x18\x01 \x01(\x0b\x32\x1d.ultracloud.flaredb.v1.Astray2\xb5\x05\n\x05Peers\x12L\n\x07\x44\x65liver\x12\x1b.ultracloud.flaredb.v1.Mail\x1a .ultracloud.flaredb.v1.MailTaken(\x01\x30\x01\x12R\n\x07Install\x12 .ultracloud.flaredb.v1.StatePart\x1a!.ultracloud.flaredb.v1.StateTaken(\x01\x30\x01\x12X\n\x07\x45xecute\x12%.ultracloud.flaredb.v1.ExecuteRequest\x1a&.ultracloud.flaredb.v1.ExecuteResponse\x12O\n\x04Step\x12\".ultracloud.flaredb.v1.StepRequest\x1a#.ultracloud.flaredb.v1.StepResponse\x12W\n\x08ReadKeys\x12&.ultracloud.flaredb.v1.ReadKeysRequest\x1a#.ultracloud.flaredb.v1.ReadResponse\x12Y\n\tReadRange\x12\'.ultracloud.flaredb.v1.ReadRangeRequest\x1a#.ultracloud.flaredb.v1.ReadResponse\x12W\n\x06\x46ollow\x12$.ultracloud.flaredb.v1.FollowRequest\x1a%.ultracloud.flaredb.v1.FollowResponse0\x01\x12R\n\x05\x43\x61rry\x12#.ultracloud.flaredb.v1.CarryRequest\x1a$.ultracloud.flaredb.v1.CarryResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,20 +48,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXECUTEREQUEST']._serialized_end=562
   _globals['_EXECUTERESPONSE']._serialized_start=564
   _globals['_EXECUTERESPONSE']._serialized_end=646
-  _globals['_READKEYSREQUEST']._serialized_start=649
-  _globals['_READKEYSREQUEST']._serialized_end=780
-  _globals['_READRANGEREQUEST']._serialized_start=783
-  _globals['_READRANGEREQUEST']._serialized_end=980
-  _globals['_READRESPONSE']._serialized_start=983
-  _globals['_READRESPONSE']._serialized_end=1126
-  _globals['_FOLLOWREQUEST']._serialized_start=1129
-  _globals['_FOLLOWREQUEST']._serialized_end=1258
-  _globals['_FOLLOWRESPONSE']._serialized_start=1261
-  _globals['_FOLLOWRESPONSE']._serialized_end=1396
-  _globals['_CARRYREQUEST']._serialized_start=1398
-  _globals['_CARRYREQUEST']._serialized_end=1426
-  _globals['_CARRYRESPONSE']._serialized_start=1428
-  _globals['_CARRYRESPONSE']._serialized_end=1490
-  _globals['_PEERS']._serialized_start=1493
-  _globals['_PEERS']._serialized_end=2105
+  _globals['_STEPREQUEST']._serialized_start=648
+  _globals['_STEPREQUEST']._serialized_end=720
+  _globals['_STEPRESPONSE']._serialized_start=722
+  _globals['_STEPRESPONSE']._serialized_end=799
+  _globals['_READKEYSREQUEST']._serialized_start=802
+  _globals['_READKEYSREQUEST']._serialized_end=933
+  _globals['_READRANGEREQUEST']._serialized_start=936
+  _globals['_READRANGEREQUEST']._serialized_end=1133
+  _globals['_READRESPONSE']._serialized_start=1136
+  _globals['_READRESPONSE']._serialized_end=1279
+  _globals['_FOLLOWREQUEST']._serialized_start=1282
+  _globals['_FOLLOWREQUEST']._serialized_end=1411
+  _globals['_FOLLOWRESPONSE']._serialized_start=1414
+  _globals['_FOLLOWRESPONSE']._serialized_end=1549
+  _globals['_CARRYREQUEST']._serialized_start=1551
+  _globals['_CARRYREQUEST']._serialized_end=1579
+  _globals['_CARRYRESPONSE']._serialized_start=1581
+  _globals['_CARRYRESPONSE']._serialized_end=1643
+  _globals['_PEERS']._serialized_start=1646
+  _globals['_PEERS']._serialized_end=2339
 # @@protoc_insertion_point(module_scope)

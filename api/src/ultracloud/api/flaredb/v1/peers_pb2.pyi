@@ -85,6 +85,22 @@ class ExecuteResponse(_message.Message):
     outcomes: bytes
     def __init__(self, astray: _Optional[_Union[Astray, _Mapping]] = ..., outcomes: _Optional[bytes] = ...) -> None: ...
 
+class StepRequest(_message.Message):
+    __slots__ = ("route", "step")
+    ROUTE_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    route: Route
+    step: bytes
+    def __init__(self, route: _Optional[_Union[Route, _Mapping]] = ..., step: _Optional[bytes] = ...) -> None: ...
+
+class StepResponse(_message.Message):
+    __slots__ = ("astray", "answer")
+    ASTRAY_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_FIELD_NUMBER: _ClassVar[int]
+    astray: Astray
+    answer: bytes
+    def __init__(self, astray: _Optional[_Union[Astray, _Mapping]] = ..., answer: _Optional[bytes] = ...) -> None: ...
+
 class ReadKeysRequest(_message.Message):
     __slots__ = ("route", "namespace", "keys", "at_version", "now_ms")
     ROUTE_FIELD_NUMBER: _ClassVar[int]

@@ -18,6 +18,8 @@ from ultracloud.api.flaredb.v1.peers_pb2 import ReadRangeRequest
 from ultracloud.api.flaredb.v1.peers_pb2 import ReadResponse
 from ultracloud.api.flaredb.v1.peers_pb2 import StatePart
 from ultracloud.api.flaredb.v1.peers_pb2 import StateTaken
+from ultracloud.api.flaredb.v1.peers_pb2 import StepRequest
+from ultracloud.api.flaredb.v1.peers_pb2 import StepResponse
 from ultracloud.api.rpc import Call, Channel, Method, ServiceDescriptor
 
 PEERS = ServiceDescriptor(
@@ -27,6 +29,7 @@ PEERS = ServiceDescriptor(
         Method("Deliver", "/ultracloud.flaredb.v1.Peers/Deliver", "deliver", Mail, MailTaken, True, True),
         Method("Install", "/ultracloud.flaredb.v1.Peers/Install", "install", StatePart, StateTaken, True, True),
         Method("Execute", "/ultracloud.flaredb.v1.Peers/Execute", "execute", ExecuteRequest, ExecuteResponse, False, False),
+        Method("Step", "/ultracloud.flaredb.v1.Peers/Step", "step", StepRequest, StepResponse, False, False),
         Method("ReadKeys", "/ultracloud.flaredb.v1.Peers/ReadKeys", "read_keys", ReadKeysRequest, ReadResponse, False, False),
         Method("ReadRange", "/ultracloud.flaredb.v1.Peers/ReadRange", "read_range", ReadRangeRequest, ReadResponse, False, False),
         Method("Follow", "/ultracloud.flaredb.v1.Peers/Follow", "follow", FollowRequest, FollowResponse, False, True),
@@ -53,6 +56,10 @@ class PeersClient:
         """Call /ultracloud.flaredb.v1.Peers/Execute."""
         return await self._channel.unary("/ultracloud.flaredb.v1.Peers/Execute", request, ExecuteResponse, timeout_s)
 
+    async def step(self, request: StepRequest, timeout_s: float | None = None) -> StepResponse:
+        """Call /ultracloud.flaredb.v1.Peers/Step."""
+        return await self._channel.unary("/ultracloud.flaredb.v1.Peers/Step", request, StepResponse, timeout_s)
+
     async def read_keys(self, request: ReadKeysRequest, timeout_s: float | None = None) -> ReadResponse:
         """Call /ultracloud.flaredb.v1.Peers/ReadKeys."""
         return await self._channel.unary("/ultracloud.flaredb.v1.Peers/ReadKeys", request, ReadResponse, timeout_s)
@@ -78,6 +85,8 @@ class PeersServer(Protocol):
     def install(self, requests: AsyncIterator[StatePart], call: Call, /) -> AsyncIterator[StateTaken]: ...
 
     def execute(self, request: ExecuteRequest, call: Call, /) -> ExecuteResponse | Awaitable[ExecuteResponse]: ...
+
+    def step(self, request: StepRequest, call: Call, /) -> StepResponse | Awaitable[StepResponse]: ...
 
     def read_keys(self, request: ReadKeysRequest, call: Call, /) -> ReadResponse | Awaitable[ReadResponse]: ...
 
