@@ -113,6 +113,29 @@ class Record(_message.Message):
     charges: _containers.ScalarMap[str, int]
     def __init__(self, kind: _Optional[str] = ..., metadata: _Optional[_Union[Metadata, _Mapping]] = ..., spec: _Optional[bytes] = ..., status: _Optional[bytes] = ..., claims: _Optional[_Iterable[str]] = ..., charges: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
+class RecordParts(_message.Message):
+    __slots__ = ("kind", "metadata", "spec", "status", "claims", "charges")
+    class ChargesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    CLAIMS_FIELD_NUMBER: _ClassVar[int]
+    CHARGES_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    metadata: bytes
+    spec: bytes
+    status: bytes
+    claims: _containers.RepeatedScalarFieldContainer[str]
+    charges: _containers.ScalarMap[str, int]
+    def __init__(self, kind: _Optional[str] = ..., metadata: _Optional[bytes] = ..., spec: _Optional[bytes] = ..., status: _Optional[bytes] = ..., claims: _Optional[_Iterable[str]] = ..., charges: _Optional[_Mapping[str, int]] = ...) -> None: ...
+
 class QuotaPart(_message.Message):
     __slots__ = ("amounts",)
     class AmountsEntry(_message.Message):

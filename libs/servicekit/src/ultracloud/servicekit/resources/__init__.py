@@ -7,7 +7,7 @@
 - `context`: what hooks read
 - `audit`: who changed what, chained and verified, pure; `trail` writes it with the change, `telling` serves it
 - `happenings`: what happened to a resource, counted and bounded, pure
-- `conditions`, `records`, `places`, `listing`, `watching`: parts of these
+- `conditions`, `records`, `places`, `listing`, `watching`: parts of these; `shared` is one watch of the store for all
 - `selectors`, `indexes`: what a list asks for, and the keys that answer it, pure; `indexing` makes an index whole
 - `masks`: which part of a spec an update is about, pure
 - `quota`: what a place uses of what it may, pure; `limits` says how much that is, `charging` counts it with the change,

@@ -31,6 +31,7 @@ from ultracloud.servicekit.resources.kinds import Kind, MessageT
 from ultracloud.servicekit.resources.limits import Limits
 from ultracloud.servicekit.resources.records import Stored
 from ultracloud.servicekit.resources.recounting import Recounting
+from ultracloud.servicekit.resources.shared import SharedWatch
 from ultracloud.servicekit.resources.trail import KEPT_MS
 from ultracloud.servicekit.store import Committed, Reading, Store, prefix_end
 from ultracloud.servicekit.store.following import read_all
@@ -73,6 +74,7 @@ class Resources(Recounting):
         super().__init__(store, authority, clock, kinds, limits)
         self._index_versions: dict[str, int] = {}
         self._indexing = asyncio.Lock()
+        self._shared: dict[str, SharedWatch[Any]] = {}
 
     async def create(self, context: Context, new: NewResource[MessageT]) -> Stored[MessageT]:
         """Make a resource in the context's place, or give the one that the same request made before.
@@ -297,6 +299,12 @@ class Resources(Recounting):
         """What happened to a resource, the newest last."""
         entry = await self.store.get(layout.events_key(kind.key, identifier))
         return tuple(pb.ObjectEvents.FromString(entry.value).events) if entry else ()
+
+    def shared_watch(self, kind: Kind[MessageT]) -> SharedWatch[MessageT]:
+        """The changes of all resources of a kind, for all who watch some of them."""
+        if kind.key not in self._shared:
+            self._shared[kind.key] = SharedWatch(self.store, kind)
+        return self._shared[kind.key]
 
     async def index_version(self, kind: Kind[Any]) -> int:
         """The version from which on the index of `kind` is whole; makes it whole first, where it is not."""

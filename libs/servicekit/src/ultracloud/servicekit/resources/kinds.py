@@ -113,6 +113,8 @@ class Kind(Generic[MessageT]):
         fields = descriptor.fields_by_name
         missing = {"metadata", "spec", "status"} - set(fields)
         assert not missing, f"{self.name} has no field {', '.join(sorted(missing))}"
+        numbers = [fields[name].number for name in ("metadata", "spec", "status")]
+        assert numbers == [1, 2, 3], f"{self.name} must have metadata, spec and status as fields 1, 2 and 3"
         spec = fields["spec"].message_type
         unknown = (self.immutable | self.secret) - set(spec.fields_by_name if spec else ())
         assert not unknown, f"{self.name}.spec has no field {', '.join(sorted(unknown))}"

@@ -13,13 +13,13 @@ from typing import Generic
 
 from ultracloud.api.resource.v1 import resource_pb2 as pb
 from ultracloud.base.faults import InvalidArgumentError, OutOfRangeError
-from ultracloud.servicekit.resources import indexes, layout, listing, records
+from ultracloud.servicekit.resources import indexes, listing
 from ultracloud.servicekit.resources.engine import Resources
 from ultracloud.servicekit.resources.kinds import Kind, MessageT
 from ultracloud.servicekit.resources.listing import Visible
 from ultracloud.servicekit.resources.records import Stored
 from ultracloud.servicekit.resources.selectors import EVERYTHING, Selection
-from ultracloud.servicekit.store import Change, prefix_end
+from ultracloud.servicekit.resources.shared import Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,12 @@ class _View(Generic[MessageT]):
         last = self.shown.pop(identifier, None)
         return None if last is None else Event(pb.DELETED, last, stored.version)
 
-    def event(self, change: Change) -> Event[MessageT] | None:
+    def event(self, turn: Turn[MessageT]) -> Event[MessageT] | None:
         """What the watcher is told of a change; None if nothing."""
-        identifier = layout.id_of_record_key(change.key)
-        if change.value is not None:
-            return self.put(identifier, records.parse(self.kind, change.value, change.version))
-        last = self.shown.pop(identifier, None)
-        return None if last is None else Event(pb.DELETED, last, change.version)
+        if turn.stored is not None:
+            return self.put(turn.id, turn.stored)
+        last = self.shown.pop(turn.id, None)
+        return None if last is None else Event(pb.DELETED, last, turn.version)
 
 
 async def events(
@@ -85,8 +84,6 @@ async def events(
     if from_version < 0:
         raise InvalidArgumentError(f"from_version is {from_version}; accepted: 0 or a version that was given")
     view = _View(kind, place, selection, visible)
-    prefix = layout.record_prefix(kind.key)
-    end = prefix_end(prefix)
     try:
         found, version = await listing.everything(resources, kind, place, selection, from_version)
         for stored in found:
@@ -95,10 +92,11 @@ async def events(
                 yield event
         if not from_version:
             yield Event(pb.BOOKMARK, None, version)
-        async with contextlib.aclosing(resources.store.watch(prefix, end, version)) as watched:
-            async for changes in watched:
-                for change in changes.changes:
-                    event = view.event(change)
+        changes = resources.shared_watch(kind).after(version, is_new=not from_version)
+        async with contextlib.aclosing(changes) as commits:
+            async for commit in commits:
+                for turn in commit.turns:
+                    event = view.event(turn)
                     if event is not None:
                         yield event
     except OutOfRangeError as error:
