@@ -44,12 +44,6 @@ def key_of(encoded: bytes, namespace: str) -> bytes:
     return key.replace(_ESCAPED_ZERO, _ZERO) if ZERO in key else key
 
 
-def key_from(place: bytes, namespace: str) -> bytes:
-    """The key at which a place among the encoded keys of a namespace stands."""
-    key = place[len(namespace) + 1 :].removesuffix(_TERMINATOR)
-    return key.replace(_ESCAPED_ZERO, _ZERO)
-
-
 def version_of(stored: bytes) -> int:
     """The version of a key on disk."""
     return ~int.from_bytes(stored[-VERSION_BYTES:], "big", signed=True)

@@ -1,4 +1,4 @@
-"""What stores say to each other, as bytes and back: letters of Raft groups, transactions and their outcomes.
+"""What stores say to each other, as bytes and back: letters of Raft groups, transactions, steps of placement.
 
 Letters are tuples of what `region_codec` knows, so that no kind of message has a number on disk. A message is its place
 in MESSAGES and its fields in order; a field added at the end with a default still reads what an older store sends.
@@ -6,18 +6,15 @@ in MESSAGES and its fields in order; a field added at the end with a default sti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any, TypeAlias
 
-from flaredb.core.commands import Comparison, Outcome, Refusal, RefusalReason, Txn
+from flaredb.core.commands import Txn
 from flaredb.core.placement import ChangeReplicas, MergeRegions, SplitRegion, Step, TransferLead
 from flaredb.core.region import Region, StoreId
 from flaredb.core.region_codec import MalformedError, parse, render
-from flaredb.core.region_entry import Decide, Forget, Prepare, Resolve, Settle
-from flaredb.core.region_entry import Step as TxnStep
 from flaredb.core.region_node import Farewell, Inquiry, Letter, Mail
-from flaredb.core.region_work import Answer, Done, Fate, Prepared, Verdict
 from ultracloud.raft.messages import (
     Append,
     Appended,
@@ -52,8 +49,6 @@ _PLACES = {kind: place for place, kind in enumerate(MESSAGES)}
 _NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in MESSAGES}
 _STEPS: tuple[type[Step], ...] = (SplitRegion, ChangeReplicas, TransferLead, MergeRegions)
 """The same of their places."""
-_PREPARED, _FATE, _DONE, _FAILED = range(4)
-"""The same of answers."""
 _LETTER, _INQUIRY, _FAREWELL = range(3)
 _Parts: TypeAlias = tuple[Any, ...]
 
@@ -123,23 +118,6 @@ def parse_regions(content: bytes) -> tuple[Region, ...]:
     return _all(content, Region)
 
 
-def render_outcomes(outcomes: Sequence[Outcome]) -> bytes:
-    """What became of transactions."""
-    return render(tuple(map(_outcome_parts, outcomes)))
-
-
-def parse_outcomes(content: bytes) -> tuple[Outcome, ...]:
-    """What `render_outcomes` wrote.
-
-    Raises:
-        MalformedError: They are none.
-    """
-    try:
-        return tuple(_outcome(*parts) for parts in _tuple(parse(content)))
-    except (TypeError, ValueError) as error:
-        raise MalformedError(f"{len(content)} bytes that are no outcomes: {error}") from error
-
-
 def render_step(step: Step) -> bytes:
     """A step of placement, for the store that leads the region."""
     kind = type(step)
@@ -157,51 +135,6 @@ def parse_step(content: bytes) -> Step:
         return _STEPS[place](*values)
     except (TypeError, IndexError) as error:
         raise MalformedError(f"{len(content)} bytes that are no step of placement: {error}") from error
-
-
-def render_txn_step(step: TxnStep) -> bytes:
-    """A step of a transaction over several regions."""
-    return render(step)
-
-
-def parse_txn_step(content: bytes) -> TxnStep:
-    """What `render_txn_step` wrote.
-
-    Raises:
-        MalformedError: It is none.
-    """
-    found = parse(content)
-    if not isinstance(found, Prepare | Decide | Settle | Resolve | Forget):
-        raise MalformedError(f"a {type(found).__name__} where a step of a transaction is expected")
-    return found
-
-
-def render_step_answer(answer: Answer) -> bytes:
-    """What a region answers to a step of a transaction, if that is no fault."""
-    match answer:
-        case Prepared():
-            return render((_PREPARED, answer.floor, _outcome_parts(answer.outcome)))
-        case Fate():
-            return render((_FATE, str(answer.verdict), answer.at, answer.spans))
-        case Done():
-            return render((_DONE,))
-        case (Outcome() as failed,):
-            return render((_FAILED, _outcome_parts(failed)))
-        case _:
-            raise AssertionError(answer)
-
-
-def parse_step_answer(content: bytes) -> Answer:
-    """What `render_step_answer` wrote.
-
-    Raises:
-        MalformedError: It is none.
-    """
-    kind, *parts = _tuple(parse(content))
-    try:
-        return _ANSWERS[kind](*parts)
-    except (TypeError, ValueError, IndexError) as error:
-        raise MalformedError(f"{len(content)} bytes that answer no step: {error}") from error
 
 
 def _mail_parts(mail: Mail) -> _Parts:
@@ -251,41 +184,6 @@ def _plain(value: object) -> object:
 
 def _mark(index: int, term: int, config: Config) -> SnapshotMark:
     return SnapshotMark(index, term, config)
-
-
-def _outcome_parts(outcome: Outcome) -> _Parts:
-    refusal = outcome.refusal
-    return (
-        outcome.succeeded,
-        outcome.version,
-        outcome.failed,
-        outcome.deleted,
-        outcome.next_start,
-        outcome.counters,
-        None if refusal is None else (str(refusal.reason), refusal.key),
-    )
-
-
-def _outcome(
-    succeeded: bool,  # noqa: FBT001 - the same
-    version: int,
-    failed: tuple[Comparison, ...],
-    deleted: int,
-    next_start: bytes,
-    counters: tuple[int, ...],
-    refusal: tuple[str, bytes] | None,
-) -> Outcome:
-    said = None if refusal is None else Refusal(RefusalReason(refusal[0]), refusal[1])
-    return Outcome(succeeded, version, failed, deleted, next_start, counters, said)
-
-
-_ANSWERS: tuple[Callable[..., Answer], ...] = (
-    lambda floor, parts: Prepared(floor, _outcome(*parts)),
-    lambda verdict, at, spans: Fate(Verdict(verdict), at, spans),
-    Done,
-    lambda parts: (_outcome(*parts),),
-)
-"""What makes each answer again of its parts, in the order of their places."""
 
 
 def _all(content: bytes, kind: type[Any]) -> tuple[Any, ...]:

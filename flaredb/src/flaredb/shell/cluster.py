@@ -36,7 +36,7 @@ from flaredb.shell.placer import Placer
 from flaredb.shell.rocks import RocksEngine, open_rocks
 from flaredb.shell.watchers import Watchers
 from ultracloud.api.flaredb.v1.cluster_rpc import CLUSTER
-from ultracloud.api.flaredb.v1.flaredb_rpc import KV
+from ultracloud.api.flaredb.v1.flaredb_rpc import KV, KvServer
 from ultracloud.api.flaredb.v1.peers_rpc import PEERS
 from ultracloud.base.faults import Fault
 from ultracloud.servicekit.readiness import Gate
@@ -62,6 +62,8 @@ class ClusterFlaredb:
     async def stop(self) -> None:
         """Let others lead, finish the sync under way, and close the store."""
         self.watchers.close()
+        if self.node.space is not None:
+            self.node.space.close()
         await self.node.hand_over()
         for task in self.beside:
             task.cancel()
@@ -128,7 +130,12 @@ async def _serve(
     access = Access(owners, is_open=runtime.identity is None)
     policy = _policy(config.cluster)
     txns = Transactions(node, router, clock, start)
-    kv = ClusterKv(router, txns, Watching(node, follower, router, lines), watchers, access, clock)
+    kv: KvServer = ClusterKv(router, txns, Watching(node, follower, router, lines), watchers, access, clock)
+    if config.eventual.namespaces:
+        from flaredb.shell import eventual_cluster
+
+        space = eventual_cluster.build(config.eventual, runtime, clock.now_ms, node, lines, regions, start)
+        kv = eventual_cluster.front(config.eventual, space, kv, access)
     peers = PeersService(node, reader, follower, steps.do, is_open=runtime.identity is None)
     gate = runtime.readiness.gate("its regions")
     addresses = await runtime.serve(

@@ -10,10 +10,11 @@ from flaredb.core import limits
 from flaredb.core.access import Access
 from flaredb.core.commands import DeleteRange, Outcome, Txn
 from flaredb.core.feed import Interest
-from flaredb.core.keys import bounds, encode, key_from
+from flaredb.core.keys import bounds, encode
 from flaredb.core.refusals import refused
 from flaredb.core.region import LOGICAL_BITS
 from flaredb.core.region_errors import RegionMovedError
+from flaredb.core.region_parts import key_from
 from flaredb.core.region_work import CLOCK_AHEAD_MAX_MS
 from flaredb.core.visibility import Query
 from flaredb.errors import not_yet

@@ -47,9 +47,6 @@ class Lines:
         identity: Who this store is; None speaks plaintext.
         address_of: Where a store listens; empty if that is not known.
         start: Runs a task until `close`.
-
-    Attributes:
-        eventual: Gives what is to be said to a store besides letters.
     """
 
     def __init__(self, node: ClusterNode, identity: TlsIdentity | None, address_of: Address, start: Start) -> None:
@@ -76,6 +73,11 @@ class Lines:
             sorted_out.setdefault(each.to, []).append(each)
         for store, letters in sorted_out.items():
             self._line(store).say(letters)
+
+    def say(self, frames: Sequence[tuple[StoreId, bytes]]) -> None:
+        """Send what eventual namespaces have to say; what cannot be sent is dropped."""
+        for store, frame in frames:
+            self._line(store).push(pb.Mail(sender=self._node.store, to=store, eventual=[frame]), len(frame))
 
     def ship(self, shipment: Shipment, mark: SnapshotMark, parts: Iterator[Chunk]) -> None:
         """Send a state in the background."""
@@ -133,7 +135,7 @@ class _Line:
         self._node = node
         self._store = store
         self._client = client
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[tuple[pb.Mail, int]] = deque()
         self._waiting_bytes = 0
         self._news = asyncio.Event()
         self._is_open = False
@@ -144,13 +146,20 @@ class _Line:
         if not self._is_open:
             return
         content = render_mail(letters)
-        if self._waiting_bytes + len(content) > WAITING_BYTES_MAX:
+        if not self.push(pb.Mail(sender=self._node.store, to=self._store, letters=content), len(content)):
             _log.warning("store %d reads too slowly: letters to it are dropped", self._store)
             self._node.unreachable(self._store)
-            return
-        self._waiting.append(content)
-        self._waiting_bytes += len(content)
+
+    def push(self, mail: pb.Mail, size_bytes: int) -> bool:
+        """Send a frame, or drop it; False if there is no room."""
+        if not self._is_open:
+            return True
+        if self._waiting_bytes + size_bytes > WAITING_BYTES_MAX:
+            return False
+        self._waiting.append((mail, size_bytes))
+        self._waiting_bytes += size_bytes
         self._news.set()
+        return True
 
     async def run(self) -> None:
         """Keep a stream open for as long as this store runs."""
@@ -176,9 +185,9 @@ class _Line:
             await self._news.wait()
             self._news.clear()
             while self._waiting:
-                content = self._waiting.popleft()
-                self._waiting_bytes -= len(content)
-                yield pb.Mail(sender=me, to=to, letters=content)
+                mail, size_bytes = self._waiting.popleft()
+                self._waiting_bytes -= size_bytes
+                yield mail
 
     def _lost(self, sentence: str) -> None:
         """There is no stream; the log is told once for each reason."""

@@ -21,13 +21,15 @@ from flaredb.core.commands import Commit, Outcome, Txn
 from flaredb.core.engine import Column, EngineFullError, EngineStalledError, EngineWriteError
 from flaredb.core.records import number
 from flaredb.core.region import Epoch, Peer, Region, RegionId, StoreId
+from flaredb.core.region_answers import StepAnswer
 from flaredb.core.region_entry import Split, Step, Upkeep
 from flaredb.core.region_node import Mail, NodeWork, RegionNode, Shipment, Ticket
 from flaredb.core.region_replica import RegionReplica
 from flaredb.core.region_snapshot import Chunk
-from flaredb.core.region_work import Answer, Incoming
+from flaredb.core.region_work import Answer, Done, Fate, Incoming, Prepared
 from flaredb.errors import MIB, closing, disk_full
 from flaredb.shell.cluster_disk import TURN_KEY, turn_of
+from flaredb.shell.eventual import EventualSpace
 from flaredb.shell.rocks import RocksEngine
 from ultracloud.base.faults import Fault
 from ultracloud.raft import events
@@ -64,6 +66,8 @@ class ClusterNode:
         node: The core. Whoever tells it something calls `soon` afterwards.
         send: Takes letters for other stores; it must not call back at once.
         ship: Takes a state for another store: its mark as it is sent, and its chunks.
+        space: Its eventual namespaces, None if there are none.
+        say: Takes what those have to say to other stores; as `send`.
         committed: Told of what regions committed, once readers see it.
         timed: Told of each sync's seconds, on the thread that waits for it.
         asked: Counts requests by region.
@@ -92,6 +96,8 @@ class ClusterNode:
         self.engine = engine
         self.node: RegionNode[Token] = RegionNode(store, engine, Options(election_ticks=ELECTION_TICKS), draw)
         self.send: Callable[[Sequence[Mail]], None] = _nowhere
+        self.space: EventualSpace | None = None
+        self.say: Callable[[Sequence[tuple[StoreId, bytes]]], None] = _nowhere
         self.ship: Callable[[Shipment, SnapshotMark, Iterator[Chunk]], None] = _no_ship
         self.committed: Callable[[Sequence[tuple[RegionId, Commit]]], None] = _nowhere
         self.timed: Callable[[float], object] = _untold
@@ -104,7 +110,7 @@ class ClusterNode:
         self._held: NodeWork | None = None
         self._watching: dict[RegionId, tuple[int, set[asyncio.Future[None]]]] = {}
         self._ended: asyncio.Future[None] = self._loop.create_future()
-        self._to_sync: SimpleQueue[tuple[int, tuple[Ticket, ...]] | None] = SimpleQueue()
+        self._to_sync: SimpleQueue[tuple[int, tuple[Ticket, ...], int] | None] = SimpleQueue()
         self._ticking = self._loop.call_later(TICK_S, self._guarded, self._tick)
         self.soon()
 
@@ -164,13 +170,13 @@ class ClusterNode:
         assert isinstance(found, tuple), found
         return found
 
-    async def step(self, route: Route, step: Step) -> Answer:
+    async def step(self, route: Route, step: Step) -> StepAnswer:
         """Have a step of a transaction over several regions done in one that this store leads; see `region_txn`."""
         if self._is_full:
             raise disk_full(self.free_bytes(), self.reserve_bytes)
         self.asked[route.region] += 1
         found = await self._ask(lambda token: self.node.step(route.region, route.epoch, step, token))
-        assert found is not None, step
+        assert isinstance(found, tuple | Prepared | Fate | Done), found
         return found
 
     async def read_round(self, route: Route) -> None:
@@ -257,6 +263,8 @@ class ClusterNode:
         self._ticking = self._loop.call_later(TICK_S, self._guarded, self._tick)
         self._look_at_disk()
         self.node.tick()
+        if self.space is not None:
+            self.space.tick()
         self.soon()
 
     def _look_at_disk(self) -> None:
@@ -267,13 +275,15 @@ class ClusterNode:
         elif self._is_full and not is_full:
             _log.info("the disk takes writes again")
         self._is_full = is_full
+        if self.space is not None:
+            self.space.refusal = disk_full(free, self.reserve_bytes) if is_full else None
 
     def _turn(self) -> None:
         """Take what came: write, send, answer, and sync what must be."""
         self._is_scheduled = False
         if self._is_closed:
             return
-        work = self._held or self.node.begin(self._now_ms())
+        work = self._held or self._begin()
         try:
             if work.rows:
                 turn = (Column.META, TURN_KEY, number(self._turn_number + 1))
@@ -288,8 +298,17 @@ class ClusterNode:
         for shipment in work.shipments:
             mark, parts = self.node.ship(shipment.region)
             self.ship(shipment, mark, parts)
+        if self.space is not None:
+            self.say(self.space.take_outgoing())
         self._sync()
         self._finish()
+
+    def _begin(self) -> NodeWork:
+        """What must be written and sent now, of regions and of what has none, in one batch."""
+        work = self.node.begin(self._now_ms())
+        if self.space is not None:
+            work.rows += self.space.begin()
+        return work
 
     def _hold(self, work: NodeWork, pause_s: float) -> None:
         """The batch cannot be written now: nothing else may be, until it can."""
@@ -298,10 +317,14 @@ class ClusterNode:
 
     def _sync(self) -> None:
         """Hand the thread what must be durable, if it has nothing to do."""
-        tickets = () if self._is_syncing else self.node.to_sync()
-        if tickets:
+        if self._is_syncing:
+            return
+        tickets = self.node.to_sync()
+        # What is held is not written yet.
+        number = self.space.to_sync() if self.space is not None and self._held is None else 0
+        if tickets or number:
             self._is_syncing = True
-            self._to_sync.put((self._turn_number, tickets))
+            self._to_sync.put((self._turn_number, tickets, number))
 
     def _finish(self) -> None:
         result = self.node.finish()
@@ -327,7 +350,7 @@ class ClusterNode:
     def _sync_batches(self) -> None:
         """What the thread does: wait for the disk, again and again."""
         while (batch := self._to_sync.get()) is not None:
-            turn, tickets = batch
+            turn, tickets, number = batch
             failure: EngineWriteError | None = None
             began = time.perf_counter()
             try:
@@ -335,14 +358,16 @@ class ClusterNode:
             except EngineWriteError as error:
                 failure = error
             self.timed(time.perf_counter() - began)
-            self._loop.call_soon_threadsafe(self._guarded, self._synced, tickets, failure)
+            self._loop.call_soon_threadsafe(self._guarded, self._synced, tickets, number, failure)
 
-    def _synced(self, tickets: tuple[Ticket, ...], failure: EngineWriteError | None) -> None:
+    def _synced(self, tickets: tuple[Ticket, ...], number: int, failure: EngineWriteError | None) -> None:
         self._is_syncing = False
         if failure is not None:
             _log.critical("the disk did not confirm a batch: %s", failure)
             raise failure
         self.node.synced(tickets)
+        if self.space is not None and number:
+            self.space.synced(number)
         self._sync()
         self.soon()
 

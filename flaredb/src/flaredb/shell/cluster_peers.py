@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import TypeAlias
 
-from flaredb.core import limits
+from flaredb.core import limits, region_answers
 from flaredb.core.feed import Interest
 from flaredb.core.mail import (
     parse_install,
     parse_mail,
     parse_regions,
     parse_step,
-    parse_txn_step,
     parse_txns,
-    render_outcomes,
     render_regions,
-    render_step_answer,
 )
 from flaredb.core.placement import Step
 from flaredb.core.region import Epoch, RegionId, StoreId
+from flaredb.core.region_answers import render_answer
 from flaredb.core.region_codec import MalformedError
 from flaredb.core.region_errors import NotLeaderError, RegionMovedError
 from flaredb.core.region_snapshot import Assembly, Chunk
@@ -70,6 +68,9 @@ class PeersService:
                 except MalformedError as error:
                     raise DataLossError(f"letters of store {mail.sender} cannot be read: {error}") from error
                 self._node.receive(letters)
+            if self._node.space is not None:
+                for frame in mail.eventual:
+                    self._node.space.receive(StoreId(mail.sender), frame)
 
     async def install(self, requests: AsyncIterable[pb.StatePart], call: Call, /) -> AsyncIterator[pb.StateTaken]:
         """Take a region's state."""
@@ -96,16 +97,16 @@ class PeersService:
             outcomes = await self._node.execute(route_of(request.route), txns, request.floor)
         except (RegionMovedError, NotLeaderError) as astray:
             return pb.ExecuteResponse(astray=astray_of(astray))
-        return pb.ExecuteResponse(outcomes=render_outcomes(outcomes))
+        return pb.ExecuteResponse(outcomes=render_answer(outcomes))
 
     async def step(self, request: pb.StepRequest, call: Call, /) -> pb.StepResponse:
         """A step of a transaction over several regions."""
         self._check(call)
         try:
-            answer = await self._node.step(route_of(request.route), parse_txn_step(request.step))
+            answer = await self._node.step(route_of(request.route), region_answers.parse_step(request.step))
         except (RegionMovedError, NotLeaderError) as astray:
             return pb.StepResponse(astray=astray_of(astray))
-        return pb.StepResponse(answer=render_step_answer(answer))
+        return pb.StepResponse(answer=render_answer(answer))
 
     async def read_keys(self, request: pb.ReadKeysRequest, call: Call, /) -> pb.ReadResponse:
         """Values of keys of one region; without any, only how far it has come."""

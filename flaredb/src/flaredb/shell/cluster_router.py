@@ -16,12 +16,13 @@ from typing import Protocol, TypeAlias, TypeVar
 from flaredb.core.commands import DeleteRange, Outcome, Txn
 from flaredb.core.keys import bounds, encode
 from flaredb.core.limits import PAGE_BYTES_MAX, Namespace
-from flaredb.core.mail import parse_outcomes, parse_step_answer, render_txn_step, render_txns
+from flaredb.core.mail import render_txns
 from flaredb.core.placement import RegionSeen
 from flaredb.core.region import Region, StoreId
+from flaredb.core.region_answers import StepAnswer, parse_answer
+from flaredb.core.region_codec import render
 from flaredb.core.region_entry import Step
 from flaredb.core.region_errors import NotLeaderError, OutcomeUnknownError, RegionMovedError
-from flaredb.core.region_work import Answer
 from flaredb.core.visibility import Found, Query
 from flaredb.shell.cluster_lines import Lines
 from flaredb.shell.cluster_node import ClusterNode, Route
@@ -131,7 +132,9 @@ class Router:
                 answer = await self._lines.client(store).execute(request, CALL_S)
             if answer.HasField("astray"):
                 raise_astray(route, answer.astray)
-            return parse_outcomes(answer.outcomes)
+            outcomes = parse_answer(answer.outcomes)
+            assert isinstance(outcomes, tuple), outcomes
+            return outcomes
 
         def here(route: Route) -> Awaitable[tuple[Outcome, ...]]:
             return self._node.execute(route, txns, floor)
@@ -139,7 +142,7 @@ class Router:
         outcomes, _ = await self._search(where, here, there, leads=True, places=places)
         return outcomes
 
-    async def step(self, region: Region, step: Step) -> Answer:
+    async def step(self, region: Region, step: Step) -> StepAnswer:
         """Have a step of a transaction over several regions done, by whoever is thought to lead; sent once.
 
         Raises:
@@ -153,12 +156,12 @@ class Router:
         try:
             if store == self._node.store:
                 return await self._node.step(route, step)
-            request = pb.StepRequest(route=route_message(route), step=render_txn_step(step))
+            request = pb.StepRequest(route=route_message(route), step=render(step))
             with told_whether_done(route):
                 answer = await self._lines.client(store).step(request, CALL_S)
             if answer.HasField("astray"):
                 raise_astray(route, answer.astray)
-            return parse_step_answer(answer.answer)
+            return parse_answer(answer.answer)
         except RegionMovedError as moved:
             self.learn(moved)
             raise
