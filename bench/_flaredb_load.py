@@ -14,7 +14,7 @@ from pathlib import Path
 from google.protobuf.message import Message
 
 from bench._chainfire_servers import LOAD_CORE
-from ultracloud.testkit.postgres import PostgresServer, environment_of
+from ultracloud.testkit.postgres import environment_of
 
 SOURCE = Path(__file__).with_name("_streams.c")
 VALUE_BYTES = 256
@@ -71,9 +71,7 @@ class Load:
         """Ask until there is an answer; when that was, by the monotonic clock in nanoseconds."""
         return int(self._say("answered", path, self._file("request", [request]), 0, port)["at_ns"])
 
-    def pgbench(
-        self, server: PostgresServer, script: str, clients: int, seconds: float, words: dict[str, object]
-    ) -> Round:
+    def pgbench(self, port: int, script: str, clients: int, seconds: float, words: dict[str, object]) -> Round:
         """A script of pgbench's, with prepared statements; `words` are its variables."""
         path, log = self._folder / "script.sql", self._folder / "pgbench"
         path.write_text(script)
@@ -86,7 +84,7 @@ class Load:
                 f"--log-prefix={log}",
             ),
             *(f"--define={name}={value}" for name, value in words.items()),
-            *("--host", str(server.socket_folder), "--username=postgres", "postgres"),
+            *("--host=127.0.0.1", f"--port={port}", "--username=postgres", "postgres"),
         )
         spent_us = []
         for part in self._folder.glob("pgbench.*"):

@@ -116,7 +116,13 @@ class Postgres:
 
     name: str
     server: PostgresServer
+    port: int
     keys_max: int = 1 << 60
+
+    @property
+    def url(self) -> str:
+        """Where it listens: TCP, as the others."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
 
     def fill(self, keys: int) -> None:
         """Insert as many rows in order."""
@@ -135,7 +141,7 @@ class Postgres:
         """What a client finds out."""
 
         async def main() -> Any:
-            connection = await asyncpg.connect(self.server.url())
+            connection = await asyncpg.connect(self.url)
             try:
                 return await work(connection)
             finally:
@@ -162,7 +168,7 @@ class Postgres:
         """Stop it and start it again: seconds until it has answered a read."""
         self.server.stop()
         began_s = time.monotonic()
-        start_pinned(self.server)
+        start_pinned(self.server, self.port)
 
         async def work(connection: Any) -> None:
             await connection.fetchval("SELECT value FROM kv WHERE id = 0")
@@ -207,10 +213,13 @@ def postgres(folder: Path) -> Iterator[Postgres]:
     folder.mkdir()
     server = PostgresServer(programs, folder)
     server.make()
-    start_pinned(server)
+    with (folder / "data" / "pg_hba.conf").open("a") as access:
+        access.write("host all all 127.0.0.1/32 trust\n")
+    port = free_port()
+    start_pinned(server, port)
     version = subprocess.run([programs / "pgbench", "--version"], capture_output=True, text=True, check=False).stdout
     try:
-        yield Postgres(f"PostgreSQL {(version or '? ? 15').split()[2]}", server)
+        yield Postgres(f"PostgreSQL {(version or '? ? 15').split()[2]}", server, port)
     finally:
         server.stop()
 
@@ -243,11 +252,12 @@ def regions_of(server: Grpc) -> int:
     return len(json.loads(said)["regions"])
 
 
-def start_pinned(server: PostgresServer) -> None:
+def start_pinned(server: PostgresServer, port: int) -> None:
     """Start PostgreSQL on the servers' core."""
+    settings = {**POSTGRES_SETTINGS, "listen_addresses": "127.0.0.1", "port": str(port)}
     os.sched_setaffinity(0, {SERVER_CORE})
     try:
-        server.start(**POSTGRES_SETTINGS)
+        server.start(**settings)
     finally:
         os.sched_setaffinity(0, {LOAD_CORE})
 

@@ -3,7 +3,7 @@
 Rounds alternate, because the machine is noisy, and what counts is the ratio of the medians: above 1, flaredb is ahead.
 Keys are drawn at random from 10 thousand, 1 million and 10 million records of 256 bytes; rows that begin with `growth`
 compare flaredb with itself at the fewest. PostgreSQL is given its best: numbers as keys, prepared statements, one
-statement a transaction, a unix socket. Two rows set flaredb beside what FoundationDB publishes for a
+statement a transaction. Two rows set flaredb beside what FoundationDB publishes for a
 core. `--json` prints one object; the rows are kept in bench/results/flaredb.jsonl.
 
 Source: pgbench's manual (PostgreSQL 15); FoundationDB's documentation, "Performance" (55,000 reads, 20,000 writes).
@@ -188,7 +188,7 @@ def compared(take: Take, servers: list[Server], rounds: int, size: int) -> Itera
 def take_work(load: Load, work: Work, size: int, seconds: float, server: Server) -> list[Figure]:
     """Answers per second, and how late the last hundredth comes."""
     if isinstance(server, Postgres):
-        found = load.pgbench(server.server, work.script, work.clients, seconds, words_of(size))
+        found = load.pgbench(server.port, work.script, work.clients, seconds, words_of(size))
     else:
         method, requests = work.ours if server.is_ours else work.etcd
         found = load.spread(server.port, port_path(method), requests(), work.clients, seconds)
@@ -203,7 +203,7 @@ def figures_of(what: str, found: Round) -> list[Figure]:
 def take_feed(load: Load, puts: int, server: Server) -> list[Figure]:
     """From a put's start until its watcher has it: by the C generator, and where PostgreSQL is a peer by Python."""
     if isinstance(server, Postgres):
-        seen = feed_of_postgres(server.server.url(), puts)
+        seen = feed_of_postgres(server.url, puts)
         return [Figure("change feed, Python, p50", "ms", seen[0]), Figure("change feed, Python, p99", "ms", seen[1])]
     watch, put, paths = watch_of(server)
     found = load.fan_out(server.port, paths, watch, put, 1, puts)

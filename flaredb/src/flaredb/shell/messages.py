@@ -63,6 +63,16 @@ def key_value(found: Found) -> pb.KeyValue:
     return pb.KeyValue(key=found.key, value=found.value, version=found.version, expires_at_ms=found.expires_at_ms)
 
 
+def get_response(found: Found | None, read_version: int) -> pb.GetResponse:
+    """The answer to Get."""
+    response = pb.GetResponse(read_version=read_version)
+    if found is not None:
+        # In place, for the same reason as in `add_found`.
+        kv = response.kv
+        kv.key, kv.value, kv.version, kv.expires_at_ms = found
+    return response
+
+
 def add_found(response: PageT, found: Iterable[Found]) -> PageT:
     """An answer with these keys, in their order."""
     # In place: a list of messages handed to the constructor would be copied, which is a third of the work.

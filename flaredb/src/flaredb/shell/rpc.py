@@ -65,8 +65,7 @@ class KvService(Serving):
         namespace = self._allowed(call, request.namespace, writes=False)
         key = limits.check_key(request.key)
         version, now_ms = self._read_at(request.at_version)
-        found = self._store.get(namespace, key, version, now_ms)
-        return GetResponse(kv=None if found is None else messages.key_value(found), read_version=version)
+        return messages.get_response(self._store.get(namespace, key, version, now_ms), version)
 
     def batch_get(self, request: BatchGetRequest, call: Call, /) -> BatchGetResponse:
         """The values of several keys, at one version."""
