@@ -36,7 +36,7 @@ from flaredb.shell.placer import Placer
 from flaredb.shell.rocks import RocksEngine, open_rocks
 from flaredb.shell.watchers import Watchers
 from ultracloud.api.flaredb.v1.cluster_rpc import CLUSTER
-from ultracloud.api.flaredb.v1.flaredb_rpc import KV, KvServer
+from ultracloud.api.flaredb.v1.flaredb_rpc import KV
 from ultracloud.api.flaredb.v1.peers_rpc import PEERS
 from ultracloud.base.faults import Fault
 from ultracloud.servicekit.readiness import Gate
@@ -130,7 +130,7 @@ async def _serve(
     access = Access(owners, is_open=runtime.identity is None)
     policy = _policy(config.cluster)
     txns = Transactions(node, router, clock, start)
-    kv: KvServer = ClusterKv(router, txns, Watching(node, follower, router, lines), watchers, access, clock)
+    kv: Any = ClusterKv(router, txns, Watching(node, follower, router, lines), watchers, access, clock)
     if config.eventual.namespaces:
         from flaredb.shell import eventual_cluster
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
+from typing import Any
 
 from flaredb.core import limits
 from flaredb.core.access import Access
@@ -32,8 +33,6 @@ from ultracloud.api.flaredb.v1.flaredb_pb2 import (
     GetResponse,
     IncrementRequest,
     IncrementResponse,
-    NamespacesRequest,
-    NamespacesResponse,
     PutRequest,
     ScanRequest,
     ScanResponse,
@@ -56,14 +55,17 @@ class EventualKv:
     Args:
         names: Which are.
         space: Serves them.
-        others: Serves the rest.
+        others: Serves the rest, and says which namespaces there are, if it can: what a backup reads at one version,
+            which eventual ones are not.
         access: Who may use which.
     """
 
-    def __init__(self, names: frozenset[str], space: EventualSpace, others: KvServer, access: Access) -> None:
+    def __init__(self, names: frozenset[str], space: EventualSpace, others: Any, access: Access) -> None:
         self._names = names
         self._space = space
-        self._others = others
+        self._others: KvServer = others
+        if hasattr(others, "namespaces"):
+            self.namespaces = others.namespaces
         self._access = access
 
     def get(self, request: GetRequest, call: Call, /) -> GetResponse | Awaitable[GetResponse]:
@@ -147,12 +149,6 @@ class EventualKv:
             return self._others.txn(request, call)
         instead = "Put and Delete each key, or Put what belongs together in one value. " + ELSEWHERE
         raise self._refused(request.namespace, call, "transactions", instead)
-
-    def namespaces(
-        self, request: NamespacesRequest, call: Call, /
-    ) -> NamespacesResponse | Awaitable[NamespacesResponse]:
-        """The names of namespaces that are not eventual: what a backup can read at one version."""
-        return self._others.namespaces(request, call)
 
     def watch(self, request: WatchRequest, call: Call, /) -> AsyncIterator[WatchResponse]:
         """Every key of a range that changed after a version of this store, until the caller goes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flaredb.config import Config
 from flaredb.core.access import Access
@@ -20,7 +20,7 @@ from flaredb.shell.store import Store
 from flaredb.shell.sweeper import Sweeper
 from flaredb.shell.watchers import Watchers
 from ultracloud.api.flaredb.v1.cluster_rpc import CLUSTER
-from ultracloud.api.flaredb.v1.flaredb_rpc import KV, KvServer
+from ultracloud.api.flaredb.v1.flaredb_rpc import KV
 from ultracloud.servicekit.lifecycle import Service
 from ultracloud.servicekit.runtime import Runtime
 from ultracloud.wire import service
@@ -95,7 +95,7 @@ async def build_embedded(config: Config, runtime: Runtime) -> Flaredb:
     sweeping = runtime.tasks.create_task(Sweeper(store, runtime.clock).run(), name="sweep")
     runtime.log.info("opened", extra={"version": store.applied.version, "floor": store.floor})
     expiring = runtime.tasks.create_task(expirer.run(), name="expire")
-    kv: KvServer = KvService(store, committer, watchers, access, runtime.clock.now_ms)
+    kv: Any = KvService(store, committer, watchers, access, runtime.clock.now_ms)
     eventual = None
     if config.eventual.namespaces:
         from flaredb.shell import eventual_alone
