@@ -118,6 +118,10 @@ def test_regions_are_cut_and_read_as_one(tmp_path: Path):
             keys = [b"%05d" % number for number in (1199, 3, 600, 601, 900)]
             many = await kv.batch_get(pb.BatchGetRequest(namespace="ns", keys=keys))
             assert [one.key for one in many.kvs] == keys
+            async with cluster.store("s3", "another") as other:
+                await other.txn({}, {b"k": b"v"})
+            names = await kv.namespaces(pb.NamespacesRequest())
+            assert list(names.namespaces) == ["another", "ns"]
             pair = await store.txn({b"00003": loaded.entries[3].version}, {b"00003": b"pair", b"01199": b"pair"})
             assert isinstance(pair, Committed)
             both = await store.get_many([b"00003", b"01199"])

@@ -9,14 +9,14 @@ from typing import TypeVar, cast
 from flaredb.core import limits
 from flaredb.core.access import Access
 from flaredb.core.commands import DeleteRange, Outcome, Txn
-from flaredb.core.feed import Interest
+from flaredb.core.feed import Interest, Page
 from flaredb.core.keys import bounds, encode
+from flaredb.core.records import START
 from flaredb.core.refusals import refused
 from flaredb.core.region import LOGICAL_BITS
 from flaredb.core.region_errors import RegionMovedError
 from flaredb.core.region_parts import key_from
 from flaredb.core.region_work import CLOCK_AHEAD_MAX_MS
-from flaredb.core.visibility import Query
 from flaredb.errors import not_yet
 from flaredb.shell import messages
 from flaredb.shell.cluster_router import Router, places_of
@@ -24,18 +24,18 @@ from flaredb.shell.cluster_txns import Transactions
 from flaredb.shell.cluster_watch import Watching
 from flaredb.shell.committer import Committer
 from flaredb.shell.rpc import KvService
-from flaredb.shell.serving import PROGRESS_S
+from flaredb.shell.serving import PROGRESS_S, Serving
 from flaredb.shell.store import Store
-from flaredb.shell.watchers import Watchers
+from flaredb.shell.watchers import Place, Watchers
 from ultracloud.api.flaredb.v1.flaredb_pb2 import (
     BatchGetRequest,
     BatchGetResponse,
     GetRequest,
     GetResponse,
+    NamespacesRequest,
+    NamespacesResponse,
     ScanRequest,
     ScanResponse,
-    WatchRequest,
-    WatchResponse,
 )
 from ultracloud.api.rpc import Call
 from ultracloud.servicekit import deadlines
@@ -45,7 +45,7 @@ from ultracloud.servicekit.streams import closing
 ResultT = TypeVar("ResultT")
 
 
-class ClusterKv:
+class ClusterKv(Serving):
     """Serves the Kv of a cluster; see `flaredb.proto` for what each RPC promises."""
 
     def __init__(
@@ -57,11 +57,11 @@ class ClusterKv:
         access: Access,
         clock: Clock,
     ) -> None:
+        super().__init__(watchers, access, clock.now_ms)
+        self._store = _Time(clock.now_ms)
         self._router = router
         self._watching = watching
-        self._watchers = watchers
-        self._access = access
-        self._clock = clock
+        self._clock_of = clock
         writes = _Writes(router, txns, watchers, access, clock.now_ms)
         self.put = writes.put
         self.delete = writes.delete
@@ -72,7 +72,7 @@ class ClusterKv:
 
     async def get(self, request: GetRequest, call: Call, /) -> GetResponse:
         """The value of one key."""
-        namespace = self._readable(call, request.namespace)
+        namespace = self._allowed(call, request.namespace, writes=False)
         key = limits.check_key(request.key)
         with deadlines.inside(call):
             read = await self._router.keys(namespace, [key], *self._read_at(request.at_version))
@@ -81,7 +81,7 @@ class ClusterKv:
 
     async def batch_get(self, request: BatchGetRequest, call: Call, /) -> BatchGetResponse:
         """The values of several keys, at one version."""
-        namespace = self._readable(call, request.namespace)
+        namespace = self._allowed(call, request.namespace, writes=False)
         keys = limits.check_batch(request.keys)
         with deadlines.inside(call):
             read = await self._router.keys(namespace, keys, *self._read_at(request.at_version))
@@ -89,56 +89,34 @@ class ClusterKv:
 
     async def scan(self, request: ScanRequest, call: Call, /) -> ScanResponse:
         """One page of a range."""
-        namespace = self._readable(call, request.namespace)
-        version, now_ms = self._read_at(request.at_version)
-        query = Query(
-            namespace,
-            limits.check_bound(request.start, "start"),
-            limits.check_bound(request.end, "end"),
-            limits.scan_limit(request.limit),
-            version,
-            reverse=request.reverse,
-            keys_only=request.keys_only,
-            now_ms=now_ms,
-        )
+        query = self._query(request, call)
         with deadlines.inside(call):
             read = await self._router.range(query)
         return ScanResponse(kvs=map(messages.key_value, read.found), read_version=read.version, more=read.more)
 
-    async def watch(self, request: WatchRequest, call: Call, /) -> AsyncIterator[WatchResponse]:
-        """Every change of a range after a version, until the caller goes."""
-        interest = Interest(
-            self._readable(call, request.namespace),
-            limits.check_bound(request.start, "start"),
-            limits.check_bound(request.end, "end"),
-        )
-        version, _ = self._read_at(limits.check_version(request.from_version, "from_version"))
-        self._watchers.open()
-        told_s = self._clock.monotonic_ms()
-        is_first = True
-        try:
-            async with closing(self._watching.pages(interest, version)) as pages:
-                async for page in pages:
-                    now_s = self._clock.monotonic_ms()
-                    if page.changes or is_first or now_s - told_s >= PROGRESS_S * 1000:
-                        is_first, told_s = False, now_s
-                        changes = (messages.change(version, changed) for version, changed in page.changes)
-                        yield WatchResponse(changes=changes, version=page.position)
-        finally:
-            self._watchers.leave()
+    async def namespaces(self, request: NamespacesRequest, call: Call, /) -> NamespacesResponse:
+        """A page of the names of all namespaces."""
+        after, limit = self._after(request, call)
+        with deadlines.inside(call):
+            names, version = await self._router.names(after, limit + 1)
+        return messages.namespaces_response(names, limit, version)
 
-    def _readable(self, call: Call, namespace: str) -> limits.Namespace:
-        """The namespace, if the caller may read it."""
-        checked = limits.check_namespace(namespace)
-        self._access.check(call.peer.identity, checked, writes=False)
-        return checked
+    async def _pages(self, interest: Interest, place: Place) -> AsyncIterator[Page]:
+        """What a watcher is sent: changes as regions tell them, and now and then how far it is."""
+        version, _ = self._read_at(place.position)
+        told_ms, is_due = self._clock_of.monotonic_ms(), True
+        async with closing(self._watching.pages(interest, version)) as pages:
+            async for page in pages:
+                now_ms = self._clock_of.monotonic_ms()
+                place.position = page.position
+                if page.changes or is_due or now_ms - told_ms >= PROGRESS_S * 1000:
+                    is_due, told_ms = False, now_ms
+                    yield page
 
-    def _read_at(self, at_version: int) -> tuple[int, int]:
-        """The version to read at, and the time by which what has ended is not seen: none where a version is named."""
-        version, now_ms = limits.check_version(at_version, "at_version"), self._clock.now_ms()
-        if version >> LOGICAL_BITS > now_ms + CLOCK_AHEAD_MAX_MS:
-            raise not_yet(version, now_ms << LOGICAL_BITS)
-        return version, 0 if version else now_ms
+    async def _changes_after(self, interest: Interest, position: int) -> Page:
+        """The next message of a watch that is opened for it."""
+        async with closing(self._watching.pages(interest, position)) as pages:
+            return await anext(pages)
 
 
 class _Submitting:
@@ -169,15 +147,29 @@ class _Submitting:
 
 
 class _Time:
-    """The part of a `Store` that writes ask."""
+    """What is asked of a store before a read, where versions are given by regions."""
 
-    def __init__(self) -> None:
+    applied = START
+
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        self._ask_ms = now_ms
         self._now_ms = 0
 
-    def tick(self, now_ms: int) -> int:
+    def tick(self, now_ms: int, /) -> int:
         """The latest time that anybody brought."""
         self._now_ms = max(self._now_ms, now_ms)
         return self._now_ms
+
+    def read_version(self, at_version: int, /) -> int:
+        """The version to read at, 0 for the newest: that is known once the region is asked.
+
+        Raises:
+            OutOfRangeError: It has not been made, and will not be soon.
+        """
+        now_ms = self._ask_ms()
+        if at_version >> LOGICAL_BITS > now_ms + CLOCK_AHEAD_MAX_MS:
+            raise not_yet(at_version, now_ms << LOGICAL_BITS)
+        return at_version
 
 
 class _Writes(KvService):
@@ -187,7 +179,7 @@ class _Writes(KvService):
         self, router: Router, txns: Transactions, watchers: Watchers, access: Access, now_ms: Callable[[], int]
     ) -> None:
         committer = cast("Committer", _Submitting(router, txns))
-        super().__init__(cast("Store", _Time()), committer, watchers, access, now_ms)
+        super().__init__(cast("Store", _Time(now_ms)), committer, watchers, access, now_ms)
         self._router = router
 
     async def _look_through(self, namespace: limits.Namespace, each: DeleteRange, _slices: int) -> bytes:

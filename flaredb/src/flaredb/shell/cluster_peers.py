@@ -140,6 +140,15 @@ class PeersService:
             return pb.ReadResponse(astray=astray_of(astray))
         return pb.ReadResponse(kvs=map(messages.key_value, read.found), read_version=read.version, more=read.more)
 
+    async def read_names(self, request: pb.ReadNamesRequest, call: Call, /) -> pb.ReadNamesResponse:
+        """Names of namespaces that have keys in a region."""
+        self._check(call)
+        try:
+            names, version = await self._reader.names(route_of(request.route), request.after, request.limit)
+        except (RegionMovedError, NotLeaderError) as astray:
+            return pb.ReadNamesResponse(astray=astray_of(astray))
+        return pb.ReadNamesResponse(names=names, read_version=version)
+
     async def follow(self, request: pb.FollowRequest, call: Call, /) -> AsyncIterator[pb.FollowResponse]:
         """Changes of one region's part of a range."""
         self._check(call)

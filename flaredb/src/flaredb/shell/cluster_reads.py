@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from flaredb.core.engine import Column
 from flaredb.core.keys import encode
 from flaredb.core.limits import Namespace, check_batch_response
+from flaredb.core.namespaces import past
 from flaredb.core.region_errors import RegionMovedError
 from flaredb.core.region_replica import RegionReplica
 from flaredb.core.visibility import Found, Query, Scan, read
@@ -88,6 +89,20 @@ class Reader:
         if not scan.cursor.valid():
             self._node.engine.check(scan.cursor)
         return RangeRead(scan.found, version, scan.more)
+
+    async def names(self, route: Route, after: str, limit: int) -> tuple[list[str], int]:
+        """Up to `limit` names of namespaces after one that have keys in a region, and the version; see `keys`."""
+        version = await self.position(route, 0)
+        region = self.replica(route).region
+        cursor = self._node.engine.cursor(Column.DATA)
+        cursor.seek(max(past(after), region.start))
+        found: list[str] = []
+        while cursor.valid() and len(found) < limit and not (region.end and cursor.key() >= region.end):
+            found.append(cursor.key().partition(b"\x00")[0].decode())
+            cursor.seek(past(found[-1]))
+        if not cursor.valid():
+            self._node.engine.check(cursor)
+        return found, version
 
     async def position(self, route: Route, at_version: int) -> int:
         """The version to read at, once the rows here have everything up to it."""

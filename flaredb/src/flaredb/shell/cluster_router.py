@@ -17,6 +17,7 @@ from flaredb.core.commands import DeleteRange, Outcome, Txn
 from flaredb.core.keys import bounds, encode
 from flaredb.core.limits import PAGE_BYTES_MAX, Namespace
 from flaredb.core.mail import render_txns
+from flaredb.core.namespaces import past
 from flaredb.core.placement import RegionSeen
 from flaredb.core.region import Region, StoreId
 from flaredb.core.region_answers import StepAnswer, parse_answer
@@ -112,6 +113,20 @@ class Router:
         if lower >= upper:
             return RangeRead([], version, more=False)
         return await self._page(query, version, lower, upper)
+
+    async def names(self, after: str, limit: int) -> tuple[list[str], int]:
+        """Up to `limit` names of namespaces after one, and a version at which they are there."""
+        found: list[str] = []
+        version, where = 0, past(after)
+        while len(found) < limit:
+            (names, read_version), region = await self._names(where, found[-1] if found else after, limit - len(found))
+            found += names
+            version = max(version, read_version)
+            if not region.end:
+                break
+            # A namespace that goes on in the next region is known already.
+            where = max(region.end, past(found[-1])) if found else region.end
+        return found, version
 
     async def newest(self, places: Iterable[bytes]) -> int:
         """A version with everything that was answered anywhere before now, in the regions of these encoded keys."""
@@ -240,6 +255,18 @@ class Router:
         if all(region.covers(encode(namespace, key)) for key in keys):
             return read
         return await self.keys(namespace, keys, at_version, now_ms)
+
+    async def _names(self, where: bytes, after: str, limit: int) -> tuple[tuple[list[str], int], Region]:
+        """Names of namespaces of one region."""
+
+        async def there(store: StoreId, route: Route) -> tuple[list[str], int]:
+            request = pb.ReadNamesRequest(route=route_message(route), after=after, limit=limit)
+            answer = await self._lines.client(store).read_names(request, CALL_S)
+            if answer.HasField("astray"):
+                raise_astray(route, answer.astray)
+            return list(answer.names), answer.read_version
+
+        return await self._search(where, lambda route: self._reader.names(route, after, limit), there)
 
     async def _newest(self, where: bytes) -> int:
         """A version with everything that was answered before now in one region."""

@@ -149,6 +149,26 @@ class ReadResponse(_message.Message):
     more: bool
     def __init__(self, astray: _Optional[_Union[Astray, _Mapping]] = ..., kvs: _Optional[_Iterable[_Union[_flaredb_pb2.KeyValue, _Mapping]]] = ..., read_version: _Optional[int] = ..., more: _Optional[bool] = ...) -> None: ...
 
+class ReadNamesRequest(_message.Message):
+    __slots__ = ("route", "after", "limit")
+    ROUTE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    route: Route
+    after: str
+    limit: int
+    def __init__(self, route: _Optional[_Union[Route, _Mapping]] = ..., after: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class ReadNamesResponse(_message.Message):
+    __slots__ = ("astray", "names", "read_version")
+    ASTRAY_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    READ_VERSION_FIELD_NUMBER: _ClassVar[int]
+    astray: Astray
+    names: _containers.RepeatedScalarFieldContainer[str]
+    read_version: int
+    def __init__(self, astray: _Optional[_Union[Astray, _Mapping]] = ..., names: _Optional[_Iterable[str]] = ..., read_version: _Optional[int] = ...) -> None: ...
+
 class FollowRequest(_message.Message):
     __slots__ = ("route", "namespace", "start", "end", "from_version")
     ROUTE_FIELD_NUMBER: _ClassVar[int]

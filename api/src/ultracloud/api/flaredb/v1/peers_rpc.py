@@ -14,6 +14,8 @@ from ultracloud.api.flaredb.v1.peers_pb2 import FollowResponse
 from ultracloud.api.flaredb.v1.peers_pb2 import Mail
 from ultracloud.api.flaredb.v1.peers_pb2 import MailTaken
 from ultracloud.api.flaredb.v1.peers_pb2 import ReadKeysRequest
+from ultracloud.api.flaredb.v1.peers_pb2 import ReadNamesRequest
+from ultracloud.api.flaredb.v1.peers_pb2 import ReadNamesResponse
 from ultracloud.api.flaredb.v1.peers_pb2 import ReadRangeRequest
 from ultracloud.api.flaredb.v1.peers_pb2 import ReadResponse
 from ultracloud.api.flaredb.v1.peers_pb2 import StatePart
@@ -32,6 +34,7 @@ PEERS = ServiceDescriptor(
         Method("Step", "/ultracloud.flaredb.v1.Peers/Step", "step", StepRequest, StepResponse, False, False),
         Method("ReadKeys", "/ultracloud.flaredb.v1.Peers/ReadKeys", "read_keys", ReadKeysRequest, ReadResponse, False, False),
         Method("ReadRange", "/ultracloud.flaredb.v1.Peers/ReadRange", "read_range", ReadRangeRequest, ReadResponse, False, False),
+        Method("ReadNames", "/ultracloud.flaredb.v1.Peers/ReadNames", "read_names", ReadNamesRequest, ReadNamesResponse, False, False),
         Method("Follow", "/ultracloud.flaredb.v1.Peers/Follow", "follow", FollowRequest, FollowResponse, False, True),
         Method("Carry", "/ultracloud.flaredb.v1.Peers/Carry", "carry", CarryRequest, CarryResponse, False, False),
     ),
@@ -68,6 +71,10 @@ class PeersClient:
         """Call /ultracloud.flaredb.v1.Peers/ReadRange."""
         return await self._channel.unary("/ultracloud.flaredb.v1.Peers/ReadRange", request, ReadResponse, timeout_s)
 
+    async def read_names(self, request: ReadNamesRequest, timeout_s: float | None = None) -> ReadNamesResponse:
+        """Call /ultracloud.flaredb.v1.Peers/ReadNames."""
+        return await self._channel.unary("/ultracloud.flaredb.v1.Peers/ReadNames", request, ReadNamesResponse, timeout_s)
+
     def follow(self, request: FollowRequest, timeout_s: float | None = None) -> AsyncIterator[FollowResponse]:
         """Call /ultracloud.flaredb.v1.Peers/Follow; closing the iterator cancels it."""
         return self._channel.stream("/ultracloud.flaredb.v1.Peers/Follow", request, FollowResponse, timeout_s)
@@ -91,6 +98,8 @@ class PeersServer(Protocol):
     def read_keys(self, request: ReadKeysRequest, call: Call, /) -> ReadResponse | Awaitable[ReadResponse]: ...
 
     def read_range(self, request: ReadRangeRequest, call: Call, /) -> ReadResponse | Awaitable[ReadResponse]: ...
+
+    def read_names(self, request: ReadNamesRequest, call: Call, /) -> ReadNamesResponse | Awaitable[ReadNamesResponse]: ...
 
     def follow(self, request: FollowRequest, call: Call, /) -> AsyncIterator[FollowResponse]: ...
 
