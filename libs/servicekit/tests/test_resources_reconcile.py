@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ultracloud.api.prismnet.v1 import prismnet_pb2 as net
 from ultracloud.api.prismnet.v1.prismnet_rpc import PORTS, VPCS
@@ -29,8 +31,9 @@ from ultracloud.servicekit.resources import (
     Truth,
     World,
     pacing,
+    records,
 )
-from ultracloud.servicekit.store import MemoryStore
+from ultracloud.servicekit.store import Change, MemoryStore
 from ultracloud.servicekit.testing import OPERATOR, SetClock, sample_authority
 
 VPC = Kind(name="Vpc", prefix="vpc", service=VPCS, message=net.Vpc)
@@ -235,6 +238,20 @@ def test_everything_is_looked_at_now_and_then() -> None:
     held(scenario)
 
 
+@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["", "one", "two"]), st.booleans()), max_size=30))
+def test_the_world_finds_by_a_field_what_looking_at_all_finds(steps: list[tuple[int, str, bool]]) -> None:
+    kind = Kind(name="Port", prefix="port", service=PORTS, message=net.Port, indexed=("spec.host",))
+    world = World([kind])
+    for version, (number, host, is_there) in enumerate(steps, 1):
+        assert len(world.having(kind, "spec.host", "one")) == sum(p.spec.host == "one" for p in world.all(kind))
+        port = net.Port(metadata={"id": f"port-{number}"}, spec=net.PortSpec(host=host))
+        value = records.render(kind, port, [], {}) if is_there else None
+        world.apply(Change(f"r/port/port-{number}".encode(), value, version))
+    for host in ("", "one", "two", "three"):
+        found = sorted(port.metadata.id for port in world.having(kind, "spec.host", host))
+        assert found == sorted(port.metadata.id for port in world.all(kind) if port.spec.host == host)
+
+
 def intent(generation: int, *vpcs: str) -> net.HostIntent:
     return net.HostIntent(host="one", generation=generation, vpcs=[net.HostVpc(id=name) for name in vpcs])
 
@@ -313,5 +330,38 @@ def test_an_agent_follows_the_feed_through_lost_connections(tmp_path: Path) -> N
         run.cancel()
         await asyncio.gather(run, return_exceptions=True)
         assert asked[:4] == [0, 0, 5, 5]
+
+    asyncio.run(scenario())
+
+
+def test_a_disk_that_refuses_costs_the_copy_and_not_the_host(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        feed: HostFeed[net.HostIntent] = HostFeed()
+        feed.offer(intent(5, "a"))
+        copy = HostCopy(tmp_path / "no such folder" / "intent", net.HostIntent)
+        run = asyncio.create_task(copy.run(lambda known: feed.watch("one", known), SystemClock()))
+        async with asyncio.timeout(10):
+            assert await copy.wait_newer(0) == intent(5, "a")
+            feed.offer(intent(6, "b"))
+            assert await copy.wait_newer(5) == intent(6, "b")
+        run.cancel()
+        await asyncio.gather(run, return_exceptions=True)
+
+    asyncio.run(scenario())
+
+
+def test_a_replica_that_lags_gives_a_host_nothing_older_than_it_has() -> None:
+    async def scenario() -> None:
+        ahead, lagging = HostFeed[net.HostIntent](), HostFeed[net.HostIntent]()
+        ahead.offer(intent(7, "new"))
+        lagging.offer(intent(4, "old"))
+        async with aclosing(ahead.watch("one", 0)) as watch:
+            known = (await anext(watch)).generation
+        async with aclosing(lagging.watch("one", known)) as watch, asyncio.timeout(5):
+            following = asyncio.ensure_future(anext(watch))
+            await asyncio.sleep(0)
+            assert not following.done()
+            lagging.offer(intent(8, "newer"))
+            assert await following == intent(8, "newer")
 
     asyncio.run(scenario())

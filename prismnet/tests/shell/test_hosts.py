@@ -16,7 +16,7 @@ from ultracloud.api.prismnet.v1 import prismnet_pb2 as pb
 from ultracloud.base.faults import PermissionDeniedError, UnauthenticatedError
 from ultracloud.base.principals import spiffe_principal
 from ultracloud.servicekit.pki import agent_identity
-from ultracloud.servicekit.resources import HostFeed, Reconciler
+from ultracloud.servicekit.resources import HostFeed, Key, Reconciler
 from ultracloud.servicekit.testing import FakeCall
 
 AGENT = spiffe_principal(agent_identity("prismnet", "node-1"))
@@ -31,9 +31,12 @@ class Hosted(Cloud):
     def __init__(self) -> None:
         super().__init__()
         self.feed: HostFeed[pb.HostIntent] = HostFeed()
-        planner = HostPlanner(self.resources, self.feed)
+        planner = HostPlanner(self.resources, self.feed, self.touch)
         self.reconciler: Reconciler[Action] = Reconciler(self.resources, KINDS, planner, affected=affected)
-        self.hosts = HostsServer(self.resources, self.reconciler.world, self.reconciler.touch, self.feed)
+        self.hosts = HostsServer(self.resources, self.reconciler.world, self.touch, self.feed)
+
+    def touch(self, key: Key) -> None:
+        self.reconciler.touch(key)
 
     @contextlib.asynccontextmanager
     async def watched(self, host: str = "node-1", known: int = 0) -> AsyncIterator[AsyncIterator[pb.HostIntent]]:

@@ -87,8 +87,8 @@ class HostServer(KindServer[pb.Host]):
         self._presence.reported(request.host, request.generation, (report.id for report in request.vms))
         for report in request.vms:
             await self._take_vm(request, report)
-        for vm in self._world.all(self._kinds.vm):
-            if vm.status.host == request.host and vm.metadata.HasField("deleted_at"):
+        for vm in self._world.having(self._kinds.vm, "status.host", request.host):
+            if vm.metadata.HasField("deleted_at"):
                 self._touch(Key(self._kinds.vm.key, vm.metadata.id))
         return pb.ReportHostResponse()
 

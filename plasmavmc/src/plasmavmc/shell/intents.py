@@ -11,8 +11,9 @@ from ultracloud.servicekit.resources import World
 
 def render_intent(world: World, kinds: Kinds, host: str) -> pb.HostIntent:
     """The intent of a host at the world's version."""
+    here = world.having(kinds.vm, "status.host", host)
+    vms = [vm for vm in here if not vm.metadata.HasField("deleted_at")]
     images = {image.metadata.id: image for image in world.all(kinds.image)}
-    vms = [vm for vm in world.all(kinds.vm) if vm.status.host == host and not vm.metadata.HasField("deleted_at")]
     vms.sort(key=lambda vm: vm.metadata.id)
     return pb.HostIntent(host=host, generation=world.version, vms=[_vm(vm, images) for vm in vms])
 

@@ -68,8 +68,9 @@ def affected(kinds: Kinds) -> Callable[[World, Key], Iterable[Key]]:
         if key.kind == kinds.host.key:
             host = world.get(kinds.host, key.id)
             # Unplaced VMs may be placed when a host comes; deleted ones need not wait for a host that is removed.
-            places = ("", host.metadata.name if host is not None else "")
-            return [key, *(Key(kinds.vm.key, vm.metadata.id) for vm in world.all(kinds.vm) if vm.status.host in places)]
+            places = {"", host.metadata.name if host is not None else ""}
+            vms = [vm for place in sorted(places) for vm in world.having(kinds.vm, "status.host", place)]
+            return [key, *(Key(kinds.vm.key, vm.metadata.id) for vm in vms)]
         return [key]
 
     return concerned
@@ -155,9 +156,8 @@ class VmPlanner:
         if host is None:
             return
         reason, said = ("HostBack", "its host is heard of again") if finding.holds else ("HostLost", HOST_LOST)
-        for vm in self.world().all(self.kinds.vm):
-            if vm.status.host == host.metadata.name:
-                await self.resources.record_event(self.kinds.vm, vm.metadata.id, reason, said)
+        for vm in self.world().having(self.kinds.vm, "status.host", host.metadata.name):
+            await self.resources.record_event(self.kinds.vm, vm.metadata.id, reason, said)
 
     async def _place(self, vm: str) -> None:
         """Admission places what has no host; an update that changes nothing else is enough."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prismnet.config import PrismnetSettings
 from prismnet.shell.hosts import HostsServer
 from prismnet.shell.kinds import KINDS
-from prismnet.shell.planner import HOST, Action, HostPlanner, affected
+from prismnet.shell.planner import EVERYWHERE, Action, HostPlanner, affected
 from ultracloud.api.prismnet.v1 import prismnet_pb2 as pb
 from ultracloud.api.prismnet.v1.prismnet_rpc import HOSTS
 from ultracloud.api.quota.v1.quota_rpc import QUOTAS
@@ -14,6 +14,7 @@ from ultracloud.servicekit.authn import Authenticator
 from ultracloud.servicekit.policy import Authority
 from ultracloud.servicekit.resources import (
     HostFeed,
+    Key,
     KindServer,
     ProjectLimits,
     QuotaServer,
@@ -38,18 +39,22 @@ async def assemble(settings: PrismnetSettings, runtime: Runtime, store: Store, a
     limits = ProjectLimits(authority, SetLimits(settings.quota.each, settings.quota.projects))
     resources = Resources(store, authority, runtime.clock, KINDS, limits)
     feed: HostFeed[pb.HostIntent] = HostFeed()
+
+    def touch(key: Key) -> None:
+        reconciler.touch(key)
+
     reconciler: Reconciler[Action] = Reconciler(
         resources,
         KINDS,
-        HostPlanner(resources, feed),
+        HostPlanner(resources, feed, touch),
         affected=affected,
         owners=runtime.owners(resources, "hosts"),
-        everywhere=lambda key: key.kind == HOST,
+        everywhere=lambda key: key.kind in EVERYWHERE,
     )
     runtime.tasks.create_task(reconciler.run(runtime.readiness.gate("the networks in flaredb")), name="plan hosts")
     runtime.tasks.create_task(tidy(resources), name="tidy")
     services = [service(kind.service, KindServer(resources, kind)) for kind in KINDS]
-    hosts = service(HOSTS, HostsServer(resources, reconciler.world, reconciler.touch, feed))
+    hosts = service(HOSTS, HostsServer(resources, reconciler.world, touch, feed))
     trail = service(TRAIL, TrailServer(resources, "prismnet"))
     quotas = service(QUOTAS, QuotaServer(resources, "prismnet"))
     await runtime.serve([*services, hosts, trail, quotas], [Authenticator(authority, runtime.clock)])

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, cast
 
 from ultracloud.api.resource.v1 import resource_pb2 as pb
 from ultracloud.servicekit.resources import layout, records
+from ultracloud.servicekit.resources.indexes import field_values
 from ultracloud.servicekit.resources.kinds import Kind, MessageT
 from ultracloud.servicekit.resources.records import Stored
 from ultracloud.servicekit.store import Change
@@ -28,6 +29,7 @@ class World:
         self.version = 0
         self._kinds = {kind.key: kind for kind in kinds}
         self._known: dict[str, dict[str, Stored[Any]]] = {key: {} for key in self._kinds}
+        self._indexes: dict[tuple[str, str], dict[str, dict[str, Stored[Any]]]] = {}
 
     def get(self, kind: Kind[MessageT], identifier: str) -> MessageT | None:
         """One resource; None if there is none. Not to be changed."""
@@ -42,6 +44,19 @@ class World:
     def all(self, kind: Kind[MessageT]) -> Sequence[MessageT]:
         """All resources of a kind. Not to be changed."""
         return [cast("MessageT", stored.message) for stored in self._known[kind.key].values()]
+
+    def having(self, kind: Kind[MessageT], path: str, value: str) -> Sequence[MessageT]:
+        """All resources of a kind with a value in one of the fields that it calls `indexed`. Not to be changed.
+
+        The first question about a field makes an index of it, so that a planner need not look at all for each.
+        """
+        assert path in kind.indexed, f"{path} is not in the indexed fields of {kind.name}"
+        index = self._indexes.get((kind.key, path))
+        if index is None:
+            index = self._indexes[kind.key, path] = {}
+            for identifier, stored in self._known[kind.key].items():
+                _add(index, path, identifier, stored)
+        return [cast("MessageT", stored.message) for stored in index.get(value, {}).values()]
 
     def every_key(self) -> list[Key]:
         """A key for every resource."""
@@ -58,11 +73,31 @@ class World:
         """Know nothing."""
         for known in self._known.values():
             known.clear()
+        self._indexes.clear()
 
     def apply(self, change: Change) -> None:
         """Take in one change of a record this world holds."""
         kind, identifier = change.key[len(_RECORDS) :].decode().split("/")
-        if change.value is None:
-            self._known[kind].pop(identifier, None)
-        else:
-            self._known[kind][identifier] = records.parse(self._kinds[kind], change.value, change.version)
+        before = self._known[kind].pop(identifier, None)
+        after = records.parse(self._kinds[kind], change.value, change.version) if change.value is not None else None
+        if after is not None:
+            self._known[kind][identifier] = after
+        for (indexed, path), index in self._indexes.items():
+            if indexed == kind and before is not None:
+                _remove(index, path, identifier, before)
+            if indexed == kind and after is not None:
+                _add(index, path, identifier, after)
+
+
+def _add(index: dict[str, dict[str, Stored[Any]]], path: str, identifier: str, stored: Stored[Any]) -> None:
+    """Put a resource where its values are."""
+    for value in field_values(stored.message, path):
+        index.setdefault(value, {})[identifier] = stored
+
+
+def _remove(index: dict[str, dict[str, Stored[Any]]], path: str, identifier: str, stored: Stored[Any]) -> None:
+    """Take it away from there; nothing is left of a value that nobody has."""
+    for value in field_values(stored.message, path):
+        index[value].pop(identifier)
+        if not index[value]:
+            del index[value]
