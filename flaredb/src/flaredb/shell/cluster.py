@@ -136,7 +136,7 @@ async def _serve(
 
         space = eventual_cluster.build(config.eventual, runtime, clock.now_ms, node, lines, regions, start)
         kv = eventual_cluster.front(config.eventual, space, kv, access)
-    peers = PeersService(node, reader, follower, steps.do, is_open=runtime.identity is None)
+    peers = PeersService(node, reader, follower, steps.do, clock.heard, is_open=runtime.identity is None)
     gate = runtime.readiness.gate("its regions")
     addresses = await runtime.serve(
         [service(KV, kv), service(PEERS, peers), service(CLUSTER, ClusterService(regions, access, policy))]

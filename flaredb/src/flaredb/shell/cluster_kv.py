@@ -152,13 +152,11 @@ class _Time:
     applied = START
 
     def __init__(self, now_ms: Callable[[], int]) -> None:
-        self._ask_ms = now_ms
-        self._now_ms = 0
+        self._now_ms = now_ms
 
     def tick(self, now_ms: int, /) -> int:
-        """The latest time that anybody brought."""
-        self._now_ms = max(self._now_ms, now_ms)
-        return self._now_ms
+        """The time: that of the store, which does not jump."""
+        return now_ms
 
     def read_version(self, at_version: int, /) -> int:
         """The version to read at, 0 for the newest: that is known once the region is asked.
@@ -166,7 +164,7 @@ class _Time:
         Raises:
             OutOfRangeError: It has not been made, and will not be soon.
         """
-        now_ms = self._ask_ms()
+        now_ms = self._now_ms()
         if at_version >> LOGICAL_BITS > now_ms + CLOCK_AHEAD_MAX_MS:
             raise not_yet(at_version, now_ms << LOGICAL_BITS)
         return at_version

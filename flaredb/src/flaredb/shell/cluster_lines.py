@@ -180,13 +180,14 @@ class _Line:
     async def _frames(self) -> AsyncIterator[pb.Mail]:
         """Letters as they come; the first frame is empty, and says who writes."""
         me, to = self._node.store, self._store
-        yield pb.Mail(sender=me, to=to)
+        yield pb.Mail(sender=me, to=to, now_ms=self._node.now_ms())
         while True:
             await self._news.wait()
             self._news.clear()
             while self._waiting:
                 mail, size_bytes = self._waiting.popleft()
                 self._waiting_bytes -= size_bytes
+                mail.now_ms = self._node.now_ms()
                 yield mail
 
     def _lost(self, sentence: str) -> None:

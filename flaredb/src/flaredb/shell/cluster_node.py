@@ -71,6 +71,7 @@ class ClusterNode:
         committed: Told of what regions committed, once readers see it.
         timed: Told of each sync's seconds, on the thread that waits for it.
         asked: Counts requests by region.
+        now_ms: Wall time, as versions are made of.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class ClusterNode:
         self.timed: Callable[[float], object] = _untold
         self.asked: Counter[RegionId] = Counter()
         self.free_bytes, self.reserve_bytes = free_bytes, reserve_bytes
-        self._now_ms = now_ms
+        self.now_ms = now_ms
         self._loop = asyncio.get_running_loop()
         self._turn_number = turn_of(engine)
         self._is_scheduled = self._is_syncing = self._is_closed = self._is_full = False
@@ -305,7 +306,7 @@ class ClusterNode:
 
     def _begin(self) -> NodeWork:
         """What must be written and sent now, of regions and of what has none, in one batch."""
-        work = self.node.begin(self._now_ms())
+        work = self.node.begin(self.now_ms())
         if self.space is not None:
             work.rows += self.space.begin()
         return work

@@ -41,16 +41,25 @@ class PeersService:
     Args:
         node: This store.
         carry_out: Does a step of placement on a region that this store leads.
+        heard: Told of other stores' clocks.
         is_open: Whether callers need no certificate: a server without TLS, on this machine only.
     """
 
     def __init__(
-        self, node: ClusterNode, reader: Reader, follower: Follower, carry_out: CarryOut, *, is_open: bool
+        self,
+        node: ClusterNode,
+        reader: Reader,
+        follower: Follower,
+        carry_out: CarryOut,
+        heard: Callable[[StoreId, int], None],
+        *,
+        is_open: bool,
     ) -> None:
         self._node = node
         self._reader = reader
         self._follower = follower
         self._carry_out = carry_out
+        self._heard = heard
         self._is_open = is_open
 
     async def deliver(self, requests: AsyncIterable[pb.Mail], call: Call, /) -> AsyncIterator[pb.MailTaken]:
@@ -62,6 +71,8 @@ class PeersService:
             if is_first:
                 is_first = False
                 yield pb.MailTaken()
+            if mail.now_ms:
+                self._heard(StoreId(mail.sender), mail.now_ms)
             if mail.letters:
                 try:
                     letters = parse_mail(mail.letters, StoreId(mail.sender), self._node.store)

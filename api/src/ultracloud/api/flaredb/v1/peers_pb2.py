@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from ultracloud.api.flaredb.v1 import flaredb_pb2 as ultracloud_dot_flaredb_dot_v1_dot_flaredb__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!ultracloud/flaredb/v1/peers.proto\x12\x15ultracloud.flaredb.v1\x1a#ultracloud/flaredb/v1/flaredb.proto\"J\n\x05Route\x12\x0e\n\x06region\x18\x01 \x01(\x04\x12\x15\n\repoch_version\x18\x02 \x01(\x03\x12\x1a\n\x12\x65poch_conf_version\x18\x03 \x01(\x03\"=\n\x06\x41stray\x12\x0f\n\x07regions\x18\x01 \x01(\x0c\x12\x12\n\nnot_leader\x18\x02 \x01(\x08\x12\x0e\n\x06leader\x18\x03 \x01(\x04\"E\n\x04Mail\x12\x0e\n\x06sender\x18\x01 \x01(\x04\x12\n\n\x02to\x18\x02 \x01(\x04\x12\x0f\n\x07letters\x18\x03 \x01(\x0c\x12\x10\n\x08\x65ventual\x18\x04 \x03(\x0c\"\x0b\n\tMailTaken\"|\n\tStatePart\x12\x0e\n\x06sender\x18\x01 \x01(\x04\x12\n\n\x02to\x18\x02 \x01(\x04\x12\x0f\n\x07install\x18\x03 \x01(\x0c\x12\x0e\n\x06number\x18\x04 \x01(\x03\x12\x0f\n\x07is_last\x18\x05 \x01(\x08\x12\x0f\n\x07\x63ontent\x18\x06 \x01(\x0c\x12\x10\n\x08\x63hecksum\x18\x07 \x01(\r\"\x18\n\nStateTaken\x12\n\n\x02ok\x18\x01 \x01(\x08\"Z\n\x0e\x45xecuteRequest\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.ultracloud.flaredb.v1.Route\x12\x0c\n\x04txns\x18\x02 \x01(\x0c\x12\r\n\x05\x66loor\x18\x03 \x01(\x03\"R\n\x0f\x45xecuteResponse\x12-\n\x06\x61stray\x18\x01 \x01(\x0b\x32\x1d.ultracloud.flaredb.v1.Astray\x12\x10\n\x08outcomes\x18\x02 \x01(\x0c\"H\n\x0bStepRequest\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.ultracloud.flaredb.v1.Route\x12\x0c\n\x04step\x18\x02 \x01(\x0c\"M\n\x0cStepResponse\x12-\n\x06\x61stray\x18\x01 \x01(\x0b\x32\x1d.ultracloud.flaredb.v1.Astray\x12\x0e\n\x06\x61nswer\x18\x02 \x01(\x0c\"\x83\x01\n\x0fReadKeysRequest\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.ultracloud.flaredb.v1.Route\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0c\n\x04keys\x18\x03 \x03(\x0c\x12\x12\n\nat_version\x18\x04 \x01(\x03\x12\x0e\n\x06now_ms\x18\x05 \x01(\x03\"\xc5\x01\n\x10ReadRangeRequest\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.ultracloud.flaredb.v1.Route\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\r\n\x05start\x18\x03 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x04 \x01(\x0c\x12\r\n\x05limit\x18\x05 \x01(\x05\x12\x0f\n\x07reverse\x18\x06 \x01(\x08\x12\x11\n\tkeys_only\x18\x07 \x01(\x08\x12\x12\n\nat_version\x18\x08 \x01(\x03\x12\x0e\n\x06now_ms\x18\t \x01(\x03\"\x8f\x01\n\x0cReadResponse\x12-\n\x06\x61stray\x18\x01 \x01(\x0b\x32\x1d.ultracloud.flaredb.v1.Astray\x12,\n\x03kvs\x18\x02 \x03(\x0b\x32\x1f.ultracloud.flaredb.v1.KeyValue\x12\x14\n\x0cread_version\x18\x03 \x01(\x03\x12\x0c\n\x04more\x18\x04 \x01(\x08\"]\n\x10ReadNamesRequest\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.ultracloud.flaredb.v1.Route\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\"g\n\x11ReadNamesResponse\x12-\n\x06\x61stray\x18\x01 \x01(\x0b\x32\x1d.ultracloud.flaredb.v1.Astray\x12\r\n\x05names\x18\x02 \x03(\t\x12\x14\n\x0cread_version\x18\x03 \x01(\x03\"\x81\x01\n\rFollowRequest\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.ultracloud.flaredb.v1.Route\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\r\n\x05start\x18\x03 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x04 \x01(\x0c\x12\x14\n\x0c\x66rom_version\x18\x05 \x01(\x03\"\x87\x01\n\x0e\x46ollowResponse\x12-\n\x06\x61stray\x18\x01 \x01(\x0b\x32\x1d.ultracloud.flaredb.v1.Astray\x12.\n\x07\x63hanges\x18\x02 \x03(\x0b\x32\x1d.ultracloud.flaredb.v1.Change\x12\x16\n\x0e\x63losed_version\x18\x03 \x01(\x03\"\x1c\n\x0c\x43\x61rryRequest\x12\x0c\n\x04step\x18\x01 \x01(\x0c\">\n\rCarryResponse\x12-\n\x06\x61stray\x18\x01 \x01(\x0b\x32\x1d.ultracloud.flaredb.v1.Astray2\x95\x06\n\x05Peers\x12L\n\x07\x44\x65liver\x12\x1b.ultracloud.flaredb.v1.Mail\x1a .ultracloud.flaredb.v1.MailTaken(\x01\x30\x01\x12R\n\x07Install\x12 .ultracloud.flaredb.v1.StatePart\x1a!.ultracloud.flaredb.v1.StateTaken(\x01\x30\x01\x12X\n\x07\x45xecute\x12%.ultracloud.flaredb.v1.ExecuteRequest\x1a&.ultracloud.flaredb.v1.ExecuteResponse\x12O\n\x04Step\x12\".ultracloud.flaredb.v1.StepRequest\x1a#.ultracloud.flaredb.v1.StepResponse\x12W\n\x08ReadKeys\x12&.ultracloud.flaredb.v1.ReadKeysRequest\x1a#.ultracloud.flaredb.v1.ReadResponse\x12Y\n\tReadRange\x12\'.ultracloud.flaredb.v1.ReadRangeRequest\x1a#.ultracloud.flaredb.v1.ReadResponse\x12^\n\tReadNames\x12\'.ultracloud.flaredb.v1.ReadNamesRequest\x1a(.ultracloud.flaredb.v1.ReadNamesResponse\x12W\n\x06\x46ollow\x12$.ultracloud.flaredb.v1.FollowRequest\x1a%.ultracloud.flaredb.v1.FollowResponse0\x01\x12R\n\x05\x43\x61rry\x12#.ultracloud.flaredb.v1.CarryRequest\x1a$.ultracloud.flaredb.v1.CarryResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!ultracloud/flaredb/v1/peers.proto\x12\x15ultracloud.flaredb.v1\x1a#ultracloud/flaredb/v1/flaredb.proto\"J\n\x05Route\x12\x0e\n\x06region\x18\x01 \x01(\x04\x12\x15\n\repoch_version\x18\x02 \x01(\x03\x12\x1a\n\x12\x65poch_conf_version\x18\x03 \x01(\x03\"=\n\x06\x41stray\x12\x0f\n\x07regions\x18\x01 \x01(\x0c\x12\x12\n\nnot_leader\x18\x02 \x01(\x08\x12\x0e\n\x06leader\x18\x03 \x01(\x04\"U\n\x04Mail\x12\x0e\n\x06sender\x18\x01 \x01(\x04\x12\n\n\x02to\x18\x02 \x01(\x04\x12\x0f\n\x07letters\x18\x03 \x01(\x0c\x12\x10\n\x08\x65ventual\x18\x04 \x03(\x0c\x12\x0e\n\x06now_ms\x18\x05 \x01(\x03\"\x0b\n\tMailTaken\"|\n\tStatePart\x12\x0e\n\x06sender\x18\x01 \x01(\x04\x12\n\n\x02to\x18\x02 \x01(\x04\x12\x0f\n\x07install\x18\x03 \x01(\x0c\x12\x0e\n\x06number\x18\x04 \x01(\x03\x12\x0f\n\x07is_last\x18\x05 \x01(\x08\x12\x0f\n\x07\x63ontent\x18\x06 \x01(\x0c\x12\x10\n\x08\x63hecksum\x18\x07 \x01(\r\"\x18\n\nStateTaken\x12\n\n\x02ok\x18\x01 \x01(\x08\"Z\n\x0e\x45xecuteRequest\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.ultracloud.flaredb.v1.Route\x12\x0c\n\x04txns\x18\x02 \x01(\x0c\x12\r\n\x05\x66loor\x18\x03 \x01(\x03\"R\n\x0f\x45xecuteResponse\x12-\n\x06\x61stray\x18\x01 \x01(\x0b\x32\x1d.ultracloud.flaredb.v1.Astray\x12\x10\n\x08outcomes\x18\x02 \x01(\x0c\"H\n\x0bStepRequest\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.ultracloud.flaredb.v1.Route\x12\x0c\n\x04step\x18\x02 \x01(\x0c\"M\n\x0cStepResponse\x12-\n\x06\x61stray\x18\x01 \x01(\x0b\x32\x1d.ultracloud.flaredb.v1.Astray\x12\x0e\n\x06\x61nswer\x18\x02 \x01(\x0c\"\x83\x01\n\x0fReadKeysRequest\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.ultracloud.flaredb.v1.Route\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0c\n\x04keys\x18\x03 \x03(\x0c\x12\x12\n\nat_version\x18\x04 \x01(\x03\x12\x0e\n\x06now_ms\x18\x05 \x01(\x03\"\xc5\x01\n\x10ReadRangeRequest\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.ultracloud.flaredb.v1.Route\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\r\n\x05start\x18\x03 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x04 \x01(\x0c\x12\r\n\x05limit\x18\x05 \x01(\x05\x12\x0f\n\x07reverse\x18\x06 \x01(\x08\x12\x11\n\tkeys_only\x18\x07 \x01(\x08\x12\x12\n\nat_version\x18\x08 \x01(\x03\x12\x0e\n\x06now_ms\x18\t \x01(\x03\"\x8f\x01\n\x0cReadResponse\x12-\n\x06\x61stray\x18\x01 \x01(\x0b\x32\x1d.ultracloud.flaredb.v1.Astray\x12,\n\x03kvs\x18\x02 \x03(\x0b\x32\x1f.ultracloud.flaredb.v1.KeyValue\x12\x14\n\x0cread_version\x18\x03 \x01(\x03\x12\x0c\n\x04more\x18\x04 \x01(\x08\"]\n\x10ReadNamesRequest\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.ultracloud.flaredb.v1.Route\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\"g\n\x11ReadNamesResponse\x12-\n\x06\x61stray\x18\x01 \x01(\x0b\x32\x1d.ultracloud.flaredb.v1.Astray\x12\r\n\x05names\x18\x02 \x03(\t\x12\x14\n\x0cread_version\x18\x03 \x01(\x03\"\x81\x01\n\rFollowRequest\x12+\n\x05route\x18\x01 \x01(\x0b\x32\x1c.ultracloud.flaredb.v1.Route\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\r\n\x05start\x18\x03 \x01(\x0c\x12\x0b\n\x03\x65nd\x18\x04 \x01(\x0c\x12\x14\n\x0c\x66rom_version\x18\x05 \x01(\x03\"\x87\x01\n\x0e\x46ollowResponse\x12-\n\x06\x61stray\x18\x01 \x01(\x0b\x32\x1d.ultracloud.flaredb.v1.Astray\x12.\n\x07\x63hanges\x18\x02 \x03(\x0b\x32\x1d.ultracloud.flaredb.v1.Change\x12\x16\n\x0e\x63losed_version\x18\x03 \x01(\x03\"\x1c\n\x0c\x43\x61rryRequest\x12\x0c\n\x04step\x18\x01 \x01(\x0c\">\n\rCarryResponse\x12-\n\x06\x61stray\x18\x01 \x01(\x0b\x32\x1d.ultracloud.flaredb.v1.Astray2\x95\x06\n\x05Peers\x12L\n\x07\x44\x65liver\x12\x1b.ultracloud.flaredb.v1.Mail\x1a .ultracloud.flaredb.v1.MailTaken(\x01\x30\x01\x12R\n\x07Install\x12 .ultracloud.flaredb.v1.StatePart\x1a!.ultracloud.flaredb.v1.StateTaken(\x01\x30\x01\x12X\n\x07\x45xecute\x12%.ultracloud.flaredb.v1.ExecuteRequest\x1a&.ultracloud.flaredb.v1.ExecuteResponse\x12O\n\x04Step\x12\".ultracloud.flaredb.v1.StepRequest\x1a#.ultracloud.flaredb.v1.StepResponse\x12W\n\x08ReadKeys\x12&.ultracloud.flaredb.v1.ReadKeysRequest\x1a#.ultracloud.flaredb.v1.ReadResponse\x12Y\n\tReadRange\x12\'.ultracloud.flaredb.v1.ReadRangeRequest\x1a#.ultracloud.flaredb.v1.ReadResponse\x12^\n\tReadNames\x12\'.ultracloud.flaredb.v1.ReadNamesRequest\x1a(.ultracloud.flaredb.v1.ReadNamesResponse\x12W\n\x06\x46ollow\x12$.ultracloud.flaredb.v1.FollowRequest\x1a%.ultracloud.flaredb.v1.FollowResponse0\x01\x12R\n\x05\x43\x61rry\x12#.ultracloud.flaredb.v1.CarryRequest\x1a$.ultracloud.flaredb.v1.CarryResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,39 +37,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ASTRAY']._serialized_start=173
   _globals['_ASTRAY']._serialized_end=234
   _globals['_MAIL']._serialized_start=236
-  _globals['_MAIL']._serialized_end=305
-  _globals['_MAILTAKEN']._serialized_start=307
-  _globals['_MAILTAKEN']._serialized_end=318
-  _globals['_STATEPART']._serialized_start=320
-  _globals['_STATEPART']._serialized_end=444
-  _globals['_STATETAKEN']._serialized_start=446
-  _globals['_STATETAKEN']._serialized_end=470
-  _globals['_EXECUTEREQUEST']._serialized_start=472
-  _globals['_EXECUTEREQUEST']._serialized_end=562
-  _globals['_EXECUTERESPONSE']._serialized_start=564
-  _globals['_EXECUTERESPONSE']._serialized_end=646
-  _globals['_STEPREQUEST']._serialized_start=648
-  _globals['_STEPREQUEST']._serialized_end=720
-  _globals['_STEPRESPONSE']._serialized_start=722
-  _globals['_STEPRESPONSE']._serialized_end=799
-  _globals['_READKEYSREQUEST']._serialized_start=802
-  _globals['_READKEYSREQUEST']._serialized_end=933
-  _globals['_READRANGEREQUEST']._serialized_start=936
-  _globals['_READRANGEREQUEST']._serialized_end=1133
-  _globals['_READRESPONSE']._serialized_start=1136
-  _globals['_READRESPONSE']._serialized_end=1279
-  _globals['_READNAMESREQUEST']._serialized_start=1281
-  _globals['_READNAMESREQUEST']._serialized_end=1374
-  _globals['_READNAMESRESPONSE']._serialized_start=1376
-  _globals['_READNAMESRESPONSE']._serialized_end=1479
-  _globals['_FOLLOWREQUEST']._serialized_start=1482
-  _globals['_FOLLOWREQUEST']._serialized_end=1611
-  _globals['_FOLLOWRESPONSE']._serialized_start=1614
-  _globals['_FOLLOWRESPONSE']._serialized_end=1749
-  _globals['_CARRYREQUEST']._serialized_start=1751
-  _globals['_CARRYREQUEST']._serialized_end=1779
-  _globals['_CARRYRESPONSE']._serialized_start=1781
-  _globals['_CARRYRESPONSE']._serialized_end=1843
-  _globals['_PEERS']._serialized_start=1846
-  _globals['_PEERS']._serialized_end=2635
+  _globals['_MAIL']._serialized_end=321
+  _globals['_MAILTAKEN']._serialized_start=323
+  _globals['_MAILTAKEN']._serialized_end=334
+  _globals['_STATEPART']._serialized_start=336
+  _globals['_STATEPART']._serialized_end=460
+  _globals['_STATETAKEN']._serialized_start=462
+  _globals['_STATETAKEN']._serialized_end=486
+  _globals['_EXECUTEREQUEST']._serialized_start=488
+  _globals['_EXECUTEREQUEST']._serialized_end=578
+  _globals['_EXECUTERESPONSE']._serialized_start=580
+  _globals['_EXECUTERESPONSE']._serialized_end=662
+  _globals['_STEPREQUEST']._serialized_start=664
+  _globals['_STEPREQUEST']._serialized_end=736
+  _globals['_STEPRESPONSE']._serialized_start=738
+  _globals['_STEPRESPONSE']._serialized_end=815
+  _globals['_READKEYSREQUEST']._serialized_start=818
+  _globals['_READKEYSREQUEST']._serialized_end=949
+  _globals['_READRANGEREQUEST']._serialized_start=952
+  _globals['_READRANGEREQUEST']._serialized_end=1149
+  _globals['_READRESPONSE']._serialized_start=1152
+  _globals['_READRESPONSE']._serialized_end=1295
+  _globals['_READNAMESREQUEST']._serialized_start=1297
+  _globals['_READNAMESREQUEST']._serialized_end=1390
+  _globals['_READNAMESRESPONSE']._serialized_start=1392
+  _globals['_READNAMESRESPONSE']._serialized_end=1495
+  _globals['_FOLLOWREQUEST']._serialized_start=1498
+  _globals['_FOLLOWREQUEST']._serialized_end=1627
+  _globals['_FOLLOWRESPONSE']._serialized_start=1630
+  _globals['_FOLLOWRESPONSE']._serialized_end=1765
+  _globals['_CARRYREQUEST']._serialized_start=1767
+  _globals['_CARRYREQUEST']._serialized_end=1795
+  _globals['_CARRYRESPONSE']._serialized_start=1797
+  _globals['_CARRYRESPONSE']._serialized_end=1859
+  _globals['_PEERS']._serialized_start=1862
+  _globals['_PEERS']._serialized_end=2651
 # @@protoc_insertion_point(module_scope)

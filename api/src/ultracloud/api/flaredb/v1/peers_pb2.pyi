@@ -28,16 +28,18 @@ class Astray(_message.Message):
     def __init__(self, regions: _Optional[bytes] = ..., not_leader: _Optional[bool] = ..., leader: _Optional[int] = ...) -> None: ...
 
 class Mail(_message.Message):
-    __slots__ = ("sender", "to", "letters", "eventual")
+    __slots__ = ("sender", "to", "letters", "eventual", "now_ms")
     SENDER_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
     LETTERS_FIELD_NUMBER: _ClassVar[int]
     EVENTUAL_FIELD_NUMBER: _ClassVar[int]
+    NOW_MS_FIELD_NUMBER: _ClassVar[int]
     sender: int
     to: int
     letters: bytes
     eventual: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, sender: _Optional[int] = ..., to: _Optional[int] = ..., letters: _Optional[bytes] = ..., eventual: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    now_ms: int
+    def __init__(self, sender: _Optional[int] = ..., to: _Optional[int] = ..., letters: _Optional[bytes] = ..., eventual: _Optional[_Iterable[bytes]] = ..., now_ms: _Optional[int] = ...) -> None: ...
 
 class MailTaken(_message.Message):
     __slots__ = ()
