@@ -183,7 +183,12 @@ class _Writes(KvService):
     async def _look_through(self, namespace: limits.Namespace, each: DeleteRange, _slices: int) -> bytes:
         """Where the first region of a range ends, if it ends before the range."""
         lower, upper = bounds(namespace, each.start, each.end)
-        region = self._router.region(lower)
-        if region is None or not region.end or region.end >= upper:
-            return b""
-        return key_from(region.end, namespace)
+        while True:
+            region = self._router.region(lower)
+            if region is None or not region.end or region.end >= upper:
+                return b""
+            stop = key_from(region.end, namespace)
+            if stop > each.start:
+                return stop
+            # Where a region begins with the range's first key, what stands before that key is the region before.
+            lower = region.end
