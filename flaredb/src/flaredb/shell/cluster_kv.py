@@ -38,6 +38,7 @@ from ultracloud.api.flaredb.v1.flaredb_pb2 import (
     ScanResponse,
 )
 from ultracloud.api.rpc import Call
+from ultracloud.base.faults import UnavailableError
 from ultracloud.servicekit import deadlines
 from ultracloud.servicekit.clock import Clock
 from ultracloud.servicekit.streams import closing
@@ -141,7 +142,11 @@ class _Submitting:
         where = min(places_of(txn), default=encode(txn.namespace, b""))
         try:
             (outcome,) = await self._router.execute(where, (txn,))
-        except RegionMovedError:
+        except RegionMovedError as moved:
+            if any(isinstance(write, DeleteRange) and write.may_stop for write in txn.writes):
+                # It says where it stopped, which of several regions nobody could; the next one is cut by a newer map.
+                said = "the range's regions have changed; send it again"
+                raise UnavailableError(said, reason="REGION_MOVED") from moved
             return await self._txns.run(txn)
         return outcome
 
@@ -182,13 +187,8 @@ class _Writes(KvService):
 
     async def _look_through(self, namespace: limits.Namespace, each: DeleteRange, _slices: int) -> bytes:
         """Where the first region of a range ends, if it ends before the range."""
-        lower, upper = bounds(namespace, each.start, each.end)
-        while True:
-            region = self._router.region(lower)
-            if region is None or not region.end or region.end >= upper:
-                return b""
-            stop = key_from(region.end, namespace)
-            if stop > each.start:
-                return stop
-            # Where a region begins with the range's first key, what stands before that key is the region before.
-            lower = region.end
+        _, upper = bounds(namespace, each.start, each.end)
+        region = self._router.region(encode(namespace, each.start))
+        if region is None or not region.end or region.end >= upper:
+            return b""
+        return key_from(region.end, namespace)

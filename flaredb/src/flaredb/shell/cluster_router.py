@@ -427,9 +427,10 @@ def places_of(txn: Txn) -> Iterator[bytes]:
         yield encode(txn.namespace, comparison.key)
     for write in txn.writes:
         if isinstance(write, DeleteRange):
-            lower, upper = bounds(txn.namespace, write.start, write.end)
-            yield lower
-            yield upper[:-1] if upper > lower else lower
+            # Where its first key would stand, and not the bound before that: a region may begin in between.
+            first, upper = encode(txn.namespace, write.start), bounds(txn.namespace, b"", write.end)[1]
+            yield first
+            yield max(first, upper[:-1])
         else:
             yield encode(txn.namespace, write.key)
 
