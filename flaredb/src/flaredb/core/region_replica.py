@@ -168,6 +168,11 @@ class RegionReplica(Generic[TokenT]):
         """What its present state stands for."""
         return SnapshotMark(self.staged.index, self.staged.term, self.region.config)
 
+    @property
+    def waiting_count(self) -> int:
+        """Proposals and steps that are not logged yet."""
+        return len(self._waiting) + len(self._steps) + self._parked.count
+
     def covers_version(self, version: int) -> bool:
         """Whether everything at or below `version` is in the rows here, and nothing will ever be added to it."""
         return self.applied.mark.version >= version

@@ -22,7 +22,7 @@ from flaredb.shell.cluster_follow import Follower
 from flaredb.shell.cluster_kv import ClusterKv
 from flaredb.shell.cluster_lines import Lines, Start
 from flaredb.shell.cluster_map import ClusterMap
-from flaredb.shell.cluster_meters import install_cluster
+from flaredb.shell.cluster_meters import install_cluster, install_store
 from flaredb.shell.cluster_node import ClusterNode
 from flaredb.shell.cluster_peers import PeersService
 from flaredb.shell.cluster_reads import Reader
@@ -149,6 +149,7 @@ async def _serve(
     aging = Aging(node, config.history.bounds(), clock)
     start(aging.sweep(), "sweep history")
     start(aging.expire(), "expire keys")
+    install_store(runtime.metrics, node, watchers, aging)
     placer = Placer(regions, runtime.coordination(), runtime.clock, policy, steps.carry_out, runtime.log)
     install_cluster(runtime.metrics, regions, placer, policy)
     start(placer.run(f"store {node.store}".encode()), "placement")

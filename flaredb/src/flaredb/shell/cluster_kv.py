@@ -109,10 +109,11 @@ class ClusterKv(Serving):
         async with closing(self._watching.pages(interest, version)) as pages:
             async for page in pages:
                 now_ms = self._clock_of.monotonic_ms()
-                place.position = page.position
+                place.position, place.is_asleep = page.position, False
                 if page.changes or is_due or now_ms - told_ms >= PROGRESS_S * 1000:
                     is_due, told_ms = False, now_ms
                     yield page
+                place.is_asleep = True
 
     async def _changes_after(self, interest: Interest, position: int) -> Page:
         """The next message of a watch that is opened for it."""

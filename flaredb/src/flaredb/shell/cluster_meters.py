@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from prometheus_client import Counter, Gauge
@@ -16,8 +17,14 @@ from flaredb.core.placement import (
     StoreState,
     TransferLead,
 )
+from flaredb.core.records import START, Mark
+from flaredb.core.region_replica import RegionReplica
+from flaredb.shell.cluster_aging import Aging
 from flaredb.shell.cluster_map import ClusterMap
+from flaredb.shell.cluster_node import ClusterNode, Token
+from flaredb.shell.meters import install_common, install_disk
 from flaredb.shell.placer import Placer
+from flaredb.shell.watchers import Watchers
 from ultracloud.servicekit.metrics import Metrics
 
 STEPS: dict[type[Step], str] = {
@@ -50,6 +57,47 @@ def install_cluster(metrics: Metrics, cluster_map: ClusterMap, placer: Placer, p
         steps.labels(STEPS[type(step)], outcome).inc()
 
     placer.counted = counted
+
+
+@dataclass(frozen=True, slots=True)
+class _Replicas:
+    """What the replicas of a store come to together."""
+
+    node: ClusterNode
+
+    @property
+    def applied(self) -> Mark:
+        """The newest version of all, and what was written to all of them."""
+        marks = [replica.applied.mark for replica in self._known()]
+        newest = max((mark.version for mark in marks), default=START.version)
+        return Mark(newest, 0, sum(mark.changes for mark in marks), sum(mark.bytes for mark in marks))
+
+    @property
+    def floor(self) -> int:
+        """The oldest version that can be read in all of them."""
+        return max((replica.applied.floor for replica in self._known()), default=0)
+
+    @property
+    def swept(self) -> int:
+        """Up to where history is swept in all of them."""
+        return min((replica.applied.swept for replica in self._known()), default=0)
+
+    @property
+    def waiting_count(self) -> int:
+        """Proposals that wait for their region's log."""
+        return sum(replica.waiting_count for replica in self.node.node.replicas.values())
+
+    def _known(self) -> list[RegionReplica[Token]]:
+        return [replica for replica in self.node.node.replicas.values() if replica.region.is_known]
+
+
+def install_store(metrics: Metrics, node: ClusterNode, watchers: Watchers, aging: Aging) -> None:
+    """Add the gauges of this store's disk and replicas to the process's metrics."""
+    replicas = _Replicas(node)
+    gauge = install_common(metrics, replicas, replicas, watchers, aging)
+    install_disk(metrics, gauge, node.engine, node)
+    gauge("replicas", "Replicas on this store", lambda: len(node.node.replicas))
+    gauge("leads", "Regions that this store leads", lambda: sum(each.is_leader for each in node.node.replicas.values()))
 
 
 def _count(cluster_map: ClusterMap, policy: Policy, state: StoreState) -> int:

@@ -71,6 +71,7 @@ class ClusterNode:
         committed: Told of what regions committed, once readers see it.
         timed: Told of each sync's seconds, on the thread that waits for it.
         asked: Counts requests by region.
+        stall_count: How often the engine asked for a pause.
         now_ms: Wall time, as versions are made of.
     """
 
@@ -103,6 +104,7 @@ class ClusterNode:
         self.committed: Callable[[Sequence[tuple[RegionId, Commit]]], None] = _nowhere
         self.timed: Callable[[float], object] = _untold
         self.asked: Counter[RegionId] = Counter()
+        self.stall_count = 0
         self.free_bytes, self.reserve_bytes = free_bytes, reserve_bytes
         self.now_ms = now_ms
         self._loop = asyncio.get_running_loop()
@@ -119,6 +121,11 @@ class ClusterNode:
     def store(self) -> StoreId:
         """Which store this is."""
         return self.node.store
+
+    @property
+    def is_refusing(self) -> bool:
+        """Whether writes are refused, for want of room."""
+        return self._is_full
 
     async def run(self) -> None:
         """Have a thread for the disk until `close`.
@@ -291,6 +298,7 @@ class ClusterNode:
                 self.engine.write([*work.rows, turn])
                 self._turn_number += 1
         except (EngineFullError, EngineStalledError) as refusal:
+            self.stall_count += isinstance(refusal, EngineStalledError)
             self._hold(work, FULL_RETRY_S if isinstance(refusal, EngineFullError) else STALL_RETRY_S)
             return
         self._held = None

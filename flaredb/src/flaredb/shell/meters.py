@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from prometheus_client import Gauge, Histogram
 
@@ -29,8 +29,15 @@ class Kept(Protocol):
         """The counters after the newest published commit."""
         ...
 
-    floor: int
-    swept: int
+    @property
+    def floor(self) -> int:
+        """The oldest version that can be read."""
+        ...
+
+    @property
+    def swept(self) -> int:
+        """Up to which version old history is deleted."""
+        ...
 
 
 class Gathering(Protocol):
@@ -42,6 +49,31 @@ class Gathering(Protocol):
         ...
 
 
+class Writing(Protocol):
+    """What whoever writes to a disk says of itself.
+
+    Attributes:
+        stall_count: How often the engine asked for a pause.
+        free_bytes: Tells how much room there is.
+        reserve_bytes: Below so much, writes are refused.
+        timed: Told of each sync's seconds, on the thread that waits for it.
+    """
+
+    stall_count: int
+    free_bytes: Callable[[], int]
+    reserve_bytes: int
+    timed: Callable[[float], object]
+
+    @property
+    def is_refusing(self) -> bool:
+        """Whether writes are refused."""
+        ...
+
+
+AddGauge: TypeAlias = Callable[[str, str, Callable[[], float]], None]
+"""Adds a gauge of a name, about something, read so."""
+
+
 class Ending(Protocol):
     """What any expirer says of itself."""
 
@@ -50,8 +82,8 @@ class Ending(Protocol):
 
 def install_common(
     metrics: Metrics, store: Kept, committer: Gathering, watchers: Watchers, expirer: Ending
-) -> Callable[[str, str, Callable[[], float]], None]:
-    """Add the gauges that every engine has; gives what adds one more, of a name, about something, read so."""
+) -> AddGauge:
+    """Add the gauges that every engine has; gives what adds one more."""
 
     def gauge(name: str, about: str, read: Callable[[], float]) -> None:
         Gauge(f"flaredb_{name}", about, registry=metrics.registry).set_function(read)
@@ -75,7 +107,11 @@ def install(
     metrics: Metrics, store: Store, engine: RocksEngine, committer: Committer, watchers: Watchers, expirer: Expirer
 ) -> None:
     """Add the embedded engine's gauges to the process's metrics."""
-    gauge = install_common(metrics, store, committer, watchers, expirer)
+    install_disk(metrics, install_common(metrics, store, committer, watchers, expirer), engine, committer)
+
+
+def install_disk(metrics: Metrics, gauge: AddGauge, engine: RocksEngine, committer: Writing) -> None:
+    """Add what there is to say of RocksDB, and of who writes it."""
     gauge("refusing_writes", "Whether the last batch of writes was refused", lambda: committer.is_refusing)
     gauge("write_stalls", "Pauses that the engine asked for", lambda: committer.stall_count)
     gauge("disk_free_bytes", "Room on the disk of the state directory", committer.free_bytes)
