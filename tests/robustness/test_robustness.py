@@ -15,22 +15,23 @@ import pytest
 from tests.robustness import servers
 from tests.robustness.faults import FAULTS
 from tests.robustness.servers import ROOT
+from tests.robustness.store_faults import NEEDS_FIVE_REPLICAS, STORE_FAULTS
 from ultracloud.testkit.namespaces import is_possible
 from ultracloud.testkit.processes import DIE_WITH_US
 
 needs_root = pytest.mark.skipif(not is_possible(), reason="members live in network namespaces, which needs root")
-ROUND_S = 110.0
+ROUND_S, STORE_ROUND_S = 110.0, 240.0
 QUICK = ("isolate_leader", "stop_leader", "kill_leader", "kill_all")
 
 
-def play(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def play(folder: Path, *arguments: str, seconds: float = ROUND_S) -> subprocess.CompletedProcess[str]:
     """One call of the command line, which ends with us."""
     command = [*DIE_WITH_US, sys.executable, "-m", "tests.robustness", "--keep", str(folder / "kept"), *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=ROUND_S)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=seconds)
 
 
-def kept(folder: Path, *arguments: str) -> None:
-    done = play(folder, *arguments)
+def kept(folder: Path, *arguments: str, seconds: float = ROUND_S) -> None:
+    done = play(folder, *arguments, seconds=seconds)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -78,6 +79,23 @@ def test_any_number_of_members_keeps_its_promises(members: int, tmp_path: Path) 
 def test_other_ways_to_run_and_a_real_etcd_are_held_to_the_same(server: str, tmp_path: Path) -> None:
     skip_without(server)
     kept(tmp_path, "--server", server, "--in-order", "--faults", *QUICK, "replace_member")
+
+
+@needs_root
+@pytest.mark.slow
+@pytest.mark.timeout(2 * STORE_ROUND_S)
+@pytest.mark.parametrize("fault", sorted(set(STORE_FAULTS) - NEEDS_FIVE_REPLICAS))
+def test_flaredb_keeps_its_promises_through(fault: str, tmp_path: Path) -> None:
+    skip_without("flaredb")
+    kept(tmp_path, "--server", "flaredb", "--in-order", "--faults", fault, fault, seconds=STORE_ROUND_S)
+
+
+@needs_root
+@pytest.mark.slow
+@pytest.mark.timeout(2 * STORE_ROUND_S)
+def test_flaredb_loses_nothing_when_two_of_five_disks_are_lost_at_once(tmp_path: Path) -> None:
+    skip_without("flaredb-five")
+    kept(tmp_path, "--server", "flaredb-five", "--in-order", "--faults", "lose_two_at_once", seconds=STORE_ROUND_S)
 
 
 @needs_root
