@@ -234,7 +234,7 @@ def test_whoever_may_reads_the_trail_and_verifies_it_without_us() -> None:
         with pytest.raises(PermissionDeniedError, match=r"plasmavmc\.trail\.audit"):
             await server.audit(request, call())
         request.lane = page.lanes
-        with pytest.raises(InvalidArgumentError, match="accepted: lanes 0 to 15"):
+        with pytest.raises(InvalidArgumentError, match="accepted: lanes 0 to 63"):
             await server.audit(request, FakeCall(principal=OPERATOR))
 
     asyncio.run(scenario())

@@ -8,7 +8,6 @@ a change takes a part that no other change of this process has, so that they do 
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -18,8 +17,11 @@ from ultracloud.base.faults import AbortedError
 from ultracloud.servicekit.resources import layout, quota
 from ultracloud.servicekit.resources.limits import Limits
 from ultracloud.servicekit.resources.quota import PARTS, Amount, Part, Plan
+from ultracloud.servicekit.resources.slots import Slots
 from ultracloud.servicekit.store import Committed, Conflict, Store
 
+AT_ONCE = 8
+"""Changes of a process that count in one place at once; a commit takes some milliseconds, so some hundred a second."""
 RACES_MAX = 50
 """Times other processes may be faster at the same part."""
 PLACES_MAX = 1_000
@@ -40,17 +42,9 @@ class _Place:
     """The parts of one place: which of them no change of ours has, and how they were last."""
 
     def __init__(self) -> None:
-        self.free: asyncio.LifoQueue[int] = asyncio.LifoQueue()
+        self.slots = Slots(PARTS, AT_ONCE)
         self.known: dict[int, _Known] = {}
         self.planning = asyncio.Lock()
-        # Each process begins elsewhere, so that few meet.
-        for number in random.SystemRandom().sample(range(PARTS), PARTS):
-            self.free.put_nowait(number)
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no change of ours counts here now."""
-        return self.free.qsize() == PARTS
 
 
 class Ledger:
@@ -81,23 +75,22 @@ class Ledger:
             return await commit(comparisons, writes)
         limits = {what: self.limits.limit(place, what) if is_limited else None for what in added}
         here = self._place(place)
-        own = await here.free.get()
-        try:
-            for _ in range(RACES_MAX):
-                part, version = await self._own(place, here, own)
+        for _ in range(RACES_MAX):
+            async with here.slots.taken() as slot:
+                part, version = await self._own(place, here, slot.number)
                 changed = quota.counted(part, added, limits)
                 if changed is not None:
-                    versions = {layout.quota_key(place, own): version}
-                    done = await self._attempt(place, here, {own: changed}, {**comparisons, **versions}, writes, commit)
+                    versions = {layout.quota_key(place, slot.number): version}
+                    parts = {slot.number: changed}
+                    done = await self._attempt(place, here, parts, {**comparisons, **versions}, writes, commit)
                 else:
                     # One at a time, or those who look for the last room would take it from each other for ever.
                     async with here.planning:
-                        plan, versions = await self._planned(place, own, added, limits)
+                        plan, versions = await self._planned(place, slot.number, added, limits)
                         done = await self._attempt(place, here, plan, {**comparisons, **versions}, writes, commit)
-                if isinstance(done, Committed) or not _is_only_ours(done, versions):
+                slot.was_raced = isinstance(done, Conflict) and _is_only_ours(done, versions)
+                if not slot.was_raced:
                     return done
-        finally:
-            here.free.put_nowait(own)
         raise AbortedError("too many others change this at the same time; try again", reason="CONTENDED")
 
     async def used(self, place: str) -> dict[str, int]:
@@ -167,7 +160,7 @@ class Ledger:
         known = self._places.get(place)
         if known is None:
             if len(self._places) >= PLACES_MAX:
-                self._places = {key: one for key, one in self._places.items() if not one.is_idle}
+                self._places = {key: one for key, one in self._places.items() if not one.slots.is_idle}
             known = self._places[place] = _Place()
         return known
 

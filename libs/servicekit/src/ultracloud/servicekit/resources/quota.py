@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 
 from ultracloud.base.faults import ResourceExhaustedError
 
-PARTS = 16
-"""Changes of one place that count at once: as many as commit at once, `trail.LANES`."""
+PARTS = 32
+"""Enough that four processes have as many to themselves as each uses at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,26 +162,24 @@ def _can_take(parts: Mapping[int, Part], own: int, what: str, amount: int) -> bo
 
 
 def _take(parts: dict[int, Part], own: int, what: str, amount: int) -> None:
-    """Count in part `own`, with room that others have: all it lacks, and half of what the richest has left."""
+    """Count in part `own`, with all the room of those that have most: most likely nobody counts there now."""
     mine = parts[own].of(what)
     lacks = max(0, mine.used + amount - mine.share)
     others = sorted((number for number in parts if number != own), key=lambda number: -parts[number].of(what).room)
     got = 0
     for number in others:
-        theirs = parts[number].of(what)
-        wanted = max(lacks - got, lacks - got + (theirs.room - (lacks - got)) // 2)
-        given = min(theirs.room, max(0, wanted))
-        parts[number] = parts[number].having(what, replace(theirs, share=theirs.share - given))
-        got += given
         if got >= lacks:
             break
+        theirs = parts[number].of(what)
+        got += theirs.room
+        parts[number] = parts[number].having(what, replace(theirs, share=theirs.share - theirs.room))
     parts[own] = parts[own].having(what, replace(mine, used=mine.used + amount, share=mine.share + got))
 
 
 def _share_out(parts: dict[int, Part], own: int, what: str, amount: int, limit: int) -> None:
-    """Make all shares anew from the limit: half of what is free to part `own`, the rest to the others alike."""
+    """Make all shares anew from the limit: what is free to all alike, and what is left over to part `own`."""
     free = limit - sum(part.of(what).used for part in parts.values()) - amount
-    each = free // 2 // max(1, len(parts) - 1)
+    each = free // len(parts)
     for number, part in parts.items():
         used = part.of(what).used + (amount if number == own else 0)
         extra = free - each * (len(parts) - 1) if number == own else each

@@ -7,8 +7,6 @@ and is sent again behind what is there now.
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -18,12 +16,15 @@ from ultracloud.api.trail.v1.trail_pb2 import AuditResponse
 from ultracloud.base.faults import AbortedError
 from ultracloud.servicekit.resources import audit, layout
 from ultracloud.servicekit.resources.records import milliseconds
+from ultracloud.servicekit.resources.slots import Slots
 from ultracloud.servicekit.store import Committed, Conflict, Entry, Store, prefix_end
 from ultracloud.servicekit.store.following import read_all
 
-LANES = 16
-"""Changes that commit at the same time; a commit takes some milliseconds, so some thousand a second."""
-RACES_MAX = 20
+LANES = 64
+"""Enough that four processes have as many to themselves as each uses at once."""
+AT_ONCE = 16
+"""Changes of a process that commit at the same time; a commit takes some milliseconds, so some thousand a second."""
+RACES_MAX = 50
 """Times another process may be faster at the end of a lane."""
 KEPT_MS = 90 * 24 * 3600 * 1000
 """How long records are kept: who asks what happened asks within a quarter."""
@@ -46,10 +47,8 @@ class Trail:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._free: asyncio.LifoQueue[_Lane] = asyncio.LifoQueue()
-        # Each process begins elsewhere, so that few meet.
-        for number in random.SystemRandom().sample(range(LANES), LANES):
-            self._free.put_nowait(_Lane(number))
+        self._lanes = [_Lane(number) for number in range(LANES)]
+        self._slots = Slots(LANES, AT_ONCE)
 
     async def commit(
         self,
@@ -63,14 +62,12 @@ class Trail:
         Raises:
             AbortedError: Other processes were faster again and again.
         """
-        lane = await self._free.get()
-        try:
-            for _ in range(RACES_MAX):
-                done = await self._attempt(lane, draft, comparisons, writes, commit)
-                if isinstance(done, Committed) or set(done.failed) != {layout.audit_head_key(lane.number)}:
+        for _ in range(RACES_MAX):
+            async with self._slots.taken() as slot:
+                done = await self._attempt(self._lanes[slot.number], draft, comparisons, writes, commit)
+                slot.was_raced = isinstance(done, Conflict) and set(done.failed) == {layout.audit_head_key(slot.number)}
+                if not slot.was_raced:
                     return done
-        finally:
-            self._free.put_nowait(lane)
         raise AbortedError("too many others change this at the same time; try again", reason="CONTENDED")
 
     async def _attempt(
