@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 
+from flaredb.core import eventual_replica
 from flaredb.core.engine import Column
 from flaredb.core.eventual_clock import SKEW_MS_MAX, HybridClock, Stamp
 from flaredb.core.eventual_errors import ClockSkewError
@@ -193,6 +194,36 @@ def test_a_write_that_is_on_its_way_to_the_disk_is_not_dropped_for_what_it_repla
     store.replica.drop(record)
     store.sync(START_MS)
     assert store.get(b"a", START_MS) == b"new"
+
+
+def test_a_store_whose_disk_stands_still_leaves_what_others_say_to_repairs(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(eventual_replica, "STAGED_MAX", 10)
+    cluster = EventualCluster(2)
+    cluster.run(1000)
+    for number in range(12):
+        cluster[2].replica.put("dns", b"%d" % number, b"1", "t", cluster.now_ms)
+    cluster[1].put(b"a", b"1", cluster.now_ms)
+    for to, content in cluster[1].replica.take_outgoing():
+        cluster.stores[to].replica.receive(StoreId(1), content, cluster.now_ms)
+    cluster[2].sync(cluster.now_ms)
+    assert b"a" not in cluster[2].values(cluster.now_ms)
+    cluster.run(10_000)
+    assert cluster[2].get(b"a", cluster.now_ms) == b"1"
+    assert cluster[1].told() == cluster[2].told()
+
+
+def test_a_value_that_comes_late_ends_too():
+    """The store looks for what is due only where it has not looked before."""
+    store, other = EventualStore(1), EventualStore(2)
+    store.replica.set_members((StoreId(1), StoreId(2)))
+    other.put(b"a", b"1", START_MS, ttl_ms=1000)
+    store.put(b"a", b"0", START_MS - 10)
+    store.replica.tick(START_MS + 5000)
+    store.replica.take(StoreId(2), other.told().values())
+    store.sync(START_MS + 5000)
+    store.replica.tick(START_MS + 5100)
+    store.sync(START_MS + 5100)
+    assert [told.value for told in store.told().values()] == [None]
 
 
 def test_a_value_ends_on_every_store_and_is_told_as_a_deletion():

@@ -31,7 +31,7 @@ from flaredb.core.eventual_messages import (
     parse_message,
     render_message,
 )
-from flaredb.core.eventual_records import Digest, Told, digest, parse_record, record_row
+from flaredb.core.eventual_records import Digest, Record, Told, digest, parse_record, record_row
 from flaredb.core.eventual_replica import TOMBSTONE_MS, EventualReplica
 from flaredb.core.eventual_tree import DEPTH, PAST, ROOT, Node, Span, Tree
 from flaredb.core.keys import encode
@@ -214,3 +214,17 @@ def test_a_node_comes_to_what_its_children_come_to(keys: dict[Digest, Stamp]):
 def test_bytes_that_are_no_message_are_refused(content: bytes):
     with pytest.raises(MalformedError):
         parse_message(content)
+
+
+def test_what_is_on_disks_and_between_stores_stays_readable():
+    """Bytes of today's format: stores of neighbouring versions talk to each other, and a newer one reads the disk."""
+    told = Told(KEYS[0], Stamp(0x0102030405060708, StoreId(9)), b"v", 77)
+    record = bytes.fromhex("010203040506070800000000000000090000000000000005000000000000004d0176")
+    assert parse_record(told.encoded, record) == Record(told, 5)
+    assert record_row(Record(told, 5)) == record
+    assert parse_record(told.encoded, record[:32] + b"\x00") == Record(replace(told, value=None), 5)
+    said = render_message(Sent(3, Taken(Ask(1, 2))))
+    assert said.hex() == (
+        "06000000030300000000000000000000000303000000000000000000000008060000000203000000000000000000000001"
+        "03000000000000000000000002"
+    )

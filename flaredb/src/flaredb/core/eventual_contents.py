@@ -103,6 +103,8 @@ class Contents:
         self.shared: dict[StoreId, Shared] = {}
         self._staged = Batch(1)
         self._begun: list[Batch] = []
+        self._hides: dict[EncodedKey, Record | None] | None = None
+        self._due_from_ms = 0
         self._load()
 
     @property
@@ -119,6 +121,11 @@ class Contents:
     def is_dirty(self) -> bool:
         """Whether something is staged."""
         return bool(self._staged.after or self._staged.shared)
+
+    @property
+    def staged_count(self) -> int:
+        """Keys that the next batch has."""
+        return len(self._staged.after)
 
     def latest(self, encoded: EncodedKey) -> Record | None:
         """What a key has once everything is on the disk."""
@@ -149,6 +156,8 @@ class Contents:
         version = self.counters.version + 1
         self.counters = Counters(self.counters.time, version, self.counters.floor)
         staged.after[encoded] = Record(told, version)
+        if due_ms := told.due_ms(self._tombstone_ms):
+            self._due_from_ms = min(self._due_from_ms, due_ms)
         return version
 
     def share(self, peer: StoreId, shared: Shared | None) -> None:
@@ -171,6 +180,7 @@ class Contents:
         self.counters = Counters(time, self.counters.version, self.counters.floor)
         staged.counters = self.counters
         self._begun.append(staged)
+        self._hides = None
         rows = [counters_row(self.counters)]
         for encoded, record in staged.after.items():
             rows += key_rows(staged.before[encoded], record, self._tombstone_ms)
@@ -184,6 +194,7 @@ class Contents:
         """Batches up to a number are on the disk; gives those that were not before."""
         done = [batch for batch in self._begun if batch.number <= through]
         self._begun = [batch for batch in self._begun if batch.number > through]
+        self._hides = None
         for batch in done:
             self.published = batch.counters
             for encoded, record in batch.after.items():
@@ -223,11 +234,17 @@ class Contents:
 
     def due(self, now_ms: int) -> Iterator[Record]:
         """Records that change by themselves by now, the oldest first; some may come with the next look only."""
-        for key, _ in scan(self._engine, Column.EVENTUAL, DUE, DUE + number(now_ms + 1)):
+        # Where everything is done nobody looks again: RocksDB would step over all that was deleted there.
+        start = DUE + number(self._due_from_ms)
+        for key, _ in scan(self._engine, Column.EVENTUAL, start, DUE + number(now_ms + 1)):
             due_ms, encoded = parse_due(key)
             record = self.latest(encoded)
             if record is not None and record.told.due_ms(self._tombstone_ms) == due_ms:
                 yield record
+
+    def all_done(self, now_ms: int) -> None:
+        """Everything that `due` gave for this time is staged."""
+        self._due_from_ms = now_ms
 
     def is_empty(self) -> bool:
         """Whether nothing was ever published here."""
@@ -235,10 +252,11 @@ class Contents:
 
     def _hidden(self) -> dict[EncodedKey, Record | None]:
         """Keys that the engine shows, or is about to show, as they will be, with what is on the disk."""
-        hidden: dict[EncodedKey, Record | None] = {}
-        for batch in reversed(self._begun):
-            hidden.update(batch.before)
-        return hidden
+        if self._hides is None:
+            self._hides = {}
+            for batch in reversed(self._begun):
+                self._hides.update(batch.before)
+        return self._hides
 
     def _stored(self, encoded: EncodedKey) -> Record | None:
         row = self._engine.get(Column.EVENTUAL, RECORD + encoded)

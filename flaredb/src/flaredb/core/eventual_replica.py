@@ -67,6 +67,8 @@ EXACT = 64
 NOTHING_KNOWN = Shared(0, 0)
 ALONE = Shared(0, 0, 1)
 """What a store remembers of itself that was alone once."""
+STAGED_MAX = 20_000
+"""Keys that wait for the disk before what others tell is left to repairs: it stands still, and is not only slow."""
 DUE_MAX = 500
 """Keys that end or go in one tick: a few milliseconds."""
 
@@ -272,7 +274,9 @@ class EventualReplica(Generic[TokenT]):
         return outgoing
 
     def take(self, sender: StoreId, told: Iterable[Told]) -> bool:
-        """Stage what is later than what is here; False if something is stamped too far ahead."""
+        """Stage what is later than what is here; False if something is refused: stamped too far ahead, or too much."""
+        if self.contents.staged_count >= STAGED_MAX:
+            return False
         is_all_taken = True
         for each in told:
             try:
@@ -358,7 +362,10 @@ class EventualReplica(Generic[TokenT]):
 
     def _end(self, now_ms: int) -> None:
         """End values whose time has come, and forget what was deleted long ago."""
-        for record in list(islice(self.contents.due(now_ms), DUE_MAX)):
+        found = list(islice(self.contents.due(now_ms), DUE_MAX))
+        if len(found) < DUE_MAX:
+            self.contents.all_done(now_ms)
+        for record in found:
             told = record.told
             self._own.pop(told.encoded, None)
             self.contents.stage(told.encoded, None if told.value is None else replace(told, value=None))

@@ -33,5 +33,6 @@ Namespaces that are eventual (ADR 0016):
 
 - `eventual`: callers' futures and watchers, and what a driver asks. `eventual_service`: the calls.
 - `eventual_driver`: drives a node that is alone. `eventual_alone`: all of it together there.
+- `eventual_cluster`: a store of a cluster, where `cluster_node` drives them.
 - `eventual_meters`: what an operator can measure.
 """

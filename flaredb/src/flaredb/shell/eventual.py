@@ -1,13 +1,14 @@
 """A store's eventual namespaces at work: callers' futures, watchers, and what a driver asks.
 
-Two drive it. On a single node `eventual_driver` does, with a thread of its own for the disk. In a cluster it is the one
-that drives the regions, so that both share batches and syncs; it does, with `space` one of these:
+Two drive it. On a single node `eventual_driver` does, with a thread of its own for the disk. In a cluster
+`cluster_node` does, which drives the regions too, so that both share batches and syncs. A driver does, with `space` one
+of these:
 
     space.soon = driver.soon                      # a caller wrote something: take a turn
     space.replica.set_members(stores)             # whenever the map of stores changes; at first before anything else
     in a tick        space.tick()                 # every 100 ms
     in a turn        rows += space.begin()        # into the one batch; if it cannot be written, the same rows again
-                     send(space.take_outgoing())  # each (store, bytes), as a frame of kind "eventual"
+                     send(space.take_outgoing())  # each (store, bytes); it may be lost, doubled and late
     before a sync    number = space.to_sync()     # once the batch is written; 0: nothing of ours waits for it
     after it         space.synced(number)         # answers callers; then another turn
     a frame came     space.receive(sender, frame) # then another turn
