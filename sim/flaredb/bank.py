@@ -28,6 +28,8 @@ class Banker:
 
     def open(self) -> None:
         """Put money on every account, all at once; again until it is known that there is some."""
+        if self.place.is_closing:
+            return
         puts = tuple(Put(account, f"{MONEY}:{account}") for account in ACCOUNTS)
         compares = tuple(Compare(account, "version", "=", 0) for account in ACCOUNTS)
 

@@ -50,13 +50,13 @@ class Verdict:
     snapshots: int
 
 
-def judge(seed: int, trace: Callable[[str], None] | None = None) -> Verdict:
-    """Run one seed and judge it.
+def judge(seed: int, trace: Callable[[str], None] | None = None, kind: type[World] = World) -> Verdict:
+    """Run one seed, of one kind of world, and judge it.
 
     Raises:
         BrokenPromiseError: A promise was broken; the sentence says which.
     """
-    world = World(seed, trace)
+    world = kind(seed, trace)
     try:
         world.run()
         regions = _come_together(world)
