@@ -212,6 +212,19 @@ def test_a_store_whose_disk_stands_still_leaves_what_others_say_to_repairs(monke
     assert cluster[1].told() == cluster[2].told()
 
 
+def test_a_value_ends_whose_end_came_while_the_disk_was_full():
+    """Found by the simulation: what is not written yet is not found by who looks for what is due."""
+    store = EventualStore(1)
+    store.replica.put("dns", b"a", b"1", "t", START_MS, ttl_ms=1000)
+    rows = store.replica.begin(START_MS)
+    store.replica.tick(START_MS + 5000)
+    store.engine.write(rows)
+    store.replica.synced(store.replica.to_sync())
+    store.replica.tick(START_MS + 5100)
+    store.sync(START_MS + 5100)
+    assert [told.value for told in store.told().values()] == [None]
+
+
 def test_a_value_that_comes_late_ends_too():
     """The store looks for what is due only where it has not looked before."""
     store, other = EventualStore(1), EventualStore(2)

@@ -244,7 +244,11 @@ class Contents:
 
     def all_done(self, now_ms: int) -> None:
         """Everything that `due` gave for this time is staged."""
-        self._due_from_ms = now_ms
+        waiting = (record for batch in (*self._begun, self._staged) for record in batch.after.values())
+        due = (record.told.due_ms(self._tombstone_ms) for record in waiting if record is not None)
+        # What is not written yet, `due` has not seen.
+        self._due_from_ms = min((due_ms for due_ms in due if due_ms), default=now_ms)
+        self._due_from_ms = min(self._due_from_ms, now_ms)
 
     def is_empty(self) -> bool:
         """Whether nothing was ever published here."""
