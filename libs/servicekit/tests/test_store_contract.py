@@ -52,6 +52,20 @@ def flaredb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TlsMater
         yield material, process
 
 
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """A store of a cluster, where versions are times and every answer goes through a region."""
+    if importlib.util.find_spec("flaredb") is None or importlib.util.find_spec("chainfire") is None:
+        pytest.skip("flaredb and chainfire are not both installed here")
+    folder = tmp_path_factory.mktemp("cluster")
+    (folder / "chainfire.toml").write_text('state_dir = "chainfire"\n')
+    with serve("chainfire", folder / "chainfire.toml") as chainfire:
+        config = f'state_dir = "s1"\n[peers]\nchainfire = "{chainfire.addresses[0]}"\n[cluster]\nname = "contract"\n'
+        (folder / "flaredb.toml").write_text(config)
+        with serve("flaredb", folder / "flaredb.toml") as process:
+            yield process
+
+
 NUMBERS = itertools.count()
 
 
@@ -64,6 +78,16 @@ def test_in_flaredb(claim: Claim, flaredb: tuple[TlsMaterial, Process]) -> None:
             process.addresses[0], material.service("demo"), pki.service_identity("flaredb"), deadline_s=20
         )
         await claim(FlaredbStore(channel, f"n{next(NUMBERS)}"))
+        await channel.close()
+
+    asyncio.run(scenario())
+
+
+@each_claim
+def test_in_a_cluster_of_flaredb(claim: Claim, cluster: Process) -> None:
+    async def scenario() -> None:
+        channel = channels.connect(cluster.addresses[0], deadline_s=20)
+        await claim(FlaredbStore(channel, f"c{next(NUMBERS)}"))
         await channel.close()
 
     asyncio.run(scenario())

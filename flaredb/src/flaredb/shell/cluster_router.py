@@ -95,6 +95,8 @@ class Router:
 
     async def keys(self, namespace: Namespace, keys: Sequence[bytes], at_version: int, now_ms: int) -> KeysRead:
         """Keys of one or many regions, at one version; see `Reader.keys`."""
+        if not keys:
+            return KeysRead([], at_version or await self.newest([encode(namespace, b"")]))
         parts = self._sort_out(namespace, keys)
         if len(parts) == 1:
             return await self._keys(namespace, keys, at_version, now_ms)
