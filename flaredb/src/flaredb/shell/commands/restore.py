@@ -99,6 +99,8 @@ async def _check(restore: Restore) -> tuple[Head, Trailer]:
 def _unfinished(error: StartError | Fault, restore: Restore) -> str:
     said = sentence(error) if isinstance(error, Fault) else str(error)
     written = {name: each.written for name, each in restore.told.items() if each.written}
+    if restore.wanted.replaces:
+        return f"{said}. What was to be replaced is deleted, in part or all of it: run it again"
     if not written:
         return f"{said}. Nothing was written"
     keys = ", ".join(f"{count} keys to '{name}'" for name, count in written.items())

@@ -1,0 +1,76 @@
+"""A backup of a flaredb on several nodes: one version over all regions, whichever store is asked, and back over them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from stores import Stores, stores
+
+from ultracloud.api.flaredb.v1 import flaredb_pb2 as pb
+from ultracloud.api.flaredb.v1.flaredb_rpc import KvClient
+from ultracloud.servicekit.store.following import read_all
+
+NAMES = ("a", "ns")
+KEYS = 3000
+
+
+async def flaredb(cluster: Stores, name: str, *words: object) -> str:
+    """Run a command against a store; what it says on stderr."""
+    command = [sys.executable, "-m", "flaredb", str(words[0]), "--endpoint", cluster.running[name].addresses[0]]
+    child = await asyncio.create_subprocess_exec(
+        *command, *map(str, words[1:]), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await child.communicate()
+    assert child.returncode == 0, said
+    return said.decode()
+
+
+async def put_pair(kv: KvClient, number: int, value: bytes) -> None:
+    """Write a key in each namespace, which are in different regions, after each other."""
+    for name in NAMES:
+        await kv.put(pb.PutRequest(namespace=name, key=b"%05d" % number, value=value))
+
+
+async def state_of(cluster: Stores, name: str, version: int = 0) -> dict[str, dict[bytes, bytes]]:
+    state = {}
+    for namespace in NAMES:
+        async with cluster.store(name, namespace) as store:
+            loaded = await read_all(store, b"", b"", version)
+            state[namespace] = {entry.key: entry.value for entry in loaded.entries}
+    return state
+
+
+def test_a_cluster_is_backed_up_at_one_version_and_restored_over_its_regions(tmp_path: Path):
+    path = tmp_path / "all.backup"
+
+    async def fill(kv: KvClient) -> None:
+        for start in range(0, KEYS, 500):
+            for name in NAMES:
+                writes = [pb.Write(key=b"%05d" % n, value=b"%d" % n * 200) for n in range(start, start + 500)]
+                await kv.txn(pb.TxnRequest(namespace=name, writes=writes))
+
+    async def write(kv: KvClient, until: asyncio.Task[str]) -> int:
+        number = 0
+        while not until.done():
+            number += 1
+            await put_pair(kv, number * 37 % (2 * KEYS), b"later %d" % number)
+        return number
+
+    async def body(cluster: Stores) -> None:
+        await cluster.wait_regions()
+        async with cluster.kv("s1") as kv:
+            await fill(kv)
+            await cluster.wait_regions(count=3)
+            backup = asyncio.create_task(flaredb(cluster, "s2", "backup", path))
+            assert await write(kv, backup) > 3
+            version = int(str(path.read_bytes()[16:200]).partition('"version":')[2].partition(",")[0])
+            wanted = await state_of(cluster, "s3", version)
+            assert len(wanted["ns"]) >= KEYS
+            assert await state_of(cluster, "s1") != wanted
+            await flaredb(cluster, "s3", "restore", "--replace", path)
+            assert await state_of(cluster, "s1") == wanted
+
+    with stores(tmp_path, extra="split_mib = 1\n") as cluster:
+        asyncio.run(body(cluster))
