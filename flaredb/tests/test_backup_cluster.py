@@ -1,4 +1,4 @@
-"""A backup of a flaredb on several nodes: one version over all regions, whichever store is asked, and back over them."""
+"""A backup of a flaredb on several nodes: one version over all regions, whichever store is asked, and back again."""
 
 from __future__ import annotations
 
