@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ultracloud.api.prismnet.v1 import prismnet_pb2 as net
 from ultracloud.api.prismnet.v1.prismnet_rpc import VPCS
+from ultracloud.api.quota.v1.quota_rpc import QUOTAS
 from ultracloud.base.faults import InvalidArgumentError
 from ultracloud.servicekit import lifecycle
 from ultracloud.servicekit.authn import Authenticator
@@ -14,10 +15,14 @@ from ultracloud.servicekit.resources import (
     Key,
     Kind,
     KindServer,
+    ProjectLimits,
+    QuotaServer,
     Reconciler,
     Resources,
+    SetLimits,
     Truth,
     World,
+    tidy,
 )
 from ultracloud.servicekit.runtime import Runtime
 from ultracloud.servicekit.settings import Settings
@@ -26,7 +31,7 @@ from ultracloud.wire import service
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config(Settings):
-    vpcs_max: int = 100
+    vpcs_max: int = 100  # of a project of which iam says nothing else
 
 
 async def admit(context: Context, new: net.Vpc, old: net.Vpc | None) -> net.Vpc:
@@ -35,7 +40,16 @@ async def admit(context: Context, new: net.Vpc, old: net.Vpc | None) -> net.Vpc:
     return new
 
 
-VPC = Kind(name="Vpc", prefix="vpc", service=VPCS, message=net.Vpc, admit=admit, immutable=frozenset({"cidr"}))
+VPC = Kind(
+    name="Vpc",
+    prefix="vpc",
+    service=VPCS,
+    message=net.Vpc,
+    admit=admit,
+    immutable=frozenset({"cidr"}),
+    indexed=("spec.cidr",),
+    costs=lambda _vpc: {"vpcs": 1},
+)
 
 
 class MakeReady:
@@ -52,10 +66,13 @@ class MakeReady:
 
 async def build(config: Config, runtime: Runtime) -> None:
     authority = runtime.authority()
-    resources = Resources(runtime.store(), authority, runtime.clock, [VPC])
-    reconciler = Reconciler(resources, [VPC], MakeReady(resources))
+    limits = ProjectLimits(authority, SetLimits({"vpcs": config.vpcs_max}))
+    resources = Resources(runtime.store(), authority, runtime.clock, [VPC], limits)
+    reconciler = Reconciler(resources, [VPC], MakeReady(resources), owners=runtime.owners(resources, "vpcs"))
     runtime.tasks.create_task(reconciler.run(runtime.readiness.gate("the first reading of all VPCs")))
-    await runtime.serve([service(VPCS, KindServer(resources, VPC))], [Authenticator(authority, runtime.clock)])
+    runtime.tasks.create_task(tidy(resources))
+    services = [service(VPCS, KindServer(resources, VPC)), service(QUOTAS, QuotaServer(resources, "notes"))]
+    await runtime.serve(services, [Authenticator(authority, runtime.clock)])
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -15,7 +17,12 @@ from ultracloud.api.iam.v1 import iam_pb2 as iam
 from ultracloud.api.prismnet.v1 import prismnet_pb2 as net
 from ultracloud.api.prismnet.v1.prismnet_rpc import VpcsClient
 from ultracloud.api.resource.v1 import resource_pb2 as pb
-from ultracloud.base.faults import InvalidArgumentError, PermissionDeniedError, UnauthenticatedError
+from ultracloud.base.faults import (
+    InvalidArgumentError,
+    PermissionDeniedError,
+    ResourceExhaustedError,
+    UnauthenticatedError,
+)
 from ultracloud.base.tokens import Claims, render_claims
 from ultracloud.servicekit import channels, pki
 from ultracloud.servicekit.clock import SystemClock
@@ -23,7 +30,7 @@ from ultracloud.servicekit.store import MemoryStore
 from ultracloud.servicekit.streams import closing
 from ultracloud.servicekit.testing import ACME, BLUE, DEVELOPER, RED, STRANGER
 from ultracloud.testkit.pki import TlsMaterial
-from ultracloud.testkit.processes import started
+from ultracloud.testkit.processes import serve, started
 
 EXAMPLE = Path(__file__).parent / "example_service.py"
 README = Path(__file__).parent.parent / "README.md"
@@ -41,7 +48,9 @@ def snapshot() -> iam.PolicySnapshot:
         version=1,
         keys=[iam.PublicKey(kid="k1", ed25519=KEY.public_key().public_bytes_raw())],
         organisations=[iam.PolicyOrganisation(id=ACME.id, name="acme")],
-        projects=[iam.PolicyProject(id=p.id, name=p.name, organisation=o.id) for o, p, _ in tenants],
+        projects=[
+            iam.PolicyProject(id=p.id, name=p.name, organisation=o.id, quotas={"vpcs": 2}) for o, p, _ in tenants
+        ],
         service_accounts=[iam.PolicyServiceAccount(id=a.id, name=a.name, project=p.id) for _, p, a in tenants],
         bindings=[
             iam.PolicyBinding(
@@ -61,10 +70,12 @@ def token() -> str:
     return jwt.encode(dict(claims), KEY, "EdDSA", headers={"kid": "k1"})
 
 
-def configured(folder: Path, material: TlsMaterial, flaredb: str, policy: str) -> Path:
-    path = folder / "notes.toml"
-    peers = f'[peers]\nflaredb = "{flaredb}"\niam = "{policy}"\n'
-    path.write_text('state_dir = "state"\ndrain_s = 0.5\n' + material.toml(material.service("notes")) + peers)
+def configured(
+    folder: Path, material: TlsMaterial, flaredb: str, policy: str, chainfire: str = "", name: str = "notes"
+) -> Path:
+    path = folder / f"{name}.toml"
+    peers = f'[peers]\nflaredb = "{flaredb}"\niam = "{policy}"\nchainfire = "{chainfire}"\n'
+    path.write_text(f'state_dir = "{name}"\ndrain_s = 0.5\n' + material.toml(material.service("notes")) + peers)
     return path
 
 
@@ -76,6 +87,11 @@ async def use(vpcs: VpcsClient) -> None:
             pass
     with pytest.raises(InvalidArgumentError, match="cidr is empty"):
         await vpcs.create(net.CreateVpcRequest(project="blue", name="bad", spec=net.VpcSpec()))
+    found = await vpcs.list(pb.ListRequest(project="blue", filter="spec.cidr=10.0.0.0/16"))
+    assert [one.metadata.name for one in found.items] == ["web"]
+    await vpcs.create(net.CreateVpcRequest(project="blue", name="db", spec=net.VpcSpec(cidr="10.1.0.0/16")))
+    with pytest.raises(ResourceExhaustedError, match="quota of vpcs: the limit is 2, 2 are used"):
+        await vpcs.create(net.CreateVpcRequest(project="blue", name="one-more", spec=net.VpcSpec(cidr="10.2.0.0/16")))
     with pytest.raises(PermissionDeniedError, match=r"no binding that gives prismnet\.vpcs\.list on projects/red"):
         await vpcs.list(pb.ListRequest(project="red"))
 
@@ -100,4 +116,46 @@ def test_it_serves_a_tenant_and_nobody_else(tmp_path: Path) -> None:
                 assert notes.rss_bytes() < 80_000_000
                 assert await asyncio.to_thread(notes.terminate) == 0
 
+    asyncio.run(scenario())
+
+
+async def make_ready(vpcs: VpcsClient, name: str) -> None:
+    """Make a VPC, and wait until a replica has reconciled it."""
+    await vpcs.create(net.CreateVpcRequest(project="blue", name=name, spec=net.VpcSpec(cidr="10.0.0.0/16")))
+    async with closing(vpcs.watch(pb.WatchRequest(project="blue"))) as watch, asyncio.timeout(20):
+        async for event in watch:
+            if event.object.metadata.name == name and event.object.status.conditions:
+                return
+
+
+@pytest.mark.slow
+def test_two_replicas_share_it_and_one_is_enough(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        material = TlsMaterial(tmp_path)
+        store, policy = kv_service(MemoryStore()), policy_service(PolicyStream(snapshot()))
+        chainfire = tmp_path / "chainfire.toml"
+        chainfire.write_text('state_dir = "chainfire"\n' + material.toml(material.service("chainfire")))
+        async with (
+            serving(store, identity=material.service("flaredb")) as flaredb,
+            serving(policy, identity=material.service("iam")) as stream,
+        ):
+            with contextlib.ExitStack() as running:
+                elections = running.enter_context(serve("chainfire", chainfire)).addresses[0]
+                replicas = []
+                for name in ("one", "two"):
+                    config = configured(tmp_path, material, flaredb, stream, elections, name)
+                    command = [sys.executable, str(EXAMPLE), "serve", "--config", str(config)]
+                    replicas.append(running.enter_context(started(command, tmp_path / f"{name}.log")))
+                addresses = [(await asyncio.to_thread(one.wait_ready))[0] for one in replicas]
+                lines = [
+                    channels.connect(one, material.operator("x"), pki.service_identity("notes")) for one in addresses
+                ]
+                await make_ready(VpcsClient(lines[0].with_token(token())), "by-both")
+                assert await asyncio.to_thread(replicas[0].terminate) == 0
+                await make_ready(VpcsClient(lines[1].with_token(token())), "by-one")
+                for line in lines:
+                    await line.close()
+
+    if importlib.util.find_spec("chainfire") is None:
+        pytest.skip("chainfire is not installed here")
     asyncio.run(scenario())

@@ -46,7 +46,7 @@ def message(version: int) -> pb.PolicySnapshot:
         version=version,
         keys=[pb.PublicKey(kid="k1", ed25519=bytes(32))],
         organisations=[pb.PolicyOrganisation(id="org-1", name="acme")],
-        projects=[pb.PolicyProject(id="proj-1", name="blue", organisation="org-1")],
+        projects=[pb.PolicyProject(id="proj-1", name="blue", organisation="org-1", quotas={"vms": 3})],
         service_accounts=[pb.PolicyServiceAccount(id="sa-1", name="dev", project="proj-1", disabled=True)],
         roles=[pb.PolicyRole(id="role-1", name="mine", organisation="org-1", permissions=["prismnet.*"])],
         bindings=[
@@ -60,6 +60,7 @@ def test_a_snapshot_keeps_all_that_was_sent() -> None:
     policy = snapshot.policy
     assert (policy.version, dict(snapshot.keys)) == (7, {"k1": bytes(32)})
     assert policy.project_of_id["proj-1"].organisation == "org-1"
+    assert policy.project_of_id["proj-1"].quotas == (("vms", 3),)
     assert policy.account_of_principal["serviceaccount:sa-1"].disabled
     assert policy.role_of_id["role-1"].permissions == ("prismnet.*",)
     assert policy.bindings[0].deny
