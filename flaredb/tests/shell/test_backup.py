@@ -7,6 +7,7 @@ import contextlib
 import io
 import itertools
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -336,6 +337,23 @@ def test_a_backup_that_was_killed_leaves_no_backup(origin: Process, tmp_path: Pa
     assert not path.exists()
     assert run("backup", *at(origin), path).code == 0
     assert [each.name for each in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_backup_that_is_told_to_end_leaves_nothing(tmp_path: Path):
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    with server(tmp_path / "slow") as process:
+        process.signal(signal.SIGSTOP)
+        command = [sys.executable, "-m", "flaredb", "backup", *at(process), "--timeout", "60", str(folder / "x")]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as child:
+            while not list(folder.iterdir()):
+                time.sleep(0.02)
+            busy = run("backup", *at(process), folder / "x")
+            assert "another backup is being written" in busy.err
+            child.terminate()
+            assert child.wait() == 130
+        process.signal(signal.SIGCONT)
+        assert list(folder.iterdir()) == []
 
 
 def test_operators_back_up_and_flaredb_itself_restores(tmp_path: Path):
