@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
+import ssl
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from peers import PolicyStream, kv_service, policy_service, serving
+from waiting import until
 
 from ultracloud.api.iam.v1 import iam_pb2 as iam
 from ultracloud.api.prismnet.v1 import prismnet_pb2 as net
@@ -119,6 +121,20 @@ def test_it_serves_a_tenant_and_nobody_else(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+async def shards(address: str, material: TlsMaterial) -> int:
+    """How many a replica says it works on."""
+    identity = material.operator("x")
+    context = ssl.create_default_context(cafile=str(identity.ca))
+    context.load_cert_chain(identity.certificate, identity.key)
+    context.check_hostname = False
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port), ssl=context)
+    writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    text = (await reader.read()).decode()
+    writer.close()
+    return int(float(text.split("\nultracloud_vpcs_shards ")[1].split("\n")[0]))
+
+
 async def make_ready(vpcs: VpcsClient, name: str) -> None:
     """Make a VPC, and wait until a replica has reconciled it."""
     await vpcs.create(net.CreateVpcRequest(project="blue", name=name, spec=net.VpcSpec(cidr="10.0.0.0/16")))
@@ -151,6 +167,11 @@ def test_two_replicas_share_it_and_one_is_enough(tmp_path: Path) -> None:
                     channels.connect(one, material.operator("x"), pki.service_identity("notes")) for one in addresses
                 ]
                 await make_ready(VpcsClient(lines[0].with_token(token())), "by-both")
+
+                async def is_shared() -> bool:
+                    return [await shards(one, material) for one in addresses] == [16, 16]
+
+                await until(is_shared)
                 assert await asyncio.to_thread(replicas[0].terminate) == 0
                 await make_ready(VpcsClient(lines[1].with_token(token())), "by-one")
                 for line in lines:

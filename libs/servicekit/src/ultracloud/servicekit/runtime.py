@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,6 +71,7 @@ class Runtime:
         self._peers: dict[str, channels.PeerChannel] = {}
         self._coordination: Coordination | None = None
         self._authority: PolicyCopy | None = None
+        self._before_drain: list[Callable[[], Awaitable[None]]] = []
 
     @property
     def servers(self) -> tuple[Server, ...]:
@@ -134,12 +135,23 @@ class Runtime:
         return store
 
     def owners(self, resources: Resources, what: str) -> Owners:
-        """Who reconciles what in this service, ``hosts``: its replicas, if ``peers.chainfire`` is set, or we alone."""
+        """Who reconciles what in this service, ``hosts``: its replicas, if ``peers.chainfire`` is set, or we alone.
+
+        Raises:
+            ConfigError: ``peers.chainfire`` is no list of addresses.
+        """
+        assert what.isidentifier(), f"{what} is a part of a metric's name"
+        from prometheus_client import Gauge
+
         from ultracloud.servicekit.resources import Replicas, SoleOwner
 
         if not self.settings.peers.chainfire:
             return SoleOwner()
-        return Replicas(resources.store, self.coordination(), self.clock, f"{self.name}/{what}")
+        replicas = Replicas(resources.store, self.coordination(), self.clock, f"{self.name}/{what}")
+        about = "Shards of objects that this replica works on; over all replicas they are 32"
+        gauge = Gauge(f"ultracloud_{what}_shards", about, registry=self.metrics.registry)
+        gauge.set_function(lambda: len(replicas.shards))
+        return replicas
 
     async def serve(
         self,
@@ -282,8 +294,14 @@ class Runtime:
             server.health.set("", not self.readiness.waiting_for())
             await changed.wait()
 
+    def before_drain(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Have something done when the service is asked to stop, while it still serves: handing over, mostly."""
+        self._before_drain.append(work)
+
     async def drain(self) -> None:
-        """Take no more calls, end streams, and let the other calls finish."""
+        """Do what is to be done before; then take no more calls, end streams, and let the other calls finish."""
+        for work in self._before_drain:
+            await work()
         drains = [asyncio.ensure_future(server.drain(self.settings.drain_s)) for server, _ in self._served]
         # Clients hear that this server goes before their streams end, or they would open them here again.
         await asyncio.sleep(0)
