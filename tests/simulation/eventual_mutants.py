@@ -103,7 +103,7 @@ def what_the_other_lost_is_dropped(patch: pytest.MonkeyPatch) -> None:
     """Whoever does not know a key has deleted it."""
 
     def was_deleted(holder: Holder, peer: StoreId, _record: Record) -> bool:
-        return holder.is_apart(peer)
+        return holder.others.is_apart(peer, holder.now_ms)
 
     patch.setattr("flaredb.core.eventual_repair.was_deleted", was_deleted)
 

@@ -7,8 +7,9 @@ from random import Random
 
 from flaredb.core.commands import EncodedKey
 from flaredb.core.eventual_messages import Message, parse_message
+from flaredb.core.eventual_reads import is_visible
 from flaredb.core.eventual_records import Told
-from flaredb.core.eventual_replica import TOMBSTONE_MS, EventualReplica, is_visible
+from flaredb.core.eventual_replica import TOMBSTONE_MS, EventualReplica
 from flaredb.core.keys import encode, key_of
 from flaredb.core.region import StoreId
 from flaredb.testing import MemoryEngine

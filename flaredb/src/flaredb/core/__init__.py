@@ -34,5 +34,6 @@ Namespaces without regions, which any store writes (ADR 0016):
 - `eventual_clock`: stamps, and the bound on clocks. `eventual_records`: what is kept of a key, and which record stays.
 - `eventual_contents`: what a store has, staged and on the disk. `eventual_tree`: hashes over ranges of it.
 - `eventual_replica`: one store: writes, what others tell, ends. `eventual_repair`: finding where two differ.
+- `eventual_others`: what it knows of the others. `eventual_reads`: what readers and watchers get.
 - `eventual_messages`: what stores say to each other. `eventual_errors`: what callers are told.
 """

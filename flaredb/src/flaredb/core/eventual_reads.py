@@ -11,15 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from flaredb.core.commands import EncodedKey
+from flaredb.core.commands import Change, Commit, EncodedKey
 from flaredb.core.eventual_contents import Contents
 from flaredb.core.eventual_errors import not_ours
 from flaredb.core.eventual_records import Record
-from flaredb.core.eventual_replica import commit_of, is_visible
 from flaredb.core.feed import FEED_COMMITS_MAX, Interest, Page, page_of
 from flaredb.core.keys import bounds, encode, key_of
 from flaredb.core.limits import PAGE_BYTES_MAX, check_batch_response
-from flaredb.core.visibility import Found, Query
+from flaredb.core.visibility import Found, Query, is_ended
 from flaredb.errors import compacted
 
 
@@ -107,3 +106,17 @@ def changes_after(contents: Contents, interest: Interest, position: int) -> Page
     page = page_of(map(commit_of, islice(records, FEED_COMMITS_MAX)), interest, position)
     is_all = next(records, None) is None
     return Page(page.changes, published.version) if is_all else page
+
+
+def commit_of(record: Record) -> Commit:
+    """A change of one key, as watches have it."""
+    told = record.told
+    namespace = told.encoded.partition(b"\x00")[0].decode()
+    key = key_of(told.encoded, namespace)
+    end = told.expires_at_ms if told.value is not None else 0
+    return Commit(record.version, namespace, (Change(told.encoded, key, told.value, end),))
+
+
+def is_visible(record: Record, now_ms: int) -> bool:
+    """Whether a reader sees it."""
+    return record.told.value is not None and not is_ended(record.told.expires_at_ms, now_ms)

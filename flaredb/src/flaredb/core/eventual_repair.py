@@ -33,6 +33,7 @@ from flaredb.core.eventual_messages import (
     Message,
     Taken,
 )
+from flaredb.core.eventual_others import Others
 from flaredb.core.eventual_records import Digest, Record, Shared, Told
 from flaredb.core.eventual_tree import PAST, ROOT, Node, Span
 from flaredb.core.region import StoreId
@@ -55,6 +56,7 @@ class Holder(Protocol):
     """Whose contents are repaired."""
 
     contents: Contents
+    others: Others
     now_ms: int
 
     def take(self, sender: StoreId, told: Iterable[Told]) -> bool:
@@ -67,14 +69,6 @@ class Holder(Protocol):
 
     def send(self, to: StoreId, message: Message) -> None:
         """Tell another store."""
-        ...
-
-    def is_apart(self, peer: StoreId) -> bool:
-        """Whether the last repair with it is longer ago than deletions are kept."""
-        ...
-
-    def may_meet(self, peer: StoreId) -> bool:
-        """Whether this store may be compared with it."""
         ...
 
 
@@ -229,7 +223,7 @@ class Answering:
 
     def answer(self, sender: StoreId, message: Compare | Lists | Give) -> None:
         """Answer a question of another store's repair."""
-        if not self._holder.may_meet(sender):
+        if not self._holder.others.may_meet(sender, self._holder.now_ms):
             self._holder.send(sender, Declined(message.ask))
             return
         match message:
@@ -316,8 +310,8 @@ class _Finding:
 
 def was_deleted(holder: Holder, peer: StoreId, record: Record) -> bool:
     """Whether a store that knows nothing of a key has deleted it, longer ago than that is kept."""
-    shared = holder.contents.shared.get(peer)
-    return shared is not None and holder.is_apart(peer) and record.version <= shared.version
+    is_known = record.version <= holder.others.shared(peer).version
+    return is_known and holder.others.is_apart(peer, holder.now_ms)
 
 
 def _listing(items: Iterator[Item], span: Span, room: int) -> tuple[Listing, Span | None]:

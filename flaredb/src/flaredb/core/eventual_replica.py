@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Generic, assert_never
 
-from flaredb.core.commands import Change, Commit, EncodedKey
+from flaredb.core.commands import Commit, EncodedKey
 from flaredb.core.engine import Engine, Row
 from flaredb.core.eventual_clock import SKEW_MS_MAX, HybridClock, check_ahead
 from flaredb.core.eventual_contents import VERSION_BITS, Batch, Contents
@@ -40,12 +40,13 @@ from flaredb.core.eventual_messages import (
     parse_message,
     render_message,
 )
+from flaredb.core.eventual_others import NOTHING_KNOWN, Others
+from flaredb.core.eventual_reads import commit_of
 from flaredb.core.eventual_records import Record, Shared, Told
 from flaredb.core.eventual_repair import TOLD_BYTES_MAX, Answering, Repair
-from flaredb.core.keys import encode, key_of
+from flaredb.core.keys import encode
 from flaredb.core.region import StoreId
 from flaredb.core.region_work import TokenT
-from flaredb.core.visibility import is_ended
 from ultracloud.raft.state import Draw
 
 STORE_MASK = (1 << 20) - 1
@@ -54,19 +55,10 @@ TOMBSTONE_MS = 24 * 3600 * 1000
 """How long it is kept that a key was deleted: who fixes a broken machine the next day has lost nothing."""
 HELLO_MS = 1_000
 REPAIR_EVERY_MS = 1_000
-AWAY_MS = 10_000
-"""A store that was not heard of for so long is away: nothing is sent to it but who is here."""
-SKEW_MS = 10_000
-"""How long it counts that a store said that this one's clock is ahead."""
 OUTGOING_BYTES_MAX = 4 * 1024 * 1024
 """What is kept for one store until it is taken: more is left to repairs."""
 WAITING_MAX = 50_000
 """Writes that wait for the disk; see `Committer`."""
-EXACT = 64
-"""When another store was last compared with is known to a 64th of the time that deletions are kept."""
-NOTHING_KNOWN = Shared(0, 0)
-ALONE = Shared(0, 0, 1)
-"""What a store remembers of itself that was alone once."""
 STAGED_MAX = 20_000
 """Keys that wait for the disk before what others tell is left to repairs: it stands still, and is not only slow."""
 DUE_MAX = 500
@@ -114,6 +106,7 @@ class EventualReplica(Generic[TokenT]):
 
     Attributes:
         contents: What it has.
+        others: What it knows of other stores.
         figures: What happened.
         now_ms: What the wall clock said last.
     """
@@ -125,14 +118,11 @@ class EventualReplica(Generic[TokenT]):
         self.tombstone_ms = tombstone_ms
         start = ((store & STORE_MASK) << VERSION_BITS) + now_ms
         self.contents = Contents(engine, tombstone_ms, start)
+        self.others = Others(store, self.contents, tombstone_ms)
         self.clock = HybridClock(store, self.contents.counters.time)
         self.figures = Figures()
-        self._ahead: dict[StoreId, tuple[int, int]] = {}
         self._draw = draw
         self.now_ms = now_ms
-        self._members: frozenset[StoreId] = frozenset((store,))
-        self._heard_ms: dict[StoreId, int] = {}
-        self._told_ahead: dict[StoreId, tuple[int, int]] = {}
         self._answering = Answering(self)
         self._repair: Repair | None = None
         self._hello_ms = self._repair_ms = 0
@@ -143,36 +133,23 @@ class EventualReplica(Generic[TokenT]):
         self._result: Result[TokenT] = Result()
 
     @property
-    def others(self) -> list[StoreId]:
-        """All stores but this one."""
-        return sorted(self._members - {self.store})
+    def is_whole(self) -> bool:
+        """Whether it has had all that some other store had; one that joined has nothing to show before that."""
+        return self.others.is_whole
 
     @property
     def ahead(self) -> dict[StoreId, int]:
         """Stores whose clocks are too far ahead, and by how many milliseconds."""
-        return self._lately(self._ahead)
+        return self.others.ahead(self.now_ms)
 
     @property
     def self_ahead_ms(self) -> int:
         """How far this store's own clock is ahead, if most others say that it is too far; then it refuses writes."""
-        said = self._lately(self._told_ahead)
-        return max(said.values()) if 2 * len(said) > len(self.others) else 0
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether it has had all that some other store had; one that joined has nothing to show before that."""
-        return not self.others or any(shared.their_version for shared in self.contents.shared.values())
+        return self.others.self_ahead_ms(self.now_ms)
 
     def set_members(self, stores: Iterable[StoreId]) -> None:
-        """Say which stores there are; what is known of others is forgotten: one that left is never back by its id."""
-        self._members = frozenset((*stores, self.store))
-        self._note_alone()
-        for peer in [each for each in self.contents.shared if each not in self._members]:
-            self.contents.share(peer, None)
-        for peer in {*self._heard_ms, *self._told_ahead, *self._ahead} - self._members:
-            self._heard_ms.pop(peer, None)
-            self._told_ahead.pop(peer, None)
-            self._ahead.pop(peer, None)
+        """Say which stores there are; see `Others.set_members`."""
+        self.others.set_members(stores)
 
     def put(
         self,
@@ -210,19 +187,18 @@ class EventualReplica(Generic[TokenT]):
             MalformedError: It is no message. Nothing was done.
         """
         sent = parse_message(content)
-        if sender not in self._members:
+        if not self.others.is_member(sender):
             return
         self.now_ms = now_ms
         if isinstance(sent.message, Skewed):
-            self._told_ahead[sender] = sent.message.ahead_ms, now_ms
+            self.others.says_ahead(sender, sent.message.ahead_ms, now_ms)
             return
         try:
             check_ahead(sent.at_ms, now_ms)
         except ClockSkewError as skew:
             self._skewed(sender, skew)
             return
-        self._ahead.pop(sender, None)
-        self._heard_ms[sender] = now_ms
+        self.others.heard(sender, now_ms)
         self._take(sender, sent.message)
 
     def tick(self, now_ms: int) -> None:
@@ -231,8 +207,8 @@ class EventualReplica(Generic[TokenT]):
         self._end(self.clock.read_ms(now_ms))
         if now_ms >= self._hello_ms + HELLO_MS or now_ms < self._hello_ms:
             self._hello_ms = now_ms
-            for peer in self.others:
-                shared = self.contents.shared.get(peer, NOTHING_KNOWN)
+            for peer in self.others.stores:
+                shared = self.others.shared(peer)
                 self.send(peer, Hello(shared.their_version, shared.their_at_ms))
         self._go_on_repairing()
 
@@ -308,24 +284,6 @@ class EventualReplica(Generic[TokenT]):
         self._outgoing_bytes[to] += len(content)
         self._outgoing.append((to, content))
 
-    def is_apart(self, peer: StoreId) -> bool:
-        """Whether the last repair with it is longer ago than deletions are kept, as far as clocks tell."""
-        shared = self.contents.shared.get(peer)
-        return shared is None or self.now_ms - shared.at_ms > self.tombstone_ms - 2 * SKEW_MS_MAX
-
-    def may_meet(self, peer: StoreId) -> bool:
-        """Whether it may be compared with: if it was before, or if most of those that were have been lately."""
-        known = self.contents.shared.keys() - {self.store}
-        if peer in known:
-            return True
-        near = 1 + sum(not self.is_apart(each) for each in known)
-        return 2 * near > 1 + len(known)
-
-    def _note_alone(self) -> None:
-        """Remember, with what it knows of others, that a store that is alone has all there is."""
-        if not self.others and self.store not in self.contents.shared:
-            self.contents.share(self.store, ALONE)
-
     def _take(self, sender: StoreId, message: Message) -> None:
         match message:
             case Spread():
@@ -341,7 +299,7 @@ class EventualReplica(Generic[TokenT]):
                     self._give_up()
             case Hello():
                 if self.contents.start < message.version <= self.contents.published.version:
-                    self._remember(sender, message.version, message.at_ms)
+                    self.others.remember(sender, message.version, message.at_ms)
             case Skewed():
                 pass
             case _:
@@ -379,16 +337,13 @@ class EventualReplica(Generic[TokenT]):
         ]
         for told in own:
             del self._own[told.encoded]
-        for peer in self.others if own else ():
-            if self._is_away(peer):
+        for peer in self.others.stores if own else ():
+            if self.others.is_away(peer, self.now_ms):
                 self.figures.skipped += len(own)
                 continue
             for part in _parts(own):
                 self.figures.spread += len(part)
                 self.send(peer, Spread(part))
-
-    def _is_away(self, peer: StoreId) -> bool:
-        return self.now_ms - self._heard_ms.get(peer, 0) > AWAY_MS
 
     def _go_on_repairing(self) -> None:
         repair, now_ms = self._repair, self.now_ms
@@ -399,13 +354,16 @@ class EventualReplica(Generic[TokenT]):
                 repair.go_on(now_ms)
                 self._conclude()
             return
-        near = [peer for peer in self.others if not self._is_away(peer) and self.may_meet(peer)]
+        near = [peer for peer in self.others.stores if self._may_repair(peer)]
         if near and abs(now_ms - self._repair_ms) >= REPAIR_EVERY_MS:
             self._repair_ms = now_ms
             peer = near[self._draw(len(near))]
             began = Shared(self.contents.published.version, now_ms)
             self._repair = Repair(self, peer, self._draw(1 << 62), began)
             self._repair.go_on(now_ms)
+
+    def _may_repair(self, peer: StoreId) -> bool:
+        return not self.others.is_away(peer, self.now_ms) and self.others.may_meet(peer, self.now_ms)
 
     def _conclude(self) -> None:
         """Remember what came of a repair that is done."""
@@ -415,18 +373,7 @@ class EventualReplica(Generic[TokenT]):
             self.figures.repairs += 1
             self.figures.repaired_bytes += repair.exchanged_bytes
             began, theirs = repair.began, repair.theirs or NOTHING_KNOWN
-            self._remember(repair.peer, began.version, began.at_ms, theirs.version, theirs.at_ms)
-
-    def _remember(self, peer: StoreId, version: int, at_ms: int, their_version: int = 0, their_at_ms: int = 0) -> None:
-        """Note what another store has, and this one of it; on the disk too, where that may matter after a restart."""
-        known = self.contents.shared.get(peer, NOTHING_KNOWN)
-        if their_at_ms < known.their_at_ms:
-            their_version, their_at_ms = known.their_version, known.their_at_ms
-        if at_ms < known.at_ms:
-            version, at_ms = known.version, known.at_ms
-        is_new = (version, their_version) != (known.version, known.their_version)
-        if is_new or at_ms - known.at_ms > self.tombstone_ms // EXACT:
-            self.contents.share(peer, Shared(version, at_ms, their_version, their_at_ms))
+            self.others.remember(repair.peer, began.version, began.at_ms, theirs.version, theirs.at_ms)
 
     def _give_up(self) -> None:
         self._repair = None
@@ -434,7 +381,7 @@ class EventualReplica(Generic[TokenT]):
 
     def _skewed(self, sender: StoreId, skew: ClockSkewError) -> None:
         """Note that a clock is ahead, and tell whose."""
-        self._ahead[sender] = skew.ahead_ms, self.now_ms
+        self.others.is_ahead(sender, skew.ahead_ms, self.now_ms)
         self.figures.skewed += 1
         self.send(sender, Skewed(skew.ahead_ms))
 
@@ -443,9 +390,6 @@ class EventualReplica(Generic[TokenT]):
         if ahead_ms := self.self_ahead_ms:
             raise self_ahead(ahead_ms, SKEW_MS_MAX)
 
-    def _lately(self, said: dict[StoreId, tuple[int, int]]) -> dict[StoreId, int]:
-        return {store: ahead_ms for store, (ahead_ms, at_ms) in said.items() if abs(self.now_ms - at_ms) < SKEW_MS}
-
 
 def _commits(batch: Batch) -> list[Commit]:
     """What watchers are told of a batch, by rising version."""
@@ -453,20 +397,6 @@ def _commits(batch: Batch) -> list[Commit]:
         (record for record in batch.after.values() if record is not None), key=lambda record: record.version
     )
     return [commit_of(record) for record in changed]
-
-
-def commit_of(record: Record) -> Commit:
-    """A change of one key, as watches have it."""
-    told = record.told
-    namespace = told.encoded.partition(b"\x00")[0].decode()
-    key = key_of(told.encoded, namespace)
-    end = told.expires_at_ms if told.value is not None else 0
-    return Commit(record.version, namespace, (Change(told.encoded, key, told.value, end),))
-
-
-def is_visible(record: Record, now_ms: int) -> bool:
-    """Whether a reader sees it."""
-    return record.told.value is not None and not is_ended(record.told.expires_at_ms, now_ms)
 
 
 def _parts(told: list[Told]) -> list[tuple[Told, ...]]:
