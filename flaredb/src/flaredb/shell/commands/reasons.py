@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from prometheus_client.parser import text_string_to_metric_families
 
 from flaredb.core.why import Finding, Gauges, Trial, Weight, judge
+from flaredb.core.why_cluster import Standing, judge_cluster
 from flaredb.shell.commands.connections import Endpoint, add_connection_arguments, endpoint_of, run, sentence
 from flaredb.shell.commands.printing import add_output_argument, print_json, say
+from flaredb.shell.commands.regions import all_regions
+from ultracloud.api.flaredb.v1 import cluster_pb2 as pb
 from ultracloud.api.flaredb.v1.flaredb_pb2 import Comparison, TxnRequest
 from ultracloud.api.flaredb.v1.flaredb_rpc import KvClient
 from ultracloud.base.faults import Fault
@@ -43,7 +46,7 @@ def _why(arguments: argparse.Namespace) -> int:
     async def whole() -> int:
         before = await _gauges(endpoint)
         trial = await _try(endpoint)
-        findings = judge(trial, before, await _gauges(endpoint))
+        findings = [*judge(trial, before, await _gauges(endpoint)), *await _cluster(endpoint)]
         _print(findings, arguments.output)
         return 1 if any(finding.weight is not Weight.RISK for finding in findings) else 0
 
@@ -64,6 +67,19 @@ def _print(findings: Sequence[Finding], output: str) -> None:
     for each in findings:
         say(f"[{each.weight.value}] {each.says}")
         say(f"    {each.remedy}")
+
+
+async def _cluster(endpoint: Endpoint) -> list[Finding]:
+    """What is wrong with the cluster; nothing where there is none."""
+    try:
+        async with endpoint.cluster() as cluster:
+            seen = await cluster.stores(pb.StoresRequest())
+            regions = await all_regions(cluster)
+    except Fault:
+        return []
+    standings = [Standing(each.id, tuple(one.store for one in each.replicas if not one.is_learner)) for each in regions]
+    silent_s = {each.id: each.silent_ms // 1000 for each in seen.stores if each.state != pb.STORE_STATE_UP}
+    return judge_cluster(standings, silent_s, seen.troubles)
 
 
 async def _try(endpoint: Endpoint) -> Trial:

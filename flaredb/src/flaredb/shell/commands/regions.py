@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from flaredb.shell.commands.connections import Endpoint, add_connection_arguments, endpoint_of, run
+from flaredb.shell.commands.connections import add_connection_arguments, endpoint_of, run
 from flaredb.shell.commands.printing import Told, add_output_argument, print_json, print_row, say
 from flaredb.shell.commands.query import text_of
-from ultracloud.api.flaredb.v1.cluster_pb2 import RegionsRequest, RegionsResponse, RegionView, ReplicaView
+from ultracloud.api.flaredb.v1.cluster_pb2 import RegionsRequest, RegionView, ReplicaView, StoresRequest
+from ultracloud.api.flaredb.v1.cluster_rpc import ClusterClient
 
 HEADINGS = ("ID", "EPOCH", "STORES", "SIZE", "LOAD", "KEYS")
 WIDTHS = (6, 8, 14, 9, 8)
@@ -37,6 +38,16 @@ def size(count: int) -> str:
     return f"{amount:.0f} {UNITS[unit]}"
 
 
+async def all_regions(cluster: ClusterClient) -> list[RegionView]:
+    """All regions, page by page."""
+    page = await cluster.regions(RegionsRequest())
+    found = [*page.regions]
+    while page.next_start:
+        page = await cluster.regions(RegionsRequest(start=page.next_start))
+        found += page.regions
+    return found
+
+
 def print_troubles(troubles: Sequence[str]) -> None:
     """Print what is wrong below a table."""
     for each in troubles:
@@ -47,7 +58,9 @@ def _regions(arguments: argparse.Namespace) -> int:
     endpoint = endpoint_of(arguments)
 
     async def whole() -> int:
-        regions, troubles = await _all(endpoint)
+        async with endpoint.cluster() as cluster:
+            regions = await all_regions(cluster)
+            troubles = [*(await cluster.stores(StoresRequest())).troubles]
         if arguments.store is not None:
             regions = [each for each in regions if arguments.store in (replica.store for replica in each.replicas)]
         if arguments.hot:
@@ -62,19 +75,6 @@ def _regions(arguments: argparse.Namespace) -> int:
         return 0
 
     return run(whole)
-
-
-async def _all(endpoint: Endpoint) -> tuple[list[RegionView], list[str]]:
-    """All regions, page by page, and the troubles as of the first."""
-    found: list[RegionView] = []
-    async with endpoint.cluster() as cluster:
-        page: RegionsResponse = await cluster.regions(RegionsRequest())
-        troubles = [*page.troubles]
-        found += page.regions
-        while page.next_start:
-            page = await cluster.regions(RegionsRequest(start=page.next_start))
-            found += page.regions
-    return found, troubles
 
 
 def _told(region: RegionView) -> Told:
