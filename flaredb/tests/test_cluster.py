@@ -19,20 +19,28 @@ KIB = 1024
 
 
 class Writers:
-    """Writers of keys that are never written again; knows which were acknowledged, with their versions."""
+    """Writers of keys that are never written again; knows which were acknowledged, with their versions.
+
+    Attributes:
+        doubts: Writes of which nobody knows what became of them.
+    """
 
     def __init__(self) -> None:
         self.acknowledged: dict[bytes, int] = {}
+        self.doubts = 0
         self._numbers = itertools.count()
 
     async def write(self, store: FlaredbStore) -> None:
         """Write for ever."""
         while True:
             key = b"%06d" % next(self._numbers)
-            with contextlib.suppress(*LOST):
+            try:
                 done = await store.txn({key: 0}, {key: b"v"})
-                if isinstance(done, Committed):
-                    self.acknowledged[key] = done.version
+            except LOST:
+                self.doubts += 1
+                continue
+            if isinstance(done, Committed):
+                self.acknowledged[key] = done.version
 
     async def wait(self, count: int) -> None:
         """Wait for so many more."""
@@ -93,6 +101,24 @@ def test_a_killed_leader_loses_nothing_acknowledged_and_the_others_go_on(tmp_pat
             await writers.wait(50)
         for name in cluster.running:
             assert lost(writers.acknowledged, await stored(cluster, name)) == {}
+
+    with stores(tmp_path) as cluster:
+        asyncio.run(body(cluster))
+
+
+def test_a_leader_that_is_stopped_hands_over_before_it_goes(tmp_path: Path):
+    async def body(cluster: Stores) -> None:
+        (seen,) = await cluster.wait_regions()
+        leader = await cluster.name_of(seen.leader)
+        async with writing(cluster, *(name for name in cluster.running if name != leader)) as writers:
+            await writers.wait(50)
+            stopped = await asyncio.to_thread(cluster.running[leader].terminate)
+            await writers.wait(20)
+        assert stopped == 0
+        cluster.running.pop(leader).close()
+        for name in cluster.running:
+            assert lost(writers.acknowledged, await stored(cluster, name)) == {}
+        assert writers.doubts == 0
 
     with stores(tmp_path) as cluster:
         asyncio.run(body(cluster))

@@ -60,13 +60,14 @@ class ClusterFlaredb:
     beside: list[asyncio.Task[None]]
 
     async def stop(self) -> None:
-        """Let others lead, finish the sync under way, and close the store."""
+        """Finish the sync under way, and close the store."""
         self.watchers.close()
         if self.node.space is not None:
             self.node.space.close()
-        await self.node.hand_over()
         for task in self.beside:
             task.cancel()
+        # Before others cancel them again: what a task has to end, a watch with chainfire, takes a turn or two.
+        await asyncio.wait(self.beside)
         self.node.close()
         await self.working
         await self.lines.close()
@@ -101,6 +102,8 @@ async def build(config: Config, runtime: Runtime) -> ClusterFlaredb:
         free_bytes=partial(disk.free_bytes, config.state_dir),
         reserve_bytes=config.disk_reserve_mib * MIB,
     )
+    # While peers are still heard: whoever takes over asks for votes.
+    runtime.before_drain(node.hand_over)
     working = runtime.tasks.create_task(node.run(), name="regions")
     lines, watchers = await _serve(config, runtime, clock, node, regions, start)
     runtime.log.info("opened as a store of a cluster", extra={"store": store, "regions": len(node.node.regions)})
