@@ -224,8 +224,9 @@ class Store:
             token(refusal)
         if self.outside.random.random() < SUMMED:
             for replica in node.replicas.values():
-                total = checksum(self.disk, replica.region)
-                self.outside.compare(replica.region, replica.applied.index, total, self.name)
+                if replica.region.is_known:
+                    total = checksum(self.disk, replica.region)
+                    self.outside.compare(replica.region, replica.applied.index, total, self.name)
         if result.has_more:
             self._turn_later(0)
 
