@@ -9,7 +9,7 @@ linearizability" (2017).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -53,14 +53,14 @@ class _Part:
     effect: Effect
 
 
-def check_keys(history: History) -> None:
-    """Search an order for each key of a history.
+def check_keys(history: History, keys: Iterable[str] = ()) -> None:
+    """Search an order for each key of a history, or for some.
 
     Raises:
         BrokenPromiseError: A key has none.
         UndecidedError: STATES_MAX states were not enough.
     """
-    for key in sorted({put.key for call in history.calls for put in puts_of(call.op)}):
+    for key in sorted(keys or {put.key for call in history.calls for put in puts_of(call.op)}):
         parts = [*_expiries(history, key)]
         for call in history.calls:
             effect = None if isinstance(call.result, Refused) else _effect(call.op, call.result, key)
