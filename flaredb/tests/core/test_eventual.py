@@ -291,6 +291,20 @@ def test_what_was_written_by_a_clock_that_was_ahead_arrives_once_time_has_come_t
     assert cluster[1].values(cluster.now_ms) == {b"a": b"1"}
 
 
+def test_a_store_that_was_forgotten_and_comes_back_after_all_brings_nothing_back():
+    cluster = EventualCluster(3)
+    cluster[1].put(b"deleted", b"1", cluster.now_ms)
+    cluster.run(10_000)
+    left = cluster.stores.pop(StoreId(3))
+    cluster.tell_members()
+    cluster[1].put(b"deleted", None, cluster.now_ms)
+    cluster.run(30 * HOUR_MS, step_ms=HOUR_MS // 2)
+    cluster.stores[StoreId(3)] = left
+    cluster.tell_members()
+    cluster.run(20_000)
+    assert all(store.values(cluster.now_ms) == {} for store in cluster.stores.values())
+
+
 def test_a_store_that_joined_has_nothing_to_show_until_it_has_its_copy():
     cluster = EventualCluster(1)
     cluster[1].put(b"a", b"1", cluster.now_ms)

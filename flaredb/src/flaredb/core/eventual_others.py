@@ -53,7 +53,11 @@ class Others:
         return not self.stores or any(shared.their_version for shared in self._contents.shared.values())
 
     def set_members(self, stores: Iterable[StoreId]) -> None:
-        """Say which there are; what is known of others is forgotten: one that left never comes back by its id."""
+        """Say which there are; what is known of others is forgotten.
+
+        If one of those comes back with the disk that it had, what it knows is enough: either side may know what was
+        compared for what is deleted to stay so.
+        """
         self._members = frozenset((*stores, self._store))
         if not self.stores and self._store not in self._contents.shared:
             self._contents.share(self._store, ALONE)
