@@ -133,12 +133,12 @@ def cluster_works(size: int) -> tuple[Work, Work]:
         return _txn([*range(n, n + half), *range(size - n - half, size - n)])
 
     def drawn(make: Callable[[int], Message]) -> Requests:
-        return lambda: (make(random.Random(n).randrange(1000)) for n in range(REQUESTS))
+        return lambda: (make(random.Random(n).randrange(size // 8)) for n in range(REQUESTS))
 
     nothing: tuple[str, Requests] = ("", lambda: iter(()))
     name = f"txn of {TXN_KEYS} keys in {{}}, {MANY} clients"
     return (
-        Work(name.format("1 region"), MANY, ("Txn", drawn(one)), nothing, ""),
+        Work(name.format("1 region"), MANY, ("Txn", drawn(one)), nothing, PUT_FOUR),
         Work(name.format("2 regions"), MANY, ("Txn", drawn(two)), nothing, ""),
     )
 

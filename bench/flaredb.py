@@ -234,27 +234,38 @@ def take_start(server: Server) -> list[Figure]:
 
 
 def in_regions(folder: Path, load: Load, plan: Plan) -> Iterator[Row]:
-    """Transactions of four keys in one region and in two, beside each other."""
-    with cluster(folder, load) as server:
+    """Transactions of four keys in one region and in two, beside PostgreSQL's and beside each other."""
+    one, two = cluster_works(CLUSTER_KEYS)
+    folder.mkdir()
+    with cluster(folder / "c", load) as server, postgres(folder / "p") as peer:
         server.fill(CLUSTER_KEYS)
-        end_s = time.monotonic() + SPLIT_S
-        while regions_of(server) < 2:
-            if time.monotonic() > end_s:
-                raise SystemExit(f"bench flaredb: no second region within {SPLIT_S:g} s")
-            time.sleep(0.5)
-        one, two = cluster_works(CLUSTER_KEYS)
-        taken: dict[str, list[float]] = {one.what: [], two.what: []}
+        peer.fill(CLUSTER_KEYS)
+        wait_regions(server)
+        taken: dict[str, list[list[Figure]]] = {one.what: [], two.what: [], peer.name: []}
         try:
             for _ in range(plan.rounds):
                 for work in (one, two):
-                    method, requests = work.ours
-                    found = load.spread(server.port, port_path(method), requests(), work.clients, plan.seconds)
-                    taken[work.what].append(found.per_second)
+                    taken[work.what].append(take_work(load, work, CLUSTER_KEYS, plan.seconds, server))
+                taken[peer.name].append(take_work(load, one, CLUSTER_KEYS, plan.seconds, peer))
         except LoadError as error:
             sys.stderr.write(f"bench flaredb: transactions in two regions are refused: {error}\n")
             return
-    ours, peer = (statistics.median(taken[work.what]) for work in (two, one))
-    yield row_of(two.what, ours, peer, one.what, "1/s")
+    for what, other in ((one.what, peer.name), (two.what, peer.name), (two.what, one.what)):
+        for figure in taken[what][0]:
+            suffix = figure.what.removeprefix(what)
+            theirs = _median(taken[other], (one.what if other == peer.name else other) + suffix)
+            ours = _median(taken[what], figure.what)
+            if ours is not None and theirs is not None:
+                yield row_of(figure.what, ours, theirs, other, figure.unit)
+
+
+def wait_regions(server: Grpc) -> None:
+    """Wait until what was filled has been cut."""
+    end_s = time.monotonic() + SPLIT_S
+    while regions_of(server) < 2:
+        if time.monotonic() > end_s:
+            raise SystemExit(f"bench flaredb: no second region within {SPLIT_S:g} s")
+        time.sleep(0.5)
 
 
 def growth(ours: dict[int, dict[str, Figure]]) -> Iterator[Row]:
