@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from flaredb.config import EventualConfig
@@ -58,7 +59,7 @@ def build(
     )
     space.replica.set_members(addresses_of(node.engine) or (SOMEBODY,))
     space.soon = node.soon
-    node.space, node.say = space, lines.say
+    node.space, node.say = space, partial(_say, lines)
     eventual_meters.install(runtime.metrics, space)
     start(_follow_members(space, regions), "follow the stores")
     return space
@@ -69,13 +70,18 @@ def front(config: EventualConfig, space: EventualSpace, others: Any, access: Acc
     return EventualKv(frozenset(config.namespaces), space, others, access)
 
 
+def _say(lines: Lines, frames: Sequence[tuple[StoreId, bytes]]) -> None:
+    lines.say([(to, frame) for to, frame in frames if to != SOMEBODY])
+
+
 async def _follow_members(space: EventualSpace, regions: ClusterMap) -> None:
     """Tell the replica which stores there are, once chainfire has said it."""
     await regions.ready()
     told: frozenset[StoreId] | None = None
     while True:
         stores = frozenset(regions.stores)
-        if stores != told:
+        # A map without this store is not whole: chainfire lost it, or has not heard of this store yet.
+        if stores != told and space.replica.store in stores:
             told = stores
             space.replica.set_members(stores)
         await asyncio.sleep(LOOK_S)
