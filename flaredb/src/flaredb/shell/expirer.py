@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 
 from flaredb.core.engine import EngineStalledError, EngineWriteError
 from flaredb.core.expiry import Overdue
@@ -21,30 +22,47 @@ PAUSE_S = 0.02
 _log = logging.getLogger("flaredb.expirer")
 
 
-class Expirer:
-    """Sees to it that what has expired is deleted.
+class Expiring(ABC):
+    """Looks now and then for what has come to its end, on any engine.
 
     Attributes:
         behind_ms: For how long the key that was overdue longest had been so at the last look.
     """
 
-    def __init__(self, store: Store, committer: Committer, clock: Clock) -> None:
-        self._store = store
-        self._committer = committer
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._from_ms = 0
         self.behind_ms = 0
+
+    @property
+    def is_away(self) -> bool:
+        """Whether nothing could be deleted, which somebody else has said already."""
+        return False
 
     async def run(self) -> None:
         """Delete for ever. What is refused is tried again at the next look; callers are told of it as well."""
         while True:
             try:
-                await self.delete_due()
+                if not self.is_away:
+                    await self.delete_due()
             except EngineStalledError:
                 pass  # RocksDB is behind with what callers write; there is time
             except (Fault, EngineWriteError) as error:
                 _log.warning("expired keys are not deleted: %s", error)
             await self._clock.sleep(LOOK_S)
+
+    @abstractmethod
+    async def delete_due(self) -> None:
+        """One look, and as many slices as are due. Raises the fault that refused one."""
+
+
+class Expirer(Expiring):
+    """Sees to it that what has expired is deleted."""
+
+    def __init__(self, store: Store, committer: Committer, clock: Clock) -> None:
+        super().__init__(clock)
+        self._store = store
+        self._committer = committer
 
     async def delete_due(self) -> None:
         """One look, and as many slices as are due.

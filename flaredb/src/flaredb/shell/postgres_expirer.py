@@ -5,41 +5,25 @@ An index over the ends stands in for the rows that the embedded engine keeps, so
 
 from __future__ import annotations
 
-import logging
-
 from flaredb.core.expiry import deletions
-from flaredb.shell.expirer import LOOK_S, PAUSE_S, SLICE_KEYS
+from flaredb.shell.expirer import PAUSE_S, SLICE_KEYS, Expiring
 from flaredb.shell.postgres_committer import PostgresCommitter
 from flaredb.shell.postgres_store import PostgresStore
-from ultracloud.base.faults import Fault
 from ultracloud.servicekit.clock import Clock
 
-_log = logging.getLogger("flaredb.expirer")
 
-
-class PostgresExpirer:
-    """Sees to it that what has expired is deleted.
-
-    Attributes:
-        behind_ms: For how long the key that was overdue longest had been so at the last look.
-    """
+class PostgresExpirer(Expiring):
+    """Sees to it that what has expired is deleted."""
 
     def __init__(self, store: PostgresStore, committer: PostgresCommitter, clock: Clock) -> None:
+        super().__init__(clock)
         self._store = store
         self._committer = committer
-        self._clock = clock
-        self._from_ms = 0
-        self.behind_ms = 0
 
-    async def run(self) -> None:
-        """Delete for ever. What is refused is tried again at the next look; callers are told of it as well."""
-        while True:
-            try:
-                if self._committer.is_connected:  # or the log would be full of what it knows already
-                    await self.delete_due()
-            except Fault as fault:
-                _log.warning("expired keys are not deleted: %s", fault)
-            await self._clock.sleep(LOOK_S)
+    @property
+    def is_away(self) -> bool:
+        """Without a session; the log would be full of what it knows already."""
+        return not self._committer.is_connected
 
     async def delete_due(self) -> None:
         """One look, and as many slices as are due. Raises the fault that refused one."""
