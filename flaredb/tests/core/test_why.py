@@ -39,6 +39,7 @@ def test_a_server_that_is_well_has_nothing_to_say():
         ({"swept_version": 99_999.0}, "SWEEP_BEHIND"),
         ({"expiry_behind_seconds": 11.0}, "EXPIRY_BEHIND"),
         ({"watch_behind_versions": 10_001.0}, "WATCH_SLOW"),
+        ({"eventual_is_whole": 0.0}, "JOINING"),
         ({"eventual_self_ahead_seconds": 2.0}, "CLOCK_AHEAD"),
         ({"eventual_peer_ahead_seconds": 2.0}, "CLOCK_SKEW"),
     ],

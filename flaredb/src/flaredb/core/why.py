@@ -98,7 +98,7 @@ def judge(trial: Trial, before: Gauges, after: Gauges) -> list[Finding]:
         before: What was measured before it.
         after: What was measured after it; a slow sync long ago slows nobody now, so what lies between counts.
     """
-    found = [*_database(after), *_disk(before, after), *_behind(after), *_watches(after), *_clocks(after)]
+    found = [*_database(after), *_disk(before, after), *_behind(after), *_watches(after), *_eventual(after)]
     found += _trial(trial, found)
     order = list(Weight)
     return sorted(found, key=lambda finding: order.index(finding.weight))
@@ -227,8 +227,16 @@ def _watches(after: Gauges) -> Iterator[Finding]:
         )
 
 
-def _clocks(after: Gauges) -> Iterator[Finding]:
-    """Only where there are eventual namespaces and other stores is there such a gauge."""
+def _eventual(after: Gauges) -> Iterator[Finding]:
+    """Only where there are eventual namespaces are there such gauges."""
+    if after.numbers.get("eventual_is_whole") == 0:
+        yield Finding(
+            Weight.RISK,
+            "JOINING",
+            "This store has no copy of eventual namespaces yet: reads of them are refused here.",
+            "It gets one in seconds from any other store. If not, see which of them run (flaredb stores), and forget "
+            "those that never come back.",
+        )
     if after["eventual_self_ahead_seconds"]:
         yield Finding(
             Weight.REFUSED,

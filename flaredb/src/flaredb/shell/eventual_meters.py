@@ -18,6 +18,7 @@ def install(metrics: Metrics, space: EventualSpace) -> None:
         Gauge(f"flaredb_eventual_{name}", about, registry=metrics.registry).set_function(read)
 
     gauge("version", "Version of this store's newest change", lambda: space.version)
+    gauge("is_whole", "Whether this store has had its copy of eventual namespaces", lambda: replica.is_whole)
     gauge("watches", "Watches that are open", lambda: space.watchers.count)
     gauge("spread_records", "Records told to other stores at once", lambda: replica.figures.spread)
     gauge("received_records", "Records told by other stores", lambda: replica.figures.received)
