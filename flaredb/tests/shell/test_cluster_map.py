@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from flaredb.core import cluster_json
 from flaredb.core.cluster_view import StoreEntry
 from flaredb.core.placement import MIB, RegionSeen, StoreSeen
 from flaredb.core.region import Epoch, Peer, Region, RegionId, StoreId, first_region
+from flaredb.shell import cluster_map
 from flaredb.shell.cluster_map import HEARD_MS_MAX, HEARTBEAT_S, ClusterMap
 from ultracloud.base.faults import FailedPreconditionError, NotFoundError
 from ultracloud.raft.words import NodeId
@@ -382,5 +384,27 @@ def test_the_map_goes_on_when_chainfire_comes_back(tmp_path: Path) -> None:
                         await one.report(entry(1), [led(left), led(right)])
                         await asyncio.sleep(FAST_S)
                     assert other.find(b"n") == led(right)
+
+    asyncio.run(main())
+
+
+def test_a_chainfire_that_was_restored_to_before_is_read_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_map, "SILENCE_S", 1.0)
+    whole, left, right = halves()
+
+    async def main() -> None:
+        with serve("chainfire", config_of(tmp_path)) as first:
+            address = first.addresses[0]
+            async with maps(address, 1, "prod") as cluster:
+                (one,) = cluster.maps
+                await one.report(entry(1), [led(left), led(right)])
+                for _ in range(50):
+                    await cluster.kvs[0].put(b"/else", b"")
+                first.kill()
+                shutil.rmtree(tmp_path / "state")
+                with serve("chainfire", config_of(tmp_path, address)):
+                    async with maps(address, 1, "prod") as restored:
+                        await restored.maps[0].report(entry(2), [led(whole, 2)])
+                        await until(lambda: one.regions == (led(whole, 2),) and list(one.stores) == [2])
 
     asyncio.run(main())

@@ -84,7 +84,7 @@ class ClusterMap:
         self.prefix = f"{PREFIX}/{cluster}/".encode()
         self._coordinator = coordinator
         self._clock = clock
-        self._revisions: dict[bytes, int] = {}
+        self._pairs: dict[bytes, tuple[int, bytes]] = {}
         self._gone: dict[bytes, int] = {}
         self._told: dict[StoreId, StoreEntry] = {}
         self._leaving: set[StoreId] = set()
@@ -292,15 +292,16 @@ class ClusterMap:
                 found |= {pair.key: pair for pair in page.pairs}
         self._gone.clear()
         beats = self._key("beats/")
-        changed = [key for key, pair in found.items() if self._revisions.get(key) != pair.mod_revision]
+        # A restored chainfire may have given the same revision to something else.
+        changed = [key for key, pair in found.items() if self._pairs.get(key) != (pair.mod_revision, pair.value)]
         if any(key.startswith(beats) for key in changed):
             self._hear()
         # What it says now holds, also where that is older than what was there: chainfire may be a restored one.
-        for key in [*self._revisions]:
+        for key in [*self._pairs]:
             if key not in found:
                 self._forget(key)
         for key in changed:
-            self._revisions.pop(key, None)
+            self._pairs.pop(key, None)
             self._apply(key, found[key], found[key].mod_revision)
         return revision
 
@@ -309,6 +310,9 @@ class ClusterMap:
             while True:
                 async with asyncio.timeout(SILENCE_S):
                     batch = await anext(batches)
+                if not batch:
+                    # It says that the watch has begun, or how far it is, and nothing of stores.
+                    continue
                 self._hear()
                 self._said = ""
                 for event in batch:
@@ -321,14 +325,14 @@ class ClusterMap:
 
     def _apply(self, key: bytes, pair: Pair | None, revision: int) -> None:
         """A key has a value, or none, as of a revision; what is older than what is known changes nothing."""
-        if revision <= max(self._revisions.get(key, 0), self._gone.get(key, 0)):
+        if revision <= max(self._revision(key), self._gone.get(key, 0)):
             return
         if pair is None:
             # The watch may still have something to tell of it, of before.
             self._gone[key] = revision
             self._forget(key)
             return
-        self._revisions[key] = revision
+        self._pairs[key] = (revision, pair.value)
         kind, number = self._parts(key)
         try:
             self._take_entry(kind, number, pair.value)
@@ -364,7 +368,7 @@ class ClusterMap:
             self._routes.put(seen)
 
     def _forget(self, key: bytes) -> None:
-        self._revisions.pop(key, None)
+        self._pairs.pop(key, None)
         kind, number = self._parts(key)
         store, region = StoreId(number), RegionId(number)
         match kind:
@@ -401,6 +405,9 @@ class ClusterMap:
             known = ", ".join(map(str, sorted(self._stores))) or "none"
             raise NotFoundError(f"there is no store {store}; stores of this cluster: {known}", reason="NO_STORE")
         return entry
+
+    def _revision(self, key: bytes) -> int:
+        return self._pairs.get(key, (0, b""))[0]
 
     def _parts(self, key: bytes) -> tuple[str, int]:
         """Kind and number of a key; a kind that is not known if it has none."""
@@ -470,7 +477,7 @@ class ClusterMap:
         ]
         gone = [self._key(f"regions/{region}") for region in itertools.islice(self._taken_over(news), CHUNK)]
         keys = [*(put.key for put in puts), *gone]
-        unchanged = (mod_revision(key).equal(self._revisions.get(key, 0)) for key in keys)
+        unchanged = (mod_revision(key).equal(self._revision(key)) for key in keys)
         changes: list[Put | Delete] = [*puts, *(Delete(key=key) for key in gone)]
         result = await self._coordinator.perform(Txn().when(*unchanged).then(*changes), repeatable=True)
         if result.succeeded:

@@ -31,6 +31,8 @@ from ultracloud.servicekit.coordination import Coordinator, Election, Session
 
 PLAN_S = 1.0
 """Between two rounds: half a heartbeat, so that what a step did is seen when the next one is planned."""
+LISTEN_S = 2.5
+"""Before the first round: a heartbeat, and a bit, so that all who are there have been heard."""
 RETRY_S = 1.0
 """Before standing for election again."""
 IDS = 1024
@@ -109,6 +111,7 @@ class Placer:
         self.is_deciding = True
         try:
             await self._map.ready()
+            await self._clock.sleep(LISTEN_S)
             async with asyncio.TaskGroup() as group:
                 while True:
                     await self._round(group)
