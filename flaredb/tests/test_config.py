@@ -33,6 +33,11 @@ def test_a_namespace_may_be_given_to_several(tmp_path: Path):
     [
         ("disk_reserv_mib = 1", "did you mean 'disk_reserve_mib'"),
         ("disk_reserve_mib = -1", "'disk_reserve_mib' is -1; accepted: 0 to"),
+        ("first_version = 0", "'first_version' is 0; accepted: 1 to"),
+        (
+            'first_version = 7\n[cluster]\nname = "one"\n[peers]\nchainfire = "127.0.0.1:1"',
+            "there are [cluster] and 'first_version'",
+        ),
         ("[history]\nminutes = 0", "'minutes' is 0; accepted: 1 to 10080"),
         ("[history]\nchanges = 10", "'changes' is 10; accepted: 1000 to"),
         ("[rocksdb]\nwrite_buffer_mib = 1", "'write_buffer_mib' is 1; accepted: 4 to 512"),
