@@ -238,7 +238,9 @@ class Config(Settings):
         if self.cluster.name and not self.peers.chainfire:
             raise ValueError("there is [cluster] and no 'peers.chainfire'; set it to where chainfire's members listen")
         if self.cluster.name and self.first_version != START.version:
-            raise ValueError("there are [cluster] and 'first_version'; a cluster's versions are made of time, leave it out")
+            raise ValueError(
+                "there are [cluster] and 'first_version'; leave it out, a cluster's versions are made of time"
+            )
         _check("disk_reserve_mib", self.disk_reserve_mib, 0, DISK_RESERVE_MIB_MAX)
         _check("first_version", self.first_version, START.version, FIRST_VERSION_MAX)
         for namespace, owners in self.namespaces.items():
