@@ -75,18 +75,21 @@ class EventualCluster:
 
     Attributes:
         now_ms: The time.
+        founded_ms: When it began.
         away: Stores that hear nobody and are heard by nobody.
         lose: Whether a message is lost.
         messages: Kinds that were sent.
+        heard: Told of each message that arrives: sender, receiver, what it says.
     """
 
     def __init__(self, count: int, tombstone_ms: int = TOMBSTONE_MS) -> None:
-        self.now_ms = START_MS
+        self.now_ms = self.founded_ms = START_MS
         self.tombstone_ms = tombstone_ms
         self.stores: dict[StoreId, EventualStore] = {}
         self.away: set[StoreId] = set()
         self.lose: Callable[[Message], bool] = lambda _: False
         self.messages: list[str] = []
+        self.heard: Callable[[StoreId, StoreId, Message], None] = lambda _sender, _to, _message: None
         for number in range(1, count + 1):
             self.join(number)
 
@@ -125,5 +128,6 @@ class EventualCluster:
             self.messages.append(type(message).__name__)
             target = self.stores.get(to)
             if target is not None and not {sender, to} & self.away and not self.lose(message):
+                self.heard(sender, to, message)
                 target.replica.receive(sender, content, self.now_ms + target.skew_ms)
         return bool(mail)
