@@ -6,6 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+import pytest
 from stores import Stores, stores
 
 from ultracloud.api.flaredb.v1 import flaredb_pb2 as pb
@@ -42,6 +43,7 @@ async def state_of(cluster: Stores, name: str, version: int = 0) -> dict[str, di
     return state
 
 
+@pytest.mark.slow
 def test_a_cluster_is_backed_up_at_one_version_and_restored_over_its_regions(tmp_path: Path):
     path = tmp_path / "all.backup"
 
