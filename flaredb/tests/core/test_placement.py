@@ -39,15 +39,16 @@ class Table:
         self.next_id = 100
         self.policy = Policy(steps_max=4, may_merge=True)
         self.plan = Plan()
+        self.under_way: tuple[Step, ...] = ()
 
     def observed(self) -> Observed:
         regions = tuple(sorted(self.regions.values(), key=lambda seen: seen.region.start))
-        return Observed(tuple(self.stores.values()), regions, self.now_ms, self.next_id)
+        return Observed(tuple(self.stores.values()), regions, self.now_ms, self.next_id, self.under_way)
 
     def say(self, line: str) -> str:
         word, *rest = line.split()
         words = {"store": self._store, "region": self._region, "plan": self._plan, "do": self._do, "wait": self._wait}
-        return (words | {"forget": self._forget})[word](rest) or ""
+        return (words | {"forget": self._forget, "begin": self._begin, "elect": self._elect})[word](rest) or ""
 
     def _store(self, words: list[str]) -> None:
         """``store 1 zone=a used=10/100 leaving``; it was seen just now."""
@@ -57,15 +58,30 @@ class Table:
         self.stores[store] = StoreSeen(store, capacity * GIB, used * GIB, self.now_ms, labels, "leaving" in words)
 
     def _region(self, words: list[str]) -> None:
-        """``region 1 a..m 64MiB 10/s on 1* 2 3``; peers have the ids of store + 10 * region."""
+        """``region 1 a..m 64MiB 10/s on 1* 2 3+!``: the leader, a learner that is behind.
+
+        Peers have the ids of store + 10 * region.
+        """
         region, span, size, load = RegionId(int(words[0])), words[1].split(".."), words[2], words[3]
-        stores = [StoreId(int(word.rstrip("*"))) for word in words[5:]]
-        leader = next((StoreId(int(word[:-1])) for word in words[5:] if word.endswith("*")), None)
-        peers = tuple(Peer(NodeId(store + 10 * region), store) for store in stores)
-        seen = region_of(region, span[0].encode(), span[1].encode(), peers)
-        self.regions[region] = RegionSeen(
-            seen, int(size.removesuffix("MiB")) * MIB, int(load.removesuffix("/s")), leader, middle_of(seen)
+        marked = {StoreId(int(word.rstrip("*+!"))): word for word in words[5:]}
+        leader = next((store for store, word in marked.items() if "*" in word), None)
+        ids = {store: NodeId(store + 10 * region) for store in marked}
+        learners, behind = (frozenset(ids[each] for each in marked if mark in marked[each]) for mark in "+!")
+        seen = region_of(
+            region, span[0].encode(), span[1].encode(), tuple(Peer(ids[each], each) for each in marked), learners
         )
+        self.regions[region] = RegionSeen(
+            seen, int(size.removesuffix("MiB")) * MIB, int(load.removesuffix("/s")), leader, middle_of(seen), behind
+        )
+
+    def _begin(self, _words: list[str]) -> None:
+        """The plan is carried out, and does not show yet."""
+        self.next_id, self.under_way = self.plan.next_id, (*self.under_way, *self.plan.steps)
+
+    def _elect(self, words: list[str]) -> None:
+        """``elect 1 2``: region 1 has store 2 as its leader; ``elect 1 -``: nobody says so."""
+        region, leader = RegionId(int(words[0])), None if words[1] == "-" else StoreId(int(words[1]))
+        self.regions[region] = replace(self.regions[region], leader=leader)
 
     def _forget(self, words: list[str]) -> None:
         """``forget 1``: a region."""
@@ -77,9 +93,11 @@ class Table:
         return "\n".join(lines) or "nothing"
 
     def _do(self, _words: list[str]) -> None:
+        """All that is planned, and all that is under way, is done."""
         self.next_id = self.plan.next_id
-        for step in self.plan.steps:
+        for step in (*self.under_way, *self.plan.steps):
             self.apply(step)
+        self.under_way = ()
 
     def _wait(self, words: list[str]) -> None:
         """``wait 30 but 2 3``: seconds pass, all stores but some are seen, and regions whose leader is silent elect."""
@@ -118,7 +136,8 @@ class Table:
 
     def _change(self, step: ChangeReplicas) -> None:
         seen = self.regions[step.region]
-        peers = tuple(peer for peer in (*seen.region.peers, step.joining) if peer and peer != step.leaving)
+        there = dict.fromkeys((*seen.region.peers, step.joining))
+        peers = tuple(peer for peer in there if peer and peer != step.leaving)
         region = replace(seen.region, peers=peers, config=Config(frozenset(peer.peer for peer in peers)))
         stores = {peer.store for peer in peers}
         leader = seen.leader if seen.leader in stores else peers[0].store
@@ -129,9 +148,11 @@ class Table:
                 self.stores[peer.store] = replace(store, used_bytes=store.used_bytes + sign * seen.size_bytes)
 
 
-def region_of(region: RegionId, start: bytes, end: bytes, peers: tuple[Peer, ...]) -> Region:
-    voters = frozenset(peer.peer for peer in peers)
-    return Region(region, start, end, Epoch(1, 1), peers, Config(voters), max(voters))
+def region_of(
+    region: RegionId, start: bytes, end: bytes, peers: tuple[Peer, ...], learners: frozenset[NodeId] = frozenset()
+) -> Region:
+    ids = frozenset(peer.peer for peer in peers)
+    return Region(region, start, end, Epoch(1, 1), peers, Config(ids - learners, learners=learners), max(ids))
 
 
 def middle_of(region: Region) -> bytes:
@@ -154,7 +175,7 @@ def show(step: Step) -> str:
             return f"merge {step.right} into {step.left}: {step.why}"
 
 
-@pytest.mark.parametrize("name", ["split", "repair", "balance", "grow"])
+@pytest.mark.parametrize("name", ["split", "repair", "balance", "grow", "unfinished"])
 def test_placement_plans_as_written(name: str) -> None:
     check_conversation(GOLDEN / f"placement_{name}.txt", Table().say)
 
