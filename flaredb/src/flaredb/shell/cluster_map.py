@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -90,6 +91,7 @@ class ClusterMap:
         self._leaving: set[StoreId] = set()
         self._stored: dict[RegionId, RegionSeen] = {}
         self._reported: tuple[RegionSeen, ...] | None = None
+        self._by_start: list[tuple[bytes, RegionId]] | None = None
         self._learned: dict[RegionId, RegionSeen] = {}
         self._routes = RegionTable()
         self._stores: dict[StoreId, StoreEntry] = {}
@@ -358,6 +360,9 @@ class ClusterMap:
 
     def _take_region(self, seen: RegionSeen) -> None:
         region = seen.region.region
+        before = self._stored.get(region)
+        if before is None or before.region.start != seen.region.start:
+            self._by_start = None
         self._stored[region], self._reported = seen, None
         learned = self._learned.get(region)
         if learned is not None and is_newer(learned.region, seen.region):
@@ -374,7 +379,7 @@ class ClusterMap:
         match kind:
             case "regions":
                 self._stored.pop(region, None)
-                self._reported = None
+                self._reported = self._by_start = None
                 self._learned.pop(region, None)
                 self._routes.remove(region)
             case "stores":
@@ -487,10 +492,24 @@ class ClusterMap:
         return result.succeeded
 
     def _taken_over(self, news: Sequence[RegionSeen]) -> Iterator[RegionId]:
+        """Regions that are stored and are no more, by what leaders say now."""
         told = {each.region.region for each in news}
-        for region, seen in self._stored.items():
-            if region not in told and any(has_taken_over(each.region, seen.region) for each in news):
-                yield region
+        for each in news:
+            before = self._stored.get(each.region.region)
+            if before is not None and before.region.epoch.version == each.region.epoch.version:
+                continue
+            for region in self._beginning_in(each.region):
+                if region not in told and has_taken_over(each.region, self._stored[region].region):
+                    told.add(region)
+                    yield region
+
+    def _beginning_in(self, region: Region) -> Sequence[RegionId]:
+        """Stored regions whose first keys are in a region."""
+        if self._by_start is None:
+            self._by_start = sorted((seen.region.start, number) for number, seen in self._stored.items())
+        first = bisect_left(self._by_start, (region.start, 0))
+        last = bisect_left(self._by_start, (region.end, 0)) if region.end else len(self._by_start)
+        return [number for _, number in self._by_start[first:last]]
 
     def _written(self, puts: Iterable[Put], revision: int) -> None:
         """What we wrote is known at once; the watch brings it again."""
