@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from flaredb.core.commands import EncodedKey
+from flaredb.core.commands import EncodedKey, Write
 from flaredb.core.eventual_clock import Stamp
 from flaredb.core.eventual_records import Told
 from flaredb.core.eventual_replica import EventualReplica
@@ -92,7 +92,7 @@ class Client:
 
         plain = key[len(NAMESPACE) + 1 : -2]
         try:
-            replica.put(NAMESPACE, plain, value, acknowledge, store.now_ms, ttl_ms=ttl_ms)
+            replica.put(NAMESPACE, Write(plain, value, ttl_ms), acknowledge, store.now_ms)
         except Fault as fault:
             place.note(f"{store.name} refuses: {fault}")
             return

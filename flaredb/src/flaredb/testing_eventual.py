@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from random import Random
 
-from flaredb.core.commands import EncodedKey
+from flaredb.core.commands import EncodedKey, Write
 from flaredb.core.eventual_messages import Message, parse_message
 from flaredb.core.eventual_reads import is_visible
 from flaredb.core.eventual_records import Told
@@ -42,7 +42,7 @@ class EventualStore:
 
     def put(self, key: bytes, value: bytes | None, now_ms: int, **end: int) -> int:
         """Write a key and wait for the disk; gives the version."""
-        self.replica.put(NAMESPACE, key, value, "put", now_ms + self.skew_ms, **end)
+        self.replica.put(NAMESPACE, Write(key, value, **end), "put", now_ms + self.skew_ms)
         self.sync(now_ms)
         return self.replica.finish().answers[-1][1]
 

@@ -5,6 +5,7 @@ from random import Random
 import pytest
 
 from flaredb.core import eventual_replica
+from flaredb.core.commands import Write
 from flaredb.core.engine import Column
 from flaredb.core.eventual_clock import SKEW_MS_MAX, HybridClock, Stamp
 from flaredb.core.eventual_errors import ClockSkewError
@@ -51,7 +52,7 @@ def test_a_restarted_store_gives_stamps_and_versions_above_what_it_gave():
 def test_a_write_is_answered_and_read_once_the_disk_has_it_and_not_before():
     store = EventualStore(1)
     store.put(b"a", b"old", START_MS)
-    store.replica.put("dns", b"a", b"new", "t", START_MS)
+    store.replica.put("dns", Write(b"a", b"new"), "t", START_MS)
     store.engine.write(store.replica.begin(START_MS))
     assert store.get(b"a", START_MS) == b"old"
     assert not store.replica.finish().answers
@@ -64,7 +65,7 @@ def test_nothing_is_told_to_others_before_the_disk_has_it():
     cluster = EventualCluster(2)
     cluster.run(1000)
     store = cluster[1].replica
-    store.put("dns", b"a", b"1", "t", cluster.now_ms)
+    store.put("dns", Write(b"a", b"1"), "t", cluster.now_ms)
     cluster[1].engine.write(store.begin(cluster.now_ms))
     assert not store.take_outgoing()
     store.synced(store.to_sync())
@@ -96,7 +97,7 @@ def test_equal_times_are_decided_by_the_store():
     cluster = EventualCluster(2)
     cluster.run(1000)
     for number in (1, 2):
-        cluster[number].replica.put("dns", b"a", b"%d" % number, "t", cluster.now_ms + 5)
+        cluster[number].replica.put("dns", Write(b"a", b"%d" % number), "t", cluster.now_ms + 5)
     cluster.run(3000)
     assert [store.get(b"a", cluster.now_ms) for store in cluster.stores.values()] == [b"2", b"2"]
 
@@ -104,7 +105,7 @@ def test_equal_times_are_decided_by_the_store():
 def test_an_empty_store_gets_all_of_it():
     cluster = EventualCluster(2)
     for number in range(300):
-        cluster[1].replica.put("dns", b"k%d" % number, b"x" * 9000, "t", cluster.now_ms)
+        cluster[1].replica.put("dns", Write(b"k%d" % number, b"x" * 9000), "t", cluster.now_ms)
     cluster.run(2000)
     cluster.join(3)
     cluster.run(5000)
@@ -190,7 +191,7 @@ def test_a_write_that_is_on_its_way_to_the_disk_is_not_dropped_for_what_it_repla
     store.put(b"a", b"old", START_MS)
     record = store.replica.contents.get(encode("dns", b"a"))
     assert record is not None
-    store.replica.put("dns", b"a", b"new", "t", START_MS)
+    store.replica.put("dns", Write(b"a", b"new"), "t", START_MS)
     store.replica.drop(record)
     store.sync(START_MS)
     assert store.get(b"a", START_MS) == b"new"
@@ -201,7 +202,7 @@ def test_a_store_whose_disk_stands_still_leaves_what_others_say_to_repairs(monke
     cluster = EventualCluster(2)
     cluster.run(1000)
     for number in range(12):
-        cluster[2].replica.put("dns", b"%d" % number, b"1", "t", cluster.now_ms)
+        cluster[2].replica.put("dns", Write(b"%d" % number, b"1"), "t", cluster.now_ms)
     cluster[1].put(b"a", b"1", cluster.now_ms)
     for to, content in cluster[1].replica.take_outgoing():
         cluster.stores[to].replica.receive(StoreId(1), content, cluster.now_ms)
@@ -215,7 +216,7 @@ def test_a_store_whose_disk_stands_still_leaves_what_others_say_to_repairs(monke
 def test_a_value_ends_whose_end_came_while_the_disk_was_full():
     """Found by the simulation: what is not written yet is not found by who looks for what is due."""
     store = EventualStore(1)
-    store.replica.put("dns", b"a", b"1", "t", START_MS, ttl_ms=1000)
+    store.replica.put("dns", Write(b"a", b"1", ttl_ms=1000), "t", START_MS)
     rows = store.replica.begin(START_MS)
     store.replica.tick(START_MS + 5000)
     store.engine.write(rows)
@@ -261,7 +262,7 @@ def test_a_store_follows_its_own_changes_in_order_from_any_version_of_its_own():
 def test_a_change_that_is_about_to_be_replaced_is_followed_until_its_replacement_is_on_the_disk():
     store = EventualStore(1)
     first = store.put(b"a", b"1", START_MS)
-    store.replica.put("dns", b"a", b"2", "t", START_MS)
+    store.replica.put("dns", Write(b"a", b"2"), "t", START_MS)
     store.engine.write(store.replica.begin(START_MS))
     assert [change.version for change in store.replica.contents.changes(first - 1)] == [first]
     store.replica.synced(store.replica.to_sync())

@@ -288,6 +288,23 @@ def test_a_full_disk_refuses_writes_until_there_is_room(tmp_path: Path):
     run(tmp_path, body, free_bytes=lambda: free[0])
 
 
+def test_both_kinds_of_namespaces_are_written_at_once(tmp_path: Path):
+    async def body(kv: Kv) -> None:
+        strong = [pb.PutRequest(namespace="iam", key=b"%d" % number, value=b"v") for number in range(300)]
+        for number in range(3):
+            await asyncio.gather(
+                *(kv.put(b"%d" % each, b"%d" % number) for each in range(300)),
+                *(kv.call("put", request) for request in strong),
+            )
+        assert len((await kv.scan()).kvs) == len((await kv.call("scan", pb.ScanRequest(namespace="iam"))).kvs) == 300
+
+    async def look(kv: Kv) -> None:
+        assert {one.value for one in (await kv.scan()).kvs} == {b"2"}
+
+    run(tmp_path, body)
+    run(tmp_path, look)
+
+
 def test_many_writers_share_batches(tmp_path: Path):
     async def body(kv: Kv) -> None:
         versions = await asyncio.gather(*(kv.put(b"%d" % number, b"v") for number in range(2000)))

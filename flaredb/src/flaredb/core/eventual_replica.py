@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Generic, assert_never
 
-from flaredb.core.commands import Commit, EncodedKey
+from flaredb.core.commands import Commit, EncodedKey, Write
 from flaredb.core.engine import Engine, Row
 from flaredb.core.eventual_clock import SKEW_MS_MAX, HybridClock, check_ahead
 from flaredb.core.eventual_contents import VERSION_BITS, Batch, Contents
@@ -151,18 +151,8 @@ class EventualReplica(Generic[TokenT]):
         """Say which stores there are; see `Others.set_members`."""
         self.others.set_members(stores)
 
-    def put(
-        self,
-        namespace: str,
-        key: bytes,
-        value: bytes | None,
-        token: TokenT,
-        now_ms: int,
-        *,
-        ttl_ms: int = 0,
-        expires_at_ms: int = 0,
-    ) -> None:
-        """Set a key, or delete it where `value` is None; the answer comes once it is on the disk.
+    def put(self, namespace: str, write: Write, token: TokenT, now_ms: int) -> None:
+        """Set or delete a key; the answer comes once it is on the disk.
 
         Raises:
             ClockSkewError: Most other stores say that this one's clock is ahead. Nothing was done.
@@ -172,11 +162,10 @@ class EventualReplica(Generic[TokenT]):
         if len(self._waiting) >= WAITING_MAX:
             raise too_many_writes(len(self._waiting), self.store)
         self.now_ms = now_ms
-        encoded = encode(namespace, key)
+        encoded = encode(namespace, write.key)
         stamp = self.clock.stamp(now_ms)
-        if ttl_ms:
-            expires_at_ms = stamp.ms + ttl_ms
-        version = self.contents.stage(encoded, Told(encoded, stamp, value, expires_at_ms))
+        end_ms = stamp.ms + write.ttl_ms if write.ttl_ms else write.expires_at_ms
+        version = self.contents.stage(encoded, Told(encoded, stamp, write.value, end_ms))
         self._own[encoded] = version
         self._waiting.append((self.contents.goal, token, version))
 

@@ -21,10 +21,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import Any, Generic, TypeVar
 
 from flaredb.core import eventual_reads, limits
+from flaredb.core.commands import Write
 from flaredb.core.engine import Column, Engine, Row
 from flaredb.core.eventual_contents import Contents
 from flaredb.core.eventual_errors import joining
@@ -41,8 +43,20 @@ from ultracloud.base.faults import Fault
 from ultracloud.raft.state import Draw
 
 _log = logging.getLogger("flaredb.eventual")
-Written: TypeAlias = "asyncio.Future[int]"
-"""Done once the disk has the write; its version."""
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting(Generic[ResultT]):
+    """A write that a caller waits for."""
+
+    future: asyncio.Future[ResultT]
+    deliver: Callable[[int], ResultT]
+
+    def done(self, version: int) -> None:
+        """The disk has it."""
+        if not self.future.done():
+            self.future.set_result(self.deliver(version))
 
 
 class EventualSpace:
@@ -73,7 +87,7 @@ class EventualSpace:
             draw: draw(n) gives a random number from 0 to n - 1.
             tombstone_ms: How long deletions are kept, the same on all stores.
         """
-        self.replica: EventualReplica[Written] = EventualReplica(store, engine, draw, now_ms(), tombstone_ms)
+        self.replica: EventualReplica[_Waiting[Any]] = EventualReplica(store, engine, draw, now_ms(), tombstone_ms)
         self.watchers = Watchers()
         self.soon: Callable[[], None] = _not_driven
         self.refusal: Fault | None = None
@@ -90,10 +104,8 @@ class EventualSpace:
         """The store's clock."""
         return self.replica.clock.read_ms(self._now_ms())
 
-    def write(
-        self, namespace: str, key: bytes, value: bytes | None, ttl_ms: int = 0, expires_at_ms: int = 0
-    ) -> asyncio.Future[int]:
-        """Set a key, or delete it where `value` is None; the future has the version once the disk has it.
+    def write(self, namespace: str, write: Write, deliver: Callable[[int], ResultT]) -> asyncio.Future[ResultT]:
+        """Set or delete a key; once the disk has it, the future has what `deliver` makes of the version.
 
         Raises:
             Fault: Nothing was done: the store stops, its disk is full, its clock is ahead, or too much waits.
@@ -102,8 +114,8 @@ class EventualSpace:
             raise closing()
         if self.refusal is not None:
             raise self.refusal
-        future: asyncio.Future[int] = self._loop.create_future()
-        self.replica.put(namespace, key, value, future, self._now_ms(), ttl_ms=ttl_ms, expires_at_ms=expires_at_ms)
+        future: asyncio.Future[ResultT] = self._loop.create_future()
+        self.replica.put(namespace, write, _Waiting(future, deliver), self._now_ms())
         self.soon()
         return future
 
@@ -148,9 +160,8 @@ class EventualSpace:
         result = self.replica.finish()
         if result.commits:
             self.watchers.tell(result.commits)
-        for future, version in result.answers:
-            if not future.done():
-                future.set_result(version)
+        for waiting, version in result.answers:
+            waiting.done(version)
 
     def take_outgoing(self) -> list[tuple[StoreId, bytes]]:
         """What is to be sent to other stores."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from flaredb.core import limits
 from flaredb.core.access import Access
+from flaredb.core.commands import Write
 from flaredb.core.eventual_errors import not_eventual
 from flaredb.core.eventual_reads import EventualScan
 from flaredb.core.feed import Interest, Page
@@ -110,15 +111,15 @@ class EventualKv:
             return self._others.put(request, call)
         self._check_access(request.namespace, call, writes=True)
         end = messages.end_of(request, self._space.clock_ms())
-        key, value = limits.check_key(request.key), limits.check_value(request.value)
-        return _written(self._space.write(request.namespace, key, value, *end))
+        write = Write(limits.check_key(request.key), limits.check_value(request.value), *end)
+        return self._space.write(request.namespace, write, _written)
 
     def delete(self, request: DeleteRequest, call: Call, /) -> Awaitable[WriteResponse] | WriteResponse:
         """Delete one key, also where this store has none: another may."""
         if request.namespace not in self._names:
             return self._others.delete(request, call)
         self._check_access(request.namespace, call, writes=True)
-        return _written(self._space.write(request.namespace, limits.check_key(request.key), None))
+        return self._space.write(request.namespace, Write(limits.check_key(request.key), None), _written)
 
     def delete_range(
         self, request: DeleteRangeRequest, call: Call, /
@@ -207,8 +208,8 @@ class EventualKv:
         return not_eventual(namespace, what, instead)
 
 
-async def _written(version: asyncio.Future[int]) -> WriteResponse:
-    return WriteResponse(version=await version)
+def _written(version: int) -> WriteResponse:
+    return WriteResponse(version=version)
 
 
 async def _scan_on(scan: EventualScan) -> ScanResponse:
