@@ -175,6 +175,18 @@ def test_what_never_shows_is_planned_again_with_other_ids(monkeypatch: pytest.Mo
     run(world, body)
 
 
+def test_many_regions_are_planned_for_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placer, "ASIDE_REGIONS", 1)
+    world = World()
+
+    async def body() -> None:
+        await world.join(2)
+        async with running(world.placer().run()):
+            await until(lambda: len(world.carried) == 1)
+
+    run(world, body)
+
+
 def test_a_step_that_fails_is_told_once_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     world = World()
     tries: list[Step] = []

@@ -16,6 +16,7 @@ from flaredb.core.placement import (
     ChangeReplicas,
     MergeRegions,
     Observed,
+    Plan,
     Policy,
     SplitRegion,
     Step,
@@ -35,6 +36,8 @@ LISTEN_S = 2.5
 """Before the first round: a heartbeat, and a bit, so that all who are there have been heard."""
 RETRY_S = 1.0
 """Before standing for election again."""
+ASIDE_REGIONS = 300
+"""A plan of so many takes 3 ms, which is about what a thread costs a loop that is busy."""
 IDS = 1024
 """Ids reserved at once: one transaction in chainfire for hundreds of steps. What is left over is never given."""
 LEAD_S, SPLIT_S, CHANGE_S = 5.0, 15.0, 300.0
@@ -133,11 +136,18 @@ class Placer:
         for region in [region for region, each in self._under_way.items() if self._has_shown(each)]:
             del self._under_way[region]
         under_way = [each.step for each in self._under_way.values()]
-        planned = plan(observe(self._map, self._ids.start, under_way), self._policy)
+        observed = observe(self._map, self._ids.start, under_way)
+        planned = await self._planned(observed)
         self._ids = self._ids[planned.next_id - self._ids.start :]
         self._tell(tuple(planned.troubles))
         for step in planned.steps:
             self._begin(group, step)
+
+    async def _planned(self, observed: Observed) -> Plan:
+        """The plan; of many regions it is made beside the loop, which serves callers meanwhile."""
+        if len(observed.regions) < ASIDE_REGIONS:
+            return plan(observed, self._policy)
+        return await asyncio.to_thread(plan, observed, self._policy)
 
     @property
     def under_way_count(self) -> int:
