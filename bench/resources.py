@@ -79,26 +79,38 @@ async def measure(folder: Path, records: int, agents: int, changes: int) -> list
     """All figures, one after the other on the same records."""
     config = folder / "flaredb.toml"
     config.write_text('state_dir = "state"\n[log]\nlevel = "error"\n')
-    with serve("flaredb", config) as store, served(store_port := int(store.addresses[0].rpartition(":")[2])) as port:
-        channel = channels.connect(f"127.0.0.1:{port}", deadline_s=60)
-        vms = VmsClient(channel)
-        rows = [await create(vms, records)]
-        rows += await listed(vms, records)
-        rows += await fan_out(port, vms, agents, changes)
-        rows += await reconciled(store_port, records)
-        rows.append(Row("flaredb's memory after all", rss_mib(store.pid), "MiB"))
-        await channel.close()
-        return rows
+    with serve("flaredb", config) as store:
+        store_port = int(store.addresses[0].rpartition(":")[2])
+        with served(store_port) as (port, pid):
+            return await measure_served(store_port, store.pid, port, pid, records, agents, changes)
+
+
+async def measure_served(
+    store_port: int, store_pid: int, port: int, pid: int, records: int, agents: int, changes: int
+) -> list[Row]:
+    """The same, once both run."""
+    channel = channels.connect(f"127.0.0.1:{port}", deadline_s=60)
+    vms = VmsClient(channel)
+    before_s = cpu_s(pid), cpu_s(store_pid)
+    rows = [await create(vms, records)]
+    for what, spent_s in (("service", cpu_s(pid) - before_s[0]), ("flaredb", cpu_s(store_pid) - before_s[1])):
+        rows.append(Row(f"a create costs the {what}", round(spent_s * 1e6 / records), "us of a core"))
+    rows += await listed(vms, records)
+    rows += await fan_out(port, vms, agents, changes)
+    rows += await reconciled(store_port, records)
+    rows.append(Row("flaredb's memory after all", rss_mib(store_pid), "MiB"))
+    await channel.close()
+    return rows
 
 
 @contextlib.contextmanager
-def served(store_port: int) -> Iterator[int]:
-    """The service on its core; gives its port."""
+def served(store_port: int) -> Iterator[tuple[int, int]]:
+    """The service on its core; gives its port and process id."""
     command = [sys.executable, "-m", "bench._resources_server", str(store_port), str(CORE)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as server:
         try:
             assert server.stdout is not None
-            yield int(server.stdout.readline())
+            yield int(server.stdout.readline()), server.pid
         finally:
             assert server.stdin is not None
             server.stdin.close()
@@ -232,6 +244,12 @@ async def reconciled(store_port: int, records: int) -> list[Row]:
 async def run_reconciler(store: FlaredbStore, planner: Contented, gate: Gate) -> None:
     """One reconciler over all VMs."""
     await Reconciler(Resources(store, sample_authority(), SystemClock(), [VM]), [VM], planner).run(gate)
+
+
+def cpu_s(pid: int) -> float:
+    """Seconds of a core that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def rss_mib(pid: int) -> float:
