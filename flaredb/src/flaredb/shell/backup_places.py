@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,12 +22,17 @@ _T = TypeVar("_T")
 
 PIPE = "-"
 S3_PREFIX = "s3://"
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 FILE_MODE = 0o600
 """A backup holds what the store holds, secrets' hashes too."""
 
 
 class Destination(Protocol):
     """Takes a backup. Every method raises StartError where it cannot."""
+
+    def begin(self) -> None:
+        """See that it can be written to."""
+        ...
 
     def write(self, piece: bytes) -> None:
         """Take the next bytes."""
@@ -37,7 +43,7 @@ class Destination(Protocol):
         ...
 
     def abandon(self) -> None:
-        """Take away what was begun."""
+        """Take away what was begun, if anything was."""
         ...
 
 
@@ -70,8 +76,9 @@ def destination(place: str, s3_endpoint: str | None) -> Iterator[Destination]:
     Raises:
         StartError: It cannot be written to.
     """
-    opened = _open_destination(place, s3_endpoint)
+    opened = _destination(place, s3_endpoint)
     try:
+        opened.begin()
         yield opened
     except BaseException:
         opened.abandon()
@@ -104,7 +111,7 @@ def s3_place(place: str) -> tuple[str, str]:
     return bucket, key
 
 
-def _open_destination(place: str, s3_endpoint: str | None) -> Destination:
+def _destination(place: str, s3_endpoint: str | None) -> Destination:
     if place == PIPE:
         if sys.stdout.isatty():
             raise ConfigError("a backup is not text; send stdout to a file or a program, or name a file")
@@ -136,6 +143,9 @@ class _Pipe:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
+    def begin(self) -> None:
+        """See `Destination`."""
+
     def write(self, piece: bytes) -> None:
         """See `Destination`. Raises BrokenPipeError where nobody reads any more."""
         self._file.write(piece)
@@ -156,7 +166,21 @@ class _FileDestination:
             raise ConfigError(f"{path} is no file; name a file, or - for stdout")
         self._path = path
         self._beside = path.with_name(f".{path.name}.part")
-        self._file = self._doing(self._open)
+        self._opened: BinaryIO | None = None
+
+    @property
+    def _file(self) -> BinaryIO:
+        assert self._opened is not None, "begin first"
+        return self._opened
+
+    def begin(self) -> None:
+        """See `Destination`."""
+        # A signal that came between the file and our knowing of it would leave it there.
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
+        try:
+            self._opened = self._doing(self._open)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
     def write(self, piece: bytes) -> None:
         """See `Destination`."""
@@ -168,10 +192,12 @@ class _FileDestination:
 
     def abandon(self) -> None:
         """See `Destination`."""
+        if self._opened is None:
+            return
         self._beside.unlink(missing_ok=True)
         # What is buffered goes nowhere; a full disk must not hide why we are here.
         with contextlib.suppress(OSError):
-            self._file.close()
+            self._opened.close()
 
     def _open(self) -> BinaryIO:
         descriptor = os.open(self._beside, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)

@@ -44,7 +44,9 @@ class Upload:
         self._held = bytearray()
         self._parts: list[dict[str, object]] = []
         self._upload_id = ""
-        # What cannot be written to is said before anything is read.
+
+    def begin(self) -> None:
+        """See `Destination`."""
         begun = self._asked(lambda: self._client.create_multipart_upload(**self._object))
         self._upload_id = begun["UploadId"]
 
@@ -68,6 +70,8 @@ class Upload:
 
     def abandon(self) -> None:
         """See `Destination`."""
+        if not self._upload_id:
+            return
         with contextlib.suppress(BotoCoreError, ClientError):
             self._client.abort_multipart_upload(**self._object, UploadId=self._upload_id)
 

@@ -75,7 +75,8 @@ def add_s3_argument(parser: argparse.ArgumentParser) -> None:
 @contextmanager
 def ended_by_sigterm() -> Iterator[None]:
     """Let SIGTERM end the block as SIGINT does, so that what was begun is taken away."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Not an exception raised wherever the signal comes: in the middle of a library's C code that ends the process.
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         yield
     finally:
