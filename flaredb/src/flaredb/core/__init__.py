@@ -29,7 +29,7 @@ following; `sim/flaredb` drives it as a server will.
 - `region_node`: all replicas of a store, in one batch and one sync.
 - `placement`: stores and regions as their heartbeats have them, and steps. `placement_plan`: which steps, by rules;
   `placement_round`: what the rules ask of one round.
-- `cluster_view`: the map of regions: the newest of each, found by a key. `cluster_json`: its entries, for operators too.
+- `cluster_view`: the map of regions: the newest of each, found by a key. `cluster_json`: its entries.
 - `why_cluster`: what of a cluster refuses writes.
 
 Namespaces without regions, which any store writes (ADR 0016):

@@ -32,11 +32,11 @@ The engine on PostgreSQL has a module of its own where waiting for a server chan
 One store of many (ADR 0011):
 
 - `cluster`: all of it together. `cluster_disk`: whose disk it is. `cluster_clock`: the time of a store.
-- `cluster_node`: the process around the regions' core. `cluster_lines`, `cluster_peers`: to other stores, and from them.
+- `cluster_node`: the process around the regions' core. `cluster_lines`, `cluster_peers`: to others, and from them.
 - `cluster_router`: from a key to the store that answers. `cluster_kv`: the calls. `cluster_reads`: reads here.
 - `cluster_follow`: changes of a region. `cluster_watch`: of many, merged. `cluster_txns`: transactions over several.
-- `cluster_map`: what of the cluster stands in chainfire. `cluster_copy`: as this process has it. `cluster_reports`: what
-  it writes there. `cluster_upkeep`: what it has and leads. `cluster_aging`: old history, and keys that have ended.
+- `cluster_map`: what of the cluster stands in chainfire. `cluster_copy`: as this process has it. `cluster_reports`:
+  what it writes there. `cluster_upkeep`: what it has and leads. `cluster_aging`: old history, keys that have ended.
 - `placer`: who decides on placement. `cluster_steps`: what he decided, carried out.
 - `cluster_rpc`: what operators ask; `one_node`: where there is no cluster. `cluster_meters`: what they can measure.
 
