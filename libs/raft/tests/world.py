@@ -74,6 +74,7 @@ class World:
         }
         self._bodies = 0
         self._contexts = 0
+        self._is_healed = False
         for node in self.hosts:
             self.start(node)
 
@@ -313,6 +314,8 @@ class World:
 
     def _part(self) -> None:
         """Cut some ways between nodes, in one direction or both, for a while."""
+        if self._is_healed:
+            return
         nodes = list(self.hosts)
         kind, one_way = self.random.randrange(4), self.random.random() < 0.5
         self._cut = cut = set()
@@ -398,6 +401,7 @@ class World:
         """The network and the disks are good again, and everybody is there."""
         self.weather = replace(self.weather, drop=0, double=0, slow_message=0, slow_disk=0)
         self.weather = replace(self.weather, crash_after_sync=0, partition_at_turn=0)
+        self._is_healed = True
         self._cut.clear()
         for node, host in self.hosts.items():
             host.stalled_until = 0.0
