@@ -10,7 +10,8 @@ import pytest
 from stores import Stores, stores
 
 from ultracloud.api.flaredb.v1 import flaredb_pb2 as pb
-from ultracloud.base.faults import FailedPreconditionError, OutOfRangeError, UnavailableError
+from ultracloud.api.flaredb.v1.flaredb_rpc import KvClient
+from ultracloud.base.faults import FailedPreconditionError, Fault, OutOfRangeError, UnavailableError
 
 NS = "dns-status"
 EVENTUAL = f'[eventual]\nnamespaces = ["{NS}"]\n'
@@ -88,4 +89,61 @@ def test_a_store_that_joins_gets_all_of_it_and_has_versions_of_its_own(tmp_path:
                 await anext(watch)
 
     with stores(tmp_path, 1, extra=EVENTUAL) as cluster:
+        asyncio.run(body(cluster))
+
+
+class Writer:
+    """One that counts in a key of its own, at one store, whatever becomes of that; knows the last that was answered."""
+
+    def __init__(self, cluster: Stores, name: str) -> None:
+        self.answered = self.asked = 0
+        self._cluster = cluster
+        self._name = name
+
+    async def write(self) -> None:
+        """Write for ever."""
+        while True:
+            with contextlib.suppress(Fault, KeyError, IndexError):
+                async with self._cluster.kv(self._name) as kv:
+                    await self._count(kv)
+            await asyncio.sleep(0.02)
+
+    async def _count(self, kv: KvClient) -> None:
+        while True:
+            self.asked += 1
+            number = self.asked
+            await kv.put(pb.PutRequest(namespace=NS, key=self._name.encode(), value=b"%d" % number), 4.0)
+            self.answered = number
+
+    def has_kept(self, value: bytes) -> bool:
+        """Whether it may be what is there in the end."""
+        return self.answered <= int(value) <= self.asked
+
+
+@pytest.mark.slow
+def test_no_write_that_was_answered_is_lost_while_stores_are_killed(tmp_path: Path):
+    async def body(cluster: Stores) -> None:
+        names = list(cluster.running)
+        addresses = {name: cluster.running[name].addresses[0] for name in names}
+        writers = {name: Writer(cluster, name) for name in names}
+        writing = [asyncio.create_task(writer.write()) for writer in writers.values()]
+        for name in names:
+            await asyncio.sleep(1.5)
+            cluster.kill(name)
+            await asyncio.sleep(0.5)
+            process = cluster.start(name, addresses[name])
+            await asyncio.to_thread(process.wait_ready, WAIT_S)
+        await asyncio.sleep(1.0)
+        for task in writing:
+            task.cancel()
+        await asyncio.gather(*writing, return_exceptions=True)
+        await asyncio.sleep(5.0)
+        for name in names:
+            found = await listed(cluster, name)
+            assert {key: writers[key.decode()].has_kept(value) for key, value in found.items()} == {
+                each.encode(): True for each in names
+            }, (found, {each: (one.answered, one.asked) for each, one in writers.items()})
+        assert all(writer.answered > 50 for writer in writers.values())
+
+    with stores(tmp_path, 3, extra=EVENTUAL) as cluster:
         asyncio.run(body(cluster))
