@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -20,9 +21,12 @@ from flaredb.shell.placer import CarryOut, Placer
 from ultracloud.base.faults import AbortedError, UnavailableError
 from ultracloud.raft.membership import changed
 from ultracloud.raft.words import NodeId
+from ultracloud.servicekit import coordination
 from ultracloud.servicekit.clock import SystemClock
 from ultracloud.servicekit.coordination import MemoryCoordination
+from ultracloud.servicekit.coordination.sessions import TTL_S
 from ultracloud.servicekit.metrics import Metrics
+from ultracloud.testkit.processes import Process, serve
 
 SPEED = 10
 """So many times faster than life: a round each 100 ms, and a lease of a second."""
@@ -88,8 +92,8 @@ class World:
         return Placer(self.map, self.kv, FastClock(), Policy(), carry_out or self.carry_out, LOG)
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+async def until(holds: Callable[[], bool], within_s: float = 10) -> None:
+    async with asyncio.timeout(within_s):
         while not holds():  # noqa: ASYNC110 - what it waits for has no event
             await asyncio.sleep(0.01)
 
@@ -307,3 +311,39 @@ def test_metrics_say_who_decides_and_what_was_done() -> None:
         assert (read("placement_deciding"), read("placement_troubles")) == (0, 0)
 
     run(world, body)
+
+
+@pytest.mark.slow
+def test_who_cannot_reach_chainfire_stops_before_another_one_may_begin(tmp_path: Path) -> None:
+    config = tmp_path / "chainfire.toml"
+    config.write_text(f'state_dir = "{tmp_path / "state"}"\n')
+    said: list[str] = []
+
+    async def hang(_step: Step) -> None:
+        said.append("begun")
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            said.append("stopped")
+
+    async def main(process: Process) -> None:
+        clock, kv = SystemClock(), coordination.connect(process.addresses[0], deadline_s=1.0)
+        cluster_map = ClusterMap(kv, "prod", clock)
+        region = first_region(RegionId(1), [Peer(NodeId(2), StoreId(1))])
+        decider = Placer(cluster_map, kv, clock, Policy(), hang, LOG)
+        async with running(cluster_map.run(), decider.run()):
+            for store in (1, 2):
+                await cluster_map.ready()
+                entry = StoreEntry(StoreSeen(StoreId(store), 1000 * MIB, 0, 0), f"n{store}:1")
+                await cluster_map.report(entry, [RegionSeen(region, 0, 0, StoreId(1))] if store == 1 else [])
+            await until(lambda: said == ["begun"])
+            process.kill()
+            killed_s = asyncio.get_running_loop().time()
+            await until(lambda: said == ["begun", "stopped"], TTL_S + 2)
+            # A lease that was renewed just before lives so long.
+            assert asyncio.get_running_loop().time() - killed_s <= TTL_S
+            assert not decider.is_deciding
+        await kv.close()
+
+    with serve("chainfire", config) as process:
+        asyncio.run(main(process))
