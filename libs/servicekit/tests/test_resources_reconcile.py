@@ -31,6 +31,7 @@ from ultracloud.servicekit.resources import (
     Truth,
     World,
     pacing,
+    reconcile,
     records,
 )
 from ultracloud.servicekit.store import Change, MemoryStore
@@ -242,7 +243,11 @@ def test_everything_is_looked_at_now_and_then() -> None:
 def test_the_world_finds_by_a_field_what_looking_at_all_finds(steps: list[tuple[int, str, bool]]) -> None:
     kind = Kind(name="Port", prefix="port", service=PORTS, message=net.Port, indexed=("spec.host",))
     world = World([kind])
+    before, moved = list[net.Port](), 0
     for version, (number, host, is_there) in enumerate(steps, 1):
+        now = list(world.having(kind, "spec.host", "one"))
+        assert now == before or world.moved(kind, "spec.host", "one") != moved
+        before, moved = now, world.moved(kind, "spec.host", "one")
         assert len(world.having(kind, "spec.host", "one")) == sum(p.spec.host == "one" for p in world.all(kind))
         port = net.Port(metadata={"id": f"port-{number}"}, spec=net.PortSpec(host=host))
         value = records.render(kind, port, [], {}) if is_there else None
@@ -250,6 +255,24 @@ def test_the_world_finds_by_a_field_what_looking_at_all_finds(steps: list[tuple[
     for host in ("", "one", "two", "three"):
         found = sorted(port.metadata.id for port in world.having(kind, "spec.host", host))
         assert found == sorted(port.metadata.id for port in world.all(kind) if port.spec.host == host)
+
+
+def test_who_waits_for_the_world_gets_it_as_new_as_asked_or_is_told_to_come_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario(kit: Kit) -> None:
+        reconciler = Reconciler(kit.resources, [VPC], Recorder())
+        async with running(reconciler):
+            vpc = await kit.vpc("v")
+            stored = await kit.resources.read(VPC, vpc)
+            assert stored is not None
+            world = await reconciler.world_at(stored.version)
+            assert world.get(VPC, vpc) == stored.message
+            monkeypatch.setattr(reconcile, "SEEN_S", 0.01)
+            with pytest.raises(UnavailableError, match="not known here yet"):
+                await reconciler.world_at(stored.version + 1)
+
+    held(scenario)
 
 
 def intent(generation: int, *vpcs: str) -> net.HostIntent:

@@ -29,7 +29,7 @@ from ultracloud.base.principals import spiffe_principal
 from ultracloud.servicekit import channels, pki
 from ultracloud.servicekit.clock import SystemClock
 from ultracloud.servicekit.readiness import Readiness
-from ultracloud.servicekit.resources import HostFeed, Key, KindServer, Reconciler, Resources
+from ultracloud.servicekit.resources import HostFeed, Key, KindServer, Reconciler, Resources, World
 from ultracloud.servicekit.runtime import Runtime
 from ultracloud.servicekit.settings import Listen, Tls
 from ultracloud.servicekit.store import MemoryStore
@@ -49,7 +49,7 @@ class Cloud:
         self.folder = folder
         self.network = network or MemoryNetwork("s", "web")
         images = ImageAdmission(ImageFiles((folder,)))
-        self.kinds: Kinds = make_kinds(images, self.network)
+        self.kinds: Kinds = make_kinds(images, self.network, self.world_at)
         self.resources = Resources(MemoryStore(), sample_authority(), SystemClock(), self.kinds.all)
         self.feed: HostFeed[pb.HostIntent] = HostFeed()
         self.presence = Presence(self.feed, self._host_changed)
@@ -72,6 +72,9 @@ class Cloud:
             self.presence,
             self.gate,
         )
+
+    async def world_at(self, version: int) -> World:
+        return await self.reconciler.world_at(version)
 
     def _host_changed(self, name: str) -> None:
         for host in self.reconciler.world.all(self.kinds.host):

@@ -39,8 +39,8 @@ from plasmavmc.shell.records import (
     set_power,
     set_size,
     size_of,
-    used_by_host,
 )
+from plasmavmc.shell.room import PLACEMENT, Room, WorldAt
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.api.plasmavmc.v1.plasmavmc_rpc import FLAVOURS, HOSTS, IMAGES, VMS
 from ultracloud.base.faults import FailedPreconditionError, InvalidArgumentError
@@ -66,8 +66,8 @@ class Kinds:
         return (self.image, self.flavour, self.host, self.vm)
 
 
-def make_kinds(images: ImageAdmission, network: Network) -> Kinds:
-    """The kinds, over a way to read image files and a network."""
+def make_kinds(images: ImageAdmission, network: Network, world_at: WorldAt) -> Kinds:
+    """The kinds, over a way to read image files, a network, and what is placed where."""
     deletion = _Deletion(lambda: vm)
     image = Kind(
         name="Image",
@@ -99,7 +99,7 @@ def make_kinds(images: ImageAdmission, network: Network) -> Kinds:
         scope=Scope.ROOT,
         admit=_admit_host,
         deletable=deletion.host,
-        guards=lambda _message: ("placement",),
+        guards=lambda _message: (PLACEMENT,),
         reasons=HOST_REASONS,
     )
     vm = Kind(
@@ -107,10 +107,10 @@ def make_kinds(images: ImageAdmission, network: Network) -> Kinds:
         prefix="vm",
         service=VMS,
         message=pb.Vm,
-        admit=VmAdmission(image, flavour, host, network).admit,
+        admit=VmAdmission(image, flavour, host, network, Room(world_at, lambda: vm)).admit,
         claims=_vm_claims,
         costs=_vm_costs,
-        guards=lambda message: ("placement", f"image/{message.spec.image}"),
+        guards=lambda message: (PLACEMENT, f"image/{message.spec.image}"),
         finalizers=(COMPUTE,),
         secret=frozenset({"user_data"}),
         indexed=("spec.image", "spec.flavour", "spec.nics.subnet", "status.host", "status.power"),
@@ -188,6 +188,7 @@ class VmAdmission:
     flavour: Kind[pb.Flavour]
     host: Kind[pb.Host]
     network: Network
+    room: Room
 
     async def admit(self, context: Context, new: pb.Vm, old: pb.Vm | None) -> pb.Vm:
         """See `Kind.admit`."""
@@ -282,10 +283,10 @@ class VmAdmission:
         size = size_of(new.spec)
         if new.status.host and old is not None and size == size_of(old.spec):
             return
-        used = used_by_host(await context.claimed("host/"), new.metadata.id)
-        offers = [
-            offer_of(one.message, used.get(one.metadata.name, ())) for one in await context.resources.all(self.host)
-        ]
+        used = await self.room.used(context, new.metadata.id)
+        # Hosts as they are stored: what they have to give is written unguarded.
+        hosts = await context.resources.all(self.host)
+        offers = [offer_of(one.message, used(one.metadata.name)) for one in hosts]
         if new.status.host:
             # It is there already: whether the host takes new VMs does not matter, only whether it has room.
             here = [replace(one, is_cordoned=False, is_lost=False) for one in offers if one.host == new.status.host]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
 from plasmavmc.core.placement import HostName, Offer
 from plasmavmc.core.plan import VmId, VmRecord
 from plasmavmc.core.sizes import Size
@@ -56,18 +54,13 @@ def nic_wish(nic: pb.Nic) -> NicWish:
     return NicWish(nic.subnet, tuple(nic.security_groups), nic.address)
 
 
-def offer_of(host: pb.Host, used: Iterable[Size]) -> Offer:
+def offer_of(host: pb.Host, used: Size) -> Offer:
     """A host as the scheduler wants it."""
-    taken = list(used)
     capacity = host.status.capacity
     return Offer(
         host=HostName(host.metadata.name),
         total=Size(capacity.vcpus, capacity.memory_mib, capacity.disk_gib),
-        used=Size(
-            sum(size.vcpus for size in taken),
-            sum(size.memory_mib for size in taken),
-            sum(size.disk_gib for size in taken),
-        ),
+        used=used,
         is_cordoned=host.spec.cordoned,
         is_lost=is_disconnected(host),
     )
@@ -76,16 +69,6 @@ def offer_of(host: pb.Host, used: Iterable[Size]) -> Offer:
 def host_claim(host: str, vm: str, size: Size) -> str:
     """What a VM on a host holds: its share, readable without reading the VM."""
     return f"host/{host}/vm/{vm}/{size.vcpus}/{size.memory_mib}/{size.disk_gib}"
-
-
-def used_by_host(claims: Mapping[str, str], without: str) -> dict[str, list[Size]]:
-    """What is reserved on each host, read from `host_claim`s; VM `without` not counted."""
-    used: dict[str, list[Size]] = {}
-    for claim, vm in claims.items():
-        _, host, _, _, vcpus, memory_mib, disk_gib = claim.split("/")
-        if vm != without:
-            used.setdefault(host, []).append(Size(int(vcpus), int(memory_mib), int(disk_gib)))
-    return used
 
 
 def condition_of(finding: Finding, generation: int) -> Condition:

@@ -61,7 +61,11 @@ async def assemble(
 ) -> Plasmavmc:
     """Serve plasmavmc over `store`."""
     images = ImageAdmission(ImageFiles(settings.image_folders))
-    kinds = make_kinds(images, network)
+
+    async def world_at(version: int) -> World:
+        return await reconciler.world_at(version)
+
+    kinds = make_kinds(images, network, world_at)
     limits = ProjectLimits(authority, SetLimits(settings.quota.each, settings.quota.projects))
     resources = Resources(store, authority, runtime.clock, kinds.all, limits)
     feed: HostFeed[pb.HostIntent] = HostFeed()

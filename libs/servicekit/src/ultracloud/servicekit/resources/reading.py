@@ -88,6 +88,11 @@ class Reader:
         reading = await self.store.get_many([layout.record_key(kind.key, one) for one in identifiers], at_version)
         return [records.parse_entry(kind, entry) for entry in reading.entries]
 
+    async def guard_version(self, guard: str) -> int:
+        """The version of the last change that was guarded so: a state as new as this shows them all."""
+        entry = await self.store.get(layout.guard_key(guard))
+        return entry.version if entry else 0
+
     async def claimed(self, prefix: str) -> dict[str, str]:
         """Claims that begin with `prefix` -> the id that holds each."""
         start = layout.claim_key(prefix)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Generic, Protocol, TypeVar
 
-from ultracloud.base.faults import Fault
+from ultracloud.base.faults import Fault, UnavailableError
 from ultracloud.servicekit.readiness import Gate
 from ultracloud.servicekit.resources import layout
 from ultracloud.servicekit.resources.engine import Resources
@@ -33,6 +33,8 @@ WORKERS = 4
 """Keys worked on at once: the work is mostly waiting for other services."""
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.1, 30.0
 """Pauses of one key that fails: soon after the first failure, twice a minute for ever."""
+SEEN_S = 2.0
+"""How long an admission waits for what it rests on to be known: the feed takes milliseconds."""
 RESYNC_S = 300.0
 """How often every key is looked at although nothing changed: heals what nobody reported."""
 
@@ -105,6 +107,7 @@ class Reconciler(Generic[ActionT]):
         self._delayed: dict[Key, asyncio.TimerHandle] = {}
         self._wake = asyncio.Event()
         self._loaded = asyncio.Event()
+        self._moved = asyncio.Event()
 
     async def run(self, gate: Gate | None = None) -> None:
         """Work for ever; `gate` opens once the world has been read."""
@@ -131,6 +134,20 @@ class Reconciler(Generic[ActionT]):
         """Keys that fail, and how often in a row."""
         return dict(self._failures)
 
+    async def world_at(self, version: int) -> World:
+        """The world, once it shows all records as they were at `version`: for an admission that rests on many of them.
+
+        Raises:
+            UnavailableError: It does not in time.
+        """
+        try:
+            async with asyncio.timeout(SEEN_S):
+                while not self._loaded.is_set() or self.world.version < version:
+                    await self._moved.wait()
+        except TimeoutError:
+            raise UnavailableError("what is stored is not known here yet; try again in a moment") from None
+        return self.world
+
     async def _follow(self, gate: Gate | None) -> None:
         """Keep the world current and touch what changes concern."""
         start, end = layout.RECONCILED_FROM, prefix_end(layout.RECORDS)
@@ -147,6 +164,8 @@ class Reconciler(Generic[ActionT]):
                         self._take(change)
                     self.world.version = news.version
                 self._owners.saw(news.version)
+                moved, self._moved = self._moved, asyncio.Event()
+                moved.set()
 
     async def _take_part(self) -> None:
         """Share the work with the other replicas, once we know the world."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
 from ultracloud.api.resource.v1 import resource_pb2 as pb
@@ -22,14 +23,43 @@ class Key(NamedTuple):
     id: str
 
 
+class _Index:
+    """Resources of a kind by the values of one field; `moves` counts for all indexes of a world."""
+
+    def __init__(self, path: str, moves: Iterator[int]) -> None:
+        self.moved: dict[str, int] = {}
+        self._path = path
+        self._moves = moves
+        self._found: dict[str, dict[str, Stored[Any]]] = {}
+
+    def having(self, value: str) -> Iterable[Stored[Any]]:
+        """Those with a value."""
+        return self._found.get(value, {}).values()
+
+    def add(self, identifier: str, stored: Stored[Any]) -> None:
+        """Put a resource where its values are."""
+        for value in field_values(stored.message, self._path):
+            self._found.setdefault(value, {})[identifier] = stored
+            self.moved[value] = next(self._moves)
+
+    def remove(self, identifier: str, stored: Stored[Any]) -> None:
+        """Take it away from there; nothing is left of a value that nobody has."""
+        for value in field_values(stored.message, self._path):
+            self._found[value].pop(identifier)
+            self.moved[value] = next(self._moves)
+            if not self._found[value]:
+                del self._found[value], self.moved[value]
+
+
 class World:
     """All resources of some kinds at one version of the store. Only the reconciler changes it, between plans."""
 
     def __init__(self, kinds: Iterable[Kind[Any]]) -> None:
         self.version = 0
+        self._moves = itertools.count(1)
         self._kinds = {kind.key: kind for kind in kinds}
         self._known: dict[str, dict[str, Stored[Any]]] = {key: {} for key in self._kinds}
-        self._indexes: dict[tuple[str, str], dict[str, dict[str, Stored[Any]]]] = {}
+        self._indexes: dict[tuple[str, str], _Index] = {}
 
     def get(self, kind: Kind[MessageT], identifier: str) -> MessageT | None:
         """One resource; None if there is none. Not to be changed."""
@@ -51,12 +81,20 @@ class World:
         The first question about a field makes an index of it, so that a planner need not look at all for each.
         """
         assert path in kind.indexed, f"{path} is not in the indexed fields of {kind.name}"
+        return [cast("MessageT", stored.message) for stored in self._index(kind, path).having(value)]
+
+    def moved(self, kind: Kind[Any], path: str, value: str) -> int:
+        """A number that is another one after each change of what `having` gives: for who computes something from it."""
+        return self._index(kind, path).moved.get(value, 0)
+
+    def _index(self, kind: Kind[Any], path: str) -> _Index:
+        """The index of a field."""
         index = self._indexes.get((kind.key, path))
         if index is None:
-            index = self._indexes[kind.key, path] = {}
+            index = self._indexes[kind.key, path] = _Index(path, self._moves)
             for identifier, stored in self._known[kind.key].items():
-                _add(index, path, identifier, stored)
-        return [cast("MessageT", stored.message) for stored in index.get(value, {}).values()]
+                index.add(identifier, stored)
+        return index
 
     def every_key(self) -> list[Key]:
         """A key for every resource."""
@@ -82,22 +120,8 @@ class World:
         after = records.parse(self._kinds[kind], change.value, change.version) if change.value is not None else None
         if after is not None:
             self._known[kind][identifier] = after
-        for (indexed, path), index in self._indexes.items():
+        for (indexed, _), index in self._indexes.items():
             if indexed == kind and before is not None:
-                _remove(index, path, identifier, before)
+                index.remove(identifier, before)
             if indexed == kind and after is not None:
-                _add(index, path, identifier, after)
-
-
-def _add(index: dict[str, dict[str, Stored[Any]]], path: str, identifier: str, stored: Stored[Any]) -> None:
-    """Put a resource where its values are."""
-    for value in field_values(stored.message, path):
-        index.setdefault(value, {})[identifier] = stored
-
-
-def _remove(index: dict[str, dict[str, Stored[Any]]], path: str, identifier: str, stored: Stored[Any]) -> None:
-    """Take it away from there; nothing is left of a value that nobody has."""
-    for value in field_values(stored.message, path):
-        index[value].pop(identifier)
-        if not index[value]:
-            del index[value]
+                index.add(identifier, after)
