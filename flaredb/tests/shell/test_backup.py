@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import itertools
-import json
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pytest
+from command_line import run
 
-from flaredb.config import Config
-from flaredb.shell.commands import COMMANDS
 from ultracloud.api.flaredb.v1 import flaredb_pb2 as pb
 from ultracloud.api.flaredb.v1.flaredb_rpc import KvClient
-from ultracloud.servicekit import lifecycle, pki
+from ultracloud.servicekit import pki
 from ultracloud.servicekit.channels import connect
 from ultracloud.servicekit.pki import TlsIdentity
 from ultracloud.testkit.pki import TlsMaterial
@@ -35,36 +31,6 @@ SCHEMAS = itertools.count()
 LATER_MS = 250_000_000_000_000
 State = dict[str, dict[bytes, tuple[bytes, int]]]
 """Value and end of each key of each namespace."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a command said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def told(self) -> Any:
-        """Its JSON."""
-        return json.loads(self.out)
-
-
-def run(*words: object) -> Answer:
-    """Run a command."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            code = lifecycle.main("flaredb", Config, _no_server, [str(word) for word in words], COMMANDS)
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-    return Answer(code, out.getvalue(), err.getvalue())
-
-
-async def _no_server(_config: Config, _runtime: object) -> None:
-    """Nobody serves here."""
-    raise AssertionError
 
 
 @contextlib.contextmanager

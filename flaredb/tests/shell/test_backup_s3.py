@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
 import os
 import subprocess
 import sys
@@ -15,13 +12,11 @@ from typing import Any
 
 import botocore.session
 import pytest
+from command_line import run
 
-from flaredb.config import Config
 from flaredb.core.backup import Head, Writer
 from flaredb.core.visibility import Found
 from flaredb.shell import backup_places, backup_s3
-from flaredb.shell.commands import COMMANDS
-from ultracloud.servicekit import lifecycle
 from ultracloud.servicekit.errors import ConfigError, StartError
 from ultracloud.testkit.processes import Process, serve
 from ultracloud.testkit.s3 import S3Server, s3_server
@@ -60,18 +55,6 @@ def names() -> list[str]:
     return [each["Key"] for each in objects] + [f"{each['Key']}?" for each in uploads]
 
 
-def run(*words: object) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = lifecycle.main("flaredb", Config, _no_server, [str(word) for word in words], COMMANDS)
-    return code, out.getvalue(), err.getvalue()
-
-
-async def _no_server(_config: Config, _runtime: object) -> None:
-    """Nobody serves here."""
-    raise AssertionError
-
-
 def made(keys: int) -> bytes:
     writer = Writer(Head(900, 1, ("iam",), is_whole=True, writer="a test"))
     found = [Found(b"%04d" % n, os.urandom(1000), 1) for n in range(keys)]
@@ -81,15 +64,13 @@ def made(keys: int) -> bytes:
 def test_a_backup_goes_to_s3_and_comes_back(s3: S3Server, flaredb: Process, tmp_path: Path):
     (tmp_path / "small").write_bytes(made(500))
     asked = ("--endpoint", flaredb.addresses[0])
-    assert run("restore", *asked, tmp_path / "small")[0] == 0
-    assert run("backup", *asked, "--s3-endpoint", s3.url, f"s3://{BUCKET}/day/one")[0] == 0
+    assert run("restore", *asked, tmp_path / "small").code == 0
+    assert run("backup", *asked, "--s3-endpoint", s3.url, f"s3://{BUCKET}/day/one").code == 0
     assert names() == ["day/one"]
-    told = json.loads(run("backup-verify", f"s3://{BUCKET}/day/one", "-o", "json")[1])
-    assert told["namespaces"]["iam"]["keys"] == 500
-    code, out, err = run("restore", *asked, "--into", "copy", f"s3://{BUCKET}/day/one")
-    assert (code, "copy: written 500" in out) == (0, True), err
-    code, out, err = run("restore", *asked, "--replace", f"s3://{BUCKET}/day/one")
-    assert (code, "iam: written 500" in out) == (0, True), err
+    assert run("backup-verify", f"s3://{BUCKET}/day/one", "-o", "json").told["namespaces"]["iam"]["keys"] == 500
+    for words, said in ((("--into", "copy"), "copy: written 500"), (("--replace",), "iam: written 500")):
+        restored = run("restore", *asked, *words, f"s3://{BUCKET}/day/one")
+        assert (restored.code, said in restored.out) == (0, True), restored.err
     client().delete_object(Bucket=BUCKET, Key="day/one")
 
 
@@ -136,14 +117,14 @@ def test_what_fails_leaves_neither_object_nor_upload(s3: S3Server, flaredb: Proc
 
 def test_refusals_of_s3_are_said_in_a_sentence(s3: S3Server, flaredb: Process, monkeypatch: pytest.MonkeyPatch):
     asked = ("backup", "--endpoint", flaredb.addresses[0])
-    assert f"s3://{BUCKET}/none: NoSuchKey" in run("backup-verify", f"s3://{BUCKET}/none")[2]
-    assert "accepted: s3://BUCKET/KEY" in run(*asked, "s3://bucket")[2]
+    assert f"s3://{BUCKET}/none: NoSuchKey" in run("backup-verify", f"s3://{BUCKET}/none").err
+    assert "accepted: s3://BUCKET/KEY" in run(*asked, "s3://bucket").err
     with pytest.raises(ConfigError, match="S3 cannot be used"):
         backup_s3.Upload("a", "b", "no url")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    assert "SignatureDoesNotMatch" in run(*asked, f"s3://{BUCKET}/x")[2]
+    assert "SignatureDoesNotMatch" in run(*asked, f"s3://{BUCKET}/x").err
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
-    code, _, said = run(*asked, f"s3://{BUCKET}/x")
-    assert (code, "Unable to locate credentials" in said) == (1, True), said
+    answer = run(*asked, f"s3://{BUCKET}/x")
+    assert (answer.code, "Unable to locate credentials" in answer.err) == (1, True), answer.err

@@ -4,59 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
-import io
-import json
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+from command_line import Answer, run
 
-from flaredb.config import Config
-from flaredb.shell.commands import COMMANDS, decoding
+from flaredb.shell.commands import decoding
 from flaredb.shell.commands.query import key_of, text_of
 from ultracloud.api.flaredb.v1 import flaredb_pb2 as pb
 from ultracloud.api.flaredb.v1.flaredb_rpc import KvClient
 from ultracloud.api.prismnet.v1 import prismnet_pb2
 from ultracloud.api.resource.v1 import resource_pb2
-from ultracloud.servicekit import lifecycle, pki
+from ultracloud.servicekit import pki
 from ultracloud.servicekit.channels import connect
 from ultracloud.servicekit.pki import TlsIdentity
 from ultracloud.servicekit.resources import layout
 from ultracloud.testkit.pki import TlsMaterial
 from ultracloud.testkit.processes import Process, serve
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a command said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[Any]:
-        """Its lines of JSON."""
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-def run(*words: object) -> Answer:
-    """Run a command."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            code = lifecycle.main("flaredb", Config, _no_server, [str(word) for word in words], COMMANDS)
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-    return Answer(code, out.getvalue(), err.getvalue())
-
-
-async def _no_server(_config: Config, _runtime: object) -> None:
-    """Nobody serves here."""
-    raise AssertionError
 
 
 def config(folder: Path, text: str = "") -> Path:
