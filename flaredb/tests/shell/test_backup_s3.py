@@ -128,3 +128,8 @@ def test_refusals_of_s3_are_said_in_a_sentence(s3: S3Server, flaredb: Process, m
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
     answer = run(*asked, f"s3://{BUCKET}/x")
     assert (answer.code, "Unable to locate credentials" in answer.err) == (1, True), answer.err
+
+
+def test_a_server_does_not_load_the_client_of_s3():
+    program = "import sys; import flaredb.__main__, flaredb.shell.server; sys.exit('botocore' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
