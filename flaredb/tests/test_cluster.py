@@ -13,6 +13,7 @@ from ultracloud.api.flaredb.v1 import flaredb_pb2 as pb
 from ultracloud.base.faults import AbortedError, DeadlineExceededError, UnavailableError
 from ultracloud.servicekit.store import Committed, Conflict, FlaredbStore
 from ultracloud.servicekit.store.following import read_all
+from ultracloud.servicekit.store.several import connect_several
 
 LOST = (AbortedError, DeadlineExceededError, UnavailableError)
 KIB = 1024
@@ -101,6 +102,28 @@ def test_a_killed_leader_loses_nothing_acknowledged_and_the_others_go_on(tmp_pat
             await writers.wait(50)
         for name in cluster.running:
             assert lost(writers.acknowledged, await stored(cluster, name)) == {}
+
+    with stores(tmp_path) as cluster:
+        asyncio.run(body(cluster))
+
+
+def test_who_knows_several_stores_goes_on_at_another_one(tmp_path: Path):
+    async def body(cluster: Stores) -> None:
+        await cluster.wait_regions()
+        channel = connect_several(",".join(one.addresses[0] for one in cluster.running.values()))
+        store, writers = FlaredbStore(channel, "ns"), Writers()
+        writing = asyncio.create_task(writers.write(store))
+        for name in [*cluster.running]:
+            await writers.wait(20)
+            address = cluster.running[name].addresses[0]
+            cluster.kill(name)
+            await writers.wait(20)
+            assert await store.get(min(writers.acknowledged)) is not None
+            cluster.start(name, address).wait_ready(20)
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+        await channel.close()
+        assert lost(writers.acknowledged, await stored(cluster, "s1")) == {}
 
     with stores(tmp_path) as cluster:
         asyncio.run(body(cluster))

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ultracloud.api.rpc import Channel
 from ultracloud.base.faults import Fault
 from ultracloud.servicekit import channels, pki
 from ultracloud.servicekit.clock import Clock, SystemClock
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ultracloud.servicekit.policy import PolicyCopy
     from ultracloud.servicekit.resources import Owners, Resources
     from ultracloud.servicekit.store import FlaredbStore
+    from ultracloud.servicekit.store.several import SeveralChannel
     from ultracloud.wire import (
         AroundInterceptor,
         Endpoints,
@@ -70,6 +72,7 @@ class Runtime:
         self._served: list[tuple[Server, RpcMetrics]] = []
         self._peers: dict[str, channels.PeerChannel] = {}
         self._coordination: Coordination | None = None
+        self._several: SeveralChannel | None = None
         self._authority: PolicyCopy | None = None
         self._before_drain: list[Callable[[], Awaitable[None]]] = []
 
@@ -129,7 +132,7 @@ class Runtime:
         """The service's namespace in flaredb (its own name, unless another is given); ready once it answers."""
         from ultracloud.servicekit.store import FlaredbStore
 
-        store = FlaredbStore(self.peer("flaredb"), namespace or self.name)
+        store = FlaredbStore(self._stores(), namespace or self.name)
         gate = self.readiness.gate("flaredb")
         self.tasks.create_task(self._watch_store(store, gate), name="watch flaredb")
         return store
@@ -152,6 +155,21 @@ class Runtime:
         gauge = Gauge(f"ultracloud_{what}_shards", about, registry=self.metrics.registry)
         gauge.set_function(lambda: len(replicas.shards))
         return replicas
+
+    def _stores(self) -> Channel:
+        """The channel to flaredb, of which ``peers.flaredb`` may list several stores."""
+        from ultracloud.servicekit.store.several import connect_several
+
+        targets = self.settings.peers.flaredb
+        if "," not in targets:
+            return self.peer("flaredb")
+        if self._several is None:
+            expect = pki.service_identity("flaredb") if self.identity else ""
+            try:
+                self._several = connect_several(targets, self.identity, expect)
+            except Fault as error:
+                raise ConfigError(f"peers.flaredb: {error.public}") from error
+        return self._several
 
     async def serve(
         self,
@@ -315,6 +333,8 @@ class Runtime:
             await channel.close()
         if self._coordination is not None:
             await self._coordination.close()
+        if self._several is not None:
+            await self._several.close()
 
 
 def identity_of(settings: Settings) -> TlsIdentity | None:

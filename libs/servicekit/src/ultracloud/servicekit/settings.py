@@ -66,6 +66,7 @@ class Peers:
 
     Attributes:
         chainfire: May list several members, with commas between them; whichever answers is asked.
+        flaredb: The same of the stores of one flaredb.
     """
 
     chainfire: str = ""

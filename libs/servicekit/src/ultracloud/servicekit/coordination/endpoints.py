@@ -113,13 +113,13 @@ class Endpoints:
     async def stream(
         self,
         path: str,
-        requests: AsyncIterable[Message],
+        requests: Message | AsyncIterable[Message],
         response_type: type[ResponseT],
         *,
         timeout_s: float | None = None,
         needs_leader: bool = True,
     ) -> AsyncIterator[ResponseT]:
-        """Send many messages to one member, get many. Who wants it to go on after a fault opens it again.
+        """Send one message or many to one member, get many. Who wants it to go on after a fault opens it again.
 
         Raises:
             Fault: What the member said, with its own sentence.

@@ -3,6 +3,7 @@
 - `interface`: the `Store` protocol and its records
 - `flaredb`: the real one, over a channel
 - `memory`: the fake for tests; passes the same contract test (`tests/test_store_contract.py`)
+- `several`: a channel to the stores of one flaredb, whichever of them are there
 - `following`: reads a range and keeps up with it, through restarts of the server
 """
 
