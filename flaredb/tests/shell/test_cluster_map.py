@@ -17,6 +17,7 @@ from flaredb.core import cluster_json
 from flaredb.core.cluster_view import StoreEntry
 from flaredb.core.placement import MIB, RegionSeen, StoreSeen
 from flaredb.core.region import Epoch, Peer, Region, RegionId, StoreId, first_region
+from flaredb.errors import StoreDirectoryError
 from flaredb.shell import cluster_map
 from flaredb.shell.cluster_map import HEARD_MS_MAX, HEARTBEAT_S, ClusterMap
 from ultracloud.base.faults import FailedPreconditionError, NotFoundError
@@ -146,6 +147,35 @@ def test_a_founder_that_forgot_founds_again_until_its_region_is_reported(chainfi
         await until(lambda: other.find(b"any") == led(region))
 
     run(chainfire, body)
+
+
+def test_a_cluster_is_one_for_good_whoever_asks(chainfire: Process) -> None:
+    async def body(cluster: Cluster) -> None:
+        one, other = cluster.maps
+        first, second = await asyncio.gather(one.identify(), other.identify())
+        assert first == second == await other.identify()
+        assert await cluster.entry("identity") == {"cluster": first}
+        # Lost with the rest of chainfire's data, it is said again by who knows it.
+        await cluster.kvs[0].delete(one.prefix + b"identity")
+        while await cluster.entry("identity") is None:
+            await one.report(entry(1), [])
+        assert await cluster.entry("identity") == {"cluster": first}
+
+    run(chainfire, body)
+
+
+def test_the_map_of_another_cluster_is_not_used(chainfire: Process) -> None:
+    async def body(cluster: Cluster) -> None:
+        (one,) = cluster.maps
+        identity = await one.identify()
+        await one.report(entry(1), [led(halves()[0])])
+        stranger = ClusterMap(cluster.kvs[0], cluster.name, SystemClock())
+        stranger.expect("0123")
+        with pytest.raises(StoreDirectoryError, match=f"belongs to cluster 0123, and chainfire has cluster {identity}"):
+            await stranger.run()
+        assert stranger.regions == ()
+
+    run(chainfire, body, count=1)
 
 
 def test_ids_are_given_once_whoever_asks(chainfire: Process) -> None:

@@ -123,6 +123,15 @@ def parse_number(content: bytes, name: str) -> int:
     return _Fields(content).number(name)
 
 
+def parse_text(content: bytes, name: str) -> str:
+    """One text of a small entry.
+
+    Raises:
+        MalformedEntryError: It is not there.
+    """
+    return _Fields(content).text(name)
+
+
 def readable(key: bytes) -> str:
     """An encoded key as text, exactly."""
     return quote_from_bytes(key, safe=_PLAIN)

@@ -17,7 +17,7 @@ from flaredb.core.region_rows import founding_rows, load
 from flaredb.shell import disk
 from flaredb.shell.cluster_aging import Aging
 from flaredb.shell.cluster_clock import StoreClock
-from flaredb.shell.cluster_disk import addresses_of, claim, store_of
+from flaredb.shell.cluster_disk import addresses_of, claim, cluster_of, store_of
 from flaredb.shell.cluster_follow import Follower
 from flaredb.shell.cluster_kv import ClusterKv
 from flaredb.shell.cluster_lines import Lines, Start
@@ -91,6 +91,7 @@ async def build(config: Config, runtime: Runtime) -> ClusterFlaredb:
         beside[:] = [each for each in beside if not each.done()] + [task]
         return task
 
+    regions.expect(cluster_of(engine))
     start(regions.run(), "follow the region map")
     store = await _join(engine, regions, runtime)
     clock = StoreClock(runtime.clock)
@@ -167,8 +168,9 @@ async def _join(engine: RocksEngine, regions: ClusterMap, runtime: Runtime) -> S
     while store is None or not any(load(engine)):
         try:
             if store is None:
+                identity = await regions.identify()
                 store = await regions.register()
-                claim(engine, store)
+                claim(engine, store, identity)
                 runtime.log.info("joined the cluster", extra={"store": store})
             region = await regions.bootstrap(store)
         except Fault as fault:

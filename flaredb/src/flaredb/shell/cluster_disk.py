@@ -17,7 +17,7 @@ from flaredb.shell.rocks import RocksEngine
 
 FORMAT = b"flaredb cluster 1"
 """Stands where a store of its own says `flaredb 1`: neither opens the other's folder."""
-TURN_KEY, STORE_KEY = b"turn", b"store"
+TURN_KEY, STORE_KEY, CLUSTER_KEY = b"turn", b"store", b"cluster"
 ADDRESS_PREFIX, ADDRESS_AFTER = b"address/", b"address0"
 """`0` follows `/`."""
 
@@ -53,9 +53,15 @@ def store_of(engine: RocksEngine) -> StoreId | None:
     return StoreId(parse_number(store))
 
 
-def claim(engine: RocksEngine, store: StoreId) -> None:
-    """Make an empty folder this store's, for good."""
-    engine.write([(Column.META, FORMAT_KEY, FORMAT), (Column.META, STORE_KEY, number(store))])
+def cluster_of(engine: RocksEngine) -> str:
+    """The identity of the cluster that this folder is of; empty for an empty folder."""
+    return (engine.get(Column.META, CLUSTER_KEY) or b"").decode()
+
+
+def claim(engine: RocksEngine, store: StoreId, cluster: str) -> None:
+    """Make an empty folder this store's, for good, of the cluster of this identity."""
+    named = [(Column.META, STORE_KEY, number(store)), (Column.META, CLUSTER_KEY, cluster.encode())]
+    engine.write([(Column.META, FORMAT_KEY, FORMAT), *named])
     engine.sync(0)
 
 

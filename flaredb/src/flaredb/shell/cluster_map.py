@@ -1,6 +1,7 @@
 """What of the cluster stands in chainfire: stores with their heartbeats, regions as their leaders have them, ids.
 
-    /ultracloud/flaredb/<cluster>/founder         which store founds the cluster; written once
+    /ultracloud/flaredb/<cluster>/identity        which cluster it is, whatever its name
+                                 /founder         which store founds it; written once
                                  /ids/stores      the next id of a store
                                  /ids/regions     the next id of a region or peer
                                  /stores/<id>     a store as it says of itself
@@ -26,8 +27,9 @@ from flaredb.core.cluster_json import MalformedEntryError
 from flaredb.core.cluster_view import StoreEntry, highest
 from flaredb.core.placement import RegionSeen
 from flaredb.core.region import Peer, Region, RegionId, StoreId, first_region
+from flaredb.errors import StoreDirectoryError
 from flaredb.shell.cluster_copy import HEARD_MS_MAX, MapCopy
-from flaredb.shell.cluster_reports import HEARTBEAT_S, Reports
+from flaredb.shell.cluster_reports import HEARTBEAT_S, IDENTITY, Reports
 from ultracloud.base.faults import FailedPreconditionError, Fault
 from ultracloud.raft.words import NodeId
 from ultracloud.servicekit.clock import Clock
@@ -54,6 +56,7 @@ SILENCE_S = 15.0
 restored from a backup, and the revisions that the watch waits for are far away."""
 RETRY_S = 0.5
 FIRST_REGION, FIRST_PEER, FIRST_FREE_ID = RegionId(1), NodeId(2), 10
+IDENTITY_BYTES = 8
 SHOWN_MAX = 10
 """Regions that a sentence names."""
 
@@ -73,6 +76,7 @@ class ClusterMap:
         self._clock = clock
         self._copy = MapCopy(self.prefix, clock)
         self._reports = Reports(coordinator, self._copy, clock)
+        self._identity = ""
         self._read = asyncio.Event()
         self._said = ""
 
@@ -121,6 +125,33 @@ class ClusterMap:
     async def ready(self) -> None:
         """Wait until the map has been read once."""
         await self._read.wait()
+
+    def expect(self, identity: str) -> None:
+        """Take the map of this cluster only: `run` ends if it finds another one, and nothing of that is used."""
+        self._identity = self._reports.identity = identity
+
+    async def identify(self) -> str:
+        """Which cluster this is, now and for good; the first who asks makes it one.
+
+        Raises:
+            Fault: chainfire does not answer.
+        """
+        key = self._copy.key(IDENTITY)
+        made = self._clock.entropy(IDENTITY_BYTES).hex()
+        # Done twice it reads what the first has written.
+        result = await self._coordinator.perform(
+            Txn()
+            .when(create_revision(key).equal(0))
+            .then(Put(key=key, value=cluster_json.render({"cluster": made})))
+            .otherwise(Get(key=key)),
+            repeatable=True,
+        )
+        if not result.succeeded:
+            (found,) = result.results
+            assert isinstance(found, Range), "a get was done"
+            made = _text(found.pairs[0], "cluster")
+        self.expect(made)
+        return made
 
     async def register(self) -> StoreId:
         """A new store's id, never given twice.
@@ -249,8 +280,18 @@ class ClusterMap:
             async for page in pages:
                 revision = page.revision
                 found |= {pair.key: pair for pair in page.pairs}
+        self._check(found.get(self._copy.key(IDENTITY)))
         self._copy.replace_all(found)
         return revision
+
+    def _check(self, pair: Pair | None) -> None:
+        """Pass if the map is of the cluster that is expected, or does not say whose it is."""
+        found = self._identity if pair is None else _text(pair, "cluster")
+        if self._identity and found != self._identity:
+            raise StoreDirectoryError(
+                f"state_dir belongs to cluster {self._identity}, and chainfire has cluster {found} under this name: "
+                "correct [cluster] name or peers.chainfire; if chainfire was lost, restore it"
+            )
 
     async def _follow(self, revision: int) -> None:
         async with closing(self._coordinator.watch(self.prefix, revision)) as batches:
@@ -294,6 +335,17 @@ def _number(pair: Pair, name: str) -> int:
     try:
         return cluster_json.parse_number(pair.value, name)
     except MalformedEntryError as error:
-        raise FailedPreconditionError(
-            f"entry '{pair.key.decode()}' of chainfire is not what flaredb wrote: {error}", reason="MAP_DAMAGED"
-        ) from error
+        raise _damaged(pair, error) from error
+
+
+def _text(pair: Pair, name: str) -> str:
+    try:
+        return cluster_json.parse_text(pair.value, name)
+    except MalformedEntryError as error:
+        raise _damaged(pair, error) from error
+
+
+def _damaged(pair: Pair, error: MalformedEntryError) -> FailedPreconditionError:
+    return FailedPreconditionError(
+        f"entry '{pair.key.decode()}' of chainfire is not what flaredb wrote: {error}", reason="MAP_DAMAGED"
+    )

@@ -11,10 +11,12 @@ from flaredb.core.cluster_view import StoreEntry, is_newer, is_store_worth_telli
 from flaredb.core.placement import RegionSeen
 from flaredb.shell.cluster_copy import MapCopy
 from ultracloud.servicekit.clock import Clock
-from ultracloud.servicekit.coordination import Coordinator, Delete, Put, Txn, mod_revision
+from ultracloud.servicekit.coordination import Coordinator, Delete, Put, Txn, create_revision, mod_revision
 
 HEARTBEAT_S = 2.0
 """A tenth of what makes a store count as down: several may be late."""
+IDENTITY = "identity"
+"""The entry that says which cluster it is."""
 CHUNK = 32
 """Regions of one transaction: three operations each at most, below etcd's limit of 128."""
 
@@ -22,12 +24,17 @@ _log = logging.getLogger("flaredb.cluster")
 
 
 class Reports:
-    """Those of one store."""
+    """Those of one store.
+
+    Attributes:
+        identity: Of the cluster; empty if that is not known.
+    """
 
     def __init__(self, coordinator: Coordinator, copy: MapCopy, clock: Clock) -> None:
         self._coordinator = coordinator
         self._copy = copy
         self._clock = clock
+        self.identity = ""
         self._beat_at_ms: int | None = None
         self._has_double = False
 
@@ -37,10 +44,21 @@ class Reports:
         Raises:
             Fault: chainfire does not answer; what it did not take is news again the next time.
         """
+        await self._identify()
         await self._beat(store)
         news = [each for each in led if self._is_news(each)]
         for at in range(0, len(news), CHUNK):
             await self._tell(news[at : at + CHUNK])
+
+    async def _identify(self) -> None:
+        """Say again which cluster this is, if chainfire has lost it."""
+        key = self._copy.key(IDENTITY)
+        if not self.identity or self._copy.revision(key) or not self._copy.is_read:
+            return
+        put = Put(key=key, value=cluster_json.render({"cluster": self.identity}))
+        result = await self._coordinator.perform(Txn().when(create_revision(key).equal(0)).then(put), repeatable=True)
+        if result.succeeded:
+            self._copy.written([put], result.revision)
 
     async def _beat(self, store: StoreEntry) -> None:
         """Write the store's entry if that is news, and its heartbeat if that is due."""
