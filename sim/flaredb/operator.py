@@ -22,7 +22,7 @@ MOVED = 0.7
 
 @dataclass(slots=True)
 class Splitter:
-    """Cuts regions, whatever else happens, until all is healed; by a map that may be old, and more than once."""
+    """Cuts regions, whatever else happens, until clients stop; by a map that may be old, and more than once."""
 
     place: FaultyPlace
 
@@ -36,7 +36,7 @@ class Splitter:
         self.place.clock.call_later(wait_ms, self._act)
 
     def _act(self) -> None:
-        if self.place.is_healed:
+        if self.place.is_closing:
             return
         place = self.place
         at = encode(NAMESPACE, place.random.choice(EVERY_KEY).encode())
@@ -55,6 +55,36 @@ def _split(place: FaultyPlace, node: RegionNode[Token], region: RegionId, split:
         node.split(region, split, lambda answer: place.note(f"split of region {region}: {answer}"))
     except Fault as fault:
         place.note(f"split of region {region}: {fault}")
+
+
+@dataclass(slots=True)
+class Joiner:
+    """Makes neighbours one that stand on the same stores, until clients stop."""
+
+    place: FaultyPlace
+
+    def begin(self) -> None:
+        """Join the next two after a while."""
+        wait_ms = int(self.place.random.expovariate(1 / self.place.settings.merge_every_ms))
+        self.place.clock.call_later(wait_ms, self._act)
+
+    def _act(self) -> None:
+        if self.place.is_closing:
+            return
+        place = self.place
+        leading = [
+            (store.router, replica.region)
+            for store in place.stores.values()
+            if store.router is not None and not store.is_stalled
+            for replica in store.router.node.replicas.values()
+            if replica.is_leader and replica.region.end
+        ]
+        if leading:
+            router, left = place.random.choice(leading)
+            right = place.look_up(left.end)
+            if {peer.store for peer in left.peers} == {peer.store for peer in right.peers}:
+                router.merge(left, right)
+        self.begin()
 
 
 @dataclass(slots=True)

@@ -64,6 +64,8 @@ class PlacedWorld(World):
         chaos_ms = random.choice((5_000, 15_000))
         move_every_ms = random.choice((2000, 5000, 1_000_000))
         self.settings = replace(self.settings, stores=stores, voters=1, chaos_ms=chaos_ms, move_every_ms=move_every_ms)
+        # What was merged away is still among what leaders reported.
+        self.settings = replace(self.settings, merge_every_ms=10**9)
         self.first = first_region(FIRST_REGION, [Peer(NodeId(1), StoreId(1))])
         self.leaving = StoreId(stores) if stores > POLICY.replicas and random.random() < LEAVES else None
         self.note(self.settings)

@@ -6,16 +6,17 @@ arrive was not done; of one whose answer is lost nobody knows. It dies with its 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from flaredb.core.commands import Outcome, Txn
 from flaredb.core.engine import Engine
 from flaredb.core.region import Region, RegionId, StoreId
-from flaredb.core.region_entry import TxnId
+from flaredb.core.region_entry import Merging, TxnId
 from flaredb.core.region_errors import NotLeaderError, OutcomeUnknownError, RegionMovedError
 from flaredb.core.region_history import HistoryKeeper
+from flaredb.core.region_merge import Merger, MergeSend
 from flaredb.core.region_node import RegionNode
 from flaredb.core.region_replica import RegionReplica
 from flaredb.core.region_txn import Coordinator, Finisher, Send, Settler, finisher_of, overdue
@@ -58,6 +59,7 @@ class Router:
     map: dict[RegionId, Region] = field(default_factory=dict)
     leaders: dict[RegionId, StoreId] = field(default_factory=dict)
     _settling: set[tuple[RegionId, TxnId]] = field(default_factory=set)
+    _merging: set[RegionId] = field(default_factory=set)
     _ticks: int = 0
 
     def run(self, txn: Txn, reply: Reply) -> None:
@@ -77,6 +79,42 @@ class Router:
                 self._keep(replica, now_ms)
                 if replica.is_leader:
                     self._settle(replica, now_ms)
+                    if replica.merging.right:
+                        merger = Merger.resume(replica.id, replica.merging)
+                        self._merge(merger, replica.region, replica.merging)
+
+    def merge(self, left: Region, right: Region) -> None:
+        """Make two neighbours one, if that can be."""
+        self._merge(Merger(left.region, right.region, right.epoch), left)
+
+    def _merge(self, merger: Merger, left: Region, merging: Merging | None = None) -> None:
+        """Drive a merge, one of a region at a time."""
+        if left.region in self._merging:
+            return
+        self._merging.add(left.region)
+        self.outside.note(f"s{self.store} merges region {left.region} with {merging or 'another'}")
+        stores = [peer.store for peer in left.peers]
+
+        def go_on(send: MergeSend | None) -> None:
+            if send is None:
+                self._merging.discard(left.region)
+                self.outside.note(f"s{self.store} merged region {left.region}: {merger.outcome}")
+                return
+            answers: list[Answer] = []
+
+            def answered(answer: Answer) -> None:
+                if not answers and self.is_alive():
+                    answers.append(answer)
+                    self.outside.note(f"{send.step}: {answer}")
+                    go_on(merger.answered(send, answer))
+
+            def ask(node: RegionNode[Token], told: Callable[[Answer], None]) -> None:
+                _guarded(lambda token: node.merge(send.region, send.step, token), told)
+
+            to = self._leader_among(send.region, stores)
+            self.outside.clock.call_later(send.delay_ms, lambda: self.bring(to, send.region, ask, answered))
+
+        go_on(merger.begin(left, merging))
 
     def look_up(self, key: bytes) -> Region:
         """The region of an encoded key, as far as this store knows."""
@@ -111,13 +149,27 @@ class Router:
         _Run(self, machine, reply, done).go_on(sends)
 
     def carry(self, send: Send, answered: Callable[[Answer], None]) -> None:
-        """Bring a step to a leader, and its answer back, if both get through; an answer may come twice."""
+        """Bring a step to a leader."""
+
+        def ask(node: RegionNode[Token], told: Callable[[Answer], None]) -> None:
+            region, step = send.region, send.step
+            _guarded(lambda token: node.step(region.region, region.epoch, step, token), told)
+
+        self.bring(self._leader_of(send.region), send.region.region, ask, answered)
+
+    def bring(
+        self,
+        to: StoreId,
+        region: RegionId,
+        ask: Callable[[RegionNode[Token], Callable[[Answer], None]], None],
+        answered: Callable[[Answer], None],
+    ) -> None:
+        """Ask another store, and bring its answer back, if both get through; an answer may come twice."""
         outside, me = self.outside, self.store
         if not self.is_alive():
             return
-        to = self._leader_of(send.region)
         if to == me:
-            self.take(lambda node: _ask(node, send, answered))
+            self.take(lambda node: ask(node, answered))
             return
         if outside.find(me, to) is None:
             answered(UnavailableError("nobody listens"))
@@ -130,10 +182,16 @@ class Router:
         def arrive() -> None:
             target = outside.find(me, to)
             if target is not None:
-                target.take(lambda node: _ask(node, send, back))
+                target.take(lambda node: ask(node, back))
 
         outside.clock.call_later(outside.random.randint(0, DELAY_MS_MAX), arrive)
-        outside.clock.call_later(ANSWER_MS_MAX, lambda: answered(OutcomeUnknownError(send.region.region)))
+        outside.clock.call_later(ANSWER_MS_MAX, lambda: answered(OutcomeUnknownError(region)))
+
+    def _leader_among(self, region: RegionId, stores: Sequence[StoreId]) -> StoreId:
+        """Who leads a region that stands on these stores."""
+        replica = self.node.replicas.get(region)
+        leader = replica.leader_store if replica is not None else None
+        return leader or self.outside.random.choice(stores)
 
     def _leader_of(self, region: Region) -> StoreId:
         """Who leads a region, as far as is known; somebody who may know otherwise."""
@@ -213,15 +271,15 @@ class _Run:
             self.go_on(machine.answered(send, answer))
 
 
-def _ask(node: RegionNode[Token], send: Send, answered: Callable[[Answer], None]) -> None:
-    """Ask a store that should lead."""
+def _guarded(ask: Callable[[Token], None], answered: Callable[[Answer], None]) -> None:
+    """Ask a core, which answers now or later."""
 
     def told(answer: Answer | None) -> None:
         assert answer is not None
         answered(answer)
 
     try:
-        node.step(send.region.region, send.region.epoch, send.step, told)
+        ask(told)
     except Fault as fault:
         answered(fault)
 

@@ -36,6 +36,7 @@ class Settings:
         skew_ms: How far clocks of stores stand apart, at most.
         history: How much of it regions keep.
         bankers: Who move money between accounts, in transactions over several regions.
+        merge_every_ms: Mean time between merges.
         watchers: Who follow everything that is committed.
     """
 
@@ -54,6 +55,7 @@ class Settings:
     history: History
     bankers: int
     watchers: int
+    merge_every_ms: int
 
 
 def draw(random: Random) -> Settings:
@@ -71,7 +73,7 @@ def draw(random: Random) -> Settings:
         voters=min(stores, 3),
         chaos_ms=random.choice((3_000, 5_000, 8_000)),
         fault_every_ms=random.choice((400, 1000, 2500)),
-        split_every_ms=random.choice((700, 2000, 4000)),
+        split_every_ms=random.choice((400, 1000, 3000)),
         move_every_ms=random.choice((1000, 3000, 1_000_000)),
         clients=random.randint(1, 3),
         think_ms=random.choice((30, 100, 300)),
@@ -82,4 +84,5 @@ def draw(random: Random) -> Settings:
         history=random.choice((LONG, LONG, SHORT)),
         bankers=random.randint(1, 4),
         watchers=2,
+        merge_every_ms=random.choice((300, 1000, 1_000_000)),
     )

@@ -11,7 +11,7 @@ from sim.flaredb import settings as drawing
 from sim.flaredb.bank import Banker
 from sim.flaredb.clients import Client
 from sim.flaredb.faults import FaultMaker
-from sim.flaredb.operator import Mover, Splitter
+from sim.flaredb.operator import Joiner, Mover, Splitter
 from sim.flaredb.settings import CALM
 from sim.flaredb.storage import Disk
 from sim.flaredb.store import Store
@@ -21,7 +21,7 @@ from ultracloud.testkit.checks import BrokenPromiseError
 from ultracloud.testkit.checks.history import Call, History
 from ultracloud.testkit.sim import SimClock, SimNetwork
 
-QUIET_MS = 1500
+QUIET_MS = 2500
 """After everything is healed: clients go on for so long before they stop."""
 FIRST_REGION = RegionId(1)
 
@@ -105,6 +105,7 @@ class World:
             watcher.begin()
         Splitter(self).begin()
         Mover(self).begin()
+        Joiner(self).begin()
         FaultMaker(self).begin()
         self.clock.run_for(self.settings.chaos_ms)
         self.heal()

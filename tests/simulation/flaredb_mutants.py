@@ -97,12 +97,12 @@ def lost_reads_are_answered(patch: pytest.MonkeyPatch) -> None:
 MUTANTS: tuple[Break, ...] = (
     answers_before_it_is_durable,
     reads_without_asking,
-    the_leader_commits_alone,
     every_replica_evaluates_at_its_own_time,
     batches_of_before_a_split_are_run,
 )
 """Found out within a few seeds."""
 RARE_MUTANTS: tuple[Break, ...] = (
+    the_leader_commits_alone,
     votes_for_whoever_asks,
     what_was_routed_before_a_split_is_logged_after_it,
     lost_reads_are_answered,

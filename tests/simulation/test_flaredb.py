@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from flaredb_merge_mutants import MERGE_MUTANTS
 from flaredb_mutants import MUTANTS, RARE_MUTANTS, Break
 from flaredb_txn_mutants import RARE_TXN_MUTANTS, TXN_MUTANTS
 
@@ -14,9 +15,9 @@ CAUGHT_WITHIN = 200
 """Seeds in which each broken region must be found out."""
 
 
-@pytest.mark.parametrize("first", range(0, 20, 10))
+@pytest.mark.parametrize("first", range(0, 12, 6))
 def test_regions_keep_their_promises(first: int) -> None:
-    for seed in seeds(10):
+    for seed in seeds(6):
         judge(first + seed)
 
 
@@ -37,7 +38,9 @@ def test_a_broken_region_is_found_out(mutant: Break, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mutant", [*RARE_MUTANTS, *RARE_TXN_MUTANTS], ids=lambda mutant: mutant.__name__)
+@pytest.mark.parametrize(
+    "mutant", [*RARE_MUTANTS, *RARE_TXN_MUTANTS, *MERGE_MUTANTS], ids=lambda mutant: mutant.__name__
+)
 def test_a_region_that_is_seldom_broken_is_found_out(mutant: Break, monkeypatch: pytest.MonkeyPatch) -> None:
     expect_caught(mutant, monkeypatch)
 
@@ -69,12 +72,14 @@ HAPPENS = (
     "was dropped before it was decided",
     "RaiseFloor(",
     "Sweep(",
+    "Absorb(",
+    "Unseal(",
 )
 
 
 def test_everything_that_should_go_wrong_does() -> None:
     missing = set(HAPPENS)
-    for seed in (44, *range(60)):
+    for seed in range(60):
         if not missing:
             return
         trace = trace_of(seed)

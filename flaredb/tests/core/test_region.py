@@ -167,7 +167,7 @@ def test_a_replica_that_was_removed_leaves_no_rows_and_does_not_come_back() -> N
     group.tick(40)
     engine = group.engines[StoreId(3)]
     assert not list(scan(engine, Column.DATA, b"", b""))
-    assert load(engine) == ([], {ONE: NodeId(3)})
+    assert load(engine) == ([], {ONE: NodeId(3)}, set())
 
 
 def test_a_replica_that_missed_its_removal_is_told_and_goes() -> None:

@@ -15,16 +15,23 @@ from flaredb.core.commands import AnyWrite, Change, Comparison, Txn
 from flaredb.core.records import Mark
 from flaredb.core.region import Applied, Epoch, Peer, Region
 from flaredb.core.region_entry import (
+    Absorb,
+    Await,
     Batch,
+    Clear,
     Decide,
     Forget,
     Join,
+    Merging,
     Prepare,
     RaiseFloor,
+    Release,
     Resolve,
+    Seal,
     Settle,
     Split,
     Sweep,
+    Unseal,
 )
 from flaredb.core.region_locks import Decision, Intent
 from ultracloud.raft.words import Config, HardState
@@ -54,6 +61,13 @@ KINDS: dict[int, type] = {
     19: Intent,
     20: Decision,
     21: Change,
+    22: Await,
+    23: Seal,
+    24: Absorb,
+    25: Release,
+    26: Unseal,
+    27: Clear,
+    28: Merging,
     **dict(enumerate(get_args(AnyWrite), _WRITES_FROM)),
 }
 """The numbers are on disk: none is ever given to another kind."""

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import NewType, TypeAlias
 
 from flaredb.core.commands import Txn
-from flaredb.core.region import Epoch, Peer, RegionId
+from flaredb.core.region import Epoch, Peer, Region, RegionId
 
 TxnId = NewType("TxnId", bytes)
 """Of a transaction over several regions: 16 random bytes, never given twice. They are in the keys of its rows."""
+_NO_REGION, _NO_EPOCH = RegionId(0), Epoch(0, 0)
 Span: TypeAlias = tuple[bytes, bytes]
 """The first and the last encoded key of something."""
 
@@ -141,8 +142,99 @@ class Sweep:
     through: int
 
 
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Get ready to take over the right neighbour: no splits and no changes of members until that is over.
+
+    Attributes:
+        epoch: Of this region.
+        right: The neighbour, as of `right_epoch`.
+    """
+
+    epoch: Epoch
+    right: RegionId
+    right_epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """Stop for good, for the left neighbour to take over.
+
+    Attributes:
+        epoch: Of this region.
+        left: The neighbour.
+        token: Of its `Await`.
+    """
+
+    epoch: Epoch
+    left: RegionId
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Absorb:
+    """Take over the right neighbour, which is sealed on all its stores.
+
+    Attributes:
+        token: Of the `Await`.
+        right: The neighbour as it is sealed.
+        index: Of its `Seal`.
+    """
+
+    token: int
+    right: Region
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Never take over what was awaited by `token`."""
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unseal:
+    """Go on: the left neighbour has released; a `Seal` of `token` that comes late finds another epoch."""
+
+    left: RegionId
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """The right neighbour goes on after a `Release`: another one may be awaited."""
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Merging:
+    """How far a region is in becoming one with a neighbour.
+
+    Attributes:
+        right: The neighbour that it awaits, 0 without one; as of `right_epoch`.
+        token: Index of the `Await`.
+        is_released: It will not take it over.
+        left: The neighbour that it is sealed for.
+        sealed: Token of that one's `Await`, 0 if it is not sealed.
+        sealed_at: Index of the `Seal`.
+    """
+
+    right: RegionId = _NO_REGION
+    right_epoch: Epoch = _NO_EPOCH
+    token: int = 0
+    is_released: bool = False
+    left: RegionId = _NO_REGION
+    sealed: int = 0
+    sealed_at: int = 0
+
+
+NOT_MERGING = Merging()
+MergeStep: TypeAlias = Await | Seal | Absorb | Release | Unseal | Clear
+"""What is done to make two regions one; see `region_merge`."""
 Step: TypeAlias = Prepare | Decide | Settle | Resolve | Forget
 """What is done with a transaction over several regions."""
 Upkeep: TypeAlias = RaiseFloor | Sweep
 """What is done with history."""
-Command: TypeAlias = Batch | Split | Step | Upkeep
+Command: TypeAlias = Batch | Split | Step | Upkeep | MergeStep

@@ -68,6 +68,13 @@ def locked(region: RegionId) -> UnavailableError:
     )
 
 
+def merging_now(region: RegionId) -> UnavailableError:
+    """Its left neighbour is taking it over."""
+    return UnavailableError(
+        f"region {region} is becoming one with its neighbour; nothing was done, send it again", reason="MERGING"
+    )
+
+
 def change_refused(region: RegionId) -> UnavailableError:
     """Another change is not done yet, or the leader is handing over."""
     return UnavailableError(

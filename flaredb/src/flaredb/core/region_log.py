@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flaredb.core.engine import Column, Row
+from flaredb.core.engine import Column, Engine, Row
 from flaredb.core.region import RegionId
-from flaredb.core.region_rows import Stored, entry_row, log_key
+from flaredb.core.region_rows import Stored, entry_row, log_key, parse_entry, scan
 from ultracloud.raft.words import Entry
 
 
@@ -27,6 +27,11 @@ class LogRows:
         self._last = last
         yield from (entry_row(region, entry) for entry in entries)
         yield from _gone(region, last + 1, before + 1)
+
+    def after(self, engine: Engine, region: RegionId, index: int) -> Iterator[Entry]:
+        """Entries after an index, as far as they are written."""
+        rows = scan(engine, Column.META, log_key(region, index + 1), log_key(region, self._last + 1))
+        return (parse_entry(key, value) for key, value in rows)
 
     def drop(self, region: RegionId, through: int) -> Iterator[Row]:
         """Rows that drop everything up to an index."""

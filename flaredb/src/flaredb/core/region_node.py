@@ -10,13 +10,13 @@ from __future__ import annotations
 import dataclasses
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeAlias, assert_never
 
 from flaredb.core.commands import Commit, Txn
 from flaredb.core.engine import Column, Engine, Row
-from flaredb.core.records import START
+from flaredb.core.records import START, number
 from flaredb.core.region import (
     Applied,
     Epoch,
@@ -26,19 +26,31 @@ from flaredb.core.region import (
     StoreId,
     unknown_region,
 )
-from flaredb.core.region_entry import Split, Step, Upkeep
+from flaredb.core.region_entry import MergeStep, Split, Step, Unseal, Upkeep
 from flaredb.core.region_errors import RegionMovedError
+from flaredb.core.region_merge import is_past
 from flaredb.core.region_replica import RegionReplica
-from flaredb.core.region_rows import Stored, applied_row, load, meta_keys, region_row, state_rows, tombstone_row
+from flaredb.core.region_rows import (
+    Stored,
+    applied_row,
+    is_of,
+    load,
+    merged_row,
+    meta_keys,
+    region_row,
+    scan,
+    state_rows,
+    tombstone_row,
+)
 from flaredb.core.region_snapshot import Chunk, chunks
 from flaredb.core.region_state import Born
-from flaredb.core.region_work import Answer, Incoming, TokenT
+from flaredb.core.region_work import Answer, Done, Incoming, TokenT
 from ultracloud.base.faults import Fault
 from ultracloud.raft import events
 from ultracloud.raft.messages import Append, Heartbeat, Install, Message, VoteRequest
 from ultracloud.raft.options import Options
 from ultracloud.raft.state import Draw
-from ultracloud.raft.words import HardState, NodeId, SnapshotMark
+from ultracloud.raft.words import Config, HardState, NodeId, SnapshotMark
 
 LINGER_TICKS = 30
 """How long a removed peer goes on, three election timeouts: others learn from its votes that it is removed."""
@@ -163,7 +175,8 @@ class RegionNode(Generic[TokenT]):
         self._dropped: list[RegionReplica[TokenT]] = []
         self._left: list[RegionReplica[TokenT]] = []
         self._arriving: list[Region] = []
-        stored, self._gone = load(engine)
+        self._answers: list[tuple[TokenT, Answer]] = []
+        stored, self._gone, self._merged = load(engine)
         for each in stored:
             self._add(each)
 
@@ -214,6 +227,13 @@ class RegionNode(Generic[TokenT]):
         """Have a region cut in two; see `RegionReplica.split`."""
         self.replica(region).split(split, token)
 
+    def merge(self, region: RegionId, step: MergeStep, token: TokenT) -> None:
+        """Have a step of a merge done; see `RegionReplica.merge`."""
+        if region in self._merged and isinstance(step, Unseal):
+            self._answers.append((token, Done()))
+            return
+        self.replica(region).merge(step, token)
+
     def change(
         self,
         region: RegionId,
@@ -240,8 +260,7 @@ class RegionNode(Generic[TokenT]):
         replica = self.replicas.get(region.region)
         if replica is None or replica.me != install.to:
             return False
-        others = [each.region for each in self.replicas.values() if each is not replica]
-        if any(region.overlaps(other) for other in (*others, *self._arriving)):
+        if not self._has_room_beside(region, replica) or any(map(region.overlaps, self._arriving)):
             # Of before a split that was applied here, or its right half before the left was cut here.
             return False
         self._arriving.append(region)
@@ -260,9 +279,12 @@ class RegionNode(Generic[TokenT]):
                 asked = self.replicas.get(mail.region)
                 if asked is not None and asked.region.is_known and asked.region.has_removed(mail.peer):
                     self._mail.append(Farewell(self.store, mail.sender, asked.region, mail.peer))
+                elif asked is None and mail.region in self._merged:
+                    self._mail.append(Farewell(self.store, mail.sender, _nobody(mail.region, mail.peer), mail.peer))
             case Farewell():
                 replica = self.replicas.get(mail.region.region)
-                if replica is not None and replica.me == mail.peer and mail.region.has_removed(mail.peer):
+                is_meant = replica is not None and replica.me == mail.peer and mail.region.has_removed(mail.peer)
+                if replica is not None and is_meant and not self._is_needed(replica):
                     self._drop(replica)
             case _:
                 assert_never(mail)
@@ -301,7 +323,8 @@ class RegionNode(Generic[TokenT]):
 
     def finish(self) -> NodeResult[TokenT]:
         """Say who is answered, and let the right halves of splits begin. The rows of `begin` are written."""
-        result: NodeResult[TokenT] = NodeResult()
+        result: NodeResult[TokenT] = NodeResult(self._answers)
+        self._answers = []
         for left in self._left:
             abandoned = left.abandon()
             result.answers += abandoned.answers
@@ -361,7 +384,7 @@ class RegionNode(Generic[TokenT]):
             letter.message, Append | Heartbeat | VoteRequest | Install
         ):
             return None
-        if any(letter.region.overlaps(each.region) for each in self.replicas.values()):
+        if not self._has_room_beside(letter.region, None):
             # Its keys are still here in the region that it is cut from; the split will make it, with the rows.
             return None
         place = unknown_region(letter.region, Peer(peer, self.store))
@@ -388,14 +411,9 @@ class RegionNode(Generic[TokenT]):
 
     def _drop(self, replica: RegionReplica[TokenT]) -> None:
         """Forget a removed replica and its rows for good, in the next batch."""
-        region = replica.id
         self._dropped.append(replica)
-        self._gone[region] = replica.me
-        del self.replicas[region]
-        self._sorted = None
-        self._removed_ticks.pop(region, None)
-        self._to_sync.pop(region, None)
-        self._touched[region] = None
+        self._forget(replica)
+        self._touched[replica.id] = None
 
     def _rows_gone(self, replica: RegionReplica[TokenT]) -> Iterator[Row]:
         for column, key, _ in state_rows(self._engine, replica.region):
@@ -409,6 +427,10 @@ class RegionNode(Generic[TokenT]):
         found = replica.begin(now_ms)
         if replica.region is not before:
             self._sorted = None
+            self._absorb_within(replica, work)
+        if replica.waits_for is not None:
+            other, index = replica.waits_for
+            self.replica(other).catch_up(index)
         work.rows += found.rows
         if found.number:
             self._to_sync[replica.id] = Ticket(replica.id, self._lives[replica.id], found.number)
@@ -425,6 +447,45 @@ class RegionNode(Generic[TokenT]):
         born = replica.take_born()
         if born is not None:
             self._bear(born, work)
+
+    def _has_room_beside(self, region: Region, own: RegionReplica[TokenT] | None) -> bool:
+        """Whether a region may be here: its keys belong to nothing else, but for what is past and needed by nobody."""
+        within = [each for each in self.replicas.values() if each is not own and each.region.overlaps(region)]
+        going = {each.id for each in within} | {region.region}
+        return all(is_past(each.region, region) and not self._is_needed(each, going) for each in within)
+
+    def _is_needed(self, replica: RegionReplica[TokenT], going: Collection[RegionId] = ()) -> bool:
+        """Whether the left neighbour's replica here still has to take it over, by what its log says.
+
+        It has not come so far; where it goes itself, or gets a later state, it does not need that any more.
+        """
+        seal = replica.seal()
+        left = self.replicas.get(seal[0]) if seal is not None else None
+        if seal is None or left is None or left.id in going or not left.region.is_known:
+            return False
+        return left.staged.index < seal[1] or (left.merging.right == replica.id and left.merging.token == seal[1])
+
+    def _absorb_within(self, replica: RegionReplica[TokenT], work: NodeWork) -> None:
+        """Drop those whose keys are all in a region that has just got them; what stands there is that one's now."""
+        region = replica.region
+        for other in [each for each in self.replicas.values() if each is not replica and each.region.overlaps(region)]:
+            assert is_past(other.region, region), (other.region, region)
+            work.rows = [row for row in work.rows if not is_of(other.region, row)]
+            work.rows += ((Column.META, key, None) for key in meta_keys(self._engine, other.id))
+            changes = scan(self._engine, Column.CHANGES, number(other.id), number(other.id + 1))
+            work.rows += ((Column.CHANGES, key, None) for key, _ in changes)
+            work.rows += (tombstone_row(other.id, other.me), merged_row(other.id))
+            self._merged.add(other.id)
+            self._left.append(other)
+            self._forget(other)
+
+    def _forget(self, replica: RegionReplica[TokenT]) -> None:
+        region = replica.id
+        self._gone[region] = replica.me
+        del self.replicas[region]
+        self._sorted = None
+        self._removed_ticks.pop(region, None)
+        self._to_sync.pop(region, None)
 
     def _store_of(self, replica: RegionReplica[TokenT], peer: NodeId) -> StoreId | None:
         """Where a peer is; of one that the region does not name here, or not any more, where it wrote from."""
@@ -446,3 +507,8 @@ class RegionNode(Generic[TokenT]):
         assert early is None or not early.region.is_known, "the right half overlaps the left before it is cut"
         work.rows += [region_row(region, peer), applied_row(region.region, born.applied), *born.rows]
         self._add(Stored(region, peer, born.applied, state, (), born.locks, born.held), is_durable=False)
+
+
+def _nobody(region: RegionId, peer: NodeId) -> Region:
+    """A region that is no more, as whoever asks about `peer` is told of it."""
+    return Region(region, b"", b"", Epoch(1, 1), (), Config(), peer)

@@ -16,27 +16,31 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Generic
 
-from flaredb.core.commands import Txn
 from flaredb.core.engine import Engine, Row
-from flaredb.core.region import LOGICAL_BITS, PEERS_MAX, Applied, Epoch, Peer, Region, RegionId, StoreId
-from flaredb.core.region_codec import render
-from flaredb.core.region_entry import Batch, Decide, Join, Prepare, Settle, Split, Step, Upkeep
+from flaredb.core.region import LOGICAL_BITS, RegionId
+from flaredb.core.region_codec import parse, render
+from flaredb.core.region_entry import (
+    Batch,
+    Decide,
+    Prepare,
+    Seal,
+)
 from flaredb.core.region_errors import (
     NotLeaderError,
     OutcomeUnknownError,
     change_refused,
     clock_behind,
     locked,
+    merging_now,
     not_now,
 )
-from flaredb.core.region_locks import Locks
 from flaredb.core.region_log import LogRows
-from flaredb.core.region_parking import Close, Parked
-from flaredb.core.region_reads import Asked, Reads
-from flaredb.core.region_rows import Stored, hard_state_row
-from flaredb.core.region_state import Born, RegionState
+from flaredb.core.region_parking import Close
+from flaredb.core.region_reads import Asked
+from flaredb.core.region_requests import RegionRequests
+from flaredb.core.region_rows import Stored, hard_state_row, stored_entry
+from flaredb.core.region_state import Born
 from flaredb.core.region_work import (
     BATCH_BYTES_MAX,
     BATCH_GROUPS_MAX,
@@ -44,14 +48,13 @@ from flaredb.core.region_work import (
     COMPACT_STEP,
     KEPT_ENTRIES,
     REQUEST_TICKS_MAX,
-    WAITING_BYTES_MAX,
-    WAITING_MAX,
     Answer,
     Blocked,
     Incoming,
     Logged,
     Proposal,
     Result,
+    Sealed,
     StepAsked,
     TokenT,
     Work,
@@ -62,13 +65,11 @@ from ultracloud.raft import events
 from ultracloud.raft.membership import members
 from ultracloud.raft.messages import Install, Message
 from ultracloud.raft.options import Options
-from ultracloud.raft.raft import Raft
 from ultracloud.raft.state import Draw
-from ultracloud.raft.turns import Role
 from ultracloud.raft.words import NOBODY, Entry, EntryKind, SnapshotMark
 
 
-class RegionReplica(Generic[TokenT]):
+class RegionReplica(RegionRequests[TokenT]):
     """One replica.
 
     Args:
@@ -80,23 +81,18 @@ class RegionReplica(Generic[TokenT]):
             before that is synced.
 
     Attributes:
-        me: Which peer this is.
-        applied: How far the state goes that the rows hold: as of the last `finish`.
-        raft: The log; to be looked at only.
         lonely_ticks: How long it has known of no leader.
+        waits_for: Whose replica here must have come how far before the next entry can be applied.
     """
 
     def __init__(
         self, stored: Stored, engine: Engine, options: Options, draw: Draw, *, is_durable: bool = True
     ) -> None:
-        self.me = stored.peer
-        self.raft = Raft(stored.peer, options, stored.restored(), draw)
+        super().__init__(stored, engine, options, draw)
         self.kept_entries = KEPT_ENTRIES
         self.compact_step = COMPACT_STEP
-        self._state = RegionState(stored, engine)
-        self.applied = stored.applied
+        self._engine = engine
         self._events: list[events.Event] = []
-        self._tick = 0
         self.lonely_ticks = 0
         # Storing: rows of this turn, which entries stand on the disk, and what may be said once they are durable.
         self._rows: list[Row] = []
@@ -107,15 +103,10 @@ class RegionReplica(Generic[TokenT]):
         # Applying.
         self._committed: deque[Entry] = deque()
         self._incoming: dict[int, Incoming] = {}
+        self.waits_for: tuple[RegionId, int] | None = None
         # Who waits.
-        self._waiting: deque[Proposal[TokenT]] = deque()
-        self._waiting_bytes = 0
-        self._changes: deque[tuple[events.Event, Epoch, TokenT]] = deque()
-        self._steps: deque[StepAsked[TokenT]] = deque()
-        self._logged: dict[int, Logged[TokenT]] = {}
-        self._parked: Parked[TokenT] = Parked()
+        self._change_index = 0
         self._has_unparked = False
-        self._reads: Reads[TokenT] = Reads()
         self._result: Result[TokenT] = Result()
         self._born: Born | None = None
         ready = self.raft.step()
@@ -124,163 +115,31 @@ class RegionReplica(Generic[TokenT]):
             self._unsynced = ready.number
 
     @property
-    def region(self) -> Region:
-        """The region as of `applied`."""
-        return self._state.region
-
-    @property
-    def staged(self) -> Applied:
-        """How far the state goes once the rows of the last `begin` are written."""
-        return self._state.applied
-
-    @property
-    def is_removed(self) -> bool:
-        """Whether it is no member any more."""
-        return self._state.is_removed
-
-    @property
-    def id(self) -> RegionId:
-        """The region's id."""
-        return self.region.region
-
-    @property
-    def is_leader(self) -> bool:
-        """Whether it leads, as far as it knows."""
-        return self.raft.role is Role.LEADER
-
-    @property
-    def leader_store(self) -> StoreId | None:
-        """The store that leads, as far as it knows."""
-        return self.region.store_of(self.raft.leader)
-
-    @property
     def has_more(self) -> bool:
         """Whether there is more to apply: begin again soon."""
         return bool(self._committed) or self._has_unparked
-
-    @property
-    def locks(self) -> Locks:
-        """What transactions over several regions hold here; to be looked at only."""
-        return self._state.locks
 
     @property
     def mark(self) -> SnapshotMark:
         """What its present state stands for."""
         return SnapshotMark(self.staged.index, self.staged.term, self.region.config)
 
-    @property
-    def waiting_count(self) -> int:
-        """Proposals and steps that are not logged yet."""
-        return len(self._waiting) + len(self._steps) + self._parked.count
+    def seal(self) -> tuple[RegionId, int] | None:
+        """For which left neighbour it is sealed, or will be by what its log says, and the token of that one."""
+        if self.merging.sealed:
+            return self.merging.left, self.merging.sealed
+        found = None
+        for entry in self._stored_log.after(self._engine, self.id, self.staged.index):
+            command = parse(entry.body) if entry.body and entry.kind is EntryKind.NORMAL else None
+            if isinstance(command, Seal):
+                found = command.left, command.token
+        return found
 
-    def covers_version(self, version: int) -> bool:
-        """Whether everything at or below `version` is in the rows here, and nothing will ever be added to it."""
-        return self.applied.mark.version >= version
-
-    def propose(self, epoch: Epoch, txns: Sequence[Txn], token: TokenT, floor: int = 0) -> None:
-        """Have transactions run; `token` is answered with their outcomes once a quorum has them on disk.
-
-        Without transactions it closes: what is answered before now, and `floor`, are covered by the mark afterwards,
-        here and later on every replica. If `floor` is too far ahead of the leader's clock, the answer says so.
-
-        Args:
-            epoch: Of the region as the caller knows it.
-            txns: Within `limits.check_txn`; may be empty.
-            token: Whom to answer.
-            floor: The versions that are given, and the mark afterwards, are at or above this one.
-
-        Raises:
-            RegionMovedError: The epoch's version is another one, or a key is not here.
-            NotLeaderError: Another store leads.
-            UnavailableError: Too much waits already.
-        """
-        if epoch.version != self.region.epoch.version or not all(map(self._state.covers, txns)):
-            raise self._state.moved()
-        self._check_leads()
-        size = sum(txn.size_bytes for txn in txns)
-        self._check_room(size)
-        self._waiting.append(Proposal(epoch.version, tuple(txns), token, size, self._tick + REQUEST_TICKS_MAX, floor))
-        self._waiting_bytes += size
-
-    def step(self, epoch: Epoch, step: Step, token: TokenT) -> None:
-        """Have a step of a transaction over several regions done; see `region_txn` for who asks for which, and when.
-
-        Args:
-            epoch: Of the region as the caller knows it.
-            step: Its version and time are set here.
-            token: Answered with what `region_work.Answer` has for it.
-
-        Raises:
-            RegionMovedError: The epoch's version is another one, or what the step names is not here.
-            NotLeaderError: Another store leads.
-            UnavailableError: Too much waits already.
-        """
-        is_here = not isinstance(step, Prepare) or self._state.covers(step.part)
-        if isinstance(step, Decide | Settle):
-            is_here = self.region.covers(step.primary)
-        if epoch.version != self.region.epoch.version or not is_here:
-            raise self._state.moved()
-        self._check_leads()
-        self._check_room(0)
-        self._steps.append(StepAsked(step, epoch.version, token, self._tick + REQUEST_TICKS_MAX))
-
-    def keep(self, upkeep: Upkeep, token: TokenT) -> None:
-        """Have done what a `region_history.HistoryKeeper` says is due.
-
-        Raises:
-            NotLeaderError: Another store leads.
-        """
-        self._check_whole(self.region.epoch)
-        self._changes.append((events.Propose((render(upkeep),)), self.region.epoch, token))
-
-    def read(self, epoch: Epoch, token: TokenT) -> None:
-        """Tell `token` when the rows here have everything that was answered anywhere before now.
-
-        Any replica may be asked; one that does not lead asks the leader how far to go.
-
-        Raises:
-            RegionMovedError: The epoch's version is another one.
-            UnavailableError: Too many wait already.
-        """
-        if epoch.version != self.region.epoch.version:
-            raise self._state.moved()
-        if self._reads.is_full:
-            raise overloaded(self._reads.count, 0)
-        self._reads.add(token, epoch.version, self._tick)
-
-    def split(self, split: Split, token: TokenT) -> None:
-        """Have the region cut in two; `token` is answered with the right half.
-
-        Raises:
-            RegionMovedError: The epoch is another one, or the region cannot be cut so.
-            NotLeaderError: Another store leads.
-        """
-        self._check_whole(split.epoch)
-        if not self.region.may_split(split.at, split.peers):
-            raise self._state.moved()
-        self._changes.append((events.Propose((render(split),)), split.epoch, token))
-
-    def change(
-        self, epoch: Epoch, changes: Sequence[events.NodeChange], joining: Sequence[Peer], token: TokenT
-    ) -> None:
-        """Have members changed, several at once by joint consensus; `token` is answered with the region after it.
-
-        Args:
-            epoch: Of the region as the caller knows it, both parts.
-            changes: Of peers.
-            joining: Where the new peers are. Their ids are higher than any that this region has had.
-            token: Whom to answer.
-
-        Raises:
-            RegionMovedError: The epoch is another one.
-            NotLeaderError: Another store leads.
-        """
-        self._check_whole(epoch)
-        stores = [each.store for each in (*self.region.peers, *joining)]
-        is_late = any(each.peer <= self.region.newest for each in joining)
-        if is_late or len(set(stores)) < len(stores) or len(stores) > PEERS_MAX:
-            raise change_refused(self.id)
-        self._changes.append((events.ProposeConfig(tuple(changes), render(Join(tuple(joining)))), epoch, token))
+    def catch_up(self, index: int) -> None:
+        """Everything up to `index` is committed, as another region's log says, and stands in the log here."""
+        known = self._committed[-1].index if self._committed else self.staged.index
+        entries = (stored_entry(self._engine, self.id, each) for each in range(known + 1, index + 1))
+        self._committed += entries
 
     def receive(self, messages: Iterable[Message]) -> None:
         """Take messages of other peers."""
@@ -327,6 +186,7 @@ class RegionReplica(Generic[TokenT]):
             self._refuse_waiting()
         self._ask_round()
         self._apply()
+        self._answer_sealed()
         self._compact()
         messages, self._outbox = self._outbox, []
         rows_now, self._rows = self._rows, []
@@ -348,6 +208,7 @@ class RegionReplica(Generic[TokenT]):
             self._answer(logged.tokens, OutcomeUnknownError(self.id))
         self._logged.clear()
         self._answer(tuple(each.token for each in self._parked.closes), not_now(self.id))
+        self._answer(tuple(token for token, _ in self._sealing), OutcomeUnknownError(self.id))
         waiting = (*self._reads.drop(), *(asked.token for _, asked in self._parked.reads))
         self._result.reads += [(token, not_now(self.id)) for token in waiting]
         return self._result
@@ -368,35 +229,23 @@ class RegionReplica(Generic[TokenT]):
         return result
 
     def _readable(self, asked: Asked[TokenT]) -> tuple[TokenT, Fault | None]:
+        if self.merging.sealed:
+            # Its left neighbour may have it by now, and something newer.
+            return asked.token, merging_now(self.id)
         is_here = asked.version == self.region.epoch.version
         return asked.token, None if is_here else self._state.moved()
-
-    def _check_room(self, size: int) -> None:
-        """Whether more may wait."""
-        waiting = len(self._waiting) + len(self._steps) + self._parked.count
-        size += self._waiting_bytes + self._parked.size_bytes
-        if waiting >= WAITING_MAX or len(self._logged) >= WAITING_MAX or size > WAITING_BYTES_MAX:
-            raise overloaded(waiting, size)
-
-    def _check_leads(self) -> None:
-        if not self.is_leader:
-            raise NotLeaderError(self.id, self.leader_store)
-
-    def _check_whole(self, epoch: Epoch) -> None:
-        """Whether a change that was planned at `epoch` may be logged here."""
-        if epoch != self.region.epoch:
-            raise self._state.moved()
-        self._check_leads()
-        if len(self._changes) >= WAITING_MAX:
-            raise overloaded(len(self._changes), 0)
 
     def _log_something(self, now_ms: int) -> None:
         """Log changes one by one, and proposals as one entry; these gather while the disk has something to do."""
         while self._changes:
             event, epoch, token = self._changes.popleft()
             # The log may live by a change of members that is not applied here yet: this one was planned without it.
+            # So one at a time, and none by a leader that has not applied what earlier ones have logged.
+            is_ready = self.staged.term == self.raft.term and self.staged.index >= self._change_index
             is_late = epoch != self.region.epoch or any(each.kind is EntryKind.CONFIG for each in self._committed)
-            if is_late or not self._log(event, (token,)):
+            if is_ready and not is_late and self._log(event, (token,)):
+                self._change_index = self.raft.last_index
+            else:
                 self._result.answers.append((token, change_refused(self.id)))
         while self._steps and self.raft.accepts_proposals:
             self._log_step(self._steps.popleft(), now_ms)
@@ -508,7 +357,14 @@ class RegionReplica(Generic[TokenT]):
     def _apply(self) -> None:
         """Apply up to and with the next entry that says something: what it changes is written before the one after."""
         while self._committed:
-            entry = self._committed.popleft()
+            entry = self._committed[0]
+            if entry.index <= self.staged.index:
+                self._committed.popleft()  # another region's log has told of it before
+                continue
+            self.waits_for = self._state.waits_for(entry)
+            if self.waits_for is not None:
+                break
+            self._committed.popleft()
             self._lose_older(entry.term)
             logged = self._logged.pop(entry.index, None)
             if logged is not None and logged.term != entry.term:
@@ -536,10 +392,21 @@ class RegionReplica(Generic[TokenT]):
                     size = sum(txn.size_bytes for txn in txns)
                     again = Proposal(batch.version, txns, token, size, logged.deadline, batch.floor)
                     self._parked.proposals.append(again)
+            elif isinstance(answer, Sealed):
+                self._sealing.append((token, logged.deadline))
             elif batch is not None and not answer and self.staged.mark.version < self._state.given:
                 self._parked.closes.append(Close(self._state.given, token, logged.deadline))
             else:
                 self._result.answers.append((token, answer))
+
+    def _answer_sealed(self) -> None:
+        """Tell those who wait for the seal once it is on the disks of all."""
+        if self._sealing and self.merging.sealed and self.is_leader:
+            index, progress = self.merging.sealed_at, self.raft.progress()
+            others = members(self.region.config) - {self.me}
+            if all(peer in progress and progress[peer].match >= index for peer in others):
+                self._answer(tuple(token for token, _ in self._sealing), Sealed(self.region, index))
+                self._sealing.clear()
 
     def _unpark(self) -> None:
         """A lock is gone: those who met one try again, before those who came later."""
@@ -569,9 +436,11 @@ class RegionReplica(Generic[TokenT]):
 
     def _refuse_waiting(self) -> None:
         """Nothing that waits was logged: another one leads, or nobody does."""
-        if self._waiting or self._changes or self._steps or self._parked.count:
+        if self._waiting or self._changes or self._steps or self._parked.count or self._sealing:
             tokens = [each.token for each in self._waiting] + [each.token for each in self._steps]
             tokens += [token for *_, token in self._changes] + self._parked.take_proposers()
+            self._answer(tuple(token for token, _ in self._sealing), OutcomeUnknownError(self.id))
+            self._sealing.clear()
             self._answer(tuple(tokens), NotLeaderError(self.id, self.leader_store))
             self._waiting.clear()
             self._steps.clear()
@@ -587,6 +456,9 @@ class RegionReplica(Generic[TokenT]):
             self._answer((proposal.token,), not_now(self.id))
         while self._steps and self._steps[0].deadline <= now:
             self._answer((self._steps.popleft().token,), not_now(self.id))
+        late_seals = tuple(token for token, deadline in self._sealing if deadline <= now)
+        self._answer(late_seals, OutcomeUnknownError(self.id))
+        self._sealing = [each for each in self._sealing if each[1] > now]
         late, reads = self._parked.expire(now)
         self._answer(tuple(late), locked(self.id))
         self._result.reads += [(token, locked(self.id)) for token in reads]

@@ -6,6 +6,8 @@
     meta     region/ <id> l <index>    one entry of the log: term, kind, body
     meta     region/ <id> i <txn>      a part of a transaction over several regions that is prepared
     meta     region/ <id> c <txn>      such a transaction that was decided here
+    meta     region/ <id> n            it was merged into another one and is no more
+    meta     region/ <id> m            how far it is in becoming one with a neighbour
     changes  <id> <version>            the keys of one commit
     data     as `flaredb.core.keys`    regions do not overlap, so their rows stand apart without their id
     expiry   as `flaredb.core.expiry`  the same: each names its key
@@ -29,7 +31,7 @@ from flaredb.core.keys import VERSION_BYTES
 from flaredb.core.records import START, number, parse_end, parse_number
 from flaredb.core.region import FIRST_INDEX, FIRST_TERM, Applied, Region, RegionId, StoreId
 from flaredb.core.region_codec import parse, render
-from flaredb.core.region_entry import TxnId
+from flaredb.core.region_entry import NOT_MERGING, Merging, TxnId
 from flaredb.core.region_locks import Decision, Intent, Locks
 from ultracloud.raft.words import Entry, EntryKind, HardState, NodeId, Restored, SnapshotMark
 
@@ -37,6 +39,7 @@ PREFIX = b"region/"
 AFTER = b"region0"
 """The first key that is no region's: `0` follows `/`."""
 _REGION, _APPLIED, _HARD_STATE, _LOG, _TOMBSTONE, _INTENT, _DECISION = b"d", b"a", b"h", b"l", b"t", b"i", b"c"
+_MERGING, _MERGED = b"m", b"n"
 _ENTRY = struct.Struct(">QB")
 _ID_BYTES = 8
 _KIND_AT = len(PREFIX) + _ID_BYTES
@@ -49,6 +52,7 @@ class Stored:
     Attributes:
         peer: Which of its peers this store is.
         locks: What transactions over several regions hold here.
+        merging: How far it is in becoming one with a neighbour.
         held: Commits above the mark, by rising version; None if they are to be read from the rows.
     """
 
@@ -59,6 +63,7 @@ class Stored:
     entries: tuple[Entry, ...]
     locks: Locks = field(default_factory=Locks)
     held: tuple[Commit, ...] | None = None
+    merging: Merging = NOT_MERGING
 
     def restored(self) -> Restored:
         """What its Raft node starts from: the state is always as of the last entry applied."""
@@ -113,6 +118,54 @@ def no_decision_row(region: RegionId, txn: TxnId) -> Row:
     return Column.META, _key(region, _DECISION) + txn, None
 
 
+def merging_row(region: RegionId, merging: Merging) -> Row:
+    """How far a region is in becoming one with a neighbour."""
+    return Column.META, _key(region, _MERGING), None if merging == NOT_MERGING else render(merging)
+
+
+def merging_of(rows: Iterable[Row]) -> Merging:
+    """The same, as these rows of a region have it; others are left out."""
+    found = (parse(value) for column, _, value in rows if column is Column.META and value is not None)
+    return next((each for each in found if isinstance(each, Merging)), NOT_MERGING)
+
+
+def stored_applied(engine: Engine, region: RegionId) -> Applied:
+    """How far the state of a region goes that is here."""
+    record = engine.get(Column.META, _key(region, _APPLIED))
+    assert record is not None, region
+    applied = parse(record)
+    assert isinstance(applied, Applied), applied
+    return applied
+
+
+def stored_entry(engine: Engine, region: RegionId, index: int) -> Entry:
+    """An entry that is known to stand in the log here."""
+    record = engine.get(Column.META, log_key(region, index))
+    assert record is not None, (region, index)
+    return _entry(_LOG + number(index), record)
+
+
+def parse_entry(key: bytes, record: bytes) -> Entry:
+    """The entry that stands at a key."""
+    return _entry(key[_KIND_AT:], record)
+
+
+def is_of(region: Region, row: Row) -> bool:
+    """Whether a row belongs to a region: to its log, its state or its keys."""
+    column, key, _ = row
+    match column:
+        case Column.META:
+            return key.startswith(_key(region.region, b""))
+        case Column.CHANGES:
+            return key.startswith(number(region.region))
+        case Column.EXPIRY:
+            return region.covers(key[_ID_BYTES:])
+        case Column.DATA:
+            return region.covers(key[:-VERSION_BYTES])
+        case _:
+            return False
+
+
 def lock_rows(region: RegionId, locks: Locks) -> Iterator[Row]:
     """All that transactions hold in a region."""
     yield from (intent_row(region, intent) for intent in locks.intents.values())
@@ -142,6 +195,11 @@ def tombstone_row(region: RegionId, peer: NodeId) -> Row:
     return Column.META, _key(region, _TOMBSTONE), number(peer)
 
 
+def merged_row(region: RegionId) -> Row:
+    """The region is no more, anywhere: who asks whether it is wanted is not."""
+    return Column.META, _key(region, _MERGED), b""
+
+
 def own_rows(region: RegionId, rows: Iterable[Row]) -> Iterator[Row]:
     """What `evaluate.rows` gives, where a region has it: changes under its id; counters stand in `applied_row`."""
     for column, key, value in rows:
@@ -169,7 +227,7 @@ def state_rows(engine: Engine, region: Region) -> Iterator[Row]:
                 (Column.META, *row)
                 for row in scan(engine, Column.META, _key(region.region, kind), _after(region.region, kind))
             )
-            for kind in (_INTENT, _DECISION)
+            for kind in (_INTENT, _DECISION, _MERGING)
         ),
     )
 
@@ -215,27 +273,28 @@ def checksum(engine: Engine, region: Region) -> int:
     return total
 
 
-def load(engine: Engine) -> tuple[list[Stored], dict[RegionId, NodeId]]:
-    """Every region of a store, by rising id, and the peers that are gone for good."""
+def load(engine: Engine) -> tuple[list[Stored], dict[RegionId, NodeId], set[RegionId]]:
+    """Every region of a store, by rising id, the peers that are gone for good, and regions that are no more."""
     found: dict[RegionId, dict[bytes, bytes]] = {}
     for key, value in scan(engine, Column.META, PREFIX, AFTER):
         region = RegionId(parse_number(key[len(PREFIX) : _KIND_AT]))
         found.setdefault(region, {})[key[_KIND_AT:]] = value
     gone = {region: NodeId(parse_number(rows[_TOMBSTONE])) for region, rows in found.items() if _TOMBSTONE in rows}
-    return [_stored(rows) for rows in found.values() if _REGION in rows], gone
+    merged = {region for region, rows in found.items() if _MERGED in rows}
+    return [_stored(rows) for rows in found.values() if _REGION in rows], gone, merged
 
 
 def _stored(rows: dict[bytes, bytes]) -> Stored:
     region, peer = _pair(parse(rows[_REGION]))
     applied = parse(rows[_APPLIED])
     assert isinstance(applied, Applied), applied
-    state = parse(rows[_HARD_STATE]) if _HARD_STATE in rows else HardState()
-    assert isinstance(state, HardState), state
+    hard_state = parse(rows[_HARD_STATE]) if _HARD_STATE in rows else HardState()
+    assert isinstance(hard_state, HardState), hard_state
     entries = tuple(_entry(key, value) for key, value in sorted(rows.items()) if key[:1] == _LOG)
-    locks = locks_of(
-        (Column.META, key, value) for key, value in sorted(rows.items()) if key[:1] in (_INTENT, _DECISION)
-    )
-    return Stored(region, peer, applied, state, entries, locks)
+    state: list[Row] = [
+        (Column.META, key, value) for key, value in sorted(rows.items()) if key[:1] in (_INTENT, _DECISION, _MERGING)
+    ]
+    return Stored(region, peer, applied, hard_state, entries, locks_of(state), merging=merging_of(state))
 
 
 def _pair(found: object) -> tuple[Region, NodeId]:

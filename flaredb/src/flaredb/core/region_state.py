@@ -20,26 +20,35 @@ from flaredb.core.engine import Column, Engine, Row
 from flaredb.core.evaluate import Evaluation, evaluate, rows
 from flaredb.core.keys import bounds, encode
 from flaredb.core.records import Mark, change_record, parse_change
-from flaredb.core.region import FIRST_INDEX, FIRST_TERM, LOGICAL_BITS, Applied, Region
+from flaredb.core.region import FIRST_INDEX, FIRST_TERM, LOGICAL_BITS, Applied, Region, RegionId
 from flaredb.core.region_codec import parse
 from flaredb.core.region_entry import (
+    NOT_MERGING,
+    Absorb,
+    Await,
     Batch,
+    Clear,
     Command,
     Decide,
     Forget,
     Join,
+    MergeStep,
     Prepare,
     RaiseFloor,
+    Release,
     Resolve,
+    Seal,
     Settle,
     Split,
     Step,
     Sweep,
     TxnId,
+    Unseal,
 )
 from flaredb.core.region_errors import RegionMovedError
 from flaredb.core.region_history import copied_changes, stored_commits, sweep_rows
 from flaredb.core.region_locks import LOCKS_MAX, Decision, Intent, Locks, intent_of
+from flaredb.core.region_merge import absorbed, awaiting, may_absorb, sealed, unsealed
 from flaredb.core.region_rows import (
     Stored,
     applied_row,
@@ -47,13 +56,16 @@ from flaredb.core.region_rows import (
     intent_row,
     lock_rows,
     locks_of,
+    merging_of,
+    merging_row,
     no_decision_row,
     no_intent_row,
     own_rows,
     region_row,
     state_rows,
+    stored_applied,
 )
-from flaredb.core.region_work import Answer, Blocked, Done, Fate, Incoming, Prepared, Verdict
+from flaredb.core.region_work import Answer, Awaits, Blocked, Done, Fate, Incoming, Prepared, Sealed, Verdict
 from flaredb.core.visibility import Standing, standing, standings
 from flaredb.errors import overloaded
 from ultracloud.raft import config as raft_config
@@ -109,6 +121,7 @@ class RegionState:
         region: The region as of `applied`.
         applied: How far the state goes.
         locks: What transactions over several regions hold here.
+        merging: How far it is in becoming one with a neighbour.
         is_removed: This peer is no member any more.
     """
 
@@ -117,6 +130,7 @@ class RegionState:
         self.region = stored.region
         self.applied = stored.applied
         self.locks = stored.locks
+        self.merging = stored.merging
         self.is_removed = self.region.is_known and self.me not in members(self.region.config)
         self._engine = engine
         self._cut_off: deque[Region] = deque(maxlen=TOLD_MAX)
@@ -138,6 +152,16 @@ class RegionState:
         return all(map(self.region.covers, _keys(txn))) and (
             not end or all(bounds(txn.namespace, b"", write.end)[1] <= end for write in _ranges(txn))
         )
+
+    def waits_for(self, entry: Entry) -> tuple[RegionId, int] | None:
+        """Whose state must first come how far on this store before an entry can be applied; mostly nobody's."""
+        if not self.merging.right or entry.kind is EntryKind.CONFIG or not entry.body:
+            return None
+        command = parse(entry.body)
+        if not isinstance(command, Absorb) or not may_absorb(self.region, self.merging, command):
+            return None
+        right = command.right.region
+        return None if stored_applied(self._engine, right).index >= command.index else (right, command.index)
 
     def apply(self, entry: Entry, known: Batch | None = None) -> Effect:
         """Become what the entry makes of it; the rows end with how far the state goes now.
@@ -168,12 +192,17 @@ class RegionState:
         gone: list[Row] = [(column, key, None) for column, key, _ in old]
         self.region, self.applied = incoming.region, incoming.applied
         self.locks = locks_of(incoming.rows)
+        self.merging = merging_of(incoming.rows)
         self._held = None
         self._cut_off.clear()
         own = [region_row(self.region, self.me), applied_row(self.region.region, self.applied)]
         return [*gone, *incoming.rows, *own]
 
     def _apply(self, command: Command, effect: Effect) -> None:
+        if self.merging.sealed and not isinstance(command, Batch | Seal | Unseal):
+            # What it holds is the left neighbour's as of the seal: on every store the same.
+            effect.answers = [self.moved()]
+            return
         match command:
             case Batch():
                 self._apply_batch(command, effect)
@@ -185,6 +214,9 @@ class RegionState:
                 effect.answers = [Done()]
             case Sweep():
                 self._apply_sweep(command, effect)
+            case Await() | Seal() | Absorb() | Release() | Unseal() | Clear():
+                effect.answers = [self._apply_merge(command, effect)]
+                effect.rows.append(merging_row(self.region.region, self.merging))
             case Prepare() | Decide() | Settle() | Resolve() | Forget():
                 if command.version == self.region.epoch.version:
                     effect.answers = [self._apply_step(command, effect)]
@@ -361,7 +393,8 @@ class RegionState:
 
     def _apply_split(self, split: Split, effect: Effect) -> None:
         """Become the left half; the right one begins with the rows that are there, and this one's counters."""
-        if split.epoch != self.region.epoch or not self.region.may_split(split.at, split.peers):
+        is_planned = split.epoch == self.region.epoch and not self.merging.right
+        if not is_planned or not self.region.may_split(split.at, split.peers):
             effect.answers = [self.moved()]
             return
         left, right = self.region.split(split.at, split.right, split.peers)
@@ -383,6 +416,46 @@ class RegionState:
         effect.has_unlocked = True
         effect.rows.append(region_row(self.region, self.me))
         effect.answers = [right]
+
+    def _apply_merge(self, step: MergeStep, effect: Effect) -> Answer:
+        """Do one step of becoming one with a neighbour; see `region_merge`."""
+        region, merging, index = self.region, self.merging, self.applied.index
+        match step:
+            case Await():
+                begun = awaiting(region, merging, step, index)
+                self.merging = begun or merging
+                return self.moved() if begun is None else Awaits(index)
+            case Seal():
+                after = sealed(region, merging, self.locks, step, index)
+                self.region, self.merging = after or (region, merging)
+                effect.rows.append(region_row(self.region, self.me))
+                return self.moved() if after is None else Sealed(self.region, index)
+            case Unseal():
+                self.region, self.merging = unsealed(region, merging, step)
+                effect.rows.append(region_row(self.region, self.me))
+                return Done()
+            case Absorb():
+                return self._absorb(step, effect)
+            case Release():
+                if merging.token == step.token:
+                    self.merging = replace(merging, is_released=True)
+                return Done() if merging.token == step.token else self.moved()
+            case Clear():
+                if merging.token == step.token and merging.is_released:
+                    self.merging = NOT_MERGING
+                return Done()
+            case _:
+                assert_never(step)
+
+    def _absorb(self, step: Absorb, effect: Effect) -> Answer:
+        """Take over the right neighbour. Its replica here goes with this batch."""
+        if not may_absorb(self.region, self.merging, step):
+            return self.moved()
+        self.region, self.applied, changes = absorbed(self._engine, self.region, self.applied, step)
+        self.merging = NOT_MERGING
+        self._cut_off.clear()
+        effect.rows += [*changes, region_row(self.region, self.me)]
+        return self.region
 
     def _apply_config(self, body: bytes, effect: Effect) -> None:
         """Change members, or leave the joint configuration."""

@@ -86,13 +86,33 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
+class Awaits:
+    """Answer to an `Await`: what the attempt is called."""
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """Answer to a `Seal`: all stores have it, at `index` of the region's log.
+
+    Attributes:
+        region: As it is sealed.
+    """
+
+    region: Region
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class Blocked:
     """It met a lock and nothing was done; its leader tries again. Nobody is answered with it."""
 
 
-Answer: TypeAlias = tuple[Outcome, ...] | Region | Prepared | Fate | Done | Fault
-"""One outcome a transaction; the right half of a split, or the region after a change; of a step of a transaction over
-several regions what its class says, or one failed outcome for a `Prepare` that cannot be; or why nothing was done."""
+Answer: TypeAlias = tuple[Outcome, ...] | Region | Prepared | Fate | Awaits | Sealed | Done | Fault
+"""One outcome a transaction; the right half of a split, or the region after a change or a merge; of a step of a
+transaction over several regions, or of a merge, what its class says, or one failed outcome for a `Prepare` that cannot
+be; or why nothing was done."""
 
 
 @dataclass(frozen=True, slots=True)
