@@ -23,9 +23,9 @@ following; `sim/flaredb` drives it as a server will.
 - `region_entry`: what a region's log holds. `region_codec`: that, and rows, as bytes.
 - `region_rows`: where log, hard state and applied state stand among the rows of a store's engine.
 - `region_state`: what the log makes of the rows, one entry after the other.
-- `region_replica`: one replica: Raft's log and that state. `region_requests`: what it is asked for; `region_reads`: reads
-  that wait for a round; `region_parking`: who waits for a lock; `region_log`: which entries are rows; `region_work`: its
-  vocabulary.
+- `region_replica`: one replica: Raft's log and that state. `region_requests`: what it is asked for; `region_reads`:
+  reads that wait for a round; `region_parking`: who waits for a lock; `region_log`: which entries are rows;
+  `region_work`: its vocabulary.
 - `region_txn`: transactions over several regions: who asks whom for what. `region_parts`: what of one belongs where;
   `region_locks`: what of it a region holds; `region_answers`: what regions answer, as bytes.
 - `region_history`: how far back a region may be read, and what is swept. `region_expiry`: keys of a store that ended.
