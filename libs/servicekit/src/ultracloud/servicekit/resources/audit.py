@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from google.protobuf import text_format
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from ultracloud.api.resource.v1 import resource_pb2 as pb
@@ -101,12 +102,19 @@ def _broken(lane: int, sequence: int, why: str) -> DataLossError:
 
 def _differences(path: str, old: Message, new: Message) -> Iterator[pb.FieldChange]:
     """Fields that differ, down to those that hold plain values or lists."""
-    for name, field in new.DESCRIPTOR.fields_by_name.items():
+    # Most fields of most specs are not set: those are not looked at.
+    for field in sorted({field for message in (old, new) for field, _ in message.ListFields()}, key=_index):
+        name = field.name
         before, after = getattr(old, name), getattr(new, name)
         if field.message_type is not None and not field.is_repeated:
             yield from _differences(f"{path}.{name}", before, after)
         elif before != after:
             yield pb.FieldChange(path=f"{path}.{name}", old=_text(field, before), new=_text(field, after))
+
+
+def _index(field: FieldDescriptor) -> int:
+    """Where a field stands in its message."""
+    return int(field.index)
 
 
 def _text(field: Any, value: Any) -> str:

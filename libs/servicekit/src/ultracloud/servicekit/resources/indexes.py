@@ -7,6 +7,7 @@ others. What an index gives is compared with the selection again: an entry too m
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -78,24 +79,30 @@ def _prefixes(kind: Kind[MessageT], space: str, wanted: Sequence[Requirement]) -
     """Those of the requirements over labels (``l``) or fields (``f``)."""
     for one in wanted:
         if one.operator is Operator.IN:
-            yield [layout.index_prefix(kind.key, space, quote(one.key, ""), _word(value)) for value in one.values]
+            yield [layout.index_prefix(kind.key, space, _quoted(one.key), _word(value)) for value in one.values]
         elif one.operator is Operator.EXISTS and space == "l":
-            yield [layout.index_prefix(kind.key, space, quote(one.key, ""), "*")]
+            yield [layout.index_prefix(kind.key, space, _quoted(one.key), "*")]
 
 
 def _terms(kind: Kind[MessageT], message: MessageT) -> Iterator[bytes]:
     """The prefixes a record belongs to."""
     for key, value in metadata_of(message).labels.items():
-        yield layout.index_prefix(kind.key, "l", quote(key, ""), _word(value))
-        yield layout.index_prefix(kind.key, "l", quote(key, ""), "*")
+        yield layout.index_prefix(kind.key, "l", _quoted(key), _word(value))
+        yield layout.index_prefix(kind.key, "l", _quoted(key), "*")
     for path in kind.indexed:
         for value in field_values(message, path):
             yield layout.index_prefix(kind.key, "f", path, _word(value))
 
 
+@functools.lru_cache(maxsize=4096)  # labels and enumerations repeat; what does not costs what it did
+def _quoted(text: str) -> str:
+    """A text without what has a meaning in keys."""
+    return quote(text, "")
+
+
 def _word(value: str) -> str:
     """A value as a part of a key; ``*`` and ``#`` begin none."""
-    word = quote(value, "")
+    word = _quoted(value)
     return f"={word}" if len(word) <= WORD_LENGTH_MAX else f"#{hashlib.sha256(value.encode()).hexdigest()}"
 
 

@@ -92,15 +92,17 @@ def counted(part: Part, added: Mapping[str, int], limits: Mapping[str, int | Non
         added: What the change adds; what it takes away is negative, and is always let.
         limits: Of what is added; None for no limit.
     """
+    amounts = dict(part.amounts)
     for what, amount in added.items():
         before, limit = part.of(what), limits.get(what)
-        after = replace(before, used=before.used + amount)
+        used = before.used + amount
         if amount > 0 and limit is None:
-            after = replace(after, share=0, limit=None)
-        elif amount > 0 and (before.limit != limit or after.used > before.share):
+            amounts[what] = Amount(used)
+        elif amount > 0 and (before.limit != limit or used > before.share):
             return None
-        part = part.having(what, after)
-    return part
+        else:
+            amounts[what] = Amount(used, before.share, before.limit)
+    return Part(amounts)
 
 
 def planned(parts: Mapping[int, Part], own: int, added: Mapping[str, int], limits: Mapping[str, int | None]) -> Plan:
