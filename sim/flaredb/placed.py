@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from flaredb.core.cluster_view import is_newer, resolved
+from flaredb.core.cluster_view import has_taken_over, is_newer, resolved
 from flaredb.core.placement import (
     MIB,
     ChangeReplicas,
@@ -19,6 +19,7 @@ from flaredb.core.placement import (
     Policy,
     RegionSeen,
     SplitRegion,
+    Step,
     StoreSeen,
     TransferLead,
     next_change,
@@ -49,7 +50,7 @@ LEAVES = 0.5
 """Part of the worlds with more stores than replicas in which one of them is to be emptied."""
 LATE = 0.3
 """Part of the reports that do not arrive."""
-POLICY = Policy(down_ms=1200, dead_ms=2500, steps_max=4)
+POLICY = Policy(down_ms=1200, dead_ms=2500, steps_max=4, may_merge=True)
 REST_MS_MAX = 60_000
 """After everything is healed placement must come to rest in this time."""
 
@@ -64,8 +65,6 @@ class PlacedWorld(World):
         chaos_ms = random.choice((5_000, 15_000))
         move_every_ms = random.choice((2000, 5000, 1_000_000))
         self.settings = replace(self.settings, stores=stores, voters=1, chaos_ms=chaos_ms, move_every_ms=move_every_ms)
-        # What was merged away is still among what leaders reported.
-        self.settings = replace(self.settings, merge_every_ms=10**9)
         self.first = first_region(FIRST_REGION, [Peer(NodeId(1), StoreId(1))])
         self.leaving = StoreId(stores) if stores > POLICY.replicas and random.random() < LEAVES else None
         self.note(self.settings)
@@ -137,8 +136,8 @@ class Placement:
             pass
         for step in planned.steps:
             world.note(f"placement: {step}")
-            assert not isinstance(step, MergeRegions), "regions do not merge"
-            self.under_way[step.region] = Carried(step, step.epoch, world.clock.monotonic_ms())
+            epoch = step.left_epoch if isinstance(step, MergeRegions) else step.epoch
+            self.under_way[region_of(step)] = Carried(step, epoch, world.clock.monotonic_ms())
         self.begin()
 
     def _report(self, store: Store, node: RegionNode[Token]) -> None:
@@ -148,6 +147,8 @@ class Placement:
             is_old = known is not None and is_newer(known.region, replica.region)
             if replica.is_leader and replica.region.is_known and not is_old:
                 behind = frozenset(peer for peer in replica.raft.progress() if not _has_caught_up(replica, peer))
+                for gone in [each for each, old in self.reported.items() if has_taken_over(replica.region, old.region)]:
+                    del self.reported[gone]
                 self.reported[replica.id] = RegionSeen(replica.region, MIB, 0, store.store, behind=behind)
 
     def _carry_on(self) -> None:
@@ -159,8 +160,21 @@ class Placement:
                 del self.under_way[region]
                 continue
             leader = next((each for each in self.world.stores.values() if each.leads(region)), None)
-            if leader is not None and not carried.is_asked:
+            if leader is None or carried.is_asked:
+                continue
+            if isinstance(carried.step, MergeRegions):
+                carried.is_asked = self._merge(leader, carried.step)
+            else:
                 leader.take(carried.ask)
+
+    def _merge(self, leader: Store, step: MergeRegions) -> bool:
+        """Let the leader of the left one drive it."""
+        left, right = self.reported.get(step.left), self.reported.get(step.right)
+        if leader.router is None or leader.is_stalled or left is None or right is None:
+            return False
+        if (left.region.epoch, right.region.epoch) == (step.left_epoch, step.right_epoch):
+            leader.router.merge(left.region, right.region)
+        return True
 
 
 @dataclass(slots=True)
@@ -172,7 +186,7 @@ class Carried:
         is_asked: The region is asked for something, and has not answered.
     """
 
-    step: SplitRegion | ChangeReplicas | TransferLead
+    step: Step
     epoch: object
     since_ms: int
     is_asked: bool = False
@@ -180,7 +194,7 @@ class Carried:
 
     def ask(self, node: RegionNode[Token]) -> None:
         """Ask the leader for what comes next."""
-        replica = node.replicas.get(self.step.region)
+        replica = node.replicas.get(region_of(self.step))
         if replica is None or not replica.is_leader or replica.region.epoch != self.epoch or self.is_asked:
             return
         try:
@@ -191,6 +205,8 @@ class Carried:
                     replica.tell(events.TransferLeader(to.peer))
                 case ChangeReplicas():
                     self._change(node, replica, self.step)
+                case MergeRegions():
+                    raise AssertionError("its router drives a merge")
         except Fault:
             self.is_refused = True
 
@@ -211,6 +227,11 @@ class Carried:
                 self.is_refused = True
 
         return answered
+
+
+def region_of(step: Step) -> RegionId:
+    """The region whose leader does a step."""
+    return step.left if isinstance(step, MergeRegions) else step.region
 
 
 def _has_caught_up(replica: RegionReplica[Token], peer: int) -> bool:
