@@ -14,6 +14,7 @@ import base64
 import contextlib
 import hashlib
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import botocore.session
@@ -31,6 +32,8 @@ REGION_DEFAULT = "us-east-1"
 """What servers that are not Amazon's expect of clients that name none."""
 CONNECT_S, ANSWER_S = 10, 60
 TRIES = 5
+BEGUN_S = 10.0
+"""Who ends a backup while S3 is asked to begin it waits so long to hear what it has begun."""
 
 _T = TypeVar("_T")
 
@@ -43,12 +46,24 @@ class Upload:
         self._client = _client(endpoint)
         self._held = bytearray()
         self._parts: list[dict[str, object]] = []
-        self._upload_id = ""
+        self._begun: Future[str] | None = None
+
+    @property
+    def _upload_id(self) -> str:
+        assert self._begun is not None, "begin first"
+        return self._begun.result()
 
     def begin(self) -> None:
         """See `Destination`."""
-        begun = self._asked(lambda: self._client.create_multipart_upload(**self._object))
-        self._upload_id = begun["UploadId"]
+        # In a thread, which goes on where a signal ends our waiting: what it has begun must be taken away too.
+        thread = ThreadPoolExecutor(1)
+        self._begun = thread.submit(self._begin)
+        thread.shutdown(wait=False)
+        self._begun.result()
+
+    def _begin(self) -> str:
+        answer = self._asked(lambda: self._client.create_multipart_upload(**self._object))
+        return str(answer["UploadId"])
 
     def write(self, piece: bytes) -> None:
         """See `Destination`."""
@@ -70,10 +85,11 @@ class Upload:
 
     def abandon(self) -> None:
         """See `Destination`."""
-        if not self._upload_id:
+        if self._begun is None:
             return
-        with contextlib.suppress(BotoCoreError, ClientError):
-            self._client.abort_multipart_upload(**self._object, UploadId=self._upload_id)
+        with contextlib.suppress(BotoCoreError, ClientError, StartError, TimeoutError):
+            upload_id = self._begun.result(BEGUN_S)
+            self._client.abort_multipart_upload(**self._object, UploadId=upload_id)
 
     def _send(self, part: bytes) -> None:
         number = len(self._parts) + 1
