@@ -37,7 +37,9 @@ from ultracloud.base.faults import Fault
 
 RETRY_MS = 50
 TRIES_MAX = 40
-"""Times that a seal is asked for: a store that is away for longer keeps others from working."""
+"""Times that another step is tried: some elections. Then it is left to whoever leads the left one."""
+SEAL_TRIES_MAX = 5
+"""Times that a seal is asked for: while it waits for a store that has gone nobody writes there."""
 
 
 def awaiting(region: Region, merging: Merging, step: Await, index: int) -> Merging | None:
@@ -165,7 +167,7 @@ class Merger:
                 return None
             case Seal(), Sealed():
                 return MergeSend(self._left, Absorb(self._token, answer.region, answer.index))
-            case Seal(), Fault() if is_refusal or send.tries >= TRIES_MAX:
+            case Seal(), Fault() if is_refusal or send.tries >= SEAL_TRIES_MAX:
                 self.outcome = answer
                 return MergeSend(self._left, Release(self._token))
             case Absorb(), Region():

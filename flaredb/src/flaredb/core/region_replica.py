@@ -48,6 +48,7 @@ from flaredb.core.region_work import (
     COMPACT_STEP,
     KEPT_ENTRIES,
     REQUEST_TICKS_MAX,
+    SEAL_TICKS_MAX,
     Answer,
     Blocked,
     Incoming,
@@ -393,7 +394,7 @@ class RegionReplica(RegionRequests[TokenT]):
                     again = Proposal(batch.version, txns, token, size, logged.deadline, batch.floor)
                     self._parked.proposals.append(again)
             elif isinstance(answer, Sealed):
-                self._sealing.append((token, logged.deadline))
+                self._sealing.append((token, self._tick + SEAL_TICKS_MAX))
             elif batch is not None and not answer and self.staged.mark.version < self._state.given:
                 self._parked.closes.append(Close(self._state.given, token, logged.deadline))
             else:

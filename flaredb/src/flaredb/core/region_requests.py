@@ -31,6 +31,7 @@ from flaredb.core.region_rows import Stored
 from flaredb.core.region_state import RegionState
 from flaredb.core.region_work import (
     REQUEST_TICKS_MAX,
+    SEAL_TICKS_MAX,
     WAITING_BYTES_MAX,
     WAITING_MAX,
     Logged,
@@ -237,8 +238,11 @@ class RegionRequests(Generic[TokenT]):
         """
         if isinstance(step, Seal) and self.merging.sealed == step.token and self.merging.left == step.left:
             self._check_leads()
-            self._sealing.append((token, self._tick + REQUEST_TICKS_MAX))
+            self._sealing.append((token, self._tick + SEAL_TICKS_MAX))
             return
+        if isinstance(step, Seal) and not all(each.is_active for each in self.raft.progress().values()):
+            # It would wait for a store that is away, and nobody could write meanwhile.
+            raise change_refused(self.id)
         epoch = step.epoch if isinstance(step, Await | Seal) else self.region.epoch
         self._check_whole(epoch)
         self._changes.append((events.Propose((render(step),)), epoch, token))

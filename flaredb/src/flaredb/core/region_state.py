@@ -230,19 +230,25 @@ class RegionState:
         if batch.version != self.region.epoch.version:
             effect.answers = [self.moved()] * len(batch.groups)
             return
-        runs = [not any(map(self.locks.blocks, group)) for group in batch.groups]
-        groups = [group for group, does_run in zip(batch.groups, runs, strict=True) if does_run]
-        evaluation = self._evaluate([txn for group in groups for txn in group], batch.now_ms, batch.floor)
+        waits = self._waiting_groups(batch)
+        txns = [txn for place, group in enumerate(batch.groups) if place not in waits for txn in group]
+        evaluation = self._evaluate(txns, batch.now_ms, batch.floor)
         self._count(evaluation.applied, batch.now_ms, batch.floor)
         effect.rows += own_rows(self.region.region, rows(evaluation))
         self._hold(evaluation.commits)
-        place = 0
-        for group, does_run in zip(batch.groups, runs, strict=True):
-            if does_run:
-                effect.answers.append(evaluation.outcomes[place : place + len(group)])
-                place += len(group)
-            else:
+        done = 0
+        for place, group in enumerate(batch.groups):
+            if place in waits:
                 effect.answers.append(Blocked())
+                continue
+            effect.answers.append(evaluation.outcomes[done : done + len(group)])
+            done += len(group)
+
+    def _waiting_groups(self, batch: Batch) -> frozenset[int]:
+        """Places of those that meet a lock."""
+        if not self.locks.intents:
+            return frozenset()
+        return frozenset(place for place, group in enumerate(batch.groups) if any(map(self.locks.blocks, group)))
 
     def _evaluate(self, txns: list[Txn], now_ms: int, floor: int) -> Evaluation:
         """What transactions come to, at versions not below the leader's time and the floor."""

@@ -30,6 +30,8 @@ READ_RETRY_TICKS = 5
 """A round whose messages were lost is asked for again after this."""
 REQUEST_TICKS_MAX = 70
 """Ticks until a request is given up: five seconds and two elections, with ticks of 100 ms."""
+SEAL_TICKS_MAX = 10
+"""The same until a seal is on the disks of all: a write that is refused meanwhile is tried again for longer."""
 KEPT_ENTRIES = 2000
 """Applied entries kept for followers that are a little behind; others get the state, which costs about as much from
 there on. A store with hundreds of regions holds them in memory too."""
