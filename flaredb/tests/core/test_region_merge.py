@@ -4,7 +4,9 @@ import pytest
 
 from flaredb.core.commands import Outcome
 from flaredb.core.region import LOGICAL_BITS, Region, RegionId
-from flaredb.core.region_entry import NOT_MERGING, Await, Release, Seal
+from flaredb.core.region_answers import parse_merge_answer, parse_merge_step, render_merge_answer
+from flaredb.core.region_codec import MalformedError, render
+from flaredb.core.region_entry import NOT_MERGING, Absorb, Await, Release, Seal, Unseal
 from flaredb.core.region_errors import OutcomeUnknownError, RegionMovedError
 from flaredb.core.region_history import stored_commits
 from flaredb.core.region_merge import Merger, MergeSend
@@ -191,3 +193,21 @@ def test_who_awaits_a_neighbour_is_not_cut_and_keeps_its_members() -> None:
     assert isinstance(group.put("b", "3", group.region(ONE)), tuple)
     assert isinstance(group.answers["put b=3"], tuple)
     assert isinstance(group.answers["put b=3"][0], Outcome)
+
+
+def test_steps_and_answers_of_merges_travel() -> None:
+    _, right = two_regions()
+    for answer in (Awaits(5), Sealed(right, 7), right, Done()):
+        assert parse_merge_answer(render_merge_answer(answer)) == answer
+    for merge_step in (
+        Await(right.epoch, ONE, right.epoch),
+        Seal(right.epoch, ONE, 5),
+        Absorb(5, right, 7),
+        Unseal(ONE, 5),
+    ):
+        assert parse_merge_step(render(merge_step)) == merge_step
+    for content in (render(("region", 5)), render(right), b"x"):
+        with pytest.raises(MalformedError):
+            parse_merge_answer(content)
+        with pytest.raises(MalformedError):
+            parse_merge_step(content)

@@ -1,14 +1,36 @@
-"""Answers to steps of transactions over several regions, as bytes from store to store; steps are `region_codec`'s."""
+"""Answers to steps of transactions over several regions, and of merges, as bytes from store to store.
+
+The steps themselves are `region_codec`'s.
+"""
 
 from __future__ import annotations
 
 from flaredb.core.commands import Comparison, Outcome, Refusal, RefusalReason
+from flaredb.core.region import Region
 from flaredb.core.region_codec import MalformedError, parse, render
-from flaredb.core.region_entry import Decide, Forget, Prepare, Resolve, Settle, Step
-from flaredb.core.region_work import Done, Fate, Prepared, Verdict
+from flaredb.core.region_entry import (
+    Absorb,
+    Await,
+    Clear,
+    Decide,
+    Forget,
+    MergeStep,
+    Prepare,
+    Release,
+    Resolve,
+    Seal,
+    Settle,
+    Step,
+    Unseal,
+)
+from flaredb.core.region_work import Awaits, Done, Fate, Prepared, Sealed, Verdict
 
 StepAnswer = tuple[Outcome, ...] | Prepared | Fate | Done
 """What a `Step` may be answered with but for faults."""
+
+
+MergeAnswer = Awaits | Sealed | Region | Done
+"""What a `MergeStep` may be answered with but for faults."""
 
 
 def render_answer(answer: StepAnswer) -> bytes:
@@ -37,6 +59,42 @@ def parse_step(content: bytes) -> Step:
     found = parse(content)
     if not isinstance(found, Prepare | Decide | Settle | Resolve | Forget):
         raise MalformedError(f"no step: {type(found).__name__}")
+    return found
+
+
+def render_merge_answer(answer: MergeAnswer) -> bytes:
+    """Write an answer to a step of a merge."""
+    match answer:
+        case Awaits():
+            return render(("awaits", answer.token))
+        case Sealed():
+            return render(("sealed", answer.region, answer.index))
+        case Done():
+            return render(("done",))
+        case _:
+            return render(("region", answer))
+
+
+def parse_merge_answer(content: bytes) -> MergeAnswer:
+    """Read what `render_merge_answer` wrote. Raises MalformedError."""
+    match parse(content):
+        case ("awaits", int(token)):
+            return Awaits(token)
+        case ("sealed", Region() as region, int(index)):
+            return Sealed(region, index)
+        case ("done",):
+            return Done()
+        case ("region", Region() as region):
+            return region
+        case other:
+            raise MalformedError(f"no answer to a step of a merge: {other}")
+
+
+def parse_merge_step(content: bytes) -> MergeStep:
+    """Read a step of a merge that `region_codec.render` wrote. Raises MalformedError."""
+    found = parse(content)
+    if not isinstance(found, Await | Seal | Absorb | Release | Unseal | Clear):
+        raise MalformedError(f"no step of a merge: {type(found).__name__}")
     return found
 
 
