@@ -98,6 +98,15 @@ def test_what_is_sealed_takes_nothing_and_tells_nothing_new() -> None:
         node.read(right.region, sealed.region.epoch, "read")
 
 
+def test_what_is_sealed_or_awaits_keeps_its_members() -> None:
+    group, right = two_regions()
+    _, send = merge(group, right, Absorb)
+    assert send is not None
+    for region in (ONE, right.region):
+        with pytest.raises(UnavailableError, match="neighbour"):
+            group.nodes[STORES[0]].change(region, group.region(region).epoch, (), (), "change")
+
+
 def test_a_seal_is_not_answered_while_a_store_does_not_have_it() -> None:
     group, right = two_regions()
     _, send = merge(group, right, Seal)

@@ -20,12 +20,7 @@ from dataclasses import replace
 from flaredb.core.engine import Engine, Row
 from flaredb.core.region import LOGICAL_BITS, RegionId
 from flaredb.core.region_codec import parse, render
-from flaredb.core.region_entry import (
-    Batch,
-    Decide,
-    Prepare,
-    Seal,
-)
+from flaredb.core.region_entry import NOT_MERGING, Batch, Decide, Prepare, Seal
 from flaredb.core.region_errors import (
     NotLeaderError,
     OutcomeUnknownError,
@@ -244,6 +239,7 @@ class RegionReplica(RegionRequests[TokenT]):
             # So one at a time, and none by a leader that has not applied what earlier ones have logged.
             is_ready = self.staged.term == self.raft.term and self.staged.index >= self._change_index
             is_late = epoch != self.region.epoch or any(each.kind is EntryKind.CONFIG for each in self._committed)
+            is_late |= isinstance(event, events.ProposeConfig) and self.merging != NOT_MERGING
             if is_ready and not is_late and self._log(event, (token,)):
                 self._change_index = self.raft.last_index
             else:

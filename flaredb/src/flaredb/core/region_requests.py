@@ -11,6 +11,7 @@ from flaredb.core.engine import Engine
 from flaredb.core.region import PEERS_MAX, Applied, Epoch, Peer, Region, RegionId, StoreId
 from flaredb.core.region_codec import render
 from flaredb.core.region_entry import (
+    NOT_MERGING,
     Await,
     Decide,
     Join,
@@ -221,7 +222,8 @@ class RegionRequests(Generic[TokenT]):
             NotLeaderError: Another store leads.
         """
         self._check_whole(epoch)
-        if self.merging.right:
+        if self.merging != NOT_MERGING:
+            # Both must stay on the same stores.
             raise merging_now(self.id)
         stores = [each.store for each in (*self.region.peers, *joining)]
         is_late = any(each.peer <= self.region.newest for each in joining)
