@@ -7,10 +7,11 @@ import contextlib
 import itertools
 from pathlib import Path
 
+import pytest
 from stores import Stores, stores, until
 
 from ultracloud.api.flaredb.v1 import flaredb_pb2 as pb
-from ultracloud.base.faults import AbortedError, DeadlineExceededError, UnavailableError
+from ultracloud.base.faults import AbortedError, DeadlineExceededError, OutOfRangeError, UnavailableError
 from ultracloud.servicekit.store import Committed, Conflict, FlaredbStore
 from ultracloud.servicekit.store.following import read_all
 from ultracloud.servicekit.store.several import connect_several
@@ -152,7 +153,10 @@ def test_regions_are_cut_and_read_as_one(tmp_path: Path):
         await cluster.wait_regions()
         async with cluster.store("s1") as store, cluster.kv("s2") as kv:
             watched: list[tuple[int, bytes]] = []
-            watching = asyncio.create_task(watch(store, watched))
+            with pytest.raises(OutOfRangeError, match="compacted"):
+                await anext(store.watch(b"", b"", 5))
+            empty = (await store.scan(b"", b"")).read_version
+            watching = asyncio.create_task(watch(store, watched, empty))
             for start in range(0, 1200, 20):
                 await asyncio.gather(
                     *(store.txn({}, {b"%05d" % number: bytes(8 * KIB)}) for number in range(start, start + 20))
@@ -183,8 +187,8 @@ def test_regions_are_cut_and_read_as_one(tmp_path: Path):
             now = await read_all(store, b"", b"")
             assert {key: version for version, key in watched} == {one.key: one.version for one in now.entries}
 
-    async def watch(store: FlaredbStore, watched: list[tuple[int, bytes]]) -> None:
-        async for changes in store.watch(b"", b"", 1):
+    async def watch(store: FlaredbStore, watched: list[tuple[int, bytes]], position: int) -> None:
+        async for changes in store.watch(b"", b"", position):
             watched += [(change.version, change.key) for change in changes.changes]
 
     with stores(tmp_path, extra="split_mib = 2\n") as cluster:

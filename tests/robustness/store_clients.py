@@ -151,12 +151,12 @@ class Watcher:
     """One that watches all the time, at one store after the other.
 
     Attributes:
-        position: Up to where it was told everything.
+        position: Up to where it was told everything; set before it runs.
         told: Every change: version, key and value.
     """
 
     def __init__(self, bed: Bed, identity: TlsIdentity, random: Random) -> None:
-        self.position = 1
+        self.position = 0
         self.told: list[tuple[int, str, str | None]] = []
         self._bed = bed
         self._identity = identity
@@ -186,8 +186,8 @@ class Watcher:
                 self.position = answer.version
 
 
-def check_watch(told: list[tuple[int, str, str | None]], position: int, calls: Iterable[Call]) -> None:
-    """Everything that was acknowledged was told, once and in order, and nothing else.
+def check_watch(told: list[tuple[int, str, str | None]], begin: int, position: int, calls: Iterable[Call]) -> None:
+    """Everything that was acknowledged after `begin` was told, once and in order, and nothing else.
 
     Raises:
         BrokenPromiseError: It was not.
@@ -206,7 +206,7 @@ def check_watch(told: list[tuple[int, str, str | None]], position: int, calls: I
         if not (isinstance(call.op, Txn) and isinstance(call.result, TxnDone) and call.result.succeeded):
             continue
         for put in call.op.success:
-            if not isinstance(put, Put) or put.key not in KEYS or call.result.revision > position:
+            if not isinstance(put, Put) or put.key not in KEYS or not begin < call.result.revision <= position:
                 continue
             if changes.get((call.result.revision, put.key)) != put.value:
                 raise BrokenPromiseError(f"a watch has not told what was acknowledged: {call}")

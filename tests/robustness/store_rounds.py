@@ -91,12 +91,16 @@ class _Round:
         self._watchers = [Watcher(made, self._identity, Random(plan.seed + n)) for n in (2, 3)]  # noqa: S311 - as above
         self._recoveries: list[tuple[str, float]] = []
         self._last: dict[str, int] = {}
+        self._begin = 0
 
     async def run(self) -> None:
         """Everything but the verdict."""
         self._scene.coordination = _coordination(self._bed)
         await self._wait_serving()
         await self._fill()
+        self._begin = await self._read_all(self._bed.members[0])
+        for watcher in self._watchers:
+            watcher.position = self._begin
         watching = [asyncio.create_task(watcher.run()) for watcher in self._watchers]
         asking = [asyncio.create_task(self._client(number)) for number in range(self._plan.clients)]
         try:
@@ -124,7 +128,7 @@ class _Round:
         check_versions(history)
         check_counters(history, self._last)
         for watcher in self._watchers:
-            check_watch(watcher.told, watcher.position, history.calls)
+            check_watch(watcher.told, self._begin, watcher.position, history.calls)
         done = sum(isinstance(call.result, TxnDone) for call in history.calls)
         lost = sum(isinstance(call.result, Lost) for call in history.calls)
         told = sum(len(watcher.told) for watcher in self._watchers)

@@ -22,7 +22,7 @@ import itertools
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flaredb.core.commands import Commit, EncodedKey
 from flaredb.core.engine import Column, Cursor, Engine, Row
@@ -72,9 +72,16 @@ class Stored:
         return Restored(mark, self.entries, self.hard_state, applied.index)
 
 
-def founding_rows(region: Region, store: StoreId) -> list[Row]:
-    """What a store begins with that holds one of the first replicas of the first region."""
-    applied = Applied(FIRST_INDEX, FIRST_TERM, START)
+def founding_rows(region: Region, store: StoreId, version: int = START.version) -> list[Row]:
+    """What a store begins with that holds one of the first replicas of the first region.
+
+    Args:
+        region: The first region.
+        store: Which store.
+        version: Of the empty store, the same on all of them. What is before it is no history of this cluster: who
+            watched another one, of before a restore, must read again.
+    """
+    applied = Applied(FIRST_INDEX, FIRST_TERM, replace(START, version=version), version, version, version)
     return [region_row(region, region.peer_on(store)), applied_row(region.region, applied)]
 
 

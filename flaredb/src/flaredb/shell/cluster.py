@@ -12,7 +12,7 @@ from typing import Any
 from flaredb.config import ClusterConfig, Config
 from flaredb.core.access import Access
 from flaredb.core.placement import MIB, Policy
-from flaredb.core.region import RegionId, StoreId
+from flaredb.core.region import LOGICAL_BITS, RegionId, StoreId
 from flaredb.core.region_rows import founding_rows, load
 from flaredb.shell import disk
 from flaredb.shell.cluster_aging import Aging
@@ -180,7 +180,7 @@ async def _join(engine: RocksEngine, regions: ClusterMap, runtime: Runtime) -> S
             await runtime.clock.sleep(JOIN_RETRY_S)
             continue
         if region is not None:
-            engine.write(founding_rows(region, store))
+            engine.write(founding_rows(region, store, runtime.clock.now_ms() << LOGICAL_BITS))
             engine.sync(0)
             runtime.log.info("founded the cluster", extra={"store": store})
         break
