@@ -99,7 +99,7 @@ class Policy:
         fill_max: A store fuller than this gets nothing new.
         steps_max: At once.
         joins_max: Replicas that one store gets at once: each is sent a whole state.
-        may_merge: Whether regions can be merged: not until they know how to.
+        may_merge: Whether small neighbours become one.
     """
 
     replicas: int = 3

@@ -22,6 +22,7 @@ from flaredb.shell.cluster_follow import Follower
 from flaredb.shell.cluster_kv import ClusterKv
 from flaredb.shell.cluster_lines import Lines, Start
 from flaredb.shell.cluster_map import ClusterMap
+from flaredb.shell.cluster_merges import Merges
 from flaredb.shell.cluster_meters import install_cluster, install_store
 from flaredb.shell.cluster_node import ClusterNode
 from flaredb.shell.cluster_peers import PeersService
@@ -128,7 +129,8 @@ async def _serve(
     follower = Follower(node, reader)
     lines = Lines(node, runtime.identity, address_of, start)
     router = Router(node, reader, lines, regions)
-    steps = Steps(node, lines, leader_of)
+    merges = Merges(node, lines, leader_of, start)
+    steps = Steps(node, lines, leader_of, merges)
     watchers = Watchers()
     owners = {namespace: frozenset(identities) for namespace, identities in config.namespaces.items()}
     access = Access(owners, is_open=runtime.identity is None)
@@ -148,6 +150,7 @@ async def _serve(
     cluster = config.cluster
     upkeep = Upkeep(node, regions, config.state_dir, cluster.labels, cluster.advertise or addresses[0])
     start(txns.look_after(), "look after transactions")
+    start(merges.look_after(), "look after merges")
     start(upkeep.report(), "report")
     start(upkeep.count(), "count regions")
     aging = Aging(node, config.history.bounds(), clock)
@@ -205,4 +208,5 @@ def _policy(cluster: ClusterConfig) -> Policy:
         down_ms=min(Policy().down_ms, round(cluster.lost_minutes * 60_000)),
         dead_ms=round(cluster.lost_minutes * 60_000),
         fill_max=cluster.full_percent / 100,
+        may_merge=True,
     )

@@ -21,12 +21,12 @@ from flaredb.core.commands import Commit, Outcome, Txn
 from flaredb.core.engine import Column, EngineFullError, EngineStalledError, EngineWriteError
 from flaredb.core.records import number
 from flaredb.core.region import Epoch, Peer, Region, RegionId, StoreId
-from flaredb.core.region_answers import StepAnswer
-from flaredb.core.region_entry import Split, Step, Upkeep
+from flaredb.core.region_answers import MergeAnswer, StepAnswer
+from flaredb.core.region_entry import MergeStep, Split, Step, Upkeep
 from flaredb.core.region_node import Mail, NodeWork, RegionNode, Shipment, Ticket
 from flaredb.core.region_replica import RegionReplica
 from flaredb.core.region_snapshot import Chunk
-from flaredb.core.region_work import Answer, Done, Fate, Incoming, Prepared
+from flaredb.core.region_work import Answer, Awaits, Done, Fate, Incoming, Prepared, Sealed
 from flaredb.errors import MIB, closing, disk_full
 from flaredb.shell.cluster_disk import TURN_KEY, turn_of
 from flaredb.shell.eventual import EventualSpace
@@ -201,6 +201,12 @@ class ClusterNode:
     ) -> Region:
         """Change the members of a region that this store leads; gives the region after it."""
         return _region(await self._ask(lambda token: self.node.change(region, epoch, changes, joining, token)))
+
+    async def merge(self, region: RegionId, step: MergeStep) -> MergeAnswer:
+        """Have a step of a merge done in a region that this store leads; see `region_merge`."""
+        found = await self._ask(lambda token: self.node.merge(region, step, token))
+        assert isinstance(found, Awaits | Sealed | Region | Done), found
+        return found
 
     async def keep(self, region: RegionId, upkeep: Upkeep) -> None:
         """Have done what is due with the history of a region that this store leads."""

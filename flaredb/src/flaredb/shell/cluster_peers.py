@@ -182,6 +182,19 @@ class PeersService:
             return pb.CarryResponse(astray=astray_of(astray))
         return pb.CarryResponse()
 
+    async def merge(self, request: pb.MergeRequest, call: Call, /) -> pb.MergeResponse:
+        """A step of making two regions one."""
+        self._check(call)
+        try:
+            step = region_answers.parse_merge_step(request.step)
+        except MalformedError as error:
+            raise DataLossError(f"a step of a merge cannot be read: {error}") from error
+        try:
+            answer = await self._node.merge(RegionId(request.region), step)
+        except (RegionMovedError, NotLeaderError) as astray:
+            return pb.MergeResponse(astray=astray_of(astray))
+        return pb.MergeResponse(answer=region_answers.render_merge_answer(answer))
+
     def _check(self, call: Call) -> None:
         """Pass if the caller is a store of flaredb."""
         if not self._is_open and call.peer.identity != pki.service_identity("flaredb"):

@@ -13,11 +13,12 @@ from flaredb.core.region_entry import Split
 from flaredb.core.region_errors import NotLeaderError, RegionMovedError
 from flaredb.core.region_replica import RegionReplica
 from flaredb.shell.cluster_lines import Lines
+from flaredb.shell.cluster_merges import Merges
 from flaredb.shell.cluster_node import ClusterNode, Route, Token
 from flaredb.shell.cluster_peers import raise_astray
 from flaredb.shell.placer import CHANGE_S, region_of
 from ultracloud.api.flaredb.v1 import peers_pb2 as pb
-from ultracloud.base.faults import FailedPreconditionError, UnavailableError
+from ultracloud.base.faults import UnavailableError
 from ultracloud.raft import events
 from ultracloud.raft.words import NodeId
 
@@ -36,10 +37,14 @@ class Steps:
 
     Args:
         leader_of: Which store leads a region, as the map has it.
+        merges: Drives merges.
     """
 
-    def __init__(self, node: ClusterNode, lines: Lines, leader_of: Callable[[RegionId], StoreId | None]) -> None:
+    def __init__(
+        self, node: ClusterNode, lines: Lines, leader_of: Callable[[RegionId], StoreId | None], merges: Merges
+    ) -> None:
         self._node = node
+        self._merges = merges
         self._lines = lines
         self._leader_of = leader_of
 
@@ -70,7 +75,7 @@ class Steps:
             case TransferLead():
                 await self._transfer(step)
             case MergeRegions():
-                raise FailedPreconditionError("regions are not merged yet", reason="MERGE_UNKNOWN")
+                await self._merges.merge(step)
             case _:
                 assert_never(step)
 

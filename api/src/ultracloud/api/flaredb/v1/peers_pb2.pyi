@@ -206,3 +206,19 @@ class CarryResponse(_message.Message):
     ASTRAY_FIELD_NUMBER: _ClassVar[int]
     astray: Astray
     def __init__(self, astray: _Optional[_Union[Astray, _Mapping]] = ...) -> None: ...
+
+class MergeRequest(_message.Message):
+    __slots__ = ("region", "step")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    region: int
+    step: bytes
+    def __init__(self, region: _Optional[int] = ..., step: _Optional[bytes] = ...) -> None: ...
+
+class MergeResponse(_message.Message):
+    __slots__ = ("astray", "answer")
+    ASTRAY_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_FIELD_NUMBER: _ClassVar[int]
+    astray: Astray
+    answer: bytes
+    def __init__(self, astray: _Optional[_Union[Astray, _Mapping]] = ..., answer: _Optional[bytes] = ...) -> None: ...

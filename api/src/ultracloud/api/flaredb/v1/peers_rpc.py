@@ -13,6 +13,8 @@ from ultracloud.api.flaredb.v1.peers_pb2 import FollowRequest
 from ultracloud.api.flaredb.v1.peers_pb2 import FollowResponse
 from ultracloud.api.flaredb.v1.peers_pb2 import Mail
 from ultracloud.api.flaredb.v1.peers_pb2 import MailTaken
+from ultracloud.api.flaredb.v1.peers_pb2 import MergeRequest
+from ultracloud.api.flaredb.v1.peers_pb2 import MergeResponse
 from ultracloud.api.flaredb.v1.peers_pb2 import ReadKeysRequest
 from ultracloud.api.flaredb.v1.peers_pb2 import ReadNamesRequest
 from ultracloud.api.flaredb.v1.peers_pb2 import ReadNamesResponse
@@ -37,6 +39,7 @@ PEERS = ServiceDescriptor(
         Method("ReadNames", "/ultracloud.flaredb.v1.Peers/ReadNames", "read_names", ReadNamesRequest, ReadNamesResponse, False, False),
         Method("Follow", "/ultracloud.flaredb.v1.Peers/Follow", "follow", FollowRequest, FollowResponse, False, True),
         Method("Carry", "/ultracloud.flaredb.v1.Peers/Carry", "carry", CarryRequest, CarryResponse, False, False),
+        Method("Merge", "/ultracloud.flaredb.v1.Peers/Merge", "merge", MergeRequest, MergeResponse, False, False),
     ),
 )
 
@@ -83,6 +86,10 @@ class PeersClient:
         """Call /ultracloud.flaredb.v1.Peers/Carry."""
         return await self._channel.unary("/ultracloud.flaredb.v1.Peers/Carry", request, CarryResponse, timeout_s)
 
+    async def merge(self, request: MergeRequest, timeout_s: float | None = None) -> MergeResponse:
+        """Call /ultracloud.flaredb.v1.Peers/Merge."""
+        return await self._channel.unary("/ultracloud.flaredb.v1.Peers/Merge", request, MergeResponse, timeout_s)
+
 
 class PeersServer(Protocol):
     """Serves ultracloud.flaredb.v1.Peers."""
@@ -104,4 +111,6 @@ class PeersServer(Protocol):
     def follow(self, request: FollowRequest, call: Call, /) -> AsyncIterator[FollowResponse]: ...
 
     def carry(self, request: CarryRequest, call: Call, /) -> CarryResponse | Awaitable[CarryResponse]: ...
+
+    def merge(self, request: MergeRequest, call: Call, /) -> MergeResponse | Awaitable[MergeResponse]: ...
 
