@@ -22,6 +22,7 @@ def test_regions_keep_their_promises(first: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("first", range(20, 220, 40))
 def test_regions_keep_their_promises_for_longer(first: int) -> None:
     for seed in seeds(40):
@@ -38,6 +39,7 @@ def test_a_broken_region_is_found_out(mutant: Break, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "mutant", [*RARE_MUTANTS, *RARE_TXN_MUTANTS, *MERGE_MUTANTS], ids=lambda mutant: mutant.__name__
 )
