@@ -42,7 +42,7 @@ CALL_S = 8.0
 """What a store may take for one attempt: longer than it takes there to give up for want of a quorum."""
 
 _NOTHING_DONE = frozenset(
-    {"OVERLOADED", "STOPPING", "NO_QUORUM", "CHANGE_REFUSED", "STORE_UNKNOWN", "REGION_MOVED", "MERGING"}
+    {"OVERLOADED", "STOPPING", "NO_QUORUM", "CHANGE_REFUSED", "STORE_UNKNOWN", "REGION_MOVED", "MERGING", "LOCKED"}
 )
 """Reasons of another store's UNAVAILABLE that say so; any other may be of a connection lost half-way."""
 
