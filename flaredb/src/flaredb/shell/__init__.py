@@ -37,7 +37,7 @@ One store of many (ADR 0011):
 - `cluster_follow`: changes of a region. `cluster_watch`: of many, merged. `cluster_txns`: transactions over several.
 - `cluster_map`: what of the cluster stands in chainfire. `cluster_copy`: as this process has it. `cluster_reports`:
   what it writes there. `cluster_upkeep`: what it has and leads. `cluster_aging`: old history, keys that have ended.
-- `placer`: who decides on placement. `cluster_steps`: what he decided, carried out.
+- `placer`: who decides on placement. `cluster_steps`: what he decided, carried out. `cluster_merges`: of two, one.
 - `cluster_rpc`: what operators ask; `one_node`: where there is no cluster. `cluster_meters`: what they can measure.
 
 Namespaces that are eventual (ADR 0016):
