@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from flaredb.core.keys import version_of
 from flaredb.core.records import Mark
-from flaredb.core.region import Epoch
+from flaredb.core.region import Epoch, Peer, RegionId
+from flaredb.core.region_entry import Split
 from flaredb.core.region_rows import state_rows
 from flaredb.core.region_state import LOGICAL_BITS
 from flaredb.core.region_work import CLOCK_AHEAD_MAX_MS
 from flaredb.testing_regions import NOW_MS, ONE, STORES, Group, encoded, put
 from ultracloud.base.faults import FailedPreconditionError
+from ultracloud.raft.words import NodeId
 
 NOW = NOW_MS << LOGICAL_BITS
 
@@ -69,3 +71,22 @@ def test_a_floor_that_is_too_far_ahead_is_refused_and_nothing_is_done() -> None:
     assert "clock" in answer.public
     assert mark(group) == before
     assert isinstance(propose(group, "1", floor=NOW + (CLOCK_AHEAD_MAX_MS << LOGICAL_BITS)), tuple)
+
+
+def test_while_a_cut_is_not_written_its_halves_cover_nothing() -> None:
+    group = Group((STORES[0],), (STORES[0],))
+    propose(group, "1", floor=NOW + 5)
+    node, epoch = group.nodes[STORES[0]], group.first.epoch
+    node.split(ONE, Split(epoch, encoded("m"), RegionId(2), (Peer(NodeId(9), STORES[0]),)), "split")
+    for _ in range(10):
+        work = node.begin(NOW_MS)
+        if RegionId(2) in node.replicas:
+            break
+        group.engines[STORES[0]].write(work.rows)
+        node.finish()
+        node.synced(node.to_sync())
+    assert not any(replica.covers_version(1) for replica in node.replicas.values())
+    group.engines[STORES[0]].write(work.rows)
+    node.finish()
+    group.run()
+    assert all(replica.covers_version(NOW + 5) for replica in node.replicas.values())

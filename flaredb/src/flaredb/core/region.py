@@ -144,6 +144,10 @@ class Applied:
     swept: int = 0
 
 
+NOTHING = Applied(0, 0, Mark(0, 0, 0, 0))
+"""Of a region whose rows are not written yet: it covers no version."""
+
+
 def first_region(region: RegionId, peers: Iterable[Peer]) -> Region:
     """A region of all keys, with `peers` as its voters."""
     ordered = tuple(sorted(peers, key=lambda each: each.peer))

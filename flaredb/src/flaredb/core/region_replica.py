@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from flaredb.core.engine import Engine, Row
-from flaredb.core.region import LOGICAL_BITS, RegionId
+from flaredb.core.region import LOGICAL_BITS, NOTHING, RegionId
 from flaredb.core.region_codec import parse, render
 from flaredb.core.region_entry import NOT_MERGING, Batch, Decide, Prepare, Seal
 from flaredb.core.region_errors import (
@@ -84,7 +84,7 @@ class RegionReplica(RegionRequests[TokenT]):
     def __init__(
         self, stored: Stored, engine: Engine, options: Options, draw: Draw, *, is_durable: bool = True
     ) -> None:
-        super().__init__(stored, engine, options, draw)
+        super().__init__(stored, engine, options, draw, is_durable=is_durable)
         self.kept_entries = KEPT_ENTRIES
         self.compact_step = COMPACT_STEP
         self._engine = engine
@@ -172,6 +172,7 @@ class RegionReplica(RegionRequests[TokenT]):
             now_ms: Wall time; what a leader logs now is evaluated at it, everywhere.
         """
         self._has_unparked = False
+        before = self.region
         if self._events:
             taken, self._events = self._events, []
             self._take(self.raft.step(*taken))
@@ -183,6 +184,8 @@ class RegionReplica(RegionRequests[TokenT]):
         self._ask_round()
         self._apply()
         self._answer_sealed()
+        if self.region is not before:
+            self.applied = NOTHING
         self._compact()
         messages, self._outbox = self._outbox, []
         rows_now, self._rows = self._rows, []

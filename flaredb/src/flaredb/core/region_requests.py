@@ -8,7 +8,7 @@ from typing import Generic
 
 from flaredb.core.commands import Txn
 from flaredb.core.engine import Engine
-from flaredb.core.region import PEERS_MAX, Applied, Epoch, Peer, Region, RegionId, StoreId
+from flaredb.core.region import NOTHING, PEERS_MAX, Applied, Epoch, Peer, Region, RegionId, StoreId
 from flaredb.core.region_codec import render
 from flaredb.core.region_entry import (
     NOT_MERGING,
@@ -53,14 +53,15 @@ class RegionRequests(Generic[TokenT]):
 
     Attributes:
         me: Which peer this is.
-        applied: How far the state goes that the rows hold: as of the last `finish`.
+        applied: How far the state goes that the rows hold: as of the last `finish`. While a batch that changes the
+            region is not written, nothing: its range is not what the rows are of.
         raft: The log; to be looked at only.
     """
 
-    def __init__(self, stored: Stored, engine: Engine, options: Options, draw: Draw) -> None:
+    def __init__(self, stored: Stored, engine: Engine, options: Options, draw: Draw, *, is_durable: bool) -> None:
         self.me = stored.peer
         self.raft = Raft(stored.peer, options, stored.restored(), draw)
-        self.applied = stored.applied
+        self.applied = stored.applied if is_durable else NOTHING
         self._state = RegionState(stored, engine)
         self._tick = 0
         self._waiting: deque[Proposal[TokenT]] = deque()
