@@ -77,9 +77,12 @@ def ended_by_sigterm() -> Iterator[None]:
     """Let SIGTERM end the block as SIGINT does, so that what was begun is taken away."""
     # Not an exception raised wherever the signal comes: in the middle of a library's C code that ends the process.
     before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    # Who was started in the background by a shell's script ignores SIGINT; SIGTERM is to end it all the same.
+    interrupted = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     finally:
+        signal.signal(signal.SIGINT, interrupted)
         signal.signal(signal.SIGTERM, before)
 
 
