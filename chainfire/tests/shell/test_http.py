@@ -126,6 +126,8 @@ grpc_server_started_total process_cpu_seconds_total process_resident_memory_byte
 @both
 def test_metrics_have_the_names_that_dashboards_made_for_etcd_ask_for(kind: str, tmp_path: Path) -> None:
     with asked(kind, tmp_path) as (_server, speaker):
+        # etcd names the cluster's version a moment after it serves.
+        wait_until(lambda: "etcd_cluster_version" in families(speaker))
         assert set(ETCD_NAMES.split()) - families(speaker).keys() == set()
 
 
