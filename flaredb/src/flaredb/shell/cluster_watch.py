@@ -126,8 +126,9 @@ class Watching:
         """Pages of several regions as if they were one."""
         news = asyncio.Event()
         parts = [_Part(region, position) for region in regions]
-        running = [asyncio.create_task(self._pump(part, interest, news)) for part in parts]
-        running.append(asyncio.create_task(self._close_quiet(parts, news)))
+        told = asyncio.Event()
+        running = [asyncio.create_task(self._pump(part, interest, news, told)) for part in parts]
+        running.append(asyncio.create_task(self._close_quiet(parts, news, told)))
         try:
             async for page in _merge_parts(parts, position, news):
                 yield page
@@ -136,14 +137,16 @@ class Watching:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
-    async def _pump(self, part: _Part, interest: Interest, news: asyncio.Event) -> None:
-        """Take one region's pages, not too far ahead of what was passed on."""
+    async def _pump(self, part: _Part, interest: Interest, news: asyncio.Event, told: asyncio.Event) -> None:
+        """Take one region's pages, not too far ahead of what was passed on; `told` says that it has changes."""
         try:
             async with closing(self._follow(part.region, interest, part.closed)) as pages:
                 async for page in pages:
                     part.changes += page.changes
                     part.closed = page.position
                     news.set()
+                    if page.changes:
+                        told.set()
                     await self._wait_passed_on(part)
         except Fault as fault:
             part.fault = fault
@@ -156,11 +159,15 @@ class Watching:
                 return
             await asyncio.sleep(CLOSE_PAUSE_S)
 
-    async def _close_quiet(self, parts: list[_Part], news: asyncio.Event) -> None:
-        """Have regions close what others wait for."""
+    async def _close_quiet(self, parts: list[_Part], news: asyncio.Event, told: asyncio.Event) -> None:
+        """Have regions close what others wait for; sleeps while there is nothing to tell."""
         while True:
             wanted = max((part.changes[-1][0] for part in parts if part.changes), default=0)
             late = [part for part in parts if part.closed < wanted]
+            if not late:
+                await told.wait()
+                told.clear()
+                continue
             try:
                 await asyncio.gather(*(self._router.execute(part.region.start, (), wanted) for part in late))
             except Fault as fault:
