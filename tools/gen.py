@@ -52,11 +52,13 @@ def make(scratch: Path) -> Path:
     protos = sorted(str(path.relative_to(PROTO)) for path in PROTO.rglob("*.proto"))
     descriptors = scratch / "descriptors.bin"
     google = str(resources.files("grpc_tools").joinpath("_proto"))
+    annotations = str(resources.files("google.api").joinpath("http.proto")).removesuffix("google/api/http.proto")
     status = protoc.main(
         [
             "protoc",
             f"-I{PROTO}",
             f"-I{google}",
+            f"-I{annotations}",
             f"--python_out={out}",
             f"--pyi_out={out}",
             f"--descriptor_set_out={descriptors}",

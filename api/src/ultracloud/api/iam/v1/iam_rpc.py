@@ -8,19 +8,25 @@ from typing import Protocol
 from ultracloud.api.iam.v1.iam_pb2 import Binding
 from ultracloud.api.iam.v1.iam_pb2 import BindingEvent
 from ultracloud.api.iam.v1.iam_pb2 import CreateBindingRequest
+from ultracloud.api.iam.v1.iam_pb2 import CreateGroupRequest
 from ultracloud.api.iam.v1.iam_pb2 import CreateOrganisationRequest
 from ultracloud.api.iam.v1.iam_pb2 import CreateProjectRequest
 from ultracloud.api.iam.v1.iam_pb2 import CreateRoleRequest
 from ultracloud.api.iam.v1.iam_pb2 import CreateServiceAccountRequest
+from ultracloud.api.iam.v1.iam_pb2 import CreateUserRequest
 from ultracloud.api.iam.v1.iam_pb2 import ExplainRequest
 from ultracloud.api.iam.v1.iam_pb2 import ExplainResponse
+from ultracloud.api.iam.v1.iam_pb2 import Group
+from ultracloud.api.iam.v1.iam_pb2 import GroupEvent
 from ultracloud.api.iam.v1.iam_pb2 import IssueTokenRequest
 from ultracloud.api.iam.v1.iam_pb2 import IssueTokenResponse
 from ultracloud.api.iam.v1.iam_pb2 import ListBindingsResponse
+from ultracloud.api.iam.v1.iam_pb2 import ListGroupsResponse
 from ultracloud.api.iam.v1.iam_pb2 import ListOrganisationsResponse
 from ultracloud.api.iam.v1.iam_pb2 import ListProjectsResponse
 from ultracloud.api.iam.v1.iam_pb2 import ListRolesResponse
 from ultracloud.api.iam.v1.iam_pb2 import ListServiceAccountsResponse
+from ultracloud.api.iam.v1.iam_pb2 import ListUsersResponse
 from ultracloud.api.iam.v1.iam_pb2 import Organisation
 from ultracloud.api.iam.v1.iam_pb2 import OrganisationEvent
 from ultracloud.api.iam.v1.iam_pb2 import PolicySnapshot
@@ -31,10 +37,14 @@ from ultracloud.api.iam.v1.iam_pb2 import RoleEvent
 from ultracloud.api.iam.v1.iam_pb2 import ServiceAccount
 from ultracloud.api.iam.v1.iam_pb2 import ServiceAccountEvent
 from ultracloud.api.iam.v1.iam_pb2 import UpdateBindingRequest
+from ultracloud.api.iam.v1.iam_pb2 import UpdateGroupRequest
 from ultracloud.api.iam.v1.iam_pb2 import UpdateOrganisationRequest
 from ultracloud.api.iam.v1.iam_pb2 import UpdateProjectRequest
 from ultracloud.api.iam.v1.iam_pb2 import UpdateRoleRequest
 from ultracloud.api.iam.v1.iam_pb2 import UpdateServiceAccountRequest
+from ultracloud.api.iam.v1.iam_pb2 import UpdateUserRequest
+from ultracloud.api.iam.v1.iam_pb2 import User
+from ultracloud.api.iam.v1.iam_pb2 import UserEvent
 from ultracloud.api.iam.v1.iam_pb2 import WatchPolicyRequest
 from ultracloud.api.iam.v1.iam_pb2 import WhoAmIRequest
 from ultracloud.api.iam.v1.iam_pb2 import WhoAmIResponse
@@ -225,6 +235,128 @@ class ServiceAccountsServer(Protocol):
     def delete(self, request: DeleteRequest, call: Call, /) -> ServiceAccount | Awaitable[ServiceAccount]: ...
 
     def watch(self, request: WatchRequest, call: Call, /) -> AsyncIterator[ServiceAccountEvent]: ...
+
+
+USERS = ServiceDescriptor(
+    name="ultracloud.iam.v1.Users",
+    file="ultracloud/iam/v1/iam.proto",
+    methods=(
+        Method("Create", "/ultracloud.iam.v1.Users/Create", "create", CreateUserRequest, User, False, False),
+        Method("Get", "/ultracloud.iam.v1.Users/Get", "get", GetRequest, User, False, False),
+        Method("List", "/ultracloud.iam.v1.Users/List", "list", ListRequest, ListUsersResponse, False, False),
+        Method("Update", "/ultracloud.iam.v1.Users/Update", "update", UpdateUserRequest, User, False, False),
+        Method("Delete", "/ultracloud.iam.v1.Users/Delete", "delete", DeleteRequest, User, False, False),
+        Method("Watch", "/ultracloud.iam.v1.Users/Watch", "watch", WatchRequest, UserEvent, False, True),
+    ),
+)
+
+
+class UsersClient:
+    """Calls ultracloud.iam.v1.Users."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    async def create(self, request: CreateUserRequest, timeout_s: float | None = None) -> User:
+        """Call /ultracloud.iam.v1.Users/Create."""
+        return await self._channel.unary("/ultracloud.iam.v1.Users/Create", request, User, timeout_s)
+
+    async def get(self, request: GetRequest, timeout_s: float | None = None) -> User:
+        """Call /ultracloud.iam.v1.Users/Get."""
+        return await self._channel.unary("/ultracloud.iam.v1.Users/Get", request, User, timeout_s)
+
+    async def list(self, request: ListRequest, timeout_s: float | None = None) -> ListUsersResponse:
+        """Call /ultracloud.iam.v1.Users/List."""
+        return await self._channel.unary("/ultracloud.iam.v1.Users/List", request, ListUsersResponse, timeout_s)
+
+    async def update(self, request: UpdateUserRequest, timeout_s: float | None = None) -> User:
+        """Call /ultracloud.iam.v1.Users/Update."""
+        return await self._channel.unary("/ultracloud.iam.v1.Users/Update", request, User, timeout_s)
+
+    async def delete(self, request: DeleteRequest, timeout_s: float | None = None) -> User:
+        """Call /ultracloud.iam.v1.Users/Delete."""
+        return await self._channel.unary("/ultracloud.iam.v1.Users/Delete", request, User, timeout_s)
+
+    def watch(self, request: WatchRequest, timeout_s: float | None = None) -> AsyncIterator[UserEvent]:
+        """Call /ultracloud.iam.v1.Users/Watch; closing the iterator cancels it."""
+        return self._channel.stream("/ultracloud.iam.v1.Users/Watch", request, UserEvent, timeout_s)
+
+
+class UsersServer(Protocol):
+    """Serves ultracloud.iam.v1.Users."""
+
+    def create(self, request: CreateUserRequest, call: Call, /) -> User | Awaitable[User]: ...
+
+    def get(self, request: GetRequest, call: Call, /) -> User | Awaitable[User]: ...
+
+    def list(self, request: ListRequest, call: Call, /) -> ListUsersResponse | Awaitable[ListUsersResponse]: ...
+
+    def update(self, request: UpdateUserRequest, call: Call, /) -> User | Awaitable[User]: ...
+
+    def delete(self, request: DeleteRequest, call: Call, /) -> User | Awaitable[User]: ...
+
+    def watch(self, request: WatchRequest, call: Call, /) -> AsyncIterator[UserEvent]: ...
+
+
+GROUPS = ServiceDescriptor(
+    name="ultracloud.iam.v1.Groups",
+    file="ultracloud/iam/v1/iam.proto",
+    methods=(
+        Method("Create", "/ultracloud.iam.v1.Groups/Create", "create", CreateGroupRequest, Group, False, False),
+        Method("Get", "/ultracloud.iam.v1.Groups/Get", "get", GetRequest, Group, False, False),
+        Method("List", "/ultracloud.iam.v1.Groups/List", "list", ListRequest, ListGroupsResponse, False, False),
+        Method("Update", "/ultracloud.iam.v1.Groups/Update", "update", UpdateGroupRequest, Group, False, False),
+        Method("Delete", "/ultracloud.iam.v1.Groups/Delete", "delete", DeleteRequest, Group, False, False),
+        Method("Watch", "/ultracloud.iam.v1.Groups/Watch", "watch", WatchRequest, GroupEvent, False, True),
+    ),
+)
+
+
+class GroupsClient:
+    """Calls ultracloud.iam.v1.Groups."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    async def create(self, request: CreateGroupRequest, timeout_s: float | None = None) -> Group:
+        """Call /ultracloud.iam.v1.Groups/Create."""
+        return await self._channel.unary("/ultracloud.iam.v1.Groups/Create", request, Group, timeout_s)
+
+    async def get(self, request: GetRequest, timeout_s: float | None = None) -> Group:
+        """Call /ultracloud.iam.v1.Groups/Get."""
+        return await self._channel.unary("/ultracloud.iam.v1.Groups/Get", request, Group, timeout_s)
+
+    async def list(self, request: ListRequest, timeout_s: float | None = None) -> ListGroupsResponse:
+        """Call /ultracloud.iam.v1.Groups/List."""
+        return await self._channel.unary("/ultracloud.iam.v1.Groups/List", request, ListGroupsResponse, timeout_s)
+
+    async def update(self, request: UpdateGroupRequest, timeout_s: float | None = None) -> Group:
+        """Call /ultracloud.iam.v1.Groups/Update."""
+        return await self._channel.unary("/ultracloud.iam.v1.Groups/Update", request, Group, timeout_s)
+
+    async def delete(self, request: DeleteRequest, timeout_s: float | None = None) -> Group:
+        """Call /ultracloud.iam.v1.Groups/Delete."""
+        return await self._channel.unary("/ultracloud.iam.v1.Groups/Delete", request, Group, timeout_s)
+
+    def watch(self, request: WatchRequest, timeout_s: float | None = None) -> AsyncIterator[GroupEvent]:
+        """Call /ultracloud.iam.v1.Groups/Watch; closing the iterator cancels it."""
+        return self._channel.stream("/ultracloud.iam.v1.Groups/Watch", request, GroupEvent, timeout_s)
+
+
+class GroupsServer(Protocol):
+    """Serves ultracloud.iam.v1.Groups."""
+
+    def create(self, request: CreateGroupRequest, call: Call, /) -> Group | Awaitable[Group]: ...
+
+    def get(self, request: GetRequest, call: Call, /) -> Group | Awaitable[Group]: ...
+
+    def list(self, request: ListRequest, call: Call, /) -> ListGroupsResponse | Awaitable[ListGroupsResponse]: ...
+
+    def update(self, request: UpdateGroupRequest, call: Call, /) -> Group | Awaitable[Group]: ...
+
+    def delete(self, request: DeleteRequest, call: Call, /) -> Group | Awaitable[Group]: ...
+
+    def watch(self, request: WatchRequest, call: Call, /) -> AsyncIterator[GroupEvent]: ...
 
 
 ROLES = ServiceDescriptor(

@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from ultracloud.api.resource.v1 import resource_pb2 as ultracloud_dot_resource_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)ultracloud/operations/v1/operations.proto\x12\x18ultracloud.operations.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%ultracloud/resource/v1/resource.proto\"=\n\rOperationSpec\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x0c\n\x04verb\x18\x02 \x01(\t\x12\x0e\n\x06\x63\x61ncel\x18\x03 \x01(\x08\"\x9f\x03\n\x0fOperationStatus\x12\x35\n\nconditions\x18\x01 \x03(\x0b\x32!.ultracloud.resource.v1.Condition\x12>\n\x05state\x18\x02 \x01(\x0e\x32/.ultracloud.operations.v1.OperationStatus.State\x12\x18\n\x10progress_percent\x18\x03 \x01(\x05\x12\x0c\n\x04step\x18\x04 \x01(\t\x12\x14\n\x0c\x65rror_reason\x18\x05 \x01(\t\x12\x15\n\rerror_message\x18\x06 \x01(\t\x12.\n\nstarted_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"b\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\x0b\n\x07RUNNING\x10\x02\x12\r\n\tSUCCEEDED\x10\x03\x12\n\n\x06\x46\x41ILED\x10\x04\x12\r\n\tCANCELLED\x10\x05\"\xb1\x01\n\tOperation\x12\x32\n\x08metadata\x18\x01 \x01(\x0b\x32 .ultracloud.resource.v1.Metadata\x12\x35\n\x04spec\x18\x02 \x01(\x0b\x32\'.ultracloud.operations.v1.OperationSpec\x12\x39\n\x06status\x18\x03 \x01(\x0b\x32).ultracloud.operations.v1.OperationStatus\"\x84\x02\n\x16\x43reateOperationRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12L\n\x06labels\x18\x03 \x03(\x0b\x32<.ultracloud.operations.v1.CreateOperationRequest.LabelsEntry\x12\x35\n\x04spec\x18\x04 \x01(\x0b\x32\'.ultracloud.operations.v1.OperationSpec\x12\x17\n\x0fidempotency_key\x18\x05 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8d\x02\n\x16UpdateOperationRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03ref\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x13\n\x0bupdate_mask\x18\x04 \x03(\t\x12\x35\n\x04spec\x18\x05 \x01(\x0b\x32\'.ultracloud.operations.v1.OperationSpec\x12L\n\x06labels\x18\x06 \x03(\x0b\x32<.ultracloud.operations.v1.UpdateOperationRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"v\n\x16ListOperationsResponse\x12\x32\n\x05items\x18\x01 \x03(\x0b\x32#.ultracloud.operations.v1.Operation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\"\x87\x01\n\x0eOperationEvent\x12/\n\x04type\x18\x01 \x01(\x0e\x32!.ultracloud.resource.v1.EventType\x12\x33\n\x06object\x18\x02 \x01(\x0b\x32#.ultracloud.operations.v1.Operation\x12\x0f\n\x07version\x18\x03 \x01(\x03\"H\n\x14WaitOperationRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03ref\x18\x02 \x01(\t\x12\x12\n\ntimeout_ms\x18\x03 \x01(\x05\"D\n\x16\x43\x61ncelOperationRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03ref\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t2\xec\x05\n\nOperations\x12_\n\x06\x43reate\x12\x30.ultracloud.operations.v1.CreateOperationRequest\x1a#.ultracloud.operations.v1.Operation\x12N\n\x03Get\x12\".ultracloud.resource.v1.GetRequest\x1a#.ultracloud.operations.v1.Operation\x12]\n\x04List\x12#.ultracloud.resource.v1.ListRequest\x1a\x30.ultracloud.operations.v1.ListOperationsResponse\x12_\n\x06Update\x12\x30.ultracloud.operations.v1.UpdateOperationRequest\x1a#.ultracloud.operations.v1.Operation\x12T\n\x06\x44\x65lete\x12%.ultracloud.resource.v1.DeleteRequest\x1a#.ultracloud.operations.v1.Operation\x12Y\n\x05Watch\x12$.ultracloud.resource.v1.WatchRequest\x1a(.ultracloud.operations.v1.OperationEvent0\x01\x12[\n\x04Wait\x12..ultracloud.operations.v1.WaitOperationRequest\x1a#.ultracloud.operations.v1.Operation\x12_\n\x06\x43\x61ncel\x12\x30.ultracloud.operations.v1.CancelOperationRequest\x1a#.ultracloud.operations.v1.Operationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)ultracloud/operations/v1/operations.proto\x12\x18ultracloud.operations.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%ultracloud/resource/v1/resource.proto\"=\n\rOperationSpec\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x0c\n\x04verb\x18\x02 \x01(\t\x12\x0e\n\x06\x63\x61ncel\x18\x03 \x01(\x08\"\x9f\x03\n\x0fOperationStatus\x12\x35\n\nconditions\x18\x01 \x03(\x0b\x32!.ultracloud.resource.v1.Condition\x12>\n\x05state\x18\x02 \x01(\x0e\x32/.ultracloud.operations.v1.OperationStatus.State\x12\x18\n\x10progress_percent\x18\x03 \x01(\x05\x12\x0c\n\x04step\x18\x04 \x01(\t\x12\x14\n\x0c\x65rror_reason\x18\x05 \x01(\t\x12\x15\n\rerror_message\x18\x06 \x01(\t\x12.\n\nstarted_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"b\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\x0b\n\x07RUNNING\x10\x02\x12\r\n\tSUCCEEDED\x10\x03\x12\n\n\x06\x46\x41ILED\x10\x04\x12\r\n\tCANCELLED\x10\x05\"\xb1\x01\n\tOperation\x12\x32\n\x08metadata\x18\x01 \x01(\x0b\x32 .ultracloud.resource.v1.Metadata\x12\x35\n\x04spec\x18\x02 \x01(\x0b\x32\'.ultracloud.operations.v1.OperationSpec\x12\x39\n\x06status\x18\x03 \x01(\x0b\x32).ultracloud.operations.v1.OperationStatus\"\x84\x02\n\x16\x43reateOperationRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12L\n\x06labels\x18\x03 \x03(\x0b\x32<.ultracloud.operations.v1.CreateOperationRequest.LabelsEntry\x12\x35\n\x04spec\x18\x04 \x01(\x0b\x32\'.ultracloud.operations.v1.OperationSpec\x12\x17\n\x0fidempotency_key\x18\x05 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8d\x02\n\x16UpdateOperationRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03ref\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x13\n\x0bupdate_mask\x18\x04 \x03(\t\x12\x35\n\x04spec\x18\x05 \x01(\x0b\x32\'.ultracloud.operations.v1.OperationSpec\x12L\n\x06labels\x18\x06 \x03(\x0b\x32<.ultracloud.operations.v1.UpdateOperationRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"z\n\x16ListOperationsResponse\x12\x32\n\x05items\x18\x01 \x03(\x0b\x32#.ultracloud.operations.v1.Operation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x07version\x18\x03 \x01(\x03\x42\x02\x30\x01\"\x8b\x01\n\x0eOperationEvent\x12/\n\x04type\x18\x01 \x01(\x0e\x32!.ultracloud.resource.v1.EventType\x12\x33\n\x06object\x18\x02 \x01(\x0b\x32#.ultracloud.operations.v1.Operation\x12\x13\n\x07version\x18\x03 \x01(\x03\x42\x02\x30\x01\"H\n\x14WaitOperationRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03ref\x18\x02 \x01(\t\x12\x12\n\ntimeout_ms\x18\x03 \x01(\x05\"D\n\x16\x43\x61ncelOperationRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03ref\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t2\x9d\n\n\nOperations\x12\xa0\x01\n\x06\x43reate\x12\x30.ultracloud.operations.v1.CreateOperationRequest\x1a#.ultracloud.operations.v1.Operation\"?\x82\xd3\xe4\x93\x02\x39\"4/v1/services/{service}/projects/{project}/operations:\x01*\x12\x92\x01\n\x03Get\x12\".ultracloud.resource.v1.GetRequest\x1a#.ultracloud.operations.v1.Operation\"B\x82\xd3\xe4\x93\x02<\x12:/v1/services/{service}/projects/{project}/operations/{ref}\x12\x9b\x01\n\x04List\x12#.ultracloud.resource.v1.ListRequest\x1a\x30.ultracloud.operations.v1.ListOperationsResponse\"<\x82\xd3\xe4\x93\x02\x36\x12\x34/v1/services/{service}/projects/{project}/operations\x12\xa6\x01\n\x06Update\x12\x30.ultracloud.operations.v1.UpdateOperationRequest\x1a#.ultracloud.operations.v1.Operation\"E\x82\xd3\xe4\x93\x02?2:/v1/services/{service}/projects/{project}/operations/{ref}:\x01*\x12\x98\x01\n\x06\x44\x65lete\x12%.ultracloud.resource.v1.DeleteRequest\x1a#.ultracloud.operations.v1.Operation\"B\x82\xd3\xe4\x93\x02<*:/v1/services/{service}/projects/{project}/operations/{ref}\x12\x9d\x01\n\x05Watch\x12$.ultracloud.resource.v1.WatchRequest\x1a(.ultracloud.operations.v1.OperationEvent\"B\x82\xd3\xe4\x93\x02<\x12:/v1/services/{service}/projects/{project}/operations:watch0\x01\x12\xa4\x01\n\x04Wait\x12..ultracloud.operations.v1.WaitOperationRequest\x1a#.ultracloud.operations.v1.Operation\"G\x82\xd3\xe4\x93\x02\x41\x12?/v1/services/{service}/projects/{project}/operations/{ref}:wait\x12\xad\x01\n\x06\x43\x61ncel\x12\x30.ultracloud.operations.v1.CancelOperationRequest\x1a#.ultracloud.operations.v1.Operation\"L\x82\xd3\xe4\x93\x02\x46\"A/v1/services/{service}/projects/{project}/operations/{ref}:cancel:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,30 +38,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEOPERATIONREQUEST_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_UPDATEOPERATIONREQUEST_LABELSENTRY']._loaded_options = None
   _globals['_UPDATEOPERATIONREQUEST_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_OPERATIONSPEC']._serialized_start=143
-  _globals['_OPERATIONSPEC']._serialized_end=204
-  _globals['_OPERATIONSTATUS']._serialized_start=207
-  _globals['_OPERATIONSTATUS']._serialized_end=622
-  _globals['_OPERATIONSTATUS_STATE']._serialized_start=524
-  _globals['_OPERATIONSTATUS_STATE']._serialized_end=622
-  _globals['_OPERATION']._serialized_start=625
-  _globals['_OPERATION']._serialized_end=802
-  _globals['_CREATEOPERATIONREQUEST']._serialized_start=805
-  _globals['_CREATEOPERATIONREQUEST']._serialized_end=1065
-  _globals['_CREATEOPERATIONREQUEST_LABELSENTRY']._serialized_start=1020
-  _globals['_CREATEOPERATIONREQUEST_LABELSENTRY']._serialized_end=1065
-  _globals['_UPDATEOPERATIONREQUEST']._serialized_start=1068
-  _globals['_UPDATEOPERATIONREQUEST']._serialized_end=1337
-  _globals['_UPDATEOPERATIONREQUEST_LABELSENTRY']._serialized_start=1020
-  _globals['_UPDATEOPERATIONREQUEST_LABELSENTRY']._serialized_end=1065
-  _globals['_LISTOPERATIONSRESPONSE']._serialized_start=1339
-  _globals['_LISTOPERATIONSRESPONSE']._serialized_end=1457
-  _globals['_OPERATIONEVENT']._serialized_start=1460
-  _globals['_OPERATIONEVENT']._serialized_end=1595
-  _globals['_WAITOPERATIONREQUEST']._serialized_start=1597
-  _globals['_WAITOPERATIONREQUEST']._serialized_end=1669
-  _globals['_CANCELOPERATIONREQUEST']._serialized_start=1671
-  _globals['_CANCELOPERATIONREQUEST']._serialized_end=1739
-  _globals['_OPERATIONS']._serialized_start=1742
-  _globals['_OPERATIONS']._serialized_end=2490
+  _globals['_LISTOPERATIONSRESPONSE'].fields_by_name['version']._loaded_options = None
+  _globals['_LISTOPERATIONSRESPONSE'].fields_by_name['version']._serialized_options = b'0\001'
+  _globals['_OPERATIONEVENT'].fields_by_name['version']._loaded_options = None
+  _globals['_OPERATIONEVENT'].fields_by_name['version']._serialized_options = b'0\001'
+  _globals['_OPERATIONS'].methods_by_name['Create']._loaded_options = None
+  _globals['_OPERATIONS'].methods_by_name['Create']._serialized_options = b'\202\323\344\223\0029\"4/v1/services/{service}/projects/{project}/operations:\001*'
+  _globals['_OPERATIONS'].methods_by_name['Get']._loaded_options = None
+  _globals['_OPERATIONS'].methods_by_name['Get']._serialized_options = b'\202\323\344\223\002<\022:/v1/services/{service}/projects/{project}/operations/{ref}'
+  _globals['_OPERATIONS'].methods_by_name['List']._loaded_options = None
+  _globals['_OPERATIONS'].methods_by_name['List']._serialized_options = b'\202\323\344\223\0026\0224/v1/services/{service}/projects/{project}/operations'
+  _globals['_OPERATIONS'].methods_by_name['Update']._loaded_options = None
+  _globals['_OPERATIONS'].methods_by_name['Update']._serialized_options = b'\202\323\344\223\002?2:/v1/services/{service}/projects/{project}/operations/{ref}:\001*'
+  _globals['_OPERATIONS'].methods_by_name['Delete']._loaded_options = None
+  _globals['_OPERATIONS'].methods_by_name['Delete']._serialized_options = b'\202\323\344\223\002<*:/v1/services/{service}/projects/{project}/operations/{ref}'
+  _globals['_OPERATIONS'].methods_by_name['Watch']._loaded_options = None
+  _globals['_OPERATIONS'].methods_by_name['Watch']._serialized_options = b'\202\323\344\223\002<\022:/v1/services/{service}/projects/{project}/operations:watch'
+  _globals['_OPERATIONS'].methods_by_name['Wait']._loaded_options = None
+  _globals['_OPERATIONS'].methods_by_name['Wait']._serialized_options = b'\202\323\344\223\002A\022?/v1/services/{service}/projects/{project}/operations/{ref}:wait'
+  _globals['_OPERATIONS'].methods_by_name['Cancel']._loaded_options = None
+  _globals['_OPERATIONS'].methods_by_name['Cancel']._serialized_options = b'\202\323\344\223\002F\"A/v1/services/{service}/projects/{project}/operations/{ref}:cancel:\001*'
+  _globals['_OPERATIONSPEC']._serialized_start=173
+  _globals['_OPERATIONSPEC']._serialized_end=234
+  _globals['_OPERATIONSTATUS']._serialized_start=237
+  _globals['_OPERATIONSTATUS']._serialized_end=652
+  _globals['_OPERATIONSTATUS_STATE']._serialized_start=554
+  _globals['_OPERATIONSTATUS_STATE']._serialized_end=652
+  _globals['_OPERATION']._serialized_start=655
+  _globals['_OPERATION']._serialized_end=832
+  _globals['_CREATEOPERATIONREQUEST']._serialized_start=835
+  _globals['_CREATEOPERATIONREQUEST']._serialized_end=1095
+  _globals['_CREATEOPERATIONREQUEST_LABELSENTRY']._serialized_start=1050
+  _globals['_CREATEOPERATIONREQUEST_LABELSENTRY']._serialized_end=1095
+  _globals['_UPDATEOPERATIONREQUEST']._serialized_start=1098
+  _globals['_UPDATEOPERATIONREQUEST']._serialized_end=1367
+  _globals['_UPDATEOPERATIONREQUEST_LABELSENTRY']._serialized_start=1050
+  _globals['_UPDATEOPERATIONREQUEST_LABELSENTRY']._serialized_end=1095
+  _globals['_LISTOPERATIONSRESPONSE']._serialized_start=1369
+  _globals['_LISTOPERATIONSRESPONSE']._serialized_end=1491
+  _globals['_OPERATIONEVENT']._serialized_start=1494
+  _globals['_OPERATIONEVENT']._serialized_end=1633
+  _globals['_WAITOPERATIONREQUEST']._serialized_start=1635
+  _globals['_WAITOPERATIONREQUEST']._serialized_end=1707
+  _globals['_CANCELOPERATIONREQUEST']._serialized_start=1709
+  _globals['_CANCELOPERATIONREQUEST']._serialized_end=1777
+  _globals['_OPERATIONS']._serialized_start=1780
+  _globals['_OPERATIONS']._serialized_end=3089
 # @@protoc_insertion_point(module_scope)

@@ -1,5 +1,6 @@
 import datetime
 
+from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from ultracloud.api.resource.v1 import resource_pb2 as _resource_pb2
 from google.protobuf.internal import containers as _containers

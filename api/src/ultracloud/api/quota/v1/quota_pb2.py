@@ -22,27 +22,32 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fultracloud/quota/v1/quota.proto\x12\x13ultracloud.quota.v1\"B\n\x06\x41mount\x12\x0c\n\x04what\x18\x01 \x01(\t\x12\x0c\n\x04used\x18\x02 \x01(\x03\x12\x12\n\x05limit\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_limit\"\x1f\n\x0cUsageRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"=\n\rUsageResponse\x12,\n\x07\x61mounts\x18\x01 \x03(\x0b\x32\x1b.ultracloud.quota.v1.Amount\"!\n\x0eRecountRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\":\n\nCorrection\x12\x0c\n\x04what\x18\x01 \x01(\t\x12\x0f\n\x07\x63ounted\x18\x02 \x01(\x03\x12\r\n\x05\x66ound\x18\x03 \x01(\x03\"Z\n\x0fRecountResponse\x12\x11\n\trecharged\x18\x01 \x01(\x03\x12\x34\n\x0b\x63orrections\x18\x02 \x03(\x0b\x32\x1f.ultracloud.quota.v1.Correction2\xae\x01\n\x06Quotas\x12N\n\x05Usage\x12!.ultracloud.quota.v1.UsageRequest\x1a\".ultracloud.quota.v1.UsageResponse\x12T\n\x07Recount\x12#.ultracloud.quota.v1.RecountRequest\x1a$.ultracloud.quota.v1.RecountResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fultracloud/quota/v1/quota.proto\x12\x13ultracloud.quota.v1\x1a\x1cgoogle/api/annotations.proto\"B\n\x06\x41mount\x12\x0c\n\x04what\x18\x01 \x01(\t\x12\x0c\n\x04used\x18\x02 \x01(\x03\x12\x12\n\x05limit\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_limit\"\x1f\n\x0cUsageRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"=\n\rUsageResponse\x12,\n\x07\x61mounts\x18\x01 \x03(\x0b\x32\x1b.ultracloud.quota.v1.Amount\"!\n\x0eRecountRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\":\n\nCorrection\x12\x0c\n\x04what\x18\x01 \x01(\t\x12\x0f\n\x07\x63ounted\x18\x02 \x01(\x03\x12\r\n\x05\x66ound\x18\x03 \x01(\x03\"Z\n\x0fRecountResponse\x12\x11\n\trecharged\x18\x01 \x01(\x03\x12\x34\n\x0b\x63orrections\x18\x02 \x03(\x0b\x32\x1f.ultracloud.quota.v1.Correction2\xad\x02\n\x06Quotas\x12\x87\x01\n\x05Usage\x12!.ultracloud.quota.v1.UsageRequest\x1a\".ultracloud.quota.v1.UsageResponse\"7\x82\xd3\xe4\x93\x02\x31\x12//v1/services/{service}/projects/{project}/quota\x12\x98\x01\n\x07Recount\x12#.ultracloud.quota.v1.RecountRequest\x1a$.ultracloud.quota.v1.RecountResponse\"B\x82\xd3\xe4\x93\x02<\"7/v1/services/{service}/projects/{project}/quota:recount:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ultracloud.quota.v1.quota_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_AMOUNT']._serialized_start=56
-  _globals['_AMOUNT']._serialized_end=122
-  _globals['_USAGEREQUEST']._serialized_start=124
-  _globals['_USAGEREQUEST']._serialized_end=155
-  _globals['_USAGERESPONSE']._serialized_start=157
-  _globals['_USAGERESPONSE']._serialized_end=218
-  _globals['_RECOUNTREQUEST']._serialized_start=220
-  _globals['_RECOUNTREQUEST']._serialized_end=253
-  _globals['_CORRECTION']._serialized_start=255
-  _globals['_CORRECTION']._serialized_end=313
-  _globals['_RECOUNTRESPONSE']._serialized_start=315
-  _globals['_RECOUNTRESPONSE']._serialized_end=405
-  _globals['_QUOTAS']._serialized_start=408
-  _globals['_QUOTAS']._serialized_end=582
+  _globals['_QUOTAS'].methods_by_name['Usage']._loaded_options = None
+  _globals['_QUOTAS'].methods_by_name['Usage']._serialized_options = b'\202\323\344\223\0021\022//v1/services/{service}/projects/{project}/quota'
+  _globals['_QUOTAS'].methods_by_name['Recount']._loaded_options = None
+  _globals['_QUOTAS'].methods_by_name['Recount']._serialized_options = b'\202\323\344\223\002<\"7/v1/services/{service}/projects/{project}/quota:recount:\001*'
+  _globals['_AMOUNT']._serialized_start=86
+  _globals['_AMOUNT']._serialized_end=152
+  _globals['_USAGEREQUEST']._serialized_start=154
+  _globals['_USAGEREQUEST']._serialized_end=185
+  _globals['_USAGERESPONSE']._serialized_start=187
+  _globals['_USAGERESPONSE']._serialized_end=248
+  _globals['_RECOUNTREQUEST']._serialized_start=250
+  _globals['_RECOUNTREQUEST']._serialized_end=283
+  _globals['_CORRECTION']._serialized_start=285
+  _globals['_CORRECTION']._serialized_end=343
+  _globals['_RECOUNTRESPONSE']._serialized_start=345
+  _globals['_RECOUNTRESPONSE']._serialized_end=435
+  _globals['_QUOTAS']._serialized_start=438
+  _globals['_QUOTAS']._serialized_end=739
 # @@protoc_insertion_point(module_scope)
