@@ -40,6 +40,26 @@ def self_ahead(ahead_ms: int, most_ms: int) -> ClockSkewError:
     )
 
 
+def stamped_ahead(ahead_ms: int, most_ms: int) -> ClockSkewError:
+    """A write that is to be restored was stamped by a clock that is too far ahead, or ours is behind."""
+    return ClockSkewError(
+        f"clock skew over the bound: a write to be restored is stamped {ahead_ms} ms ahead of this store's clock; "
+        f"accepted: up to {most_ms} ms",
+        "Nothing of it was taken. Set this machine's clock by NTP; or restore with --replace, which stamps anew.",
+        ahead_ms,
+    )
+
+
+def not_listed(namespace: str) -> FailedPreconditionError:
+    """What only eventual namespaces have was asked of another."""
+    return FailedPreconditionError(
+        f"namespace '{namespace}' is not eventual on this server",
+        hint=f'List it in its configuration to make it so, on all stores: [eventual] namespaces = ["{namespace}"]',
+        reason="NOT_EVENTUAL",
+        metadata={"namespace": namespace},
+    )
+
+
 def not_eventual(namespace: str, what: str, instead: str) -> FailedPreconditionError:
     """An eventual namespace does not have what was asked for."""
     return FailedPreconditionError(

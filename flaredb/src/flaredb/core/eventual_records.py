@@ -85,6 +85,16 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Stamped:
+    """A key that has a value, as somebody wrote it: what a backup has of it. An end of 0 is never."""
+
+    key: bytes
+    value: bytes
+    stamp: Stamp
+    expires_at_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Counters:
     """What a batch brings a store to.
 

@@ -14,7 +14,7 @@ Source: Terry et al., "Managing Update Conflicts in Bayou", 1995, for anti-entro
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Generic, assert_never
@@ -23,6 +23,7 @@ from flaredb.core.commands import Commit, EncodedKey, Write
 from flaredb.core.engine import Engine, Row
 from flaredb.core.eventual_clock import SKEW_MS_MAX, HybridClock, check_ahead
 from flaredb.core.eventual_contents import VERSION_BITS, Batch, Contents
+from flaredb.core.eventual_copying import Restored, check_stamps, settle
 from flaredb.core.eventual_errors import ClockSkewError, self_ahead, too_many_writes
 from flaredb.core.eventual_messages import (
     Compare,
@@ -158,16 +159,36 @@ class EventualReplica(Generic[TokenT]):
             ClockSkewError: Most other stores say that this one's clock is ahead. Nothing was done.
             UnavailableError: Too much waits already. Nothing was done.
         """
-        self._check_own_clock(now_ms)
-        if len(self._waiting) >= WAITING_MAX:
-            raise too_many_writes(len(self._waiting), self.store)
-        self.now_ms = now_ms
+        self._check_may_write(now_ms)
         encoded = encode(namespace, write.key)
         stamp = self.clock.stamp(now_ms)
         end_ms = stamp.ms + write.ttl_ms if write.ttl_ms else write.expires_at_ms
         version = self.contents.stage(encoded, Told(encoded, stamp, write.value, end_ms))
         self._own[encoded] = version
         self._waiting.append((self.contents.goal, token, version))
+
+    def restore(self, told: Sequence[Told], token: TokenT, now_ms: int) -> Restored:
+        """Take what a backup has, where it is later than what is here; the answer comes once all is on the disk.
+
+        Raises:
+            ClockSkewError, UnavailableError: As `put`, or a stamp is too far ahead. Nothing was done.
+        """
+        self._check_may_write(now_ms)
+        if self.contents.staged_count >= STAGED_MAX:
+            raise too_many_writes(self.contents.staged_count, self.store)
+        check_stamps(told, now_ms)
+        done = Restored()
+        for each in told:
+            self.clock.follow(each.stamp, now_ms)
+            taken = settle(each, self.contents.latest(each.encoded), self.clock.read_ms(now_ms), done)
+            if taken is not None:
+                self._own[each.encoded] = self.contents.stage(each.encoded, taken)
+        version = self.contents.counters.version
+        if self.contents.goal > self.contents.published_number:
+            self._waiting.append((self.contents.goal, token, version))
+        else:
+            self._result.answers.append((token, version))
+        return done
 
     def receive(self, sender: StoreId, content: bytes, now_ms: int) -> None:
         """Take what another store sent.
@@ -374,7 +395,9 @@ class EventualReplica(Generic[TokenT]):
         self.figures.skewed += 1
         self.send(sender, Skewed(skew.ahead_ms))
 
-    def _check_own_clock(self, now_ms: int) -> None:
+    def _check_may_write(self, now_ms: int) -> None:
+        if len(self._waiting) >= WAITING_MAX:
+            raise too_many_writes(len(self._waiting), self.store)
         self.now_ms = now_ms
         if ahead_ms := self.self_ahead_ms:
             raise self_ahead(ahead_ms, SKEW_MS_MAX)

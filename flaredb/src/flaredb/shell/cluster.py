@@ -42,7 +42,7 @@ from ultracloud.api.flaredb.v1.peers_rpc import PEERS
 from ultracloud.base.faults import Fault
 from ultracloud.servicekit.readiness import Gate
 from ultracloud.servicekit.runtime import Runtime
-from ultracloud.wire import service
+from ultracloud.wire import Service, service
 
 JOIN_RETRY_S = 0.5
 """Between attempts of a new store to get its id while chainfire is away."""
@@ -137,15 +137,17 @@ async def _serve(
     policy = _policy(config.cluster)
     txns = Transactions(node, router, clock, start)
     kv: Any = ClusterKv(router, txns, Watching(node, follower, router, lines), watchers, access, clock)
+    services: list[Service] = []
     if config.eventual.namespaces:
         from flaredb.shell import eventual_cluster
 
         space = eventual_cluster.build(config.eventual, runtime, clock.now_ms, node, lines, regions, start)
         kv = eventual_cluster.front(config.eventual, space, kv, access)
+        services.append(eventual_cluster.copies(config.eventual, space, access))
     peers = PeersService(node, reader, follower, steps.do, clock.heard, is_open=runtime.identity is None)
     gate = runtime.readiness.gate("its regions")
     addresses = await runtime.serve(
-        [service(KV, kv), service(PEERS, peers), service(CLUSTER, ClusterService(regions, access, policy))]
+        [service(KV, kv), service(PEERS, peers), service(CLUSTER, ClusterService(regions, access, policy)), *services]
     )
     cluster = config.cluster
     upkeep = Upkeep(node, regions, config.state_dir, cluster.labels, cluster.advertise or addresses[0])

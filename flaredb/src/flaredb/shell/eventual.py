@@ -25,12 +25,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from flaredb.core import eventual_reads, limits
+from flaredb.core import eventual_copying, eventual_reads, limits
 from flaredb.core.commands import Write
 from flaredb.core.engine import Column, Engine, Row
 from flaredb.core.eventual_contents import Contents
+from flaredb.core.eventual_copying import Dump, Restored
 from flaredb.core.eventual_errors import joining
 from flaredb.core.eventual_reads import EventualScan
+from flaredb.core.eventual_records import Told
 from flaredb.core.eventual_replica import TOMBSTONE_MS, EventualReplica
 from flaredb.core.feed import Interest, Page
 from flaredb.core.keys import bounds
@@ -110,14 +112,25 @@ class EventualSpace:
         Raises:
             Fault: Nothing was done: the store stops, its disk is full, its clock is ahead, or too much waits.
         """
-        if self._is_closed:
-            raise closing()
-        if self.refusal is not None:
-            raise self.refusal
+        self._check_may_write()
         future: asyncio.Future[ResultT] = self._loop.create_future()
         self.replica.put(namespace, write, _Waiting(future, deliver), self._now_ms())
         self.soon()
         return future
+
+    async def restore(self, told: Sequence[Told]) -> Restored:
+        """Take what a backup has; see `EventualReplica.restore`. Raises as `write`."""
+        self._check_may_write()
+        kept: asyncio.Future[int] = self._loop.create_future()
+        done = self.replica.restore(told, _Waiting(kept, int), self._now_ms())
+        self.soon()
+        self._deliver()
+        await kept
+        return done
+
+    def dump(self, namespace: str, start: bytes, limit: int) -> Dump:
+        """A page of what is on the disk now, for a backup; run it. Raises as `get`."""
+        return eventual_copying.dump(self._contents(), namespace, start, limit, self.clock_ms())
 
     def get(self, namespace: str, key: bytes) -> Found | None:
         """The value of one key. Raises DataLossError, and UnavailableError on a store that has just joined."""
@@ -134,6 +147,12 @@ class EventualSpace:
     def changes_after(self, interest: Interest, position: int) -> Page:
         """The next message of a watch; see `get` and `eventual_reads.changes_after`."""
         return eventual_reads.changes_after(self._contents(), interest, position)
+
+    def _check_may_write(self) -> None:
+        if self._is_closed:
+            raise closing()
+        if self.refusal is not None:
+            raise self.refusal
 
     def _contents(self) -> Contents:
         """What readers may look at."""
@@ -157,6 +176,9 @@ class EventualSpace:
     def synced(self, number: int) -> None:
         """A sync is done that began when `to_sync` said `number`: readers, watchers and callers learn of it at once."""
         self.replica.synced(number)
+        self._deliver()
+
+    def _deliver(self) -> None:
         result = self.replica.finish()
         if result.commits:
             self.watchers.tell(result.commits)

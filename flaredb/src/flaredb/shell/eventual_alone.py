@@ -12,6 +12,7 @@ from flaredb.core.region import StoreId
 from flaredb.errors import MIB
 from flaredb.shell import disk, eventual_meters
 from flaredb.shell.eventual import EventualSpace, check_unused, draw_from
+from flaredb.shell.eventual_copies import EventualCopies
 from flaredb.shell.eventual_driver import EventualDriver
 from flaredb.shell.eventual_service import EventualKv
 from flaredb.shell.rocks import RocksEngine
@@ -27,9 +28,11 @@ class EventualAlone:
 
     Attributes:
         kv: Serves all namespaces, these and the others.
+        copies: Serves backups of these.
     """
 
     kv: EventualKv
+    copies: EventualCopies
     driver: EventualDriver
     driving: asyncio.Task[None]
 
@@ -60,5 +63,6 @@ def build(config: Config, runtime: Runtime, engine: RocksEngine, others: KvServe
         reserve_bytes=config.disk_reserve_mib * MIB,
     )
     eventual_meters.install(runtime.metrics, space)
-    kv = EventualKv(frozenset(config.eventual.namespaces), space, others, access)
-    return EventualAlone(kv, driver, runtime.tasks.create_task(driver.run(), name="eventual"))
+    names = frozenset(config.eventual.namespaces)
+    kv, copies = EventualKv(names, space, others, access), EventualCopies(names, space, access)
+    return EventualAlone(kv, copies, driver, runtime.tasks.create_task(driver.run(), name="eventual"))

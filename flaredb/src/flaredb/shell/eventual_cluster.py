@@ -16,8 +16,11 @@ from flaredb.shell.cluster_lines import Lines, Start
 from flaredb.shell.cluster_map import ClusterMap
 from flaredb.shell.cluster_node import ClusterNode
 from flaredb.shell.eventual import EventualSpace, check_unused, draw_from
+from flaredb.shell.eventual_copies import EventualCopies
 from flaredb.shell.eventual_service import EventualKv
+from ultracloud.api.flaredb.v1.eventual_rpc import EVENTUAL
 from ultracloud.servicekit.runtime import Runtime
+from ultracloud.wire import Service, service
 
 LOOK_S = 1.0
 """Seconds between looks at which stores there are; who is new waits so long for its first write."""
@@ -68,6 +71,11 @@ def build(
 def front(config: EventualConfig, space: EventualSpace, others: Any, access: Access) -> EventualKv:
     """All namespaces: the eventual ones from `space`, the rest from `others`."""
     return EventualKv(frozenset(config.namespaces), space, others, access)
+
+
+def copies(config: EventualConfig, space: EventualSpace, access: Access) -> Service:
+    """What serves backups of them."""
+    return service(EVENTUAL, EventualCopies(frozenset(config.namespaces), space, access))
 
 
 def _say(lines: Lines, frames: Sequence[tuple[StoreId, bytes]]) -> None:

@@ -20,6 +20,7 @@ from flaredb.shell.store import Store
 from flaredb.shell.sweeper import Sweeper
 from flaredb.shell.watchers import Watchers
 from ultracloud.api.flaredb.v1.cluster_rpc import CLUSTER
+from ultracloud.api.flaredb.v1.eventual_rpc import EVENTUAL
 from ultracloud.api.flaredb.v1.flaredb_rpc import KV
 from ultracloud.servicekit.lifecycle import Service
 from ultracloud.servicekit.runtime import Runtime
@@ -96,11 +97,12 @@ async def build_embedded(config: Config, runtime: Runtime) -> Flaredb:
     runtime.log.info("opened", extra={"version": store.applied.version, "floor": store.floor})
     expiring = runtime.tasks.create_task(expirer.run(), name="expire")
     kv: Any = KvService(store, committer, watchers, access, runtime.clock.now_ms)
-    eventual = None
+    eventual, services = None, [service(CLUSTER, OneNode(access))]
     if config.eventual.namespaces:
         from flaredb.shell import eventual_alone
 
         eventual = eventual_alone.build(config, runtime, engine, kv, access)
         kv = eventual.kv
-    await runtime.serve([service(KV, kv), service(CLUSTER, OneNode(access))])
+        services.append(service(EVENTUAL, eventual.copies))
+    await runtime.serve([service(KV, kv), *services])
     return Flaredb(engine, committer, watchers, committing, sweeping, expiring, eventual)
