@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from stores import Stores, stores
 
 from ultracloud.api.flaredb.v1 import flaredb_pb2 as pb
 from ultracloud.api.flaredb.v1.flaredb_rpc import KvClient
+from ultracloud.base.faults import UnavailableError
 from ultracloud.servicekit.store.following import read_all
 
 NAMES = ("a", "ns")
@@ -75,4 +77,44 @@ def test_a_cluster_is_backed_up_at_one_version_and_restored_over_its_regions(tmp
             assert await state_of(cluster, "s1") == wanted
 
     with stores(tmp_path, extra="split_mib = 1\n") as cluster:
+        asyncio.run(body(cluster))
+
+
+async def listed(cluster: Stores, name: str) -> dict[bytes, bytes]:
+    async with cluster.kv(name) as kv:
+        return {one.key: one.value for one in (await kv.scan(pb.ScanRequest(namespace="dns-status"))).kvs}
+
+
+async def wait_listed(cluster: Stores, wanted: dict[bytes, bytes]) -> None:
+    """Wait until every store has exactly this of the eventual namespace."""
+    async with asyncio.timeout(30):
+        for name in cluster.running:
+            found: dict[bytes, bytes] | None = None
+            while found != wanted:
+                await asyncio.sleep(0.1)
+                with contextlib.suppress(UnavailableError):
+                    found = await listed(cluster, name)
+
+
+@pytest.mark.slow
+def test_what_one_store_has_of_eventual_namespaces_comes_back_to_all_of_them(tmp_path: Path):
+    async def body(cluster: Stores) -> None:
+        wanted = {b"%03d" % number: b"first" for number in range(50)}
+        async with cluster.kv("s1") as kv:
+            for key, value in wanted.items():
+                await kv.put(pb.PutRequest(namespace="dns-status", key=key, value=value))
+        await wait_listed(cluster, wanted)
+        await flaredb(cluster, "s2", "backup", tmp_path / "all")
+        async with cluster.kv("s3") as kv:
+            await kv.put(pb.PutRequest(namespace="dns-status", key=b"000", value=b"later"))
+            await kv.delete(pb.DeleteRequest(namespace="dns-status", key=b"001"))
+        later = {key: value for key, value in wanted.items() if key != b"001"} | {b"000": b"later"}
+        await wait_listed(cluster, later)
+        await flaredb(cluster, "s1", "restore", "-n", "dns-status", tmp_path / "all")
+        await asyncio.sleep(1)
+        await wait_listed(cluster, later)
+        await flaredb(cluster, "s1", "restore", "-n", "dns-status", "--replace", tmp_path / "all")
+        await wait_listed(cluster, wanted)
+
+    with stores(tmp_path, 3, extra='[eventual]\nnamespaces = ["dns-status"]\n') as cluster:
         asyncio.run(body(cluster))

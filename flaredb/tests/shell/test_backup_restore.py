@@ -24,11 +24,20 @@ from flaredb.shell.store import Store
 from flaredb.shell.watchers import Watchers
 from flaredb.testing import MemoryEngine
 from ultracloud.api.flaredb.v1 import flaredb_pb2 as pb
+from ultracloud.api.flaredb.v1.eventual_rpc import EventualClient
 from ultracloud.api.flaredb.v1.flaredb_rpc import KvClient
+from ultracloud.base.faults import UnimplementedError
 from ultracloud.servicekit.errors import StartError
 
 CALL = SimpleNamespace(peer=SimpleNamespace(identity=None))
 LATER_MS = 3_600_000
+
+
+class NotServed:
+    """What a server says of eventual namespaces that has none."""
+
+    async def dump(self, _request: Any) -> Any:
+        raise UnimplementedError("this server has no such method")
 
 
 class Pipe:
@@ -83,7 +92,7 @@ def backup(*pages: list[Found]) -> bytes:
 
 
 def restore(kv: Any, source: Pipe) -> Restore:
-    return Restore(cast("KvClient", kv), source, Wanted(), lambda *_: None)
+    return Restore(cast("KvClient", kv), cast("EventualClient", NotServed()), source, Wanted(), lambda *_: None)
 
 
 def test_what_has_ended_by_the_servers_clock_alone_is_left_out(history: History):

@@ -11,51 +11,60 @@ import json
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from struct import Struct
 from typing import TypeAlias
 
 from flaredb.core.backup import (
     BLOCK_HEAD,
     DIGEST_BYTES,
+    EVENTUAL,
     HEAD,
     JSON_BYTES_MAX,
     MAGIC,
+    MAGIC_EVENTUAL,
     MAGIC_PREFIX,
     PACKED_BYTES_MAX,
     RECORD_HEAD,
     RECORDS,
+    STAMPED_HEAD,
     TRAILER,
     UNPACKED_BYTES_MAX,
     Count,
+    EventualRecords,
     Head,
     MalformedBackupError,
     Records,
     Trailer,
 )
+from flaredb.core.eventual_clock import Stamp
+from flaredb.core.eventual_records import Stamped
 from flaredb.core.limits import EXPIRES_AT_MS_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX, VERSION_MAX
+from flaredb.core.region import StoreId
 from flaredb.core.visibility import Found
 from ultracloud.base.faults import InvalidArgumentError
 from ultracloud.base.names import check_name
 
-Part: TypeAlias = Head | Records | Trailer
+Part: TypeAlias = Head | Records | EventualRecords | Trailer
 Read: TypeAlias = Callable[[int], bytes]
 """Gives as many bytes as asked for, fewer only at the end."""
 
 
 def parts(read: Read) -> Iterator[Part]:
-    """What is in a backup, in its order: the head, records, the trailer.
+    """What is in a backup, in its order: the head, records, those of eventual namespaces, the trailer.
 
     Raises:
         MalformedBackupError: It is none, or damaged, or cut off. What came before is as it was written.
     """
     file = _File(read)
-    file.begin()
-    order = _Order(_head(file.block(HEAD)[1]))
+    has_eventual = file.begin() == MAGIC_EVENTUAL
+    order = _Order(_head(file.block(HEAD)[1], has_eventual=has_eventual))
+    kinds = RECORDS + TRAILER + (EVENTUAL if has_eventual else b"")
     yield order.head
     while True:
-        kind, unpacked = file.block(RECORDS + TRAILER)
+        kind, unpacked = file.block(kinds)
         if kind == TRAILER:
             break
-        records = _records(unpacked)
+        records = _records(unpacked) if kind == RECORDS else _stamped(unpacked)
         order.add(records)
         yield records
     order.check_counts(_counts(unpacked))
@@ -73,24 +82,25 @@ class _File:
     sha256: str = ""
     _sum: hashlib._Hash = field(default_factory=hashlib.sha256)
 
-    def begin(self) -> None:
-        """Pass if it begins as a backup of our format."""
+    def begin(self) -> bytes:
+        """The first bytes, if it begins as a backup of a format of ours."""
         begun = self.read(len(MAGIC))
-        if begun != MAGIC:
+        if begun not in (MAGIC, MAGIC_EVENTUAL):
             if begun.startswith(MAGIC_PREFIX):
                 raise MalformedBackupError(
                     f"it is of format {begun.removeprefix(MAGIC_PREFIX).decode('ascii', 'replace').strip()!a}; this "
-                    "flaredb reads format 1"
+                    "flaredb reads formats 1 and 2"
                 )
             raise MalformedBackupError("it does not begin as a backup of flaredb does" if begun else "it is empty")
         self._took(begun)
+        return begun
 
     def block(self, kinds: bytes) -> tuple[bytes, bytes]:
         """The next block's kind, which is one of `kinds`, and what it holds."""
         began_at = self.at
         head = self._exactly(BLOCK_HEAD.size)
         kind, packed_bytes, unpacked_bytes = BLOCK_HEAD.unpack(head)
-        is_packed = kind == RECORDS
+        is_packed = kind in RECORDS + EVENTUAL
         packed_max, unpacked_max = (
             (PACKED_BYTES_MAX, UNPACKED_BYTES_MAX) if is_packed else (JSON_BYTES_MAX, JSON_BYTES_MAX)
         )
@@ -128,12 +138,12 @@ class _Order:
     _last: bytes = b""
 
     def __post_init__(self) -> None:
-        self.counts = {name: Count() for name in self.head.namespaces}
+        self.counts = {name: Count() for name in self.head.all_namespaces}
 
-    def add(self, records: Records) -> None:
+    def add(self, records: Records | EventualRecords) -> None:
         """Pass if these follow what came before."""
-        names = self.head.namespaces
-        if records.namespace not in names[self._place :]:
+        names, is_eventual = self.head.all_namespaces, isinstance(records, EventualRecords)
+        if records.namespace not in names[self._place :] or is_eventual != (records.namespace in self.head.eventual):
             raise _wrong(f"records of namespace {records.namespace!a} stand where they may not")
         place = names.index(records.namespace)
         if place != self._place:
@@ -141,7 +151,7 @@ class _Order:
         for found in records.found:
             if found.key <= self._last:
                 raise _wrong(f"keys of namespace '{records.namespace}' are not in order")
-            if not 0 < found.version <= self.head.version:
+            if isinstance(found, Found) and not 0 < found.version <= self.head.version:
                 raise _wrong(f"a key of namespace '{records.namespace}' is newer than the backup")
             self._last = found.key
         self.counts[records.namespace].add(records.found)
@@ -170,27 +180,57 @@ def _unpacked(packed: bytes, size: int) -> bytes:
 
 
 def _records(unpacked: bytes) -> Records:
-    if not unpacked or len(unpacked) < 1 + unpacked[0]:
-        raise _wrong("a block has no name")
-    at = 1 + unpacked[0]
-    namespace = unpacked[1:at].decode("ascii", "replace")
+    namespace, at = _name(unpacked)
     found = []
     while at < len(unpacked):
-        if at + RECORD_HEAD.size > len(unpacked):
-            raise _wrong("a record ends early")
-        key_bytes, value_bytes, version, expires_at_ms = RECORD_HEAD.unpack_from(unpacked, at)
+        key_bytes, value_bytes, version, expires_at_ms = _numbers(RECORD_HEAD, unpacked, at)
         key_at = at + RECORD_HEAD.size
-        value_at = key_at + key_bytes
-        at = value_at + value_bytes
-        if not 0 < key_bytes <= KEY_BYTES_MAX or value_bytes > VALUE_BYTES_MAX or at > len(unpacked):
-            raise _wrong("a record has a size that none can have")
-        if expires_at_ms > EXPIRES_AT_MS_MAX:
-            raise _wrong("a record has an end that none can have")
+        value_at, at = _ends(key_at, key_bytes, value_bytes, expires_at_ms, len(unpacked))
         found.append(Found(unpacked[key_at:value_at], unpacked[value_at:at], version, expires_at_ms))
     return Records(namespace, tuple(found))
 
 
-def _head(said: bytes) -> Head:
+def _stamped(unpacked: bytes) -> EventualRecords:
+    namespace, at = _name(unpacked)
+    found = []
+    while at < len(unpacked):
+        key_bytes, value_bytes, expires_at_ms, time, store = _numbers(STAMPED_HEAD, unpacked, at)
+        key_at = at + STAMPED_HEAD.size
+        value_at, at = _ends(key_at, key_bytes, value_bytes, expires_at_ms, len(unpacked))
+        if not (0 < time <= VERSION_MAX and 0 < store <= VERSION_MAX):
+            raise _wrong("a record has a stamp that none can have")
+        stamp = Stamp(time, StoreId(store))
+        found.append(Stamped(unpacked[key_at:value_at], unpacked[value_at:at], stamp, expires_at_ms))
+    return EventualRecords(namespace, tuple(found))
+
+
+def _name(unpacked: bytes) -> tuple[str, int]:
+    """The namespace of a block, and where its records begin."""
+    if not unpacked or len(unpacked) < 1 + unpacked[0]:
+        raise _wrong("a block has no name")
+    at = 1 + unpacked[0]
+    return unpacked[1:at].decode("ascii", "replace"), at
+
+
+def _numbers(head: Struct, unpacked: bytes, at: int) -> tuple[int, ...]:
+    """The numbers before a record."""
+    if at + head.size > len(unpacked):
+        raise _wrong("a record ends early")
+    return head.unpack_from(unpacked, at)
+
+
+def _ends(key_at: int, key_bytes: int, value_bytes: int, expires_at_ms: int, most: int) -> tuple[int, int]:
+    """Where key and value of a record end."""
+    value_at = key_at + key_bytes
+    at = value_at + value_bytes
+    if not 0 < key_bytes <= KEY_BYTES_MAX or value_bytes > VALUE_BYTES_MAX or at > most:
+        raise _wrong("a record has a size that none can have")
+    if expires_at_ms > EXPIRES_AT_MS_MAX:
+        raise _wrong("a record has an end that none can have")
+    return value_at, at
+
+
+def _head(said: bytes, *, has_eventual: bool) -> Head:
     match _object(said):
         case {
             "version": int(version),
@@ -198,10 +238,18 @@ def _head(said: bytes) -> Head:
             "namespaces": list(names),
             "is_whole": bool(is_whole),
             "writer": str(writer),
-        } if 0 < version <= VERSION_MAX and all(map(_is_name, names)) and names == sorted(set(names)):
-            return Head(version, made_at_ms, tuple(names), is_whole, writer)
-        case _:
-            raise _wrong("its head says what none can")
+            **others,
+        } if _is_names(names):
+            eventual = others.get("eventual") if has_eventual else []
+            is_version = 0 < version <= VERSION_MAX or (version == 0 and not names and has_eventual)
+            if is_version and isinstance(eventual, list) and _is_names(eventual) and not {*eventual} & {*names}:
+                return Head(version, made_at_ms, tuple(names), is_whole, writer, tuple(eventual))
+    raise _wrong("its head says what none can")
+
+
+def _is_names(names: list[object]) -> bool:
+    """Whether these are names of namespaces, in order."""
+    return all(map(_is_name, names)) and names == sorted(set(map(str, names)))
 
 
 def _counts(said: bytes) -> dict[str, Count]:

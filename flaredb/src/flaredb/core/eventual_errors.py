@@ -7,6 +7,8 @@ from ultracloud.base.faults import FailedPreconditionError, OutOfRangeError, Una
 
 REASON = "EVENTUAL_NAMESPACE"
 """Why a request was refused: another namespace would have taken it."""
+REASON_NOT_LISTED = "NOT_EVENTUAL"
+"""Why a request was refused that is for eventual namespaces only."""
 
 
 class ClockSkewError(FailedPreconditionError):
@@ -55,7 +57,7 @@ def not_listed(namespace: str) -> FailedPreconditionError:
     return FailedPreconditionError(
         f"namespace '{namespace}' is not eventual on this server",
         hint=f'List it in its configuration to make it so, on all stores: [eventual] namespaces = ["{namespace}"]',
-        reason="NOT_EVENTUAL",
+        reason=REASON_NOT_LISTED,
         metadata={"namespace": namespace},
     )
 

@@ -1,7 +1,8 @@
 """Restores a backup into a running server, through its Kv as any client writes: nothing is overwritten unseen.
 
 Every key is written on condition that it does not exist. What exists already is read beside the backup, both in order
-of their keys: where it is the same, this restore was begun before and goes on; where it is not, it ends there.
+of their keys: where it is the same, this restore was begun before and goes on; where it is not, it ends there. Eventual
+namespaces are another matter: `backup_eventual`.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
-from flaredb.core.backup import Head, MalformedBackupError, Records, Trailer
+from flaredb.core.backup import EventualRecords, Head, MalformedBackupError, Records, Trailer
 from flaredb.core.backup_reading import Part, parts
 from flaredb.core.backup_restoring import Strange, batches, left_of, without_first_to_end
 from flaredb.core.limits import SCAN_LIMIT_MAX
 from flaredb.core.visibility import Found
+from flaredb.shell import backup_eventual
+from flaredb.shell.backup_eventual import EventualRestore, EventualRestored
 from flaredb.shell.backup_places import Source
 from ultracloud.api.flaredb.v1 import flaredb_pb2 as pb
+from ultracloud.api.flaredb.v1.eventual_rpc import EventualClient
 from ultracloud.api.flaredb.v1.flaredb_rpc import KvClient
 from ultracloud.base.faults import InvalidArgumentError
 from ultracloud.servicekit.errors import ConfigError, StartError
@@ -52,11 +56,11 @@ class Wanted:
             ConfigError: The backup has none of that name, or not just one to rename.
         """
         for name in self.names:
-            if name not in head.namespaces:
+            if name not in head.all_namespaces:
                 raise ConfigError(
-                    f"the backup has no namespace '{name}'; it has {', '.join(head.namespaces) or 'none'}"
+                    f"the backup has no namespace '{name}'; it has {', '.join(head.all_namespaces) or 'none'}"
                 )
-        chosen = self.names or head.namespaces
+        chosen = self.names or head.all_namespaces
         if self.into and len(chosen) != 1:
             raise ConfigError(f"--into names one namespace and {len(chosen)} are to be restored; name one with -n")
         return {name: self.into or name for name in chosen}
@@ -81,10 +85,11 @@ class Restore:
     """
 
     kv: KvClient
+    eventual: EventualClient
     source: Source
     wanted: Wanted
     seen: Callable[[int, int, str], None]
-    told: dict[str, Restored] = field(default_factory=dict)
+    told: dict[str, Restored | EventualRestored] = field(default_factory=dict)
 
     async def check(self) -> tuple[Head, Trailer]:
         """Read all of the backup, and see that it may be restored; nothing is written.
@@ -114,29 +119,43 @@ class Restore:
 
     async def _passes(self, *, writes: bool, checked: tuple[Head, Trailer] | None = None) -> AsyncIterator[Part]:
         """Everything in the backup, after it was looked at or written."""
-        beside: _Beside | None = None
-        targets: dict[str, str] = {}
+        under: _Under | None = None
         async for part in self._parts():
-            if checked is not None and not isinstance(part, Records) and part not in checked:
+            if checked is not None and isinstance(part, Head | Trailer) and part not in checked:
                 raise StartError("the backup was changed while it was restored")
             match part:
                 case Head():
-                    targets = self.wanted.targets(part)
-                    await self._check_version(part, targets.values())
-                    if writes:
-                        self.told = {target: Restored() for target in targets.values()}
-                        await self._empty(targets.values())
-                    is_compared = writes or not self.wanted.replaces
-                    beside = _Beside(self.kv, targets) if is_compared else None
-                case Records() if part.namespace in targets:
-                    if beside is not None:
-                        there = await beside.through(part)
-                        await self._one(targets[part.namespace], part, there, writes=writes)
-                    size_bytes = sum(len(each.key) + len(each.value) for each in part.found)
-                    self.seen(len(part.found), size_bytes, part.namespace)
-                case Trailer() if beside is not None:
-                    await beside.end()
+                    under = await self._begin(part, writes=writes)
+                case Records() if under is not None and part.namespace in under.targets:
+                    if under.beside is not None:
+                        there = await under.beside.through(part)
+                        await self._one(under.targets[part.namespace], part, there, writes=writes)
+                    self._saw(part)
+                case EventualRecords() if under is not None and part.namespace in under.eventual:
+                    await under.eventual[part.namespace].write(part)
+                    self._saw(part)
+                case Trailer() if under is not None:
+                    await under.end()
             yield part
+
+    async def _begin(self, head: Head, *, writes: bool) -> _Under:
+        """See that each namespace may go where it is to go, and delete what is to be replaced."""
+        every = self.wanted.targets(head)
+        await backup_eventual.check_targets(self.eventual, head, every)
+        targets = {name: target for name, target in every.items() if name in head.namespaces}
+        await self._check_version(head, targets.values())
+        eventual: dict[str, EventualRestore] = {}
+        if writes:
+            for name in every.keys() - targets.keys():
+                eventual[name] = EventualRestore(self.eventual, self.kv, every[name], replaces=self.wanted.replaces)
+            self.told = {target: Restored() for target in targets.values()}
+            self.told |= {every[name]: each.told for name, each in eventual.items()}
+            await self._empty(targets.values())
+        is_compared = writes or not self.wanted.replaces
+        return _Under(targets, _Beside(self.kv, targets) if is_compared else None, eventual)
+
+    def _saw(self, part: Records | EventualRecords) -> None:
+        self.seen(len(part.found), sum(len(each.key) + len(each.value) for each in part.found), part.namespace)
 
     async def _parts(self) -> AsyncIterator[Part]:
         """What is in the backup, read by a thread."""
@@ -175,7 +194,7 @@ class Restore:
             raise _strange(target, left)
         if not writes:
             return
-        told = self.told[target]
+        told = self._told(target)
         told.there += left.there_count
         told.ended += left.ended_count
         waiting = deque(batches(left.found))
@@ -187,9 +206,14 @@ class Restore:
                 if error is not None:
                     raise error
 
+    def _told(self, target: str) -> Restored:
+        told = self.told[target]
+        assert isinstance(told, Restored), target
+        return told
+
     async def _batch(self, target: str, batch: tuple[Found, ...]) -> None:
         """Write what is not there in one transaction."""
-        told = self.told[target]
+        told = self._told(target)
         while batch:
             try:
                 answer = await self.kv.txn(_txn(target, batch))
@@ -209,6 +233,28 @@ class Restore:
                 raise _strange(target, left)
             told.there += left.there_count
             batch = left.found
+
+
+@dataclass(frozen=True, slots=True)
+class _Under:
+    """A pass through a backup.
+
+    Attributes:
+        targets: Where each namespace goes, but eventual ones.
+        beside: What the server has of them, if that matters.
+        eventual: What restores each eventual namespace; nothing where nothing is written.
+    """
+
+    targets: dict[str, str]
+    beside: _Beside | None
+    eventual: dict[str, EventualRestore]
+
+    async def end(self) -> None:
+        """Everything was passed."""
+        for each in self.eventual.values():
+            await each.end()
+        if self.beside is not None:
+            await self.beside.end()
 
 
 class _Beside:

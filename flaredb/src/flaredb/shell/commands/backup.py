@@ -10,15 +10,17 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 
-from flaredb.core.backup import Head, MalformedBackupError, Records, Trailer, Writer
+from flaredb.core.backup import EventualRecords, Head, MalformedBackupError, Records, Trailer, Writer
 from flaredb.core.backup_reading import parts
+from flaredb.core.eventual_records import Stamped
 from flaredb.core.limits import NAMESPACES_MAX, SCAN_LIMIT_MAX
 from flaredb.core.visibility import Found
-from flaredb.shell import backup_places
+from flaredb.shell import backup_eventual, backup_places
 from flaredb.shell.backup_places import PIPE, Destination
 from flaredb.shell.commands.connections import Endpoint, add_connection_arguments, endpoint_of, run, sentence
 from flaredb.shell.commands.printing import Told, add_output_argument, print_one, remark
 from flaredb.shell.commands.progress import Progress
+from ultracloud.api.flaredb.v1.eventual_rpc import EventualClient
 from ultracloud.api.flaredb.v1.flaredb_pb2 import KeyValue, NamespacesRequest, ScanRequest, ScanResponse
 from ultracloud.api.flaredb.v1.flaredb_rpc import KvClient
 from ultracloud.base.faults import OutOfRangeError
@@ -32,8 +34,9 @@ WRITER = "flaredb"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `backup`."""
     parser.description = (
-        "Writes all keys of all namespaces, or of some, as they stand at one version, while the server runs. What it "
-        "is written to has nothing before it has all. Asks as an operator, or with flaredb's own --config."
+        "Writes all keys of all namespaces, or of some, as they stand at one version, while the server runs. Eventual "
+        "namespaces are as they are on that server while they are read. What it is written to has nothing before it "
+        "has all. Asks as an operator, or with flaredb's own --config."
     )
     parser.add_argument("destination", metavar="DESTINATION", help="a file, - for stdout, or s3://BUCKET/KEY")
     add_namespace_argument(parser, "back up only this one; may be given several times (default: all)")
@@ -96,7 +99,8 @@ def content(head: Head, trailer: Trailer) -> Told:
         "keys": sum(count.keys for count in trailer.counts.values()),
         "size_bytes": sum(count.size_bytes for count in trailer.counts.values()),
         "sha256": trailer.sha256,
-        "namespaces": {name: asdict(count) for name, count in trailer.counts.items()},
+        "namespaces": {name: asdict(trailer.counts[name]) for name in head.namespaces},
+        "eventual_namespaces": {name: asdict(trailer.counts[name]) for name in head.eventual},
     }
 
 
@@ -107,7 +111,7 @@ def _verify(arguments: argparse.Namespace) -> int:
             found = parts(source.read)
             head = next(found)
             for part in found:
-                if isinstance(part, Records):
+                if isinstance(part, Records | EventualRecords):
                     progress.add(len(part.found), _size(part.found), part.namespace)
         except MalformedBackupError as error:
             raise StartError(f"{arguments.source}: {error}; use another backup") from error
@@ -129,7 +133,8 @@ def _backup(arguments: argparse.Namespace) -> int:
         run(lambda: work.whole(sorted(arguments.namespace), arguments.at))
     for name, count in work.writer.counts.items():
         if not count.keys and arguments.namespace:
-            remark(f"namespace '{name}' is empty at version {work.writer.head.version}")
+            when = "" if name in work.writer.head.eventual else f" at version {work.writer.head.version}"
+            remark(f"namespace '{name}' is empty{when}")
     told = content(work.writer.head, Trailer(work.writer.counts, work.writer.sha256))
     if arguments.destination != PIPE:
         print_one({"destination": arguments.destination, **told}, arguments.output)
@@ -148,28 +153,44 @@ class _Backup:
 
     async def whole(self, names: Sequence[str], at_version: int) -> int:
         """Write it."""
-        async with self._endpoint.client() as kv:
-            head = await self._head(kv, names, at_version)
+        async with self._endpoint.channel() as channel:
+            kv, eventual = KvClient(channel), EventualClient(channel)
+            head = await self._head(kv, eventual, names, at_version)
             self.writer = Writer(head)
             await self._write(self.writer.begin())
             for name in head.namespaces:
                 async for page in self._pages(kv, name, head.version):
                     await self._write_page(name, page)
+            for name in head.eventual:
+                async for stamped in backup_eventual.pages(eventual, name):
+                    await self._write_stamped(name, stamped)
             await self._write(self.writer.end())
             await asyncio.to_thread(self._destination.finish)
         self._progress.end()
         return 0
 
-    async def _head(self, kv: KvClient, names: Sequence[str], at_version: int) -> Head:
+    async def _head(self, kv: KvClient, eventual: EventualClient, asked: Sequence[str], at_version: int) -> Head:
         """What is backed up, and as of when: one version for all, which nothing changes any more."""
-        is_whole = not names
-        if names:
-            asked = await kv.scan(ScanRequest(namespace=names[0], limit=1, keys_only=True, at_version=at_version))
-            version = asked.read_version
+        if asked:
+            loose = [name for name in asked if await backup_eventual.is_eventual(eventual, name)]
+            names = [name for name in asked if name not in loose]
+            version = await self._version(kv, names, loose, at_version)
         else:
+            loose = list(await backup_eventual.names(eventual))
             names, newest = await _namespaces(kv)
             version = at_version or newest
-        return Head(version, int(time.time() * 1000), tuple(names), is_whole, WRITER)
+        return Head(version, int(time.time() * 1000), tuple(names), not asked, WRITER, tuple(loose))
+
+    async def _version(self, kv: KvClient, names: Sequence[str], loose: Sequence[str], at_version: int) -> int:
+        """The version that these are read at; 0 if there are only eventual ones, which have none."""
+        if loose and at_version:
+            raise ConfigError(
+                f"namespace '{loose[0]}' is eventual, which has no versions that stay; leave out --at, or its name"
+            )
+        if not names:
+            return 0
+        asked = await kv.scan(ScanRequest(namespace=names[0], limit=1, keys_only=True, at_version=at_version))
+        return int(asked.read_version)
 
     async def _pages(self, kv: KvClient, name: str, version: int) -> AsyncIterator[ScanResponse]:
         """All keys of a namespace, the next page under way while one is written."""
@@ -202,6 +223,10 @@ class _Backup:
         await asyncio.to_thread(lambda: self._destination.write(self.writer.records(name, found)))
         self._progress.add(len(found), _size(found), name)
 
+    async def _write_stamped(self, name: str, found: Sequence[Stamped]) -> None:
+        await asyncio.to_thread(lambda: self._destination.write(self.writer.stamped(name, found)))
+        self._progress.add(len(found), _size(found), name)
+
     async def _write(self, piece: bytes) -> None:
         await asyncio.to_thread(self._destination.write, piece)
 
@@ -222,5 +247,5 @@ def _found(kv: KeyValue) -> Found:
     return Found(kv.key, kv.value, kv.version, kv.expires_at_ms)
 
 
-def _size(found: Sequence[Found]) -> int:
+def _size(found: Sequence[Found | Stamped]) -> int:
     return sum(len(each.key) + len(each.value) for each in found)

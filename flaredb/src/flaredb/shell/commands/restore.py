@@ -20,6 +20,8 @@ from flaredb.shell.commands.backup import (
 from flaredb.shell.commands.connections import Endpoint, add_connection_arguments, endpoint_of, run, sentence
 from flaredb.shell.commands.printing import Told, add_output_argument, print_one
 from flaredb.shell.commands.progress import Progress
+from ultracloud.api.flaredb.v1.eventual_rpc import EventualClient
+from ultracloud.api.flaredb.v1.flaredb_rpc import KvClient
 from ultracloud.base.faults import Fault
 from ultracloud.servicekit.errors import ConfigError, StartError
 
@@ -29,12 +31,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Writes what a backup has into a running server, into namespaces that are empty; run again after it was "
         "interrupted, it goes on. A backup that can be read twice is checked to its end before the first write. "
-        "Stop the services whose namespaces these are. Writes as flaredb itself: with its own --config."
+        "Stop the services whose namespaces these are. Writes as flaredb itself: with its own --config. Eventual "
+        "namespaces need not be empty, nor their writers stopped: of each key the later write stays."
     )
     add_source_argument(parser)
     add_namespace_argument(parser, "restore only this one; may be given several times (default: all)")
     parser.add_argument("--into", default="", metavar="NAME", help="restore the only namespace under another name")
-    parser.add_argument("--replace", action="store_true", help="delete first what the namespaces have")
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="delete first what the namespaces have; eventual ones: write anew, over what is later",
+    )
     parser.add_argument(
         "--lower-versions", action="store_true", help="accept a server whose versions are below the backup's"
     )
@@ -75,12 +82,13 @@ def _check_name(name: str) -> None:
 async def _restored(endpoint: Endpoint, source: Source, wanted: Wanted) -> Told:
     """Check, then write; what became of it."""
     checked: tuple[Head, Trailer] | None = None
-    async with endpoint.client() as kv:
+    async with endpoint.channel() as channel:
+        kv, eventual = KvClient(channel), EventualClient(channel)
         if source.is_repeatable:
-            checked = await _check(Restore(kv, source, wanted, Progress("checked").add))
+            checked = await _check(Restore(kv, eventual, source, wanted, Progress("checked").add))
             await asyncio.to_thread(source.rewind)
         progress = Progress("restored")
-        restore = Restore(kv, source, wanted, progress.add)
+        restore = Restore(kv, eventual, source, wanted, progress.add)
         try:
             head = await restore.write(checked)
         except (StartError, Fault) as error:
