@@ -133,6 +133,8 @@ class Clients:
         self.organisations = rpc.OrganisationsClient(channel)
         self.projects = rpc.ProjectsClient(channel)
         self.accounts = rpc.ServiceAccountsClient(channel)
+        self.users = rpc.UsersClient(channel)
+        self.groups = rpc.GroupsClient(channel)
         self.roles = rpc.RolesClient(channel)
         self.bindings = rpc.BindingsClient(channel)
         self.tokens = rpc.TokensClient(channel)
@@ -153,6 +155,16 @@ class Clients:
     async def make_account(self, project: str, name: str) -> pb.ServiceAccount:
         """Make a service account."""
         return await self.accounts.create(pb.CreateServiceAccountRequest(project=project, name=name))
+
+    async def make_user(self, organisation: str, name: str, email: str = "") -> pb.User:
+        """Make a user."""
+        spec = pb.UserSpec(email=email)
+        return await self.users.create(pb.CreateUserRequest(project=organisation, name=name, spec=spec))
+
+    async def make_group(self, organisation: str, name: str, *members: str) -> pb.Group:
+        """Make a group."""
+        spec = pb.GroupSpec(members=members)
+        return await self.groups.create(pb.CreateGroupRequest(project=organisation, name=name, spec=spec))
 
     async def make_role(self, organisation: str, name: str, *permissions: str) -> pb.Role:
         """Make a custom role."""

@@ -124,7 +124,7 @@ def test_nobody_denies_anything_to_somebody_with_more_power():
 
 @pytest.mark.parametrize("principal", [ADA, "spiffe://ultracloud.local/service/plasmavmc"])
 def test_a_tenant_denies_nothing_to_operators_and_services(principal: str):
-    with pytest.raises(PermissionDeniedError, match="names service accounts only"):
+    with pytest.raises(PermissionDeniedError, match="names users, groups and service accounts only"):
         admit_binding(TYPICAL, who(BOSS), ACME.id, draft("viewer", principal, deny=True))
 
 

@@ -66,7 +66,7 @@ def test_an_identity_of_another_shape_is_nobody(uri: str):
 
 @pytest.mark.parametrize("text", ["web", ACCOUNT, "serviceaccount:web", f"user:{ACCOUNT}", "*", "serviceaccount:*"])
 def test_a_binding_names_principals_by_id(text: str):
-    with pytest.raises(InvalidArgumentError, match="accepted: serviceaccount:<id"):
+    with pytest.raises(InvalidArgumentError, match="accepted: user:<id>, group:<id>, serviceaccount:<id"):
         check_principal(text)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from iam.core.powers import require_no_less, require_powers
-from iam.core.references import resolve_principal, resolve_resource, resolve_role
+from iam.core.references import resolve_member, resolve_principal, resolve_resource, resolve_role
 from ultracloud.base.faults import FailedPreconditionError, InvalidArgumentError, PermissionDeniedError
 from ultracloud.base.names import check_name
 from ultracloud.base.permissions import PERMISSIONS_MAX, check_pattern, patterns
@@ -22,10 +22,12 @@ from ultracloud.base.policy import (
     require,
     role_patterns,
 )
-from ultracloud.base.principals import SERVICE_ACCOUNT_PREFIX
+from ultracloud.base.principals import GROUP_PREFIX, SPIFFE_PREFIX
 
 PRINCIPALS_MAX = 100
 """Principals of one binding: a team fits; the snapshot that every service holds stays small."""
+MEMBERS_MAX = 10_000
+"""Members of one group: a company fits; a change of the group is one record of 400 kB at most."""
 QUOTAS_MAX = 50
 """Quotas of one project; there are some ten things that are counted."""
 QUOTAS_PERMISSION = "iam.quotas.update"
@@ -124,13 +126,14 @@ def require_binding_powers(policy: Policy, caller: Principal, organisation: str,
     wanted = role_patterns(policy, stored.role) or frozenset()
     require_powers(policy, caller, wanted, stored.resource, deed)
     for principal in stored.principals if stored.deny else ():
-        if organisation and not principal.startswith(SERVICE_ACCOUNT_PREFIX):
+        if organisation and principal.startswith(SPIFFE_PREFIX):
             raise PermissionDeniedError(
-                f"a deny binding of an organisation names service accounts only, not {principal}; operators and "
-                "services are denied at the root",
+                f"a deny binding of an organisation names users, groups and service accounts only, not {principal}; "
+                "operators and services are denied at the root",
                 reason="DENY_NOT_YOURS",
             )
-        require_no_less(policy, caller, principal, stored.resource, f"{deed} to somebody who holds more")
+        for one in (principal, *members_of(policy, principal)):
+            require_no_less(policy, caller, one, stored.resource, f"{deed} to somebody who holds more")
 
 
 def admit_binding_deletion(policy: Policy, caller: Principal, stored: BindingDraft) -> None:
@@ -140,6 +143,46 @@ def admit_binding_deletion(policy: Policy, caller: Principal, stored: BindingDra
         PermissionDeniedError: It gives or takes more than the caller holds.
     """
     require_binding_powers(policy, caller, organisation_of(stored.resource), stored)
+
+
+def members_of(policy: Policy, principal: str) -> tuple[str, ...]:
+    """Members of the group that a binding names; nobody where it names somebody else."""
+    group = policy.group_of_principal.get(principal) if principal.startswith(GROUP_PREFIX) else None
+    return group.members if group else ()
+
+
+def admit_members(
+    policy: Policy, caller: Principal, group: str, before: Sequence[str], asked: Sequence[str]
+) -> tuple[str, ...]:
+    """The members to store for a group.
+
+    Who joins gets, and who leaves loses, all that bindings give and take by the group's name: the caller must hold it.
+
+    Args:
+        policy: The newest there is.
+        caller: Who asks.
+        group: Id of the group; it need not exist yet.
+        before: Its members so far, as stored.
+        asked: Its members to be, as people write them.
+
+    Raises:
+        InvalidArgumentError: Too many, or one that is no member.
+        NotFoundError: One that the caller cannot know.
+        PermissionDeniedError: The caller does not hold what the group gives or takes.
+    """
+    if len(asked) > MEMBERS_MAX:
+        raise InvalidArgumentError(
+            f"a group has at most {MEMBERS_MAX} members; this has {len(asked)}", reason="MEMBERS_TOO_MANY"
+        )
+    known = frozenset(before)
+    stored = tuple(dict.fromkeys(text if text in known else resolve_member(policy, caller, text) for text in asked))
+    changed = sorted(known.symmetric_difference(stored))
+    for binding in policy.bindings_of_principal.get(f"{GROUP_PREFIX}{group}", ()) if changed else ():
+        wanted = role_patterns(policy, binding.role) or frozenset()
+        require_powers(policy, caller, wanted, binding.resource, "change who is in a group that has powers")
+        for member in changed if binding.deny else ():
+            require_no_less(policy, caller, member, binding.resource, "deny something to somebody who holds more")
+    return stored
 
 
 def admit_quotas(policy: Policy, caller: Principal, before: Mapping[str, int], after: Mapping[str, int]) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar, assert_never
 
-from ultracloud.base.policy import Binding, Organisation, Policy, Project, Role, ServiceAccount
+from ultracloud.base.policy import Binding, Group, Organisation, Policy, Project, Role, ServiceAccount, User
 
-Entity: TypeAlias = Organisation | Project | ServiceAccount | Role | Binding
+Entity: TypeAlias = Organisation | Project | ServiceAccount | User | Group | Role | Binding
 EntityT = TypeVar("EntityT")
 
 ADMINS_BINDING = "builtin:admins"
@@ -22,6 +22,8 @@ class Register:
     organisations: dict[str, Organisation] = field(default_factory=dict)
     projects: dict[str, Project] = field(default_factory=dict)
     service_accounts: dict[str, ServiceAccount] = field(default_factory=dict)
+    users: dict[str, User] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
     bindings: dict[str, Binding] = field(default_factory=dict)
 
@@ -29,17 +31,22 @@ class Register:
         """Remember `entity`, instead of the one with its id; whether that changes anything."""
         match entity:
             case Organisation():
-                return _put(self.organisations, entity.id, entity)
+                changed = _put(self.organisations, entity.id, entity)
             case Project():
-                return _put(self.projects, entity.id, entity)
+                changed = _put(self.projects, entity.id, entity)
             case ServiceAccount():
-                return _put(self.service_accounts, entity.id, entity)
+                changed = _put(self.service_accounts, entity.id, entity)
+            case User():
+                changed = _put(self.users, entity.id, entity)
+            case Group():
+                changed = _put(self.groups, entity.id, entity)
             case Role():
-                return _put(self.roles, entity.id, entity)
+                changed = _put(self.roles, entity.id, entity)
             case Binding():
-                return _put(self.bindings, entity.id, entity)
+                changed = _put(self.bindings, entity.id, entity)
             case _:
                 assert_never(entity)
+        return changed
 
     def remove(self, identifier: str) -> bool:
         """Forget what has this id; whether there was something."""
@@ -47,6 +54,8 @@ class Register:
             self.organisations.pop(identifier, None),
             self.projects.pop(identifier, None),
             self.service_accounts.pop(identifier, None),
+            self.users.pop(identifier, None),
+            self.groups.pop(identifier, None),
             self.roles.pop(identifier, None),
             self.bindings.pop(identifier, None),
         )
@@ -61,6 +70,8 @@ class Register:
             service_accounts=tuple(self.service_accounts.values()),
             roles=tuple(self.roles.values()),
             bindings=(*admin_bindings(admins), *self.bindings.values()),
+            users=tuple(self.users.values()),
+            groups=tuple(self.groups.values()),
         )
 
 
@@ -72,9 +83,7 @@ def admin_bindings(admins: Sequence[str]) -> tuple[Binding, ...]:
 def with_admins(policy: Policy, admins: Sequence[str]) -> Policy:
     """`policy` with `admins` instead of the operators it was kept with: the configuration has the last word."""
     bindings = (*admin_bindings(admins), *(one for one in policy.bindings if one.id != ADMINS_BINDING))
-    return Policy(
-        policy.version, policy.organisations, policy.projects, policy.service_accounts, policy.roles, bindings
-    )
+    return replace(policy, bindings=bindings)
 
 
 def _put(table: dict[str, EntityT], identifier: str, entity: EntityT) -> bool:

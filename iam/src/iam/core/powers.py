@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from ultracloud.base.faults import PermissionDeniedError
 from ultracloud.base.permissions import covers, overlap
 from ultracloud.base.policy import Policy, Principal, PrincipalKind, describe_resource, grants_of, prefixes
-from ultracloud.base.principals import SERVICE_ACCOUNT_PREFIX
+from ultracloud.base.principals import SPIFFE_PREFIX
 from ultracloud.base.roles import built_in_grants
 
 
@@ -24,7 +24,7 @@ def powers(policy: Policy, principal: str, resource: str) -> frozenset[str]:
         for grant in grants_of(policy, principal).get(place, ()):
             if not grant.binding.deny:
                 held |= grant.patterns
-        if not principal.startswith(SERVICE_ACCOUNT_PREFIX):
+        if principal.startswith(SPIFFE_PREFIX):
             for built_in in built_in_grants(principal).get(place, ()):
                 held |= built_in.patterns
     return frozenset(held)

@@ -1,4 +1,4 @@
-"""Names to ids: a person writes ``projects/blue`` and ``serviceaccount:blue/web``; a policy holds ids.
+"""Names to ids: a person writes ``projects/blue``, ``user:ada@acme``, ``serviceaccount:blue/web``; a policy holds ids.
 
 Ids never come back after a deletion and names do, so a binding is stored with ids: a new project with an old name gets
 none of the old one's bindings.
@@ -21,7 +21,7 @@ from ultracloud.base.policy import (
     find_project,
     project_path,
 )
-from ultracloud.base.principals import SERVICE_ACCOUNT_PREFIX, check_principal
+from ultracloud.base.principals import GROUP_PREFIX, SERVICE_ACCOUNT_PREFIX, SPIFFE_PREFIX, USER_PREFIX, check_principal
 
 RESOURCE_LENGTH_MAX = 400
 """Characters of a path: organisation, project and two pairs below them, ids of 34 characters each."""
@@ -64,10 +64,15 @@ def resolve_resource(policy: Policy, caller: Principal, text: str) -> str:
 def resolve_principal(policy: Policy, caller: Principal, text: str) -> str:
     """The principal's id: of a SPIFFE URI itself, of ``serviceaccount:<project>/<name or id>`` the account's.
 
+    Of ``user:<name>@<organisation>`` and ``group:<name>@<organisation>`` theirs; by id, ``user:<id>``, these may be of
+    any organisation.
+
     Raises:
         InvalidArgumentError: `text` is no principal.
-        NotFoundError: No such service account that the caller can know.
+        NotFoundError: No such service account, user or group that the caller can know.
     """
+    if text.startswith((USER_PREFIX, GROUP_PREFIX)):
+        return _resolve_of_organisation(policy, caller, text)
     if not text.startswith(SERVICE_ACCOUNT_PREFIX):
         return check_principal(text)
     project, slash, ref = text[len(SERVICE_ACCOUNT_PREFIX) :].rpartition("/")
@@ -81,6 +86,38 @@ def resolve_principal(policy: Policy, caller: Principal, text: str) -> str:
     except NotFoundError:  # the same answer whether it is another tenant's or nobody's
         raise NotFoundError(f"no service account {ref[:100]!a}", reason="SERVICE_ACCOUNT_NOT_FOUND") from None
     return text
+
+
+def resolve_member(policy: Policy, caller: Principal, text: str) -> str:
+    """The id of a member of a group, as `resolve_principal`; by id a service account may be of any organisation too.
+
+    Raises:
+        InvalidArgumentError: `text` is no user and no service account.
+        NotFoundError: There is none that the caller can know.
+    """
+    if text.startswith((GROUP_PREFIX, SPIFFE_PREFIX)):
+        raise InvalidArgumentError(
+            f"member {text[:100]!a} is neither a user nor a service account; bind a role to it directly",
+            reason="PRINCIPAL_INVALID",
+        )
+    return text if text in policy.account_of_principal else resolve_principal(policy, caller, text)
+
+
+def _resolve_of_organisation(policy: Policy, caller: Principal, text: str) -> str:
+    """The id of a user or group, by name within an organisation that the caller knows, or by id."""
+    kind, _, ref = text.partition(":")
+    name, at, organisation = ref.partition("@")
+    known = policy.user_of_principal if kind == "user" else policy.group_of_principal
+    if not at:
+        if check_principal(text) in known:
+            return text
+    else:
+        place = find_organisation(policy, caller, organisation)
+        named = policy.users_of_name if kind == "user" else policy.groups_of_name
+        found = named.get((place.id, name))
+        if found is not None:
+            return f"{kind}:{found}"
+    raise NotFoundError(f"no {kind} {ref[:100]!a}", reason=f"{kind.upper()}_NOT_FOUND")
 
 
 def find_account(policy: Policy, project: Project, ref: str) -> ServiceAccount:

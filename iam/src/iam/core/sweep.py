@@ -7,18 +7,19 @@ It is removed because every service holds the whole policy.
 from __future__ import annotations
 
 from iam.core.admission import organisation_of
-from ultracloud.base.policy import Binding, Policy, Role
-from ultracloud.base.principals import SERVICE_ACCOUNT_PREFIX
+from ultracloud.base.policy import Binding, Group, Policy, Role
+from ultracloud.base.principals import SPIFFE_PREFIX
 
 SWEEP_MAX = 100
 """Removals of one round; each is a transaction, and requests go first."""
 
 
-def orphans(policy: Policy) -> tuple[Binding | Role, ...]:
-    """Bindings and custom roles that may go, bindings first, at most SWEEP_MAX."""
-    bindings: list[Binding | Role] = [binding for binding in policy.bindings if _is_orphan(policy, binding)]
+def orphans(policy: Policy) -> tuple[Binding | Role | Group, ...]:
+    """Bindings, custom roles and groups that may go, bindings first, at most SWEEP_MAX."""
+    bindings: list[Binding | Role | Group] = [binding for binding in policy.bindings if _is_orphan(policy, binding)]
     roles = [role for role in policy.roles if role.organisation not in policy.organisation_of_id]
-    return tuple([*bindings, *roles][:SWEEP_MAX])
+    groups = [group for group in policy.groups if group.organisation not in policy.organisation_of_id]
+    return tuple([*bindings, *roles, *groups][:SWEEP_MAX])
 
 
 def _is_orphan(policy: Policy, binding: Binding) -> bool:
@@ -34,4 +35,9 @@ def _is_orphan(policy: Policy, binding: Binding) -> bool:
 
 def _exists(policy: Policy, principal: str) -> bool:
     """Whether anybody can be it: certificates are issued elsewhere, so a SPIFFE id always may."""
-    return not principal.startswith(SERVICE_ACCOUNT_PREFIX) or principal in policy.account_of_principal
+    return (
+        principal.startswith(SPIFFE_PREFIX)
+        or principal in policy.account_of_principal
+        or principal in policy.user_of_principal
+        or principal in policy.group_of_principal
+    )

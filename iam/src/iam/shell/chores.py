@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import assert_never
 
 from iam.core.sweep import orphans
 from iam.shell.keys import Keys
-from iam.shell.kinds import BINDING, ROLE, SELF
+from iam.shell.kinds import BINDING, GROUP, ROLE, SELF
 from iam.shell.source import ADMINS_KEY, Source
 from ultracloud.base.faults import Fault, NotFoundError
-from ultracloud.base.policy import Role
+from ultracloud.base.policy import Binding, Group, Role
 from ultracloud.base.principals import spiffe_principal
 from ultracloud.servicekit.clock import Clock
 from ultracloud.servicekit.readiness import Gate
@@ -70,14 +71,19 @@ class Chores:
             await self._store.txn({ADMINS_KEY: stored.version}, {ADMINS_KEY: self._admins})
 
     async def _sweep(self) -> None:
-        """Remove bindings and roles that mean nothing any more."""
+        """Remove bindings, roles and groups that mean nothing any more."""
         context = Context(self._resources, spiffe_principal(SELF), ROOT, self._clock)
         for orphan in orphans(self._source.snapshot.policy):
             try:
-                if isinstance(orphan, Role):
-                    await self._resources.delete(context, ROLE, orphan.id)
-                else:
-                    await self._resources.delete(context, BINDING, orphan.id)
+                match orphan:
+                    case Binding():
+                        await self._resources.delete(context, BINDING, orphan.id)
+                    case Role():
+                        await self._resources.delete(context, ROLE, orphan.id)
+                    case Group():
+                        await self._resources.delete(context, GROUP, orphan.id)
+                    case _:
+                        assert_never(orphan)
             except NotFoundError:
                 continue  # somebody was faster
             logging.getLogger(__name__).info("removed %s, which named only what is gone", orphan.id)

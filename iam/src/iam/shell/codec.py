@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from iam.core.composition import Entity
-from iam.shell.kinds import BINDING, ORGANISATION, PROJECT, ROLE, SERVICE_ACCOUNT
+from iam.shell.kinds import BINDING, GROUP, ORGANISATION, PROJECT, ROLE, SERVICE_ACCOUNT, USER
 from ultracloud.api.iam.v1 import iam_pb2 as pb
 from ultracloud.api.resource.v1 import resource_pb2
-from ultracloud.base.policy import Binding, Organisation, Policy, Project, Role, ServiceAccount
+from ultracloud.base.policy import Binding, Group, Organisation, Policy, Project, Role, ServiceAccount, User
 from ultracloud.servicekit.policy import Snapshot
 from ultracloud.servicekit.resources import layout
 
-_PREFIXES = tuple(layout.record_prefix(kind.key) for kind in (ORGANISATION, PROJECT, SERVICE_ACCOUNT, ROLE, BINDING))
+_PREFIXES = tuple(
+    layout.record_prefix(kind.key) for kind in (ORGANISATION, PROJECT, SERVICE_ACCOUNT, USER, GROUP, ROLE, BINDING)
+)
 
 
 def is_record_key(key: bytes) -> bool:
@@ -24,20 +26,26 @@ def entity_of(value: bytes) -> Entity:
     identifier, name, place = record.metadata.id, record.metadata.name, record.metadata.project
     match record.kind:
         case ORGANISATION.name:
-            return Organisation(identifier, name)
+            entity: Entity = Organisation(identifier, name)
         case PROJECT.name:
             quotas = pb.ProjectSpec.FromString(record.spec).quotas
-            return Project(identifier, name, place, tuple(sorted(quotas.items())))
+            entity = Project(identifier, name, place, tuple(sorted(quotas.items())))
         case SERVICE_ACCOUNT.name:
             account = pb.ServiceAccountSpec.FromString(record.spec)
-            return ServiceAccount(identifier, name, place, account.disabled)
+            entity = ServiceAccount(identifier, name, place, account.disabled)
+        case USER.name:
+            entity = User(identifier, name, place, pb.UserSpec.FromString(record.spec).disabled)
+        case GROUP.name:
+            entity = Group(identifier, name, place, tuple(pb.GroupSpec.FromString(record.spec).members))
         case ROLE.name:
             role = pb.RoleSpec.FromString(record.spec)
-            return Role(identifier, name, place, tuple(role.permissions))
+            entity = Role(identifier, name, place, tuple(role.permissions))
         case _:
             assert record.kind == BINDING.name, record.kind
             spec = pb.BindingSpec.FromString(record.spec)
-            return Binding(identifier, spec.role, tuple(spec.principals), spec.resource, spec.deny, name)
+            principals = tuple(spec.principals)
+            entity = Binding(identifier, spec.role, principals, spec.resource, spec.deny, name, spec.condition)
+    return entity
 
 
 def render_snapshot(snapshot: Snapshot) -> pb.PolicySnapshot:
@@ -67,7 +75,22 @@ def render_snapshot(snapshot: Snapshot) -> pb.PolicySnapshot:
                 resource=one.resource,
                 deny=one.deny,
                 name=one.name,
+                condition=one.condition,
             )
             for one in policy.bindings
+        ],
+        users=[
+            pb.PolicyUser(id=one.id, name=one.name, organisation=one.organisation, disabled=one.disabled)
+            for one in policy.users
+        ],
+        groups=[
+            pb.PolicyGroup(id=one.id, name=one.name, organisation=one.organisation, members=one.members)
+            for one in policy.groups
+        ],
+        revocations=[
+            pb.PolicyRevocation(
+                session=one.session, principal=one.principal, not_before_ms=one.not_before_ms, until_ms=one.until_ms
+            )
+            for one in policy.revocations
         ],
     )

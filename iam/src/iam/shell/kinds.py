@@ -1,4 +1,4 @@
-"""The five kinds of iam, as the resource kit wants them: who may exist where, and what must hold before a change.
+"""The kinds of iam, as the resource kit wants them: who may exist where, and what must hold before a change.
 
 Guards serialise what must not happen at once: a project is not made in an organisation that is being deleted, a role is
 not deleted while somebody binds it. Hooks read emptiness from the store, which is exact, and powers from the policy.
@@ -6,12 +6,14 @@ not deleted while somebody binds it. Hooks read emptiness from the store, which 
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from iam.core.admission import (
     BindingDraft,
     admit_binding,
     admit_binding_deletion,
+    admit_members,
     admit_quotas,
     admit_role,
     admit_role_change,
@@ -19,7 +21,7 @@ from iam.core.admission import (
     require_empty,
 )
 from ultracloud.api.iam.v1 import iam_pb2 as pb
-from ultracloud.api.iam.v1.iam_rpc import BINDINGS, ORGANISATIONS, PROJECTS, ROLES, SERVICE_ACCOUNTS
+from ultracloud.api.iam.v1.iam_rpc import BINDINGS, GROUPS, ORGANISATIONS, PROJECTS, ROLES, SERVICE_ACCOUNTS, USERS
 from ultracloud.base.faults import FailedPreconditionError, InvalidArgumentError
 from ultracloud.base.ids import is_id
 from ultracloud.base.policy import Policy, Role
@@ -31,6 +33,10 @@ from ultracloud.servicekit.store import prefix_end
 SELF = service_identity("iam")
 """Who sweeps: it removes what means nothing any more, whoever made it."""
 DESCRIPTION_LENGTH_MAX = 1000
+DISPLAY_NAME_LENGTH_MAX = 100
+EMAIL_LENGTH_MAX = 254
+"""RFC 5321 4.5.3.1.3, less the angle brackets."""
+_EMAIL = re.compile(r"[^@\s\x00-\x1f/]+@[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 COUNTED_MAX = 1000
 """Things that a refusal counts exactly."""
 
@@ -71,6 +77,8 @@ def _admit_organisation(_context: Context, new: pb.Organisation, _old: pb.Organi
 async def _organisation_deletable(context: Context, record: pb.Organisation) -> None:
     projects = await _names_in(context, PROJECT.key, record.metadata.id)
     require_empty(f"organisation {record.metadata.name}", "project", projects, "ORGANISATION_NOT_EMPTY")
+    users = await _names_in(context, USER.key, record.metadata.id)
+    require_empty(f"organisation {record.metadata.name}", "user", users, "ORGANISATION_NOT_EMPTY")
 
 
 ORGANISATION = Kind(
@@ -128,6 +136,80 @@ SERVICE_ACCOUNT = Kind(
     scope=Scope.PROJECT,
     admit=_admit_account,
     guards=lambda message: (f"project/{message.metadata.project}",),
+)
+
+
+# ---- users and groups ----------------------------------------------------------------------------------------------
+
+
+def check_email(text: str) -> None:
+    """Return if `text` looks like an e-mail address, or is empty; whether it works is known once somebody answers.
+
+    Raises:
+        InvalidArgumentError: It does not.
+    """
+    if text and (len(text) > EMAIL_LENGTH_MAX or not _EMAIL.fullmatch(text)):
+        raise InvalidArgumentError(
+            f"email {text[:100]!a} is no address; accepted: <local part>@<domain>, up to {EMAIL_LENGTH_MAX} characters",
+            reason="EMAIL_INVALID",
+        )
+
+
+async def _admit_user(context: Context, new: pb.User, old: pb.User | None) -> pb.User:
+    if len(new.spec.display_name) > DISPLAY_NAME_LENGTH_MAX or not new.spec.display_name.isprintable():
+        raise InvalidArgumentError(
+            f"display_name has over {DISPLAY_NAME_LENGTH_MAX} characters, or some that cannot be printed",
+            reason="DISPLAY_NAME_INVALID",
+        )
+    new.spec.email = new.spec.email.lower()
+    check_email(new.spec.email)
+    if old is None:
+        await _require_place(context, ORGANISATION)
+    return new
+
+
+def _email_of(user: pb.User) -> tuple[str, ...]:
+    # Of one organisation only: a claim in the whole cloud would tell one tenant whom another one knows.
+    return (f"email/{user.metadata.project}/{user.spec.email}",) if user.spec.email else ()
+
+
+USER = Kind(
+    name="User",
+    prefix="usr",
+    service=USERS,
+    message=pb.User,
+    scope=Scope.ORGANISATION,
+    admit=_admit_user,
+    claims=_email_of,
+    guards=lambda message: (f"organisation/{message.metadata.project}",),
+    indexed=("spec.email",),
+)
+
+
+async def _admit_group(context: Context, new: pb.Group, old: pb.Group | None) -> pb.Group:
+    _check_description(new.spec.description)
+    if old is None:
+        await _require_place(context, ORGANISATION)
+    before = tuple(old.spec.members) if old else ()
+    new.spec.members[:] = admit_members(
+        _policy(context), context.principal, new.metadata.id, before, tuple(new.spec.members)
+    )
+    return new
+
+
+def _group_deletable(context: Context, record: pb.Group) -> None:
+    if context.principal.id != SELF:
+        admit_members(_policy(context), context.principal, record.metadata.id, tuple(record.spec.members), ())
+
+
+GROUP = Kind(
+    name="Group",
+    prefix="grp",
+    service=GROUPS,
+    message=pb.Group,
+    scope=Scope.ORGANISATION,
+    admit=_admit_group,
+    deletable=_group_deletable,
 )
 
 
@@ -208,4 +290,4 @@ BINDING = Kind(
     indexed=("spec.role", "spec.principals", "spec.resource"),
 )
 
-KINDS: tuple[Kind[Any], ...] = (ORGANISATION, PROJECT, SERVICE_ACCOUNT, ROLE, BINDING)
+KINDS: tuple[Kind[Any], ...] = (ORGANISATION, PROJECT, SERVICE_ACCOUNT, USER, GROUP, ROLE, BINDING)

@@ -10,7 +10,13 @@ from ultracloud.api.iam.v1 import iam_pb2 as pb
 from ultracloud.api.rpc import Call
 from ultracloud.base.permissions import check_permission
 from ultracloud.base.policy import Policy, Principal, decide
-from ultracloud.base.principals import SERVICE_ACCOUNT_PREFIX, service_account_principal, spiffe_principal
+from ultracloud.base.principals import (
+    SERVICE_ACCOUNT_PREFIX,
+    USER_PREFIX,
+    service_account_principal,
+    spiffe_principal,
+    user_principal,
+)
 from ultracloud.servicekit import deadlines
 from ultracloud.servicekit.authn import principal_of
 from ultracloud.servicekit.policy import authorise
@@ -47,6 +53,9 @@ class PolicyServer:
 
 def _principal(policy: Policy, identifier: str) -> Principal:
     """The principal with this id, which exists or is a certificate's."""
+    if identifier.startswith(USER_PREFIX):
+        user = policy.user_of_principal.get(identifier)
+        return user_principal(identifier.removeprefix(USER_PREFIX), user.organisation if user else "")
     if not identifier.startswith(SERVICE_ACCOUNT_PREFIX):
         return spiffe_principal(identifier)
     account = policy.account_of_principal.get(identifier)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ultracloud.base.permissions import patterns
-from ultracloud.base.principals import SERVICE_ACCOUNT_PREFIX, spiffe_parts
+from ultracloud.base.principals import GROUP_PREFIX, SERVICE_ACCOUNT_PREFIX, USER_PREFIX, spiffe_parts
 from ultracloud.base.roles import BUILT_IN_PATTERNS
 
 SHOWN_LENGTH_MAX = 200
@@ -45,6 +45,43 @@ class ServiceAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class User:
+    """A person; `organisation` is an id."""
+
+    id: str
+    name: str
+    organisation: str
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Those whom a binding names at once; `members` are ids of principals, never of groups."""
+
+    id: str
+    name: str
+    organisation: str
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """Tokens that no longer hold although they have not expired.
+
+    Attributes:
+        session: Id of the session they are of; empty for all of `principal`'s.
+        principal: Whose they are.
+        not_before_ms: Those issued earlier are refused; 0 with a session.
+        until_ms: When the last of them has expired, and this may be forgotten.
+    """
+
+    session: str
+    principal: str
+    not_before_ms: int
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Role:
     """A custom role: patterns as people wrote them."""
 
@@ -62,6 +99,7 @@ class Binding:
         role: Name of a built-in role or id of a custom one.
         principals: Ids of principals.
         resource: Empty for the root, else a path of (kinds, id) pairs.
+        condition: A Cedar expression; empty: always.
     """
 
     id: str
@@ -70,6 +108,7 @@ class Binding:
     resource: str
     deny: bool = False
     name: str = ""
+    condition: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +150,19 @@ class Policy:
     service_accounts: tuple[ServiceAccount, ...] = ()
     roles: tuple[Role, ...] = ()
     bindings: tuple[Binding, ...] = ()
+    users: tuple[User, ...] = ()
+    groups: tuple[Group, ...] = ()
+    revocations: tuple[Revocation, ...] = ()
     organisation_of_id: dict[str, Organisation] = field(init=False, repr=False, compare=False)
     organisation_of_name: dict[str, Organisation] = field(init=False, repr=False, compare=False)
     project_of_id: dict[str, Project] = field(init=False, repr=False, compare=False)
     projects_of_name: dict[str, tuple[Project, ...]] = field(init=False, repr=False, compare=False)
     account_of_principal: dict[str, ServiceAccount] = field(init=False, repr=False, compare=False)
+    user_of_principal: dict[str, User] = field(init=False, repr=False, compare=False)
+    group_of_principal: dict[str, Group] = field(init=False, repr=False, compare=False)
+    groups_of_member: dict[str, list[str]] = field(init=False, repr=False, compare=False)
+    users_of_name: dict[tuple[str, str], str] = field(init=False, repr=False, compare=False)
+    groups_of_name: dict[tuple[str, str], str] = field(init=False, repr=False, compare=False)
     role_of_id: dict[str, Role] = field(init=False, repr=False, compare=False)
     bindings_of_principal: dict[str, list[Binding]] = field(init=False, repr=False, compare=False)
     compiled: dict[str, dict[str, tuple[Grant, ...]]] = field(init=False, repr=False, compare=False)
@@ -127,6 +174,11 @@ class Policy:
         put(self, "project_of_id", {one.id: one for one in self.projects})
         put(self, "projects_of_name", _projects_of_name(self.projects))
         put(self, "account_of_principal", {f"{SERVICE_ACCOUNT_PREFIX}{one.id}": one for one in self.service_accounts})
+        put(self, "user_of_principal", {f"{USER_PREFIX}{one.id}": one for one in self.users})
+        put(self, "group_of_principal", {f"{GROUP_PREFIX}{one.id}": one for one in self.groups})
+        put(self, "groups_of_member", _groups_of_member(self.groups))
+        put(self, "users_of_name", {(one.organisation, one.name): one.id for one in self.users})
+        put(self, "groups_of_name", {(one.organisation, one.name): one.id for one in self.groups})
         put(self, "role_of_id", {one.id: one for one in self.roles})
         put(self, "bindings_of_principal", _bindings_of_principal(self.bindings))
         put(self, "compiled", {})
@@ -136,8 +188,12 @@ def grants_of(policy: Policy, principal: str) -> dict[str, tuple[Grant, ...]]:
     """Resource -> what the bindings there give to and take from `principal`."""
     held = policy.compiled.get(principal)
     if held is None:
-        bindings = policy.bindings_of_principal.get(principal)
-        if bindings is None:  # not kept: anybody may ask about any number of principals that do not exist
+        bindings = [
+            binding
+            for named in (principal, *policy.groups_of_member.get(principal, ()))
+            for binding in policy.bindings_of_principal.get(named, ())
+        ]
+        if not bindings:  # not kept: anybody may ask about any number of principals that do not exist
             return {}
         held = policy.compiled[principal] = _compile(policy, bindings)
     return held
@@ -176,8 +232,13 @@ def describe_principal(policy: Policy, principal: str) -> str:
     account = policy.account_of_principal.get(principal)
     if account is not None:
         return f"serviceaccount {account.name}"
-    if principal.startswith(SERVICE_ACCOUNT_PREFIX):
-        return f"serviceaccount {principal[len(SERVICE_ACCOUNT_PREFIX) :]}"
+    user, group = policy.user_of_principal.get(principal), policy.group_of_principal.get(principal)
+    if user is not None:
+        return f"user {user.name}"
+    if group is not None:
+        return f"group {group.name}"
+    if not principal.startswith("spiffe:"):
+        return principal.replace(":", " ", 1)
     kind, variables = spiffe_parts(principal)
     host = f" on {variables['host']}" if "host" in variables else ""
     return f"{kind} {variables.get('service', variables.get('name', ''))}{host}"
@@ -199,6 +260,15 @@ def _projects_of_name(projects: tuple[Project, ...]) -> dict[str, tuple[Project,
     named: dict[str, tuple[Project, ...]] = {}
     for project in projects:
         named[project.name] = (*named.get(project.name, ()), project)
+    return named
+
+
+def _groups_of_member(groups: tuple[Group, ...]) -> dict[str, list[str]]:
+    """Member -> the groups it is in, as bindings name them."""
+    named: dict[str, list[str]] = {}
+    for group in groups:
+        for member in group.members:
+            named.setdefault(member, []).append(f"{GROUP_PREFIX}{group.id}")
     return named
 
 

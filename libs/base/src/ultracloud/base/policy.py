@@ -15,11 +15,14 @@ from ultracloud.base.directory import (
     Binding,
     Decision,
     Grant,
+    Group,
     Organisation,
     Policy,
     Project,
+    Revocation,
     Role,
     ServiceAccount,
+    User,
     describe_binding,
     describe_principal,
     describe_resource,
@@ -38,13 +41,16 @@ __all__ = [
     "Binding",
     "Decision",
     "Grant",
+    "Group",
     "Organisation",
     "Policy",
     "Principal",
     "PrincipalKind",
     "Project",
+    "Revocation",
     "Role",
     "ServiceAccount",
+    "User",
     "decide",
     "describe_principal",
     "describe_resource",
@@ -82,21 +88,24 @@ def decide(policy: Policy, principal: Principal, permission: str, resource: str)
                         return _denied(policy, principal, permission, resource, grant)
                     if allow is None:
                         allow = grant.allowed
-    if allow is None and principal.kind is not PrincipalKind.SERVICE_ACCOUNT:
+    if allow is None and not principal.is_tenant:
         allow = _built_in_allow(principal, wanted, resource)
     return allow or _unbound(policy, principal, permission, resource)
 
 
 def revocation(policy: Policy, principal: Principal) -> Decision | None:
-    """The refusal that a deleted or disabled service account gets whatever it asks; None for everybody else."""
-    if principal.kind is not PrincipalKind.SERVICE_ACCOUNT:
+    """The refusal that a deleted or disabled user or service account gets whatever it asks; None for everybody else."""
+    if not principal.is_tenant:
         return None
-    account = policy.account_of_principal.get(principal.id)
-    if account is not None and not account.disabled:
+    known = policy.account_of_principal.get(principal.id) or policy.user_of_principal.get(principal.id)
+    if known is not None and not known.disabled:
         return None
     name = describe_principal(policy, principal.id)
-    if account is not None:
-        reason = f"{name} is disabled; ask an admin of its project to enable it"
+    place = "organisation" if principal.kind is PrincipalKind.USER else "project"
+    if known is not None:
+        reason = f"{name} is disabled; ask an admin of its {place} to enable it"
+    elif principal.kind is PrincipalKind.USER:
+        reason = f"{name} does not exist (any more); ask an admin of its organisation for an invitation"
     else:
         reason = f"{name} does not exist (any more); ask an admin of its project for a token of another one"
     return Decision(allowed=False, reason=reason, stale=principal.policy_version > policy.version)
@@ -213,7 +222,7 @@ def _resource_for(policy: Policy, principal: Principal, resource: str) -> str:
 
 def _is_known(policy: Policy, principal: Principal, organisation: str, path: str) -> bool:
     """Whether `principal` may learn that something at `path` exists: its own tenant's, or where a binding reaches."""
-    if principal.kind is not PrincipalKind.SERVICE_ACCOUNT or principal.organisation == organisation:
+    if not principal.is_tenant or principal.organisation == organisation:
         return True
     held = grants_of(policy, principal.id)
     return any(

@@ -1,7 +1,8 @@
-"""Principals: who asks. A service account known by its token, or a machine known by its certificate.
+"""Principals: who asks. A user or service account known by its token, or a machine known by its certificate.
 
-A principal's id is one string, so that a binding can name it and a dictionary can find it:
-``serviceaccount:sa-<ulid>`` or a SPIFFE URI, ``spiffe://ultracloud.local/service/plasmavmc``.
+A principal's id is one string, so that a binding can name it and a dictionary can find it: ``user:usr-<ulid>``,
+``serviceaccount:sa-<ulid>`` or a SPIFFE URI, ``spiffe://ultracloud.local/service/plasmavmc``. Bindings may also name
+``group:grp-<ulid>``, which never asks.
 
 Source: the SPIFFE-ID specification (section 2: trust domain and path).
 """
@@ -14,10 +15,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ultracloud.base.faults import InvalidArgumentError
+from ultracloud.base.narrowing import Narrowing
 
 TRUST_DOMAIN = "ultracloud.local"
 SPIFFE_PREFIX = f"spiffe://{TRUST_DOMAIN}/"
 SERVICE_ACCOUNT_PREFIX = "serviceaccount:"
+USER_PREFIX = "user:"
+GROUP_PREFIX = "group:"
+TENANT_PREFIXES = (USER_PREFIX, SERVICE_ACCOUNT_PREFIX)
+"""Beginnings of the ids of those whom iam keeps, who may be disabled and deleted; certificates are issued elsewhere."""
 PRINCIPAL_LENGTH_MAX = 255
 """Characters of a principal's id: two DNS labels and the fixed words fit with room."""
 
@@ -27,17 +33,20 @@ _SPIFFE_PATHS = {
     "service": re.compile(rf"service/(?P<service>{_SERVICE})"),
     "agent": re.compile(rf"agent/(?P<service>{_SERVICE})/(?P<host>{_SEGMENT})"),
     "operator": re.compile(rf"operator/(?P<name>{_SEGMENT})"),
+    "node": re.compile(rf"node/(?P<host>{_SEGMENT})"),
 }
-_SERVICE_ACCOUNT = re.compile(r"serviceaccount:sa-[0-9a-hjkmnp-tv-z]{26}")
+_KEPT = re.compile(r"(user:usr|group:grp|serviceaccount:sa)-[0-9a-hjkmnp-tv-z]{26}")
 
 
 class PrincipalKind(enum.StrEnum):
     """What sort of caller this is."""
 
+    USER = "user"
     SERVICE_ACCOUNT = "serviceaccount"
     SERVICE = "service"
     AGENT = "agent"
     OPERATOR = "operator"
+    NODE = "node"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +54,15 @@ class Principal:
     """Who asks.
 
     Attributes:
-        id: ``serviceaccount:<id>`` or a SPIFFE URI.
+        id: ``user:<id>``, ``serviceaccount:<id>`` or a SPIFFE URI.
         organisation: Id of the organisation it belongs to; empty for services, agents and operators.
-        project: Id of the project it lives in; empty as above.
+        project: Id of the project it lives in; empty as above, and for users.
         policy_version: Version of the policy its token was issued at; 0 without a token. A service whose copy is older
             than this answers "not yet" instead of "no".
+        session: Id of the session its token is of; empty without one.
+        issued_at_ms: When its token was issued; 0 without a token.
+        narrowings: What its token has been narrowed to; all of them hold.
+        source: Address it calls from, for conditions; empty if unknown.
     """
 
     id: str
@@ -57,6 +70,15 @@ class Principal:
     organisation: str = ""
     project: str = ""
     policy_version: int = 0
+    session: str = ""
+    issued_at_ms: int = 0
+    narrowings: tuple[Narrowing, ...] = ()
+    source: str = ""
+
+    @property
+    def is_tenant(self) -> bool:
+        """Whether it is of one organisation, and knows nothing of the others."""
+        return self.kind is PrincipalKind.SERVICE_ACCOUNT or self.kind is PrincipalKind.USER
 
 
 def service_account_principal(
@@ -65,6 +87,11 @@ def service_account_principal(
     """The principal of a service account, by its id ``sa-...``."""
     name = f"{SERVICE_ACCOUNT_PREFIX}{service_account}"
     return Principal(name, PrincipalKind.SERVICE_ACCOUNT, organisation, project, policy_version)
+
+
+def user_principal(user: str, organisation: str, policy_version: int = 0) -> Principal:
+    """The principal of a user, by its id ``usr-...``."""
+    return Principal(f"{USER_PREFIX}{user}", PrincipalKind.USER, organisation, "", policy_version)
 
 
 def spiffe_principal(uri: str) -> Principal:
@@ -77,20 +104,20 @@ def spiffe_principal(uri: str) -> Principal:
 
 
 def check_principal(text: str) -> str:
-    """Give `text` back if it is the id of a principal, whether or not such a principal exists.
+    """Give `text` back if it is the id of a principal or group, whether or not there is one.
 
     Raises:
         InvalidArgumentError: It is not; the sentence says what is accepted.
     """
     if len(text) <= PRINCIPAL_LENGTH_MAX:
-        if _SERVICE_ACCOUNT.fullmatch(text):
+        if _KEPT.fullmatch(text):
             return text
         if text.startswith(SPIFFE_PREFIX):
             spiffe_parts(text)
             return text
     raise InvalidArgumentError(
         f"principal {text[:PRINCIPAL_LENGTH_MAX]!a} is not one; accepted: "
-        f"serviceaccount:<id of a service account>, {SPIFFE_PREFIX}service/<name>, .../agent/<service>/<host>, "
+        f"user:<id>, group:<id>, serviceaccount:<id>, {SPIFFE_PREFIX}service/<name>, .../agent/<service>/<host>, "
         ".../operator/<name>",
         reason="PRINCIPAL_INVALID",
     )
@@ -98,7 +125,9 @@ def check_principal(text: str) -> str:
 
 @lru_cache(maxsize=4096)  # one entry a certificate identity: hosts times agents, and a few services
 def spiffe_parts(uri: str) -> tuple[PrincipalKind, dict[str, str]]:
-    """What a SPIFFE URI says: its kind, and ``service``; of an agent also ``host``; of an operator ``name`` alone.
+    """What a SPIFFE URI says: its kind, and ``service``; of an agent also ``host``.
+
+    Of an operator ``name`` alone, of a node ``host`` alone.
 
     Raises:
         InvalidArgumentError: As `spiffe_principal`.

@@ -30,6 +30,8 @@ _ADMIN = (
     "iam.organisations.update",
     "iam.projects.*",
     "iam.serviceaccounts.*",
+    "iam.users.*",
+    "iam.groups.*",
     "iam.roles.*",
     "iam.bindings.*",
     "iam.tokens.*",

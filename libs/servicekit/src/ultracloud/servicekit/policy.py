@@ -23,13 +23,15 @@ from ultracloud.base.faults import Fault, NotFoundError, PermissionDeniedError, 
 from ultracloud.base.policy import (
     Binding,
     Decision,
+    Group,
     Organisation,
     Policy,
     Principal,
-    PrincipalKind,
     Project,
+    Revocation,
     Role,
     ServiceAccount,
+    User,
     decide,
     find_organisation,
     find_project,
@@ -220,7 +222,7 @@ def _unknown_place(
             detail=str(error),
             reason="POLICY_BEHIND",
         )
-    if principal.kind is not PrincipalKind.SERVICE_ACCOUNT or error.reason == "PROJECT_AMBIGUOUS":
+    if not principal.is_tenant or error.reason == "PROJECT_AMBIGUOUS":
         return error
     return PermissionDeniedError(
         f"you have no right to {permission} in {what} {ref[:200]!a}, or there is no such {what}",
@@ -243,9 +245,14 @@ def parse_snapshot(message: pb.PolicySnapshot) -> Snapshot:
         ),
         roles=tuple(Role(one.id, one.name, one.organisation, tuple(one.permissions)) for one in message.roles),
         bindings=tuple(_binding(one) for one in message.bindings),
+        users=tuple(User(one.id, one.name, one.organisation, one.disabled) for one in message.users),
+        groups=tuple(Group(one.id, one.name, one.organisation, tuple(one.members)) for one in message.groups),
+        revocations=tuple(
+            Revocation(one.session, one.principal, one.not_before_ms, one.until_ms) for one in message.revocations
+        ),
     )
     return Snapshot(policy, {key.kid: key.ed25519 for key in message.keys})
 
 
 def _binding(one: pb.PolicyBinding) -> Binding:
-    return Binding(one.id, one.role, tuple(one.principals), one.resource, one.deny, one.name)
+    return Binding(one.id, one.role, tuple(one.principals), one.resource, one.deny, one.name, one.condition)
