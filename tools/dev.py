@@ -58,7 +58,7 @@ def run(arguments: list[str]) -> int:
 
 def gen(arguments: list[str]) -> int:
     """Make stubs and the service graph."""
-    status = python("-m", "tools.gen", *arguments)
+    status = python("-m", "tools.gen", *arguments) or python("-m", "tools.openapi", *arguments)
     return status or python("-m", "tools.graph", *arguments)
 
 

@@ -62,6 +62,7 @@ def make(scratch: Path) -> Path:
             f"--python_out={out}",
             f"--pyi_out={out}",
             f"--descriptor_set_out={descriptors}",
+            "--include_source_info",
             *protos,
         ]
     )
