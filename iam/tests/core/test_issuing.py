@@ -20,7 +20,7 @@ def wanted(account: ServiceAccount, ttl_s: int = 600) -> Wanted:
 
 def test_a_token_says_who_until_when_and_at_which_policy():
     claims = issue(POLICY, who(CI), wanted(WEB))
-    assert (claims.service_account, claims.organisation, claims.project) == (WEB.id, "org-acme", "project-blue")
+    assert (claims.subject, claims.organisation, claims.project) == (WEB.id, "org-acme", "project-blue")
     assert (claims.issued_at_s, claims.expires_at_s) == (1000, 1600)
     assert (claims.token_id, claims.policy_version) == ("token-1", 7)
 

@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from iam.core.powers import first_lacking, powers, require_no_less, require_powers
-from iam.testing import ACME_PATH, ADA, BLUE_PATH, BOSS, CI, NETADMIN, RED_PATH, WEB, bind, who, world
+from iam.testing import ACME_PATH, ADA, BLUE, BLUE_PATH, BOSS, CI, NETADMIN, RED_PATH, WEB, bind, who, world
 from ultracloud.base.faults import PermissionDeniedError
+from ultracloud.base.narrowing import Narrowing, leaves
 from ultracloud.base.permissions import check_pattern, patterns
 from ultracloud.base.policy import BUILT_IN_ROLES, Binding, decide, role_patterns
 
@@ -62,14 +65,42 @@ BINDINGS = st.builds(bind, ROLES, st.sampled_from([WEB, ADA]), PLACES, deny=st.b
 PERMISSIONS = st.sampled_from(["prismnet.vpcs.create", "iam.bindings.create", "plasmavmc.vms.get", "iam.x.delete"])
 
 
-@given(st.lists(BINDINGS, max_size=6), PERMISSIONS, PLACES, st.sampled_from(["", "/vms/vm-1", "/vms/vm-2"]))
+NARROWINGS = st.lists(
+    st.builds(
+        Narrowing,
+        PLACES | st.just(f"projects/{BLUE.id}"),
+        st.frozensets(st.sampled_from(["*.*.get", "prismnet.*.*", "iam.bindings.create"]), max_size=2),
+    ),
+    max_size=2,
+)
+
+
+@given(st.lists(BINDINGS, max_size=6), PERMISSIONS, PLACES, st.sampled_from(["", "/vms/vm-1", "/vms/vm-2"]), NARROWINGS)
 def test_whoever_has_the_power_is_allowed_there_and_everywhere_below(
-    bindings: list[Binding], permission: str, place: str, below: str
+    bindings: list[Binding], permission: str, place: str, below: str, narrowings: list[Narrowing]
 ):
-    policy = world(*bindings)
-    if first_lacking(policy, who(WEB), [check_pattern(permission)], place) is None:
+    policy, caller = world(*bindings), replace(who(WEB), narrowings=tuple(narrowings))
+    if first_lacking(policy, caller, [check_pattern(permission)], place) is None:
         resource = f"{place}{below}" if place else ""
-        assert decide(policy, who(WEB), permission, resource).allowed
+        assert decide(policy, caller, permission, resource).allowed
+
+
+@given(st.lists(BINDINGS, max_size=6), PERMISSIONS, PLACES, NARROWINGS)
+def test_a_narrowed_token_may_nothing_that_the_whole_one_may_not(
+    bindings: list[Binding], permission: str, place: str, narrowings: list[Narrowing]
+):
+    policy, whole = world(*bindings), who(WEB)
+    narrowed = replace(whole, narrowings=tuple(narrowings))
+    allowed = decide(policy, narrowed, permission, place).allowed
+    assert allowed == (decide(policy, whole, permission, place).allowed and leaves(narrowings, permission, place))
+
+
+def test_an_owner_with_a_token_for_one_thing_makes_nobody_owner():
+    policy = world(bind("owner", WEB, ACME_PATH))
+    caller = replace(who(WEB), narrowings=(Narrowing("", frozenset({"iam.bindings.create"})),))
+    assert first_lacking(policy, caller, ["*.*.*"], BLUE_PATH) == "*.*.*"
+    with pytest.raises(PermissionDeniedError, match="you may not become myself"):
+        require_no_less(policy, caller, caller.id, ACME_PATH, "become myself")
 
 
 @given(st.lists(BINDINGS, max_size=6), ROLES, PLACES, PERMISSIONS)

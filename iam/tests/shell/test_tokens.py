@@ -13,9 +13,12 @@ from iam.shell.sealing import open_sealed_key
 from iam.testing import Clients, Live, RunningIam, refusal_of
 from ultracloud.api.iam.v1 import iam_pb2 as pb
 from ultracloud.api.iam.v1 import keys_pb2
-from ultracloud.api.resource.v1.resource_pb2 import DeleteRequest
+from ultracloud.api.resource.v1.resource_pb2 import DeleteRequest, GetRequest
+from ultracloud.base.attenuation import joined, split
 from ultracloud.base.faults import Fault
+from ultracloud.base.narrowing import make_narrowing
 from ultracloud.servicekit.clock import SystemClock
+from ultracloud.servicekit.ed25519 import narrow
 
 WEB = "serviceaccount:blue/web"
 
@@ -45,8 +48,15 @@ def signing_key_of(iam: RunningIam) -> tuple[str, Ed25519PrivateKey]:
 def resigned(iam: RunningIam, token: str, **claims: object) -> str:
     """`token` with other claims, under a good signature."""
     kid, private = signing_key_of(iam)
-    payload = {**jwt.decode(token, options={"verify_signature": False}), **claims}
-    return jwt.encode(payload, private, algorithm="EdDSA", headers={"kid": kid})
+    text, chain = split(token)
+    assert chain is not None
+    payload = {**jwt.decode(text, options={"verify_signature": False}), **claims}
+    return joined(jwt.encode(payload, private, algorithm="EdDSA", headers={"kid": kid}), chain)
+
+
+def bare(token: str) -> str:
+    """The JWT of a token, without the secret that it can be narrowed with."""
+    return token.partition("~")[0]
 
 
 def part(value: object) -> str:
@@ -78,9 +88,9 @@ def test_a_certificate_says_who_its_holder_is(live: Live):
 def test_a_token_comes_from_the_published_key_and_carries_the_version_of_the_policy(live: Live):
     async def scenario(iam: RunningIam, ada: Clients) -> None:
         token = await make_web(ada)
-        header = jwt.get_unverified_header(token)
+        header = jwt.get_unverified_header(bare(token))
         assert (header["alg"], [header["kid"]]) == ("EdDSA", list(iam.source.snapshot.keys))
-        claims = jwt.decode(token, options={"verify_signature": False})
+        claims = jwt.decode(bare(token), options={"verify_signature": False})
         assert claims["rev"] == iam.source.snapshot.policy.version
         assert (claims["iss"], claims["jti"][:6]) == ("ultracloud", "token-")
 
@@ -124,8 +134,8 @@ def test_another_issuers_token_is_refused_whatever_signed_it(live: Live):
 def test_a_token_of_another_key_under_our_kid_is_refused(live: Live):
     async def scenario(_iam: RunningIam, ada: Clients) -> None:
         token = await make_web(ada)
-        payload = jwt.decode(token, options={"verify_signature": False})
-        headers = {"kid": jwt.get_unverified_header(token)["kid"]}
+        payload = jwt.decode(bare(token), options={"verify_signature": False})
+        headers = {"kid": jwt.get_unverified_header(bare(token))["kid"]}
         forged = jwt.encode(payload, Ed25519PrivateKey.generate(), algorithm="EdDSA", headers=headers)
         assert await answer(ada, forged) == (
             "UNAUTHENTICATED",
@@ -139,7 +149,7 @@ def test_a_token_of_another_key_under_our_kid_is_refused(live: Live):
 @pytest.mark.parametrize("kid", ["", "0" * 16, "../../root.key", "' OR 1=1", "\u202e", "a" * 2000])
 def test_a_kid_names_a_key_of_ours_or_nothing(live: Live, kid: str):
     async def scenario(_iam: RunningIam, ada: Clients) -> None:
-        payload = jwt.decode(await make_web(ada), options={"verify_signature": False})
+        payload = jwt.decode(bare(await make_web(ada)), options={"verify_signature": False})
         forged = jwt.encode(payload, Ed25519PrivateKey.generate(), algorithm="EdDSA", headers={"kid": kid})
         code, reason, _ = await answer(ada, forged)
         assert code == "UNAUTHENTICATED"
@@ -215,6 +225,22 @@ def test_a_deleted_accounts_token_is_refused_from_the_next_call_on(live: Live):
         assert "does not exist (any more)" in sentence
         refusal = await refusal_of(ada.make_token("blue", "web"))
         assert refusal.public == "no service account 'web' in project blue"
+
+    live(scenario)
+
+
+def test_a_narrowed_token_reads_and_does_nothing_else_not_even_by_another_token(live: Live):
+    async def scenario(iam: RunningIam, ada: Clients) -> None:
+        token = await make_web(ada)
+        blue = (await ada.organisations.get(GetRequest(ref="acme"))).metadata.id
+        await ada.make_binding("acme", "web", "owner", WEB, "organisations/acme")
+        reader = ada.with_token(narrow(token, make_narrowing(f"organisations/{blue}", ["*.get", "iam.tokens.issue"])))
+        assert (await reader.accounts.get(GetRequest(project="blue", ref="web"))).metadata.name == "web"
+        refusal = await refusal_of(reader.make_account("blue", "more"))
+        assert refusal.code_name == "PERMISSION_DENIED"
+        assert "has been narrowed to *.*.get, iam.tokens.issue in organisations/org-" in refusal.public
+        assert (await refusal_of(reader.make_token("blue", "web"))).reason == "ESCALATION"
+        assert (await answer(ada, bare(token)))[1] == "TOKEN_FORGED"
 
     live(scenario)
 

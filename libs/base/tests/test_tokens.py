@@ -1,8 +1,13 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ultracloud.base.attenuation import Attenuation
 from ultracloud.base.faults import InvalidArgumentError, UnauthenticatedError
+from ultracloud.base.narrowing import Narrowing
+from ultracloud.base.principals import PrincipalKind
 from ultracloud.base.tokens import (
     CLOCK_SKEW_S,
     TTL_S_DEFAULT,
@@ -63,6 +68,47 @@ def test_any_claims_are_accepted_whole_or_refused_as_unauthenticated(changes: di
     except UnauthenticatedError:
         return
     assert claims.issued_at_s - CLOCK_SKEW_S <= now_s < claims.expires_at_s
+
+
+@pytest.mark.parametrize("audience", ["", "elsewhere", None, ["ultracloud"], 1, "Ultracloud", "ultracloud "])
+def test_a_token_for_somebody_else_is_refused(audience: object):
+    with pytest.raises(UnauthenticatedError, match="is meant for") as refusal:
+        parse_claims({**PAYLOAD, "aud": audience}, 1000)
+    assert refusal.value.reason == "TOKEN_WRONG_AUDIENCE"
+
+
+def test_whoever_asks_for_another_audience_gets_only_that():
+    payload = render_claims(replace(CLAIMS, audience="https://elsewhere"))
+    assert parse_claims(payload, 1000, audience="https://elsewhere").audience == "https://elsewhere"
+    with pytest.raises(UnauthenticatedError, match="is meant for 'ultracloud'"):
+        parse_claims(PAYLOAD, 1000, audience="https://elsewhere")
+
+
+def test_claims_of_a_user_have_a_session_and_no_project():
+    claims = replace(CLAIMS, subject="usr-1", project="", session="ses-1", narrowings=(Narrowing("projects/p"),))
+    assert parse_claims(render_claims(claims), 1000) == claims
+    principal = principal_of_claims(claims)
+    assert (principal.id, principal.kind, principal.session) == ("user:usr-1", PrincipalKind.USER, "ses-1")
+    assert (principal.issued_at_ms, principal.narrowings) == (1_000_000, claims.narrowings)
+
+
+@given(st.integers() | st.none())
+def test_what_a_holder_adds_ends_a_token_earlier_and_never_later(ends: int | None):
+    try:
+        claims = parse_claims(PAYLOAD, 1000, Attenuation((Narrowing("projects/p"),), ends))
+    except UnauthenticatedError:
+        assert ends is not None
+        assert ends <= 1000
+    else:
+        assert claims.expires_at_s == min(4600, 4600 if ends is None else ends)
+        assert claims.narrowings == (Narrowing("projects/p"),)
+
+
+@pytest.mark.parametrize("cap", [1, "*", [], {"ops": []}, {"ops": "*"}, {"ops": ["a.b"]}, {"res": 1}, {"res": "../x"}])
+def test_a_cap_that_is_none_is_refused(cap: object):
+    with pytest.raises(UnauthenticatedError) as refusal:
+        parse_claims({**PAYLOAD, "cap": cap}, 1000)
+    assert refusal.value.reason == "TOKEN_MALFORMED"
 
 
 def test_a_token_without_a_policy_version_is_of_version_0():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
+from collections.abc import Callable
 from typing import Any
 
 import jwt
@@ -12,10 +14,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ultracloud.base.attenuation import Chain, confirmation, encoded, joined
 from ultracloud.base.faults import PermissionDeniedError, UnauthenticatedError
+from ultracloud.base.narrowing import make_narrowing
 from ultracloud.base.policy import PrincipalKind
 from ultracloud.base.tokens import Claims, render_claims
 from ultracloud.servicekit.authn import Authenticator, principal_of, require_agent, require_service
+from ultracloud.servicekit.ed25519 import narrow
 from ultracloud.servicekit.policy import PolicyCopy, Snapshot
 from ultracloud.servicekit.testing import ACME, BLUE, DEVELOPER, FakeCall, SetClock, sample_policy
 
@@ -49,6 +54,46 @@ def test_a_good_token_is_its_service_account() -> None:
     )
 
 
+def embedded() -> str:
+    """Signed with a key that the header itself brings (RFC 8725 3.10: such a key is nobody's)."""
+    payload = render_claims(Claims(DEVELOPER.id, ACME.id, BLUE.id, NOW_S - 10, NOW_S + 60, "jti", 1))
+    jwk = {"kty": "OKP", "crv": "Ed25519", "x": encoded(OTHER.public_key().public_bytes_raw())}
+    return jwt.encode(payload, OTHER, "EdDSA", headers={"kid": "k1", "jwk": jwk, "jku": "https://evil.example"})
+
+
+def confused() -> str:
+    """HS256 over the public key's bytes, which PyJWT itself refuses to make."""
+    head, body, _ = token().split(".")
+    fields = json.loads(base64.urlsafe_b64decode(head + "=="))
+    head = encoded(json.dumps({**fields, "alg": "HS256"}).encode())
+    digest = hmac.digest(KEY.public_key().public_bytes_raw(), f"{head}.{body}".encode(), "sha256")
+    return f"{head}.{body}.{encoded(digest)}"
+
+
+@pytest.mark.parametrize(("make", "reason"), [(embedded, "TOKEN_FORGED"), (confused, "TOKEN_MALFORMED")])
+def test_a_token_does_not_choose_what_it_is_verified_with(make: Callable[[], str], reason: str) -> None:
+    with pytest.raises(UnauthenticatedError) as refused:
+        admitted(make())
+    assert refused.value.reason == reason
+
+
+def test_a_narrowed_token_is_its_principal_with_less_and_for_less_long() -> None:
+    secret = bytes([7] * 32)
+    cnf = confirmation(Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw())
+    whole = joined(token(cnf=cnf), Chain((), secret))
+    less = narrow(narrow(whole, make_narrowing("projects/blue")), make_narrowing("", ["*.get"]), NOW_S + 30)
+    assert principal_of(admitted(whole)).narrowings == ()
+    principal = principal_of(admitted(less))
+    assert principal.id == f"serviceaccount:{DEVELOPER.id}"
+    assert principal.narrowings == (make_narrowing("projects/blue"), make_narrowing("", ["*.get"]))
+    clock = SetClock()
+    clock.time_ms += 31_000
+    with pytest.raises(UnauthenticatedError, match="expired"):
+        admitted(less, clock)
+    with pytest.raises(UnauthenticatedError, match="a part of it is missing"):
+        admitted(whole.partition("~")[0])
+
+
 def unsigned() -> str:
     head, body, _ = token().split(".")
     fields = json.loads(base64.urlsafe_b64decode(head + "=="))
@@ -66,6 +111,17 @@ def unsigned() -> str:
         (token(iat=NOW_S + 3600), "TOKEN_NOT_YET_VALID"),
         (token(iss="elsewhere"), "TOKEN_WRONG_ISSUER"),
         (token(sub=7), "TOKEN_MALFORMED"),
+        (token(aud="elsewhere"), "TOKEN_WRONG_AUDIENCE"),
+        (token(aud=["ultracloud", "elsewhere"]), "TOKEN_WRONG_AUDIENCE"),
+        (token(kid="../../../dev/null"), "TOKEN_KEY_UNKNOWN"),
+        (token(kid="k1' OR '1'='1"), "TOKEN_KEY_UNKNOWN"),
+        (token(kid="https://evil.example/jwks.json"), "TOKEN_KEY_UNKNOWN"),
+        (token(cnf={}), "TOKEN_FORGED"),
+        (token() + "~" + "A" * 43, "TOKEN_FORGED"),
+        (token()[:-20], "TOKEN_FORGED"),
+        (token().rpartition(".")[0], "TOKEN_MALFORMED"),
+        ("ucp_" + "a" * 43, "TOKEN_PERSONAL"),
+        (f"{token().partition('.')[0]}.{'e' * 5000}.x", "TOKEN_MALFORMED"),
         (token(KEY.public_key().public_bytes_raw().hex(), algorithm="HS256"), "TOKEN_MALFORMED"),
         (unsigned(), "TOKEN_MALFORMED"),
         ("a.b.c", "TOKEN_MALFORMED"),

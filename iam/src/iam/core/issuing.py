@@ -23,12 +23,14 @@ class Wanted:
 
     Attributes:
         token_id: Fresh id for the claim ``jti``.
+        key: Public key that the holder's first narrowing is signed with.
     """
 
     account: ServiceAccount
     ttl_s: int
     now_s: int
     token_id: str
+    key: bytes = b""
 
 
 def issue(policy: Policy, caller: Principal, wanted: Wanted) -> Claims:
@@ -49,20 +51,21 @@ def issue(policy: Policy, caller: Principal, wanted: Wanted) -> Claims:
         )
     _require_all_powers(policy, caller, account)
     return Claims(
-        service_account=account.id,
+        subject=account.id,
         organisation=policy.project_of_id[account.project].organisation,
         project=account.project,
         issued_at_s=wanted.now_s,
         expires_at_s=wanted.now_s + ttl_s,
         token_id=wanted.token_id,
         policy_version=policy.version,
+        key=wanted.key,
     )
 
 
 def _require_all_powers(policy: Policy, caller: Principal, account: ServiceAccount) -> None:
     """Wherever the account holds something, the caller must hold it too; the account itself does."""
     principal = f"{SERVICE_ACCOUNT_PREFIX}{account.id}"
-    if caller.id == principal:
+    if caller.id == principal and not caller.narrowings:
         return
     for place, grants in grants_of(policy, principal).items():
         for grant in grants:

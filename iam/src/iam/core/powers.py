@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ultracloud.base.faults import PermissionDeniedError
+from ultracloud.base.narrowing import leaves_pattern
 from ultracloud.base.permissions import covers, overlap
 from ultracloud.base.policy import Policy, Principal, PrincipalKind, describe_resource, grants_of, prefixes
 from ultracloud.base.principals import SPIFFE_PREFIX
@@ -36,6 +37,8 @@ def first_lacking(policy: Policy, caller: Principal, wanted: Iterable[str], reso
     denied = _denied_within(policy, caller.id, resource)
     for pattern in sorted(wanted):
         if not covers(held, pattern) or any(overlap(pattern, taken) for taken in denied):
+            return pattern
+        if not leaves_pattern(caller.narrowings, pattern, resource):  # a weak token must not make a strong one
             return pattern
     return None
 
@@ -70,7 +73,7 @@ def require_no_less(policy: Policy, caller: Principal, other: str, resource: str
     Raises:
         PermissionDeniedError: `other` holds more.
     """
-    if caller.id != other:
+    if caller.id != other or caller.narrowings:
         require_powers(policy, caller, powers(policy, other, resource), resource, deed)
 
 

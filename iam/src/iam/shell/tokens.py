@@ -1,5 +1,7 @@
 """The Tokens service: short-lived signed tokens of service accounts, and who a caller is.
 
+Every token for our API can be narrowed by its holder: it ends in the secret that signs the first narrowing.
+
 Source: RFC 7515 (JWS compact serialisation), RFC 8037 (EdDSA).
 """
 
@@ -17,12 +19,14 @@ from iam.shell.keys import Keys
 from iam.shell.source import Source
 from ultracloud.api.iam.v1 import iam_pb2 as pb
 from ultracloud.api.rpc import Call
+from ultracloud.base.attenuation import KEY_BYTES, Chain, joined
 from ultracloud.base.faults import NotFoundError
-from ultracloud.base.policy import Principal, PrincipalKind, Project, ServiceAccount, project_path, require, revocation
-from ultracloud.base.tokens import ALGORITHM, render_claims
+from ultracloud.base.policy import Principal, Project, ServiceAccount, project_path, require, revocation
+from ultracloud.base.tokens import ALGORITHM, Claims, render_claims
 from ultracloud.servicekit import deadlines
 from ultracloud.servicekit.authn import principal_of
 from ultracloud.servicekit.clock import Clock, new_id
+from ultracloud.servicekit.ed25519 import Ed25519
 from ultracloud.servicekit.policy import authorise, resolve_project
 
 _audit = logging.getLogger("audit")
@@ -44,10 +48,10 @@ class TokensServer:
             account = await self._account(caller, project, request.service_account)
             policy = self._source.snapshot.policy
             await authorise(self._source, caller, PERMISSION, place_of(policy, account))
-            kid, private = self._keys.signer()
-            wanted = Wanted(account, request.ttl_s, self._clock.now_ms() // 1000, new_id(self._clock, "token"))
+            now_s, secret = self._clock.now_ms() // 1000, self._clock.entropy(KEY_BYTES)
+            wanted = Wanted(account, request.ttl_s, now_s, new_id(self._clock, "token"), Ed25519().public_of(secret))
             claims = issue(self._source.snapshot.policy, caller, wanted)
-            token = jwt.encode(dict(render_claims(claims)), private, algorithm=ALGORITHM, headers={"kid": kid})
+            token = signed(self._keys, claims, secret)
             place = place_of(policy, account)
             extra = {"principal": caller.id, "permission": PERMISSION, "resource": place, "token": claims.token_id}
             _audit.info("issue a token of %s", place, extra=extra)
@@ -60,8 +64,8 @@ class TokensServer:
         if revoked is not None:
             require(revoked)
         answer = pb.WhoAmIResponse(principal=caller.id, organisation=caller.organisation, project=caller.project)
-        if caller.kind is PrincipalKind.SERVICE_ACCOUNT:
-            answer.expires_at.seconds = _expiry(call)
+        if caller.is_tenant:
+            answer.expires_at.seconds = caller.expires_at_ms // 1000
         return answer
 
     async def _account(self, caller: Principal, project: Project, ref: str) -> ServiceAccount:
@@ -73,8 +77,12 @@ class TokensServer:
             raise
 
 
-def _expiry(call: Call) -> int:
-    """When the caller's token ends; the interceptor has verified it."""
-    token = call.metadata["authorization"].partition(" ")[2].strip()
-    payload = jwt.decode(token, options={"verify_signature": False})
-    return int(payload["exp"])
+def signed(keys: Keys, claims: Claims, secret: bytes = b"") -> str:
+    """The token that says `claims`; attenuable if `secret`, the private half of their key, is given.
+
+    Raises:
+        UnavailableError: The signing keys have not been read since the start.
+    """
+    kid, private = keys.signer()
+    text = jwt.encode(render_claims(claims), private, algorithm=ALGORITHM, headers={"kid": kid})
+    return joined(text, Chain((), secret)) if secret else text

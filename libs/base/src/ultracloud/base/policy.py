@@ -32,6 +32,8 @@ from ultracloud.base.directory import (
     role_patterns,
 )
 from ultracloud.base.faults import NotFoundError, PermissionDeniedError, UnavailableError
+from ultracloud.base.narrowing import describe as describe_narrowings
+from ultracloud.base.narrowing import leaves
 from ultracloud.base.permissions import generalised
 from ultracloud.base.principals import Principal, PrincipalKind
 from ultracloud.base.roles import BUILT_IN_PATTERNS, BUILT_IN_ROLES, built_in_grants
@@ -77,6 +79,8 @@ def decide(policy: Policy, principal: Principal, permission: str, resource: str)
     revoked = revocation(policy, principal)
     if revoked is not None:
         return revoked
+    if principal.narrowings and not leaves(principal.narrowings, permission, resource):
+        return _narrowed(policy, principal, permission, resource)
     wanted = generalised(permission)
     allow = None
     held = grants_of(policy, principal.id)
@@ -194,6 +198,15 @@ def _denied(policy: Policy, principal: Principal, permission: str, resource: str
         "only its removal can change that",
         binding=binding.id,
         stale=principal.policy_version > policy.version,
+    )
+
+
+def _narrowed(policy: Policy, principal: Principal, permission: str, resource: str) -> Decision:
+    return Decision(
+        allowed=False,
+        reason=f"the token of {describe_principal(policy, principal.id)} has been narrowed to "
+        f"{describe_narrowings(principal.narrowings)}, which leaves no {permission[:SHOWN_LENGTH_MAX]} on "
+        f"{_resource_for(policy, principal, resource)}; use one that has not",
     )
 
 

@@ -61,6 +61,7 @@ class Principal:
             than this answers "not yet" instead of "no".
         session: Id of the session its token is of; empty without one.
         issued_at_ms: When its token was issued; 0 without a token.
+        expires_at_ms: When its token ends; 0 without a token.
         narrowings: What its token has been narrowed to; all of them hold.
         source: Address it calls from, for conditions; empty if unknown.
     """
@@ -72,6 +73,7 @@ class Principal:
     policy_version: int = 0
     session: str = ""
     issued_at_ms: int = 0
+    expires_at_ms: int = 0
     narrowings: tuple[Narrowing, ...] = ()
     source: str = ""
 

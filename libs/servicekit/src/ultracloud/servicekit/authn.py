@@ -1,4 +1,4 @@
-"""Who calls: a bearer token's service account, or the certificate's SPIFFE identity.
+"""Who calls: a bearer token's user or service account, or the certificate's SPIFFE identity.
 
 Tokens are verified offline, with the keys of the policy copy. `Authenticator` is a server interceptor: it puts the
 `Principal` into the call's context, where `principal_of` finds it. It refuses callers it cannot tell; what a known
@@ -14,10 +14,18 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from ultracloud.api.rpc import Call
+from ultracloud.base.attenuation import Attenuation, split, walk
 from ultracloud.base.faults import InvalidArgumentError, PermissionDeniedError, UnauthenticatedError
 from ultracloud.base.policy import Principal, PrincipalKind
 from ultracloud.base.principals import spiffe_parts, spiffe_principal
-from ultracloud.base.tokens import ALGORITHM, TOKEN_LENGTH_MAX, parse_claims, principal_of_claims
+from ultracloud.base.tokens import (
+    ALGORITHM,
+    AUDIENCE,
+    TOKEN_LENGTH_MAX,
+    Claims,
+    parse_claims,
+    principal_of_claims,
+)
 from ultracloud.servicekit.clock import Clock
 from ultracloud.servicekit.policy import Authority
 
@@ -28,6 +36,8 @@ OPEN_PATHS = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 """Beginnings of paths that need no identity: a load balancer's probe has none, and the API is no secret."""
 VERIFIED_MAX = 4096
 """Tokens whose signature is remembered; a signature costs 80 us, a look-up nothing."""
+PERSONAL_PREFIX = "ucp_"
+"""How a personal access token begins: iam gives a short-lived token for it, and nobody else knows it."""
 
 
 class _Key:
@@ -103,7 +113,7 @@ class Authenticator:
         self._open = (*OPEN_PATHS, *open_paths)
         self._trusted_local = trusted_local
         self._keys: dict[str, tuple[bytes, Ed25519PublicKey]] = {}
-        self._verified: dict[str, Mapping[str, object]] = {}
+        self._verified: dict[str, tuple[Mapping[str, object], Attenuation]] = {}
         self._verified_keys: Mapping[str, bytes] = {}
 
     def admit(self, call: Call, /) -> None:
@@ -145,28 +155,39 @@ class Authenticator:
         """Who a bearer token speaks for.
 
         Raises:
-            UnauthenticatedError: Malformed, forged, expired, or signed with a key this service does not know.
+            UnauthenticatedError: Malformed, forged, expired, meant for others, or signed with a key this service does
+                not know.
         """
+        return principal_of_claims(self.claims_of_token(token))
+
+    def claims_of_token(self, token: str, audience: str = AUDIENCE) -> Claims:
+        """What a bearer token for `audience` says; raises as `principal_of_token`."""
         keys = self._authority.snapshot.keys
         if keys is not self._verified_keys:  # a key may have been withdrawn: verify everything again
             self._verified, self._verified_keys = {}, keys
-        payload = self._verified.get(token)
-        if payload is None:
-            payload = self._verify(token, keys)
+        verified = self._verified.get(token)
+        if verified is None:
+            verified = self._verify(token, keys)
             if len(self._verified) >= VERIFIED_MAX:
                 self._verified.clear()
-            self._verified[token] = payload
-        return principal_of_claims(parse_claims(payload, self._clock.now_ms() / 1000))
+            self._verified[token] = verified
+        return parse_claims(verified[0], self._clock.now_ms() / 1000, verified[1], audience)
 
-    def _verify(self, token: str, keys: Mapping[str, bytes]) -> Mapping[str, object]:
-        """The claims under a good signature."""
+    def _verify(self, token: str, keys: Mapping[str, bytes]) -> tuple[Mapping[str, object], Attenuation]:
+        """What a token says under good signatures, and what its holders have left of it."""
+        from ultracloud.servicekit.ed25519 import Ed25519
+
+        if len(token) > TOKEN_LENGTH_MAX or token.startswith(PERSONAL_PREFIX):
+            raise _malformed(token)
+        text, chain = split(token)
+        payload = self._verify_jwt(text, keys)
+        return payload, walk(payload, chain, Ed25519())
+
+    def _verify_jwt(self, token: str, keys: Mapping[str, bytes]) -> Mapping[str, object]:
+        """The claims under a good signature of iam."""
         import jwt
 
-        malformed = UnauthenticatedError(
-            "the bearer token is no JSON Web Token of ours", hint="issue a new one", reason="TOKEN_MALFORMED"
-        )
-        if len(token) > TOKEN_LENGTH_MAX:
-            raise malformed
+        malformed = _malformed(token)
         try:
             header = jwt.get_unverified_header(token)
             kid = str(header.get("kid", ""))
@@ -180,7 +201,7 @@ class Authenticator:
                     hint="issue a new token",
                     reason="TOKEN_KEY_UNKNOWN",
                 )
-                # The claims are base.tokens' matter, with our clock and our sentences.
+            # The claims are base.tokens' matter, with our clock and our sentences.
             verified: Mapping[str, object] = jwt.decode(
                 token,
                 self._key(kid, raw),
@@ -210,6 +231,16 @@ class Authenticator:
         if kept is None or kept[0] != raw:
             kept = self._keys[kid] = (raw, Ed25519PublicKey.from_public_bytes(raw))
         return kept[1]
+
+
+def _malformed(token: str) -> UnauthenticatedError:
+    if token.startswith(PERSONAL_PREFIX):
+        return UnauthenticatedError(
+            "a personal access token is not taken here", hint="exchange it at iam first", reason="TOKEN_PERSONAL"
+        )
+    return UnauthenticatedError(
+        "the bearer token is no JSON Web Token of ours", hint="issue a new one", reason="TOKEN_MALFORMED"
+    )
 
 
 def _bearer(header: str) -> str:
