@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar, assert_never
 
-from ultracloud.base.policy import Binding, Group, Organisation, Policy, Project, Role, ServiceAccount, User
+from ultracloud.base.policy import Binding, Group, Organisation, Policy, Project, Revocation, Role, ServiceAccount, User
 
-Entity: TypeAlias = Organisation | Project | ServiceAccount | User | Group | Role | Binding
+Entity: TypeAlias = Organisation | Project | ServiceAccount | User | Group | Role | Binding | Revocation
 EntityT = TypeVar("EntityT")
 
 ADMINS_BINDING = "builtin:admins"
@@ -26,6 +26,7 @@ class Register:
     groups: dict[str, Group] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
     bindings: dict[str, Binding] = field(default_factory=dict)
+    revocations: dict[str, Revocation] = field(default_factory=dict)
 
     def put(self, entity: Entity) -> bool:
         """Remember `entity`, instead of the one with its id; whether that changes anything."""
@@ -44,6 +45,8 @@ class Register:
                 changed = _put(self.roles, entity.id, entity)
             case Binding():
                 changed = _put(self.bindings, entity.id, entity)
+            case Revocation():
+                changed = _put(self.revocations, entity.session or entity.principal, entity)
             case _:
                 assert_never(entity)
         return changed
@@ -58,6 +61,7 @@ class Register:
             self.groups.pop(identifier, None),
             self.roles.pop(identifier, None),
             self.bindings.pop(identifier, None),
+            self.revocations.pop(identifier, None),
         )
         return any(gone)
 
@@ -72,6 +76,7 @@ class Register:
             bindings=(*admin_bindings(admins), *self.bindings.values()),
             users=tuple(self.users.values()),
             groups=tuple(self.groups.values()),
+            revocations=tuple(self.revocations.values()),
         )
 
 

@@ -6,7 +6,7 @@ from iam.core.composition import Entity
 from iam.shell.kinds import BINDING, GROUP, ORGANISATION, PROJECT, ROLE, SERVICE_ACCOUNT, USER
 from ultracloud.api.iam.v1 import iam_pb2 as pb
 from ultracloud.api.resource.v1 import resource_pb2
-from ultracloud.base.policy import Binding, Group, Organisation, Policy, Project, Role, ServiceAccount, User
+from ultracloud.base.policy import Binding, Group, Organisation, Policy, Project, Revocation, Role, ServiceAccount, User
 from ultracloud.servicekit.policy import Snapshot
 from ultracloud.servicekit.resources import layout
 
@@ -46,6 +46,12 @@ def entity_of(value: bytes) -> Entity:
             principals = tuple(spec.principals)
             entity = Binding(identifier, spec.role, principals, spec.resource, spec.deny, name, spec.condition)
     return entity
+
+
+def revocation_of(value: bytes) -> Revocation:
+    """What a stored revocation says to the policy."""
+    said = pb.PolicyRevocation.FromString(value)
+    return Revocation(said.session, said.principal, said.not_before_ms, said.until_ms)
 
 
 def render_snapshot(snapshot: Snapshot) -> pb.PolicySnapshot:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from iam.core.composition import Register, with_admins
-from iam.shell.codec import entity_of, is_record_key, render_snapshot
+from iam.shell.codec import entity_of, is_record_key, render_snapshot, revocation_of
 from ultracloud.api.iam.v1 import iam_pb2, keys_pb2
 from ultracloud.base.faults import UnavailableError
 from ultracloud.servicekit.clock import Clock
@@ -27,6 +27,8 @@ RING_KEY = b"keys/ring"
 """Where the sealed signing keys are."""
 ADMINS_KEY = b"admins"
 """Where the configured operators are repeated: a change of the configuration thereby gets a version of its own."""
+REVOKED = b"revoked/"
+"""Where revocations are, each behind the id of its session or its principal."""
 _NO_RING, _NO_ADMINS = Entry(RING_KEY, b"", 0), Entry(ADMINS_KEY, b"", 0)
 
 
@@ -132,6 +134,10 @@ class Source(Authority):
             else:
                 self.announced_admins = entry
             return True
+        if change.key.startswith(REVOKED):
+            if change.value is None:
+                return self._register.remove(change.key.removeprefix(REVOKED).decode())
+            return self._register.put(revocation_of(change.value))
         if not is_record_key(change.key):
             return False
         if change.value is None:
