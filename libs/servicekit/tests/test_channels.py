@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import grpc.aio
 import pytest
 
 from ultracloud.api.rpc import Call
@@ -22,7 +21,7 @@ from ultracloud.base.faults import (
     InvalidArgumentError,
     UnavailableError,
 )
-from ultracloud.servicekit import channels, deadlines, pki
+from ultracloud.servicekit import channels, connections, deadlines, pki
 from ultracloud.servicekit.pki import TlsIdentity
 from ultracloud.servicekit.testing import FakeCall
 from ultracloud.testkit.pki import TlsMaterial
@@ -261,15 +260,6 @@ def test_requests_of_a_stream_end_with_it() -> None:
     asyncio.run(scenario())
 
 
-def test_a_stream_that_is_lost_inside_grpcio_is_a_peer_that_does_not_answer() -> None:
-    lost = grpc.aio.AioRpcError(
-        grpc.StatusCode.INTERNAL, grpc.aio.Metadata(), grpc.aio.Metadata(), details="Internal error from Core"
-    )
-    fault = channels.fault_of(lost, "chainfire")
-    assert isinstance(fault, UnavailableError)
-    assert (fault.public, fault.reason) == ("chainfire does not answer", "PEER_DOWN")
-
-
 async def _read_out(stream: AsyncIterator[EchoResponse]) -> None:
     async for _ in stream:
         pass
@@ -321,7 +311,7 @@ def test_a_stranger_to_the_ca_is_not_served(tmp_path: Path) -> None:
 
 
 def test_a_renewed_certificate_is_used_without_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(channels, "STAMP_CHECK_S", 0.0)
+    monkeypatch.setattr(connections, "STAMP_CHECK_S", 0.0)
 
     async def scenario() -> None:
         material = TlsMaterial(tmp_path)

@@ -1,6 +1,6 @@
 """Why a peer cannot be reached, in words for the log: refused, no such host, another certificate than expected.
 
-grpcio tells only that there is no connection. This makes one by hand and says where it fails.
+A channel tells only that there is no connection. This makes one by hand and says where it fails.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 import ssl
 
 from ultracloud.servicekit import pki
+from ultracloud.servicekit.client_tls import client_context
 from ultracloud.servicekit.pki import TlsIdentity
 
 ATTEMPT_S = 1.0
@@ -29,7 +30,7 @@ async def diagnose(target: str, identity: TlsIdentity | None, expect: str) -> st
     try:
         if identity is not None and pki.expires_in_s(identity.certificate) < 0:
             return f"our own certificate {identity.certificate} has expired"
-        context = _context(identity)
+        context = client_context(identity) if identity is not None else None
         async with asyncio.timeout(ATTEMPT_S):
             await _connect(target, context, pki.expected_name(expect) if identity else None)
     except TimeoutError:
@@ -57,16 +58,6 @@ def _ended(identity: TlsIdentity | None) -> str:
     if identity is None:
         return "it takes no clear text; give a certificate"
     return f"it ends the connection, and may not accept our certificate {identity.certificate}"
-
-
-def _context(identity: TlsIdentity | None) -> ssl.SSLContext | None:
-    """TLS as grpcio would do it."""
-    if identity is None:
-        return None
-    context = ssl.create_default_context(cafile=str(identity.ca))
-    context.load_cert_chain(identity.certificate, identity.key)
-    context.set_alpn_protocols(["h2"])
-    return context
 
 
 async def _connect(target: str, context: ssl.SSLContext | None, name: str | None) -> None:

@@ -1,4 +1,4 @@
-"""HTTP/2 and gRPC server: a sans-IO core with an asyncio shell.
+"""HTTP/2 and gRPC, server and client: a sans-IO core with an asyncio shell.
 
 - `core`: bytes and time in, events and bytes out; every limit.
 - `shell`: sockets, TLS, tasks, methods.
@@ -9,6 +9,8 @@ What a service uses stands here.
 
 from ultracloud.wire.core.limits import Limits
 from ultracloud.wire.core.timeouts import parse_timeout
+from ultracloud.wire.errors import CallFailedError
+from ultracloud.wire.shell.client import ClientProtocol, Exchange
 from ultracloud.wire.shell.health import Health
 from ultracloud.wire.shell.inner import Caller, Endpoints, InnerCalls
 from ultracloud.wire.shell.options import (
@@ -28,8 +30,11 @@ from ultracloud.wire.shell.server import Server
 
 __all__ = [
     "AroundInterceptor",
+    "CallFailedError",
     "Caller",
+    "ClientProtocol",
     "Endpoints",
+    "Exchange",
     "Health",
     "HttpAnswer",
     "HttpEndpoint",

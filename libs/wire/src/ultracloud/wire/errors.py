@@ -58,3 +58,21 @@ class StreamFault(Exception):  # noqa: N818 - as above
         self.stream_id = stream_id
         self.code = code
         self.reason = reason
+
+
+class CallFailedError(Exception):
+    """A call that we made did not go well.
+
+    Args:
+        status: gRPC's code, not 0.
+        message: For people: the server's, or ours if it said nothing.
+        details: Serialised google.rpc.Status; empty without one.
+        was_taken: False if the server surely did nothing with the call.
+    """
+
+    def __init__(self, status: int, message: str, details: bytes = b"", *, was_taken: bool = True) -> None:
+        super().__init__(f"status {status}: {message}")
+        self.status = status
+        self.message = message
+        self.details = details
+        self.was_taken = was_taken

@@ -6,5 +6,6 @@
 - `pages`: what plain HTTP requests are answered; `http2_pages`: those of an HTTP/2 connection.
 - `inner`: calls of our own methods, for gateways.
 - `edge`: one call from its request to its status; `calls`: what a method sees of it; `details`: google.rpc.Status.
+- `client`: one connection of a client.
 - `health`, `reflection`: the two standard services.
 """

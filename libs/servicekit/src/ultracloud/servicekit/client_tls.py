@@ -1,0 +1,20 @@
+"""TLS for whoever speaks HTTP/2 to a server with our certificate."""
+
+from __future__ import annotations
+
+import ssl
+
+from ultracloud.servicekit.pki import TlsIdentity
+
+
+def client_context(identity: TlsIdentity) -> ssl.SSLContext:
+    """A context for the files as they are now; it demands the server's name and a certificate of our authority's.
+
+    Raises:
+        OSError: A file cannot be read.
+        ssl.SSLError: A file is not what it should be.
+    """
+    context = ssl.create_default_context(cafile=str(identity.ca))
+    context.load_cert_chain(identity.certificate, identity.key)
+    context.set_alpn_protocols(["h2"])
+    return context

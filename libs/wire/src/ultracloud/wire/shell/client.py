@@ -1,0 +1,401 @@
+"""One connection to a server: calls that are answered by futures, and streams, over one transport.
+
+What is sent in one turn of the loop goes out in two writes at most: the first at once, because a lone caller waits for
+it, and all others together. A deadline is a timer of the loop; whoever stops waiting resets the call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import cast
+
+from ultracloud.wire.core.client import (
+    CLIENT_LIMITS,
+    CallEnded,
+    ClientConnection,
+    ClientEvent,
+    Greeted,
+    Leaving,
+)
+from ultracloud.wire.core.client_blocks import Fields
+from ultracloud.wire.core.events import Closed, MessageArrived, StreamReady
+from ultracloud.wire.core.limits import Limits
+from ultracloud.wire.core.status import CANCELLED, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE
+from ultracloud.wire.errors import CallFailedError
+from ultracloud.wire.shell.clock import now_s
+
+TICK_S = 1.0
+"""How often silence is looked for."""
+
+
+class Exchange:
+    """A stream's answers, and the way for its requests. Use it in the task that made it; end it with `cancel`."""
+
+    def __init__(self, client: ClientProtocol) -> None:
+        self._client = client
+        self.stream_id = 0
+        self._messages: deque[bytes] = deque()
+        self._ended: CallEnded | None = None
+        self._news: asyncio.Future[None] | None = None
+        self._ready: asyncio.Future[None] | None = None
+        self.timer: asyncio.TimerHandle | None = None
+
+    async def read(self) -> bytes | None:
+        """The next message; None after the last one of a call that went well.
+
+        Raises:
+            CallFailedError: It did not.
+        """
+        while not self._messages:
+            if self._ended is not None:
+                if self._ended.status:
+                    raise failure_of(self._ended)
+                return None
+            self._news = asyncio.get_running_loop().create_future()
+            await self._news
+        message = self._messages.popleft()
+        self._client.consume(self.stream_id, len(message))
+        return message
+
+    async def send(self, message: bytes) -> bool:
+        """Send a message, waiting while the server does not keep up; False if the call has ended."""
+        if self._ended is not None:
+            return False
+        if self._client.send(self.stream_id, message):
+            self._ready = asyncio.get_running_loop().create_future()
+            await self._ready
+        return self._ended is None
+
+    def finish(self) -> None:
+        """Say that no more messages come."""
+        if self._ended is None:
+            self._client.finish(self.stream_id)
+
+    def cancel(self) -> None:
+        """Give the call up, unless it has ended."""
+        if self._ended is None:
+            self._client.cancel(self.stream_id)
+            self.end(CallEnded(self.stream_id, CANCELLED, "the call was cancelled"))
+
+    def take(self, message: bytes) -> None:
+        """An answer came."""
+        self._messages.append(message)
+        _wake(self._news)
+
+    def end(self, ended: CallEnded) -> None:
+        """The call is over."""
+        self._ended = ended
+        if self.timer is not None:
+            self.timer.cancel()
+        _wake(self._news)
+        _wake(self._ready)
+
+    def go_on(self) -> None:
+        """The server keeps up again."""
+        _wake(self._ready)
+
+
+class _Unary:
+    """A call that is answered by one message."""
+
+    __slots__ = ("answer", "message", "timer")
+
+    def __init__(self, answer: asyncio.Future[bytes]) -> None:
+        self.answer = answer
+        self.message: bytes | None = None
+        self.timer: asyncio.TimerHandle | None = None
+
+    def take(self, message: bytes) -> None:
+        """The answer came; its status has not."""
+        self.message = message
+
+    def end(self, ended: CallEnded) -> None:
+        """The call is over."""
+        if self.timer is not None:
+            self.timer.cancel()
+        if self.answer.done():
+            return
+        if ended.status:
+            self.answer.set_exception(failure_of(ended))
+        elif self.message is None:
+            self.answer.set_exception(CallFailedError(INTERNAL, "the answer has no message"))
+        else:
+            self.answer.set_result(self.message)
+
+
+class ClientProtocol(asyncio.Protocol):
+    """One connection. Give it to `loop.create_connection`; it is of use once `greeted` is done.
+
+    Args:
+        limits: Its bounds.
+        on_leaving: Called once when no more calls may begin here, because the server said so or the connection ended.
+    """
+
+    def __init__(self, limits: Limits = CLIENT_LIMITS, on_leaving: Callable[[], None] = lambda: None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._machine = ClientConnection(limits, now_s())
+        self._calls: dict[int, _Unary | Exchange] = {}
+        self._slots: deque[asyncio.Future[None]] = deque()
+        self._transport: asyncio.Transport | None = None
+        self._on_leaving = on_leaving
+        self._has_left = False
+        self._is_flushing = False
+        self._is_retired = False
+        self._ticking: asyncio.TimerHandle | None = None
+        self.greeted: asyncio.Future[bool] = self._loop.create_future()
+        """True once the server has spoken; False if it ends before."""
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+        """Done when the transport is gone."""
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether calls may begin here, now or when others have ended."""
+        return self._transport is not None and not self._has_left and not self._is_retired
+
+    # Calls.
+
+    async def unary(self, fields: Fields, passing: Fields, message: bytes, timeout_s: float) -> bytes:
+        """Send one message, get one.
+
+        Args:
+            fields: Header fields that may come again; pseudo-header fields first.
+            passing: Header fields of this call alone.
+            message: Serialised.
+            timeout_s: After which the call is given up.
+
+        Raises:
+            CallFailedError: What the server said, or that it cannot be reached, or that time is over.
+        """
+        machine = self._machine
+        if not machine.can_begin:
+            await self._slot(timeout_s)
+        stream_id = machine.begin(fields, passing, message)
+        answer: asyncio.Future[bytes] = self._loop.create_future()
+        call = self._calls[stream_id] = _Unary(answer)
+        call.timer = self._loop.call_later(timeout_s, self._expire, stream_id)
+        self._flush_soon()
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            call.timer.cancel()
+            self.cancel(stream_id)
+            raise
+
+    async def stream(
+        self, fields: Fields, passing: Fields, message: bytes | None, timeout_s: float | None = None
+    ) -> Exchange:
+        """Open a stream; `message` is the whole request, or None where messages follow.
+
+        Raises:
+            CallFailedError: The connection is lost, or the server takes no other call in time.
+        """
+        if not self._machine.can_begin:
+            await self._slot(timeout_s)
+        exchange = Exchange(self)
+        exchange.stream_id = self._machine.begin(fields, passing, message)
+        self._calls[exchange.stream_id] = exchange
+        if timeout_s is not None:
+            exchange.timer = self._loop.call_later(timeout_s, self._expire, exchange.stream_id)
+        self._flush_soon()
+        return exchange
+
+    def cancel(self, stream_id: int) -> None:
+        """Give a call up."""
+        if self._calls.pop(stream_id, None) is not None:
+            self._machine.cancel(stream_id)
+            self._flush_soon()
+            self._after_call()
+
+    def consume(self, stream_id: int, size: int) -> None:
+        """A message of a stream has been taken."""
+        self._machine.consume(stream_id, size)
+        if self._machine.sender.out_bytes:
+            self._flush_soon()
+
+    def send(self, stream_id: int, message: bytes) -> bool:
+        """Send a message of a stream; whether its caller should wait for `Exchange.go_on`."""
+        self._machine.sender.send(stream_id, message)
+        self._flush_soon()
+        return self._machine.sender.is_backed_up(stream_id)
+
+    def finish(self, stream_id: int) -> None:
+        """End the requests of a stream."""
+        self._machine.sender.finish(stream_id, b"")
+        self._flush_soon()
+
+    def retire(self, grace_s: float) -> None:
+        """Begin no more calls; end the connection when those that are open have ended, or after `grace_s`."""
+        self._is_retired = True
+        self._leave()
+        if not self._machine.open_calls:
+            self.close()
+        else:
+            self._loop.call_later(grace_s, self.close)
+
+    def close(self) -> None:
+        """End the connection; calls that are open fail."""
+        self._end_with("the connection was closed")
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Say our preface."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._ticking = self._loop.call_later(TICK_S, self._tick)
+        self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the server says."""
+        for event in self._machine.receive(data, now_s()):
+            self._take(event)
+        if self._machine.sender.out_bytes:
+            self._flush_soon()
+        self._after_call()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The transport is gone."""
+        self._lose(f"the connection was lost: {error or 'the server ended it'}")
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    # Within.
+
+    def _take(self, event: ClientEvent) -> None:
+        """Give an event to whom it concerns."""
+        match event:
+            case MessageArrived(stream_id, message):
+                self._take_message(stream_id, message)
+            case CallEnded():
+                ended = self._calls.pop(event.stream_id, None)
+                if ended is not None:
+                    ended.end(event)
+            case StreamReady(stream_id):
+                call = self._calls.get(stream_id)
+                if isinstance(call, Exchange):
+                    call.go_on()
+            case Greeted():
+                if not self.greeted.done():
+                    self.greeted.set_result(True)
+            case Leaving():
+                self._leave()
+            case Closed(_, reason):
+                self._end_with(reason)
+
+    def _take_message(self, stream_id: int, message: bytes) -> None:
+        """Give a message to its call."""
+        call = self._calls.get(stream_id)
+        if call is not None:
+            if isinstance(call, _Unary):
+                self._machine.consume(stream_id, len(message))
+            call.take(message)
+
+    def _end_with(self, reason: str) -> None:
+        """The connection is over: write the last words, and end."""
+        self._flush()
+        self._lose(reason)
+        if self._transport is not None:
+            self._transport.close()
+
+    async def _slot(self, timeout_s: float | None) -> None:
+        """Wait until the server takes another call.
+
+        Raises:
+            CallFailedError: The connection ends before, or time is over.
+        """
+        while not self._machine.can_begin:
+            if not self.is_usable:
+                raise CallFailedError(UNAVAILABLE, "the connection takes no more calls", was_taken=False)
+            slot: asyncio.Future[None] = self._loop.create_future()
+            self._slots.append(slot)
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await slot
+            except TimeoutError:
+                sentence = "the server took no other call in time"
+                raise CallFailedError(DEADLINE_EXCEEDED, sentence, was_taken=False) from None
+            finally:
+                if slot.done() and not slot.cancelled():
+                    self._pass_on()
+                elif slot in self._slots:
+                    self._slots.remove(slot)
+
+    def _pass_on(self) -> None:
+        """Let whoever waits for a slot look again, as far as there are any."""
+        while self._slots and (self._machine.can_begin or not self.is_usable):
+            waiting = self._slots.popleft()
+            if not waiting.done():
+                waiting.set_result(None)
+                return
+
+    def _after_call(self) -> None:
+        """Calls may have ended: somebody may begin one, or this connection may end."""
+        if self._slots:
+            self._pass_on()
+        if self._has_left and self._transport is not None and not self._machine.open_calls:
+            self._flush()
+            self._transport.close()
+
+    def _expire(self, stream_id: int) -> None:
+        """A call's deadline has passed."""
+        call = self._calls.pop(stream_id, None)
+        if call is not None:
+            self._machine.cancel(stream_id)
+            self._flush_soon()
+            call.end(CallEnded(stream_id, DEADLINE_EXCEEDED, "no answer in time"))
+            self._after_call()
+
+    def _tick(self) -> None:
+        """Look at the clock."""
+        self._ticking = self._loop.call_later(TICK_S, self._tick)
+        for event in self._machine.tick(now_s()):
+            self._take(event)
+        self._flush()
+
+    def _flush_soon(self) -> None:
+        """Write now if this turn has written nothing yet, with all others of the turn otherwise."""
+        if not self._is_flushing:
+            self._is_flushing = True
+            self._loop.call_soon(self._end_turn)
+            self._flush()
+
+    def _end_turn(self) -> None:
+        """Write what came after the turn's first write."""
+        self._is_flushing = False
+        self._flush()
+
+    def _flush(self) -> None:
+        """Write what there is."""
+        sender = self._machine.sender
+        if sender.out_bytes and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(sender.take())
+
+    def _leave(self) -> None:
+        """Tell, once, that no more calls begin here."""
+        if not self._has_left:
+            self._has_left = True
+            self._on_leaving()
+
+    def _lose(self, why: str) -> None:
+        """End every call: the connection is gone."""
+        self._leave()
+        if self._ticking is not None:
+            self._ticking.cancel()
+        if not self.greeted.done():
+            self.greeted.set_result(False)
+        calls, self._calls = self._calls, {}
+        for stream_id, call in calls.items():
+            call.end(CallEnded(stream_id, UNAVAILABLE, why))
+        self._pass_on()
+
+
+def failure_of(ended: CallEnded) -> CallFailedError:
+    """A call that did not go well, as an exception."""
+    return CallFailedError(ended.status, ended.message, ended.details, was_taken=ended.was_taken)
+
+
+def _wake(waiting: asyncio.Future[None] | None) -> None:
+    """Let a waiter go on."""
+    if waiting is not None and not waiting.done():
+        waiting.set_result(None)
