@@ -2,7 +2,7 @@
 
 RocksDB's own estimate knows files and not ranges, and is wrong by whole memtables. Counting reads everything, some
 10 ms for each MiB of small records, so it goes in slices and is not repeated before the region can have changed by a
-fifth.
+fifth, or by as much as matters for whether it is cut.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from flaredb.core.region import Epoch, Region
 
 SAMPLE_BYTES = 256 * 1024
 """Between two places that are remembered as a possible middle."""
-AGAIN_PART, AGAIN_BYTES = 5, 4 << 20
-"""It is counted again once so large a part of it, and so much at least, was written."""
+AGAIN_PART, AGAIN_SPLIT_PART = 5, 24
+"""It is counted again once so large a part of it was written, and of the size that splits one: 4 MiB of 96."""
 
 
 @dataclass(slots=True)
@@ -37,10 +37,12 @@ class Size:
     """The size of one region, as far as it is known.
 
     Attributes:
+        split_bytes: The size at which a region is cut.
         size_bytes: Of the last count; while nothing was counted, what was written.
         middle: An encoded key with about half of the bytes before it; empty if it is small.
     """
 
+    split_bytes: int
     size_bytes: int = 0
     middle: bytes = b""
     _epoch: Epoch | None = None
@@ -53,7 +55,7 @@ class Size:
             return True
         if self._epoch is None or self._epoch.version != region.epoch.version:
             return True
-        return written - self._written >= max(AGAIN_BYTES, self.size_bytes // AGAIN_PART)
+        return written - self._written >= max(self.split_bytes // AGAIN_SPLIT_PART, self.size_bytes // AGAIN_PART)
 
     def step(self, engine: Engine, region: Region, written: int, keys: int) -> None:
         """Count so many keys more. Raises DataLossError as `Engine.check`."""

@@ -150,7 +150,8 @@ async def _serve(
         [service(KV, kv), service(PEERS, peers), service(CLUSTER, ClusterService(regions, access, policy)), *services]
     )
     cluster = config.cluster
-    upkeep = Upkeep(node, regions, config.state_dir, cluster.labels, cluster.advertise or addresses[0])
+    advertised = cluster.advertise or addresses[0]
+    upkeep = Upkeep(node, regions, config.state_dir, cluster.labels, advertised, policy.split_bytes)
     start(txns.look_after(), "look after transactions")
     start(merges.look_after(), "look after merges")
     start(upkeep.report(), "report")

@@ -36,12 +36,14 @@ class Upkeep:
         folder: Path,
         labels: Mapping[str, str],
         address: str,
+        split_bytes: int,
     ) -> None:
         self._node = node
         self._map = regions
         self._folder = folder
         self._labels = tuple(sorted(labels.items()))
         self._address = address
+        self._split_bytes = split_bytes
         self._sizes: dict[RegionId, Size] = {}
         self._loads: dict[RegionId, float] = {}
         self._known = addresses_of(node.engine)
@@ -74,7 +76,7 @@ class Upkeep:
 
     async def _count(self, replica: RegionReplica[Token]) -> None:
         """Count one region to its end."""
-        size = self._sizes.setdefault(replica.id, Size())
+        size = self._sizes.setdefault(replica.id, Size(self._split_bytes))
         while replica.is_leader and size.is_due(replica.region, replica.applied.mark.bytes):
             size.step(self._node.engine, replica.region, replica.applied.mark.bytes, COUNT_KEYS)
             await asyncio.sleep(COUNT_S)
@@ -93,7 +95,7 @@ class Upkeep:
         return StoreEntry(seen, self._address)
 
     def _seen(self, replica: RegionReplica[Token]) -> RegionSeen:
-        size = self._sizes.get(replica.id, Size())
+        size = self._sizes.get(replica.id, Size(self._split_bytes))
         raft = replica.raft
         behind = frozenset(
             peer
