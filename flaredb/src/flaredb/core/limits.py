@@ -50,6 +50,8 @@ EXPIRES_AT_MS_MAX = 253_402_300_799_999
 """The end of the year 9999, as far as protobuf's Timestamp goes."""
 VERSION_MAX = (1 << 63) - 1
 
+_IN_PARTS = "Write it in several transactions: the last one puts in place what makes the others' keys count."
+
 
 @lru_cache(maxsize=1024)  # every call names one, there are few, and looking at its letters takes half a microsecond
 def check_namespace(name: str) -> Namespace:
@@ -70,6 +72,7 @@ def check_key(key: bytes) -> bytes:
     if not 0 < len(key) <= KEY_BYTES_MAX:
         raise InvalidArgumentError(
             f"the key has {len(key)} bytes; accepted: 1 to {KEY_BYTES_MAX}",
+            hint="Keep what is longer in the value, and a digest of it in the key.",
             reason="KEY_SIZE",
             metadata={"field": "key"},
         )
@@ -86,6 +89,7 @@ def check_bound(bound: bytes, field: str) -> bytes:
     if len(bound) > KEY_BYTES_MAX + 1:
         raise InvalidArgumentError(
             f"'{field}' has {len(bound)} bytes; accepted: 0 to {KEY_BYTES_MAX + 1}",
+            hint="No key is as long; leave it empty to begin or end with the namespace.",
             reason="KEY_SIZE",
             metadata={"field": field},
         )
@@ -128,11 +132,14 @@ def check_txn(txn: Txn) -> Txn:
     items = len(txn.comparisons) + len(txn.writes)
     if items > TXN_ITEMS_MAX:
         raise InvalidArgumentError(
-            f"the transaction has {items} comparisons and writes; accepted: 0 to {TXN_ITEMS_MAX}", reason="TXN_SIZE"
+            f"the transaction has {items} comparisons and writes; accepted: 0 to {TXN_ITEMS_MAX}",
+            hint=_IN_PARTS,
+            reason="TXN_SIZE",
         )
     if txn.size_bytes > TXN_BYTES_MAX:
         raise InvalidArgumentError(
             f"the transaction has {txn.size_bytes} bytes of keys and values; accepted: 0 to {TXN_BYTES_MAX}",
+            hint=_IN_PARTS,
             reason="TXN_SIZE",
         )
     for comparison in txn.comparisons:
@@ -152,7 +159,10 @@ def check_batch(keys: Sequence[bytes]) -> Sequence[bytes]:
     """
     if len(keys) > BATCH_KEYS_MAX:
         raise InvalidArgumentError(
-            f"{len(keys)} keys are asked for; accepted: 0 to {BATCH_KEYS_MAX}", metadata={"field": "keys"}
+            f"{len(keys)} keys are asked for; accepted: 0 to {BATCH_KEYS_MAX}",
+            hint="Ask for the rest in further calls, at the `read_version` of the first, or Scan their range.",
+            reason="BATCH_SIZE",
+            metadata={"field": "keys"},
         )
     for key in keys:
         check_key(key)
@@ -265,7 +275,9 @@ def _check_written_once(writes: Sequence[AnyWrite]) -> None:
     keys = {write.key for write in writes if not isinstance(write, DeleteRange)}
     if len(ranges) > RANGES_MAX:
         raise InvalidArgumentError(
-            f"the transaction deletes {len(ranges)} ranges; accepted: 0 to {RANGES_MAX}", reason="TXN_SIZE"
+            f"the transaction deletes {len(ranges)} ranges; accepted: 0 to {RANGES_MAX}",
+            hint=_IN_PARTS,
+            reason="TXN_SIZE",
         )
     if len(keys) + len(ranges) != len(writes):
         raise InvalidArgumentError("the transaction writes a key twice; accepted: each key once", reason="KEY_TWICE")
