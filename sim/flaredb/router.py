@@ -13,7 +13,7 @@ from typing import TypeAlias
 from flaredb.core.commands import Outcome, Txn
 from flaredb.core.engine import Engine
 from flaredb.core.region import Region, RegionId, StoreId
-from flaredb.core.region_entry import Merging, TxnId
+from flaredb.core.region_entry import TXN_RANDOM_BYTES, Merging, TxnId, txn_id
 from flaredb.core.region_errors import NotLeaderError, OutcomeUnknownError, RegionMovedError
 from flaredb.core.region_history import HistoryKeeper
 from flaredb.core.region_merge import Merger, MergeSend
@@ -47,6 +47,7 @@ class Router:
         node: Its replicas.
         take: Has something done by the process of this store.
         is_alive: Whether this life goes on.
+        skew_ms: How wrong its clock is.
     """
 
     outside: Outside
@@ -56,6 +57,7 @@ class Router:
     take: Callable[[Callable[[RegionNode[Token]], None]], None]
     is_alive: Callable[[], bool]
     keeper: HistoryKeeper
+    skew_ms: int
     map: dict[RegionId, Region] = field(default_factory=dict)
     leaders: dict[RegionId, StoreId] = field(default_factory=dict)
     _settling: set[tuple[RegionId, TxnId]] = field(default_factory=set)
@@ -64,9 +66,10 @@ class Router:
 
     def run(self, txn: Txn, reply: Reply) -> None:
         """Run a transaction over whatever regions it needs."""
-        name = TxnId(self.outside.random.randbytes(16))
+        began_ms = self.outside.clock.now_ms() + self.skew_ms
+        name = txn_id(began_ms, self.outside.random.randbytes(TXN_RANDOM_BYTES))
         coordinator = Coordinator(name, txn, self.look_up, self.now_ms() + TXN_MS)
-        self.outside.note(f"s{self.store} runs {name.hex()[:8]}: {txn}")
+        self.outside.note(f"s{self.store} runs {name.hex()[12:20]}: {txn}")
         self._start(coordinator, coordinator.begin(), reply, _nothing)
 
     def tick(self, now_ms: int) -> None:
@@ -142,7 +145,7 @@ class Router:
             key = replica.id, name
             if key not in self._settling:
                 self._settling.add(key)
-                self.outside.note(f"s{self.store} settles {name.hex()[:8]} of region {replica.id}")
+                self.outside.note(f"s{self.store} settles {name.hex()[12:20]} of region {replica.id}")
                 self._start(machine, machine.begin(), _untold, lambda key=key: self._settling.discard(key))
 
     def _start(self, machine: Machine, sends: list[Send], reply: Reply, done: Callable[[], None]) -> None:

@@ -89,6 +89,7 @@ class Store:
             self.take,
             lambda: self.life == life and self.node is not None,
             HistoryKeeper(self.outside.settings.history),
+            self.skew_ms,
         )
         self.outside.note(f"{self.name} starts with {self.node.regions}")
         self.take(lambda _: None)

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from flaredb.core.commands import Txn
+from flaredb.core import region_state, region_txn
 from flaredb.core.engine import Engine, Row
 from flaredb.core.region import Applied, Region
-from flaredb.core.region_entry import Decide, Prepare, Settle, TxnId
-from flaredb.core.region_locks import Intent, Locks
+from flaredb.core.region_entry import Decide, Settle, Steps, TxnId
+from flaredb.core.region_locks import Intent, Locks, Named
 from flaredb.core.region_replica import RegionReplica
 from flaredb.core.region_state import Effect, RegionState
 from flaredb.core.region_txn import Finisher, Send
@@ -22,30 +22,68 @@ Break = Callable[[pytest.MonkeyPatch], None]
 
 def transactions_of_one_region_do_not_wait_for_locks(patch: pytest.MonkeyPatch) -> None:
     """What is locked is written."""
-    whole, preparing = RegionState._prepare, list[bool]()
+    whole, stepping = RegionState._apply_steps, list[bool]()
 
-    def prepare(state: RegionState, step: Prepare, effect: Effect) -> Answer | Blocked:
-        preparing.append(True)
-        found = whole(state, step, effect)
-        preparing.pop()
-        return found
+    def apply(state: RegionState, steps: Steps, effect: Effect) -> None:
+        stepping.append(True)
+        whole(state, steps, effect)
+        stepping.pop()
 
     blocks = Locks.blocks
-    patch.setattr(RegionState, "_prepare", prepare)
-    patch.setattr(Locks, "blocks", lambda locks, txn: bool(preparing) and blocks(locks, txn))
+    patch.setattr(RegionState, "_apply_steps", apply)
+    patch.setattr(Locks, "blocks", lambda locks, txn: bool(stepping) and blocks(locks, txn))
 
 
 def what_is_compared_is_not_locked(patch: pytest.MonkeyPatch) -> None:
     """Two transactions compare what the other one writes, and both succeed."""
-    whole = Locks.blocks
+    whole = Locks.meets
 
-    def blocks(locks: Locks, txn: Txn) -> bool:
+    def meets(locks: Locks, named: Named) -> bool:
         compared, locks._compared = locks._compared, {}
-        found = whole(locks, txn)
+        found = whole(locks, named)
         locks._compared = compared
         return found
 
-    patch.setattr(Locks, "blocks", blocks)
+    patch.setattr(Locks, "meets", meets)
+
+
+def a_step_looks_at_what_stood_before_the_entry(patch: pytest.MonkeyPatch) -> None:
+    """Two steps of one entry change a key, and the second one does not see what the first one wrote."""
+    patch.setattr(RegionState, "_must_wait", lambda state, part, _effect: state.locks.blocks(part))
+    patch.setattr("flaredb.core.region_requests.named_by", lambda _part: None)
+
+
+def what_is_not_decided_is_said_to_be_gone(patch: pytest.MonkeyPatch) -> None:
+    """A part is dropped, and the decision comes later."""
+    whole = RegionState._settle
+
+    def settle(state: RegionState, step: Settle) -> Answer:
+        fate = whole(state, step)
+        return Fate(Verdict.GONE) if fate == Fate(Verdict.PENDING) else fate
+
+    patch.setattr(RegionState, "_settle", settle)
+    patch.setattr(region_txn, "ASK_AFTER_MS", 20)
+
+
+def a_late_decision_is_made(patch: pytest.MonkeyPatch) -> None:
+    """Somebody was told that it was not, and never will be."""
+    whole = RegionState._decide
+
+    def decide(state: RegionState, step: Decide, now_ms: int, effect: Effect) -> Answer | Blocked:
+        is_late = RegionState._is_late
+        patch.setattr(RegionState, "_is_late", lambda _state, _txn: False)
+        found = whole(state, step, now_ms, effect)
+        patch.setattr(RegionState, "_is_late", is_late)
+        return found
+
+    patch.setattr(RegionState, "_decide", decide)
+    patch.setattr(region_state, "SILENT_MS_MAX", 100)
+    patch.setattr(region_txn, "ASK_AFTER_MS", 20)
+
+
+def attempts_share_a_name(patch: pytest.MonkeyPatch) -> None:
+    """What unlocks one attempt unlocks the next one too."""
+    patch.setattr(region_txn, "ATTEMPTS_MAX", 1)
 
 
 def the_mark_passes_what_is_unresolved(patch: pytest.MonkeyPatch) -> None:
@@ -82,8 +120,8 @@ def a_decision_is_not_kept(patch: pytest.MonkeyPatch) -> None:
     """Who finds a part of a committed transaction drops it."""
     whole = RegionState._decide
 
-    def decide(state: RegionState, step: Decide, effect: Effect) -> Answer:
-        found = whole(state, step, effect)
+    def decide(state: RegionState, step: Decide, now_ms: int, effect: Effect) -> Answer | Blocked:
+        found = whole(state, step, now_ms, effect)
         state.locks.decisions.pop(step.txn, None)
         return found
 
@@ -105,7 +143,11 @@ def anybody_drops_a_part(patch: pytest.MonkeyPatch) -> None:
 def a_decision_forgets_what_was_promised(patch: pytest.MonkeyPatch) -> None:
     """A version below what another region has given meanwhile."""
     whole = RegionState._decide
-    patch.setattr(RegionState, "_decide", lambda state, step, effect: whole(state, replace(step, floor=0), effect))
+
+    def decide(state: RegionState, step: Decide, now_ms: int, effect: Effect) -> Answer | Blocked:
+        return whole(state, replace(step, floor=0), now_ms, effect)
+
+    patch.setattr(RegionState, "_decide", decide)
 
 
 def locks_do_not_follow_a_split(patch: pytest.MonkeyPatch) -> None:
@@ -140,8 +182,6 @@ def the_right_half_has_no_history(patch: pytest.MonkeyPatch) -> None:
 
 def a_sweep_takes_more_than_the_floor_allows(patch: pytest.MonkeyPatch) -> None:
     """What a reader above the floor should see is gone."""
-    from flaredb.core import region_state
-
     whole = region_state.sweep_rows
 
     def rows(engine: Engine, region: Region, swept: int, through: int) -> Iterator[Row]:
@@ -155,6 +195,7 @@ TXN_MUTANTS: tuple[Break, ...] = (
     reads_do_not_wait_for_what_is_decided,
     anybody_drops_a_part,
     a_decision_is_not_kept,
+    a_step_looks_at_what_stood_before_the_entry,
     the_right_half_has_no_history,
 )
 """Found out within a few seeds."""
@@ -162,6 +203,9 @@ RARE_TXN_MUTANTS: tuple[Break, ...] = (
     what_is_compared_is_not_locked,
     the_mark_passes_what_is_unresolved,
     a_decision_forgets_what_was_promised,
+    what_is_not_decided_is_said_to_be_gone,
+    a_late_decision_is_made,
+    attempts_share_a_name,
     locks_do_not_follow_a_split,
     a_decision_is_forgotten_before_all_is_resolved,
     a_sweep_takes_more_than_the_floor_allows,

@@ -24,7 +24,7 @@ from flaredb.core.keys import encode
 from flaredb.core.region import Region, RegionId
 from flaredb.core.region_answers import StepAnswer, parse_answer, parse_step, render_answer
 from flaredb.core.region_codec import MalformedError, render
-from flaredb.core.region_entry import Decide, Resolve, TxnId
+from flaredb.core.region_entry import TXN_RANDOM_BYTES, Decide, Prepare, Resolve, Settle, TxnId, began_ms_of, txn_id
 from flaredb.core.region_errors import OutcomeUnknownError
 from flaredb.core.region_history import stored_commits
 from flaredb.core.region_parts import key_from, parts_of
@@ -37,8 +37,7 @@ from flaredb.testing_regions import NOW_MS, ONE, STORES, Group, encoded, put
 from ultracloud.base.faults import AbortedError, Fault
 from ultracloud.raft import events
 
-T = TxnId(b"t" * 16)
-U = TxnId(b"u" * 16)
+T, U = (txn_id(NOW_MS, each * TXN_RANDOM_BYTES) for each in (b"t", b"u"))
 
 
 def two_regions() -> tuple[Group, Region]:
@@ -90,6 +89,14 @@ def drive(group: Group, machine: Coordinator | Finisher | Settler, sends: list[S
         is_timed = isinstance(machine, Coordinator)
         sends += machine.answered(send, answer, NOW_MS) if is_timed else machine.answered(send, answer)
     raise AssertionError("it never ends")
+
+
+def prepared(group: Group, coordinator: Coordinator, sends: list[Send]) -> list[Send]:
+    """Do what it says until the decision is due."""
+    while not isinstance(sends[0].step, Decide):
+        send = sends.pop(0)
+        sends += coordinator.answered(send, step(group, send), NOW_MS)
+    return sends
 
 
 def run(group: Group, txn: Txn, name: TxnId = T) -> Outcome | Fault | None:
@@ -148,18 +155,18 @@ def test_outcomes_of_parts_come_together_in_the_order_of_the_writes() -> None:
 def test_what_meets_a_lock_waits_for_it_and_sees_what_it_was_for() -> None:
     group, right = two_regions()
     coordinator, sends = begin(group, txn(set_to("a", "1"), set_to("z", "2")))
-    while not isinstance(sends[0].step, Decide):
-        sends = coordinator.answered(sends[0], step(group, sends[0]), NOW_MS)
+    sends = prepared(group, coordinator, sends)
     node = group.nodes[STORES[0]]
     node.propose(ONE, group.region(ONE).epoch, [put("a", "later")], "blocked")
     node.propose(ONE, group.region(ONE).epoch, [put("b", "free")], "free")
+    node.propose(right.region, right.epoch, [put("z", "first")], "decides")
     node.read(ONE, group.region(ONE).epoch, "read")
-    node.propose(right.region, right.epoch, [], "close")
+    node.propose(ONE, group.region(ONE).epoch, [], "close")
     group.run()
-    assert set(group.answers) & {"blocked", "free", "read", "close"} == {"free"}
+    assert set(group.answers) & {"blocked", "free", "read", "close", "decides"} == {"free", "decides"}
     drive(group, coordinator, sends)
     assert set(group.answers) & {"blocked", "free", "read", "close"} == {"blocked", "free", "read", "close"}
-    assert value(group, "a") == b"later"
+    assert (value(group, "a"), value(group, "z")) == (b"later", b"2")
 
 
 def test_the_mark_waits_for_an_unresolved_part_and_commits_come_in_order() -> None:
@@ -175,21 +182,21 @@ def test_the_mark_waits_for_an_unresolved_part_and_commits_come_in_order() -> No
     group.tick(2)
     assert replica.applied.mark.version == replica.applied.given
     commits = list(stored_commits(group.engines[STORES[2]], replica.region, 0, 1 << 62))
-    assert [commit.changes[0].key for commit in commits] == [b"b", b"a"]
+    assert [commit.changes[0].key for commit in commits] == [b"a", b"b"]
 
 
 def test_a_transaction_whose_coordinator_is_silent_is_dropped_by_whoever_asks() -> None:
-    group, right = two_regions()
+    group, _ = two_regions()
     coordinator, sends = begin(group, txn(set_to("a", "1"), set_to("z", "2")))
-    while not isinstance(sends[0].step, Decide):
-        sends = coordinator.answered(sends[0], step(group, sends[0]), NOW_MS)
-    locks = group.nodes[STORES[0]].replica(right.region).locks
+    sends = prepared(group, coordinator, sends)
+    locks = group.nodes[STORES[0]].replica(ONE).locks
     (intent,), _ = overdue(locks, NOW_MS + SILENT_MS_MAX)
     for later_ms, left in ((NOW_MS + SILENT_MS_MAX - 1, 1), (NOW_MS + SILENT_MS_MAX, 0)):
         group.now_ms = later_ms
         settler = Settler(intent, look_up(group))
         drive(group, settler, settler.begin())
         assert len(locks.intents) == left
+    group.now_ms = NOW_MS  # another leader, whose clock is behind
     assert isinstance(finish(group, coordinator, sends), AbortedError)
     assert value(group, "a") is value(group, "z") is None
 
@@ -200,20 +207,51 @@ def test_a_decision_is_finished_by_whoever_finds_it() -> None:
     while not isinstance(sends[0].step, Resolve):
         sends = coordinator.answered(sends[0], step(group, sends[0]), NOW_MS)
     assert isinstance(coordinator.outcome, Outcome)
-    _, (decision,) = overdue(group.nodes[STORES[0]].replica(ONE).locks, NOW_MS + SILENT_MS_MAX)
+    deciding = group.nodes[STORES[0]].replica(right.region)
+    _, (decision,) = overdue(deciding.locks, NOW_MS + SILENT_MS_MAX)
     finisher = finisher_of(decision, look_up(group))
     drive(group, finisher, finisher.begin())
-    assert value(group, "z") == b"2"
-    assert not group.nodes[STORES[0]].replica(right.region).locks.intents
-    assert overdue(group.nodes[STORES[0]].replica(ONE).locks, 1 << 60) == ([], [])
+    assert value(group, "a") == b"1"
+    assert not group.nodes[STORES[0]].replica(ONE).locks.intents
+    assert overdue(deciding.locks, 1 << 60) == ([], [])
+
+
+def test_of_several_parts_only_the_last_waits_and_the_next_attempt_asks_in_order() -> None:
+    group, _ = two_regions()
+    group.split("f", 30)
+    first, sends = begin(group, txn(set_to("a", "1"), set_to("z", "1")))
+    sends = prepared(group, first, sends)
+    second, others = begin(group, txn(set_to("a", "2"), set_to("g", "2"), set_to("z", "2")), U)
+    assert [(each.step.waits, each.region.start) for each in others if isinstance(each.step, Prepare)] == [
+        (False, b""),
+        (True, encoded("f")),
+    ]
+    others = others[1:] + second.answered(others[0], step(group, others[0]), NOW_MS)
+    assert [each.step.waits for each in others if isinstance(each.step, Prepare)] == [True, True]
+    assert began_ms_of(others[1].step.txn) == NOW_MS
+    assert others[1].step.txn != U
+    drive(group, first, sends)
+    assert isinstance(finish(group, second, others), Outcome)
+    assert [value(group, key) for key in "agz"] == [b"2"] * 3
+    assert not any(replica.locks.intents for replica in group.nodes[STORES[0]].replicas.values())
+
+
+def test_many_decisions_at_once_on_one_key_come_one_after_the_other() -> None:
+    group, right = two_regions()
+    node, names = group.nodes[STORES[0]], [txn_id(NOW_MS, bytes([n]) * TXN_RANDOM_BYTES) for n in range(5)]
+    for name in names:
+        node.step(right.region, right.epoch, Decide(name, encoded("z"), txn(Increment(b"z", 1)), 0, ()), name.hex())
+    group.run(60)
+    answers = [group.answers[name.hex()] for name in names]
+    assert [answer.counters for answer in answers if isinstance(answer, Fate)] == [(n + 1,) for n in range(5)]
+    assert value(group, "z") == b"5"
 
 
 def test_locks_survive_a_split_a_snapshot_and_a_start() -> None:
     group, _ = two_regions()
     group.cut_off = {STORES[2]}
     coordinator, sends = begin(group, txn(set_to("a", "1"), set_to("f", "2"), set_to("z", "3")))
-    while not isinstance(sends[0].step, Decide):
-        sends = coordinator.answered(sends[0], step(group, sends[0]), NOW_MS)
+    sends = prepared(group, coordinator, sends)
     replica = group.nodes[STORES[0]].replica(ONE)
     replica.kept_entries = replica.compact_step = 1
     group.split("c", 30)
@@ -240,26 +278,33 @@ def test_a_prepare_in_doubt_is_dropped_and_a_decision_in_doubt_is_asked_for() ->
     late = coordinator.answered(sends[0], doubt, NOW_MS)
     assert isinstance(coordinator.outcome, AbortedError)
     drive(group, coordinator, late)
-    coordinator, sends = begin(group, txn(set_to("a", "1"), set_to("z", "2")), U)
-    while not isinstance(sends[0].step, Decide):
-        sends = coordinator.answered(sends[0], step(group, sends[0]), NOW_MS)
+    coordinator, sends = begin(group, txn(set_to("a", "1"), Increment(b"z", 2)), U)
+    sends = prepared(group, coordinator, sends)
     step(group, sends[0])
     sends = coordinator.answered(sends[0], doubt, NOW_MS)
     assert coordinator.outcome is None
-    assert isinstance(finish(group, coordinator, sends), Outcome)
+    outcome = finish(group, coordinator, sends)
+    assert isinstance(outcome, Outcome)
+    assert outcome.counters == (2,)
 
 
 def test_who_does_not_know_and_finds_nothing_says_that_it_does_not_know() -> None:
-    group, _ = two_regions()
+    group, right = two_regions()
     coordinator, sends = begin(group, txn(set_to("a", "1"), set_to("z", "2")))
-    while not isinstance(sends[0].step, Decide):
-        sends = coordinator.answered(sends[0], step(group, sends[0]), NOW_MS)
+    sends = prepared(group, coordinator, sends)
     step(group, sends[0])
-    finisher = finisher_of(next(iter(group.nodes[STORES[0]].replica(ONE).locks.decisions.values())), look_up(group))
+    decisions = group.nodes[STORES[0]].replica(right.region).locks.decisions
+    finisher = finisher_of(next(iter(decisions.values())), look_up(group))
     drive(group, finisher, finisher.begin())
     sends = coordinator.answered(sends[0], OutcomeUnknownError(ONE), NOW_MS)
+    assert isinstance(coordinator.answered(sends[0], Fate(Verdict.PENDING), NOW_MS)[0].step, Settle)
+    assert coordinator.outcome is None
+    group.now_ms += SILENT_MS_MAX
+    coordinator, sends = begin(group, txn(set_to("a", "1"), set_to("z", "2")), U)
+    sends = coordinator.answered(sends[0], Prepared(1, Outcome(True, 1, (), 0, b"", ())), NOW_MS)
+    sends = coordinator.answered(sends[0], OutcomeUnknownError(ONE), NOW_MS)
     assert isinstance(finish(group, coordinator, sends), OutcomeUnknownError)
-    assert value(group, "z") == b"2"
+    assert value(group, "a") == b"1"
 
 
 @given(st.lists(st.binary(max_size=3), max_size=4), st.binary(max_size=3), st.binary(max_size=3))
@@ -329,5 +374,5 @@ def test_what_is_no_step_and_no_answer_is_told() -> None:
             parse_answer(content)
         with pytest.raises(MalformedError):
             parse_step(content)
-    step = Resolve(T, 5, 1, 2)
+    step = Resolve(T, 5)
     assert parse_step(render(step)) == step

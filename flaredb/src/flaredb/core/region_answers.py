@@ -39,7 +39,7 @@ def render_answer(answer: StepAnswer) -> bytes:
         case Prepared():
             return render(("prepared", answer.floor, _plain(answer.outcome)))
         case Fate():
-            return render(("fate", answer.verdict.value, answer.at, answer.spans))
+            return render(("fate", answer.verdict.value, answer.at, answer.spans, answer.deleted, answer.counters))
         case Done():
             return render(("done",))
         case _:
@@ -102,8 +102,8 @@ def _answer(found: object) -> StepAnswer:
     match found:
         case ("prepared", int(floor), outcome):
             return Prepared(floor, _outcome(outcome))
-        case ("fate", str(verdict), int(at), tuple(spans)):
-            return Fate(Verdict(verdict), at, spans)
+        case ("fate", str(verdict), int(at), tuple(spans), int(deleted), tuple(counters)):
+            return Fate(Verdict(verdict), at, spans, deleted, counters)
         case ("done",):
             return Done()
         case ("outcome", *outcomes):

@@ -30,6 +30,7 @@ from flaredb.core.region_entry import (
     Seal,
     Settle,
     Split,
+    Steps,
     Sweep,
     Unseal,
 )
@@ -54,7 +55,6 @@ KINDS: dict[int, type] = {
     12: RaiseFloor,
     13: Sweep,
     14: Prepare,
-    15: Decide,
     16: Settle,
     17: Resolve,
     18: Forget,
@@ -68,9 +68,11 @@ KINDS: dict[int, type] = {
     26: Unseal,
     27: Clear,
     28: Merging,
+    29: Steps,
+    30: Decide,
     **dict(enumerate(get_args(AnyWrite), _WRITES_FROM)),
 }
-"""The numbers are on disk: none is ever given to another kind."""
+"""The numbers are on disk: none is ever given to another kind. 15 was a decision without a part."""
 
 _HEAD = struct.Struct(">BI")
 _NUMBER = struct.Struct(">q")

@@ -9,7 +9,9 @@ from flaredb.core.commands import Txn
 from flaredb.core.region import Epoch, Peer, Region, RegionId
 
 TxnId = NewType("TxnId", bytes)
-"""Of a transaction over several regions: 16 random bytes, never given twice. They are in the keys of its rows."""
+"""Of one attempt at a transaction over several regions: when it began, and bytes that no other one has. It is in the
+keys of its rows."""
+TXN_BEGAN_BYTES, TXN_RANDOM_BYTES = 6, 9
 _NO_REGION, _NO_EPOCH = RegionId(0), Epoch(0, 0)
 Span: TypeAlias = tuple[bytes, bytes]
 """The first and the last encoded key of something."""
@@ -62,47 +64,39 @@ class Prepare:
         primary: An encoded key; the region that holds it decides.
         part: What belongs to this region.
         floor: As in `Batch`, of the version that the transaction may get.
-        version: As in `Batch`. Whoever logs it sets this and the time.
+        waits: Where it meets a lock, it waits for that; otherwise it is refused.
     """
 
     txn: TxnId
     primary: bytes
     part: Txn
     floor: int = 0
-    version: int = 0
-    now_ms: int = 0
+    waits: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Decide:
-    """Commit a transaction that is prepared everywhere: the primary region says so, and at which version.
+    """Commit a transaction whose other parts are prepared: the primary region compares and does its own, and says so.
 
     Attributes:
+        part: What belongs to the primary region.
         floor: The highest version that a part was prepared at.
-        spans: Where its parts are, so that whoever finds the decision finds them.
+        spans: Where the other parts are, so that whoever finds the decision finds them.
     """
 
     txn: TxnId
     primary: bytes
+    part: Txn
     floor: int
     spans: tuple[Span, ...]
-    version: int = 0
-    now_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """Ask the primary region what became of a transaction; if its coordinator is silent, it is dropped.
-
-    Attributes:
-        is_forced: Drop it unless it is committed: the coordinator itself asks.
-    """
+    """Ask the primary region what became of a transaction."""
 
     txn: TxnId
     primary: bytes
-    is_forced: bool = False
-    version: int = 0
-    now_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +109,6 @@ class Resolve:
 
     txn: TxnId
     at: int
-    version: int = 0
-    now_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +116,15 @@ class Forget:
     """All parts of a committed transaction are resolved: nobody needs its decision any more."""
 
     txn: TxnId
-    version: int = 0
-    now_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Steps of transactions over several regions, one after the other, at the leader's time; otherwise as `Batch`."""
+
+    version: int
+    now_ms: int
+    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,4 +236,20 @@ Step: TypeAlias = Prepare | Decide | Settle | Resolve | Forget
 """What is done with a transaction over several regions."""
 Upkeep: TypeAlias = RaiseFloor | Sweep
 """What is done with history."""
-Command: TypeAlias = Batch | Split | Step | Upkeep | MergeStep
+Command: TypeAlias = Batch | Steps | Split | Upkeep | MergeStep
+
+
+def txn_id(began_ms: int, random: bytes, attempt: int = 0) -> TxnId:
+    """The name of an attempt.
+
+    Args:
+        began_ms: Wall time of the store that coordinates it.
+        random: TXN_RANDOM_BYTES that no other transaction of this millisecond has.
+        attempt: 0 to 255.
+    """
+    return TxnId(began_ms.to_bytes(TXN_BEGAN_BYTES, "big") + random + bytes((attempt,)))
+
+
+def began_ms_of(txn: TxnId) -> int:
+    """When an attempt began."""
+    return int.from_bytes(txn[:TXN_BEGAN_BYTES], "big")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from flaredb.core.region import Region, RegionId, StoreId
 from ultracloud.base.faults import AbortedError, FailedPreconditionError, UnavailableError
 
+LOCKED = "LOCKED"
+"""Reason of what met a lock, and was not to wait for it any longer."""
+
 
 class RegionMovedError(AbortedError):
     """The map that led here is old; nothing was done.
@@ -64,7 +67,7 @@ def locked(region: RegionId) -> UnavailableError:
     """It waited in vain for a transaction over several regions to end, and was not done."""
     return UnavailableError(
         f"keys of region {region} are locked by a transaction that does not end; nothing was done, send it again",
-        reason="LOCKED",
+        reason=LOCKED,
     )
 
 

@@ -68,8 +68,10 @@ class Decision:
     Attributes:
         primary: Where it stands; it moves with this key.
         at: Its version.
-        spans: Where its parts are.
+        spans: Where its other parts are.
         at_ms: The leader's time when it was decided.
+        deleted: What the primary's part came to, as in `Outcome`: its coordinator may have missed the answer.
+        counters: The same.
     """
 
     txn: TxnId
@@ -77,6 +79,8 @@ class Decision:
     at: int
     spans: tuple[Span, ...]
     at_ms: int
+    deleted: int = 0
+    counters: tuple[int, ...] = ()
 
 
 def intent_of(txn: TxnId, primary: bytes, part: Txn, changes: tuple[Change, ...], at: tuple[int, int]) -> Intent:
@@ -93,6 +97,28 @@ def intent_of(txn: TxnId, primary: bytes, part: Txn, changes: tuple[Change, ...]
     written |= {change.encoded: None for change in changes}
     compared = {encode(part.namespace, each.key): None for each in part.comparisons}
     return Intent(txn, primary, part.namespace, *at, tuple(compared), tuple(written), tuple(ranges_of(part)), changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a transaction names.
+
+    Attributes:
+        keys: Single ones, compared and written.
+        written: Those that it writes.
+        ranges: That it deletes.
+    """
+
+    keys: frozenset[EncodedKey]
+    written: tuple[EncodedKey, ...]
+    ranges: tuple[Span, ...]
+
+
+def named_by(txn: Txn) -> Named:
+    """What a transaction names."""
+    written = tuple(encode(txn.namespace, each.key) for each in txn.writes if not isinstance(each, DeleteRange))
+    compared = (encode(txn.namespace, each.key) for each in txn.comparisons)
+    return Named(frozenset((*written, *compared)), written, tuple(ranges_of(txn)))
 
 
 def ranges_of(txn: Txn) -> Iterator[Span]:
@@ -115,6 +141,7 @@ class Locks:
         self.decisions = {each.txn: each for each in decisions}
         self._written: dict[EncodedKey, TxnId] = {}
         self._compared: dict[EncodedKey, set[TxnId]] = {}
+        self._ranges: dict[TxnId, tuple[Span, ...]] = {}
         for intent in intents:
             self.add(intent)
 
@@ -125,11 +152,14 @@ class Locks:
             self._written[key] = intent.txn
         for key in intent.compared:
             self._compared.setdefault(key, set()).add(intent.txn)
+        if intent.ranges:
+            self._ranges[intent.txn] = intent.ranges
 
     def remove(self, txn: TxnId) -> Intent | None:
         """Unlock; what was locked, None if nothing was."""
         intent = self.intents.pop(txn, None)
         if intent is not None:
+            self._ranges.pop(txn, None)
             for key in intent.written:
                 del self._written[key]
             for key in intent.compared:
@@ -144,18 +174,25 @@ class Locks:
 
     def blocks(self, txn: Txn) -> bool:
         """Whether a transaction names what another one has locked."""
+        return bool(self.intents) and self.meets(named_by(txn))
+
+    def meets(self, named: Named) -> bool:
+        """The same, where what it names is known."""
         if not self.intents:
             return False
-        spans = [span for intent in self.intents.values() for span in intent.ranges]
-        for comparison in txn.comparisons:
-            if encode(txn.namespace, comparison.key) in self._written:
-                return True
-        for write in txn.writes:
-            if not isinstance(write, DeleteRange):
-                key = encode(txn.namespace, write.key)
-                if key in self._written or key in self._compared or any(low <= key < high for low, high in spans):
-                    return True
-        return any(self._blocks_range(low, high, spans) for low, high in ranges_of(txn))
+        if not self._written.keys().isdisjoint(named.keys) or not self._compared.keys().isdisjoint(named.written):
+            return True
+        if self._ranges and any(map(self._is_in_range, named.written)):
+            return True
+        return any(self._blocks_range(low, high) for low, high in named.ranges)
+
+    def may_change(self, key: EncodedKey) -> bool:
+        """Whether a part that is not resolved may change a key."""
+        return key in self._written
+
+    def may_change_within(self, low: bytes, high: bytes) -> bool:
+        """The same of some key of [low, high)."""
+        return any(low <= key < high for key in self._written)
 
     def within(self, start: bytes, end: bytes) -> Locks:
         """What of all this belongs to [start, end)."""
@@ -163,8 +200,12 @@ class Locks:
         own = (each for each in self.decisions.values() if start <= each.primary and (not end or each.primary < end))
         return Locks((part for part in parts if part is not None), own)
 
-    def _blocks_range(self, low: bytes, high: bytes, spans: Iterable[Span]) -> bool:
+    def _is_in_range(self, key: EncodedKey) -> bool:
+        return any(low <= key < high for spans in self._ranges.values() for low, high in spans)
+
+    def _blocks_range(self, low: bytes, high: bytes) -> bool:
         locked = (*self._written, *self._compared)
+        spans = (span for each in self._ranges.values() for span in each)
         return any(low <= key < high for key in locked) or any(low < end and start < high for start, end in spans)
 
 

@@ -446,7 +446,7 @@ class RegionNode(Generic[TokenT]):
                 work.shipments.append(Shipment(store, replica.id, install))
         born = replica.take_born()
         if born is not None:
-            self._bear(born, work)
+            self._bear(born, work, leads=replica.is_leader)
 
     def _has_room_beside(self, region: Region, own: RegionReplica[TokenT] | None) -> bool:
         """Whether a region may be here: its keys belong to nothing else, but for what is past and needed by nobody."""
@@ -491,8 +491,8 @@ class RegionNode(Generic[TokenT]):
         """Where a peer is; of one that the region does not name here, or not any more, where it wrote from."""
         return replica.region.store_of(peer) or self._senders.get((replica.id, peer))
 
-    def _bear(self, born: Born, work: NodeWork) -> None:
-        """Let the right half of a split begin, in the batch that cuts the left one.
+    def _bear(self, born: Born, work: NodeWork, *, leads: bool) -> None:
+        """Let the right half of a split begin, in the batch that cuts the left one; its leader asks to lead it.
 
         If this store was removed from it since, or has come back to it under a newer id, only its rows are here: they
         go, and what is wanted of them comes with its state.
@@ -506,7 +506,10 @@ class RegionNode(Generic[TokenT]):
         state = HardState() if early is None else HardState(early.raft.term, early.raft.vote, 0)
         assert early is None or not early.region.is_known, "the right half overlaps the left before it is cut"
         work.rows += [region_row(region, peer), applied_row(region.region, born.applied), *born.rows]
-        self._add(Stored(region, peer, born.applied, state, (), born.locks, born.held), is_durable=False)
+        right = self._add(Stored(region, peer, born.applied, state, (), born.locks, born.held), is_durable=False)
+        if leads:
+            # Nobody else has a reason to, and nobody could write there until one's patience ends.
+            right.tell(events.Campaign())
 
 
 def _nobody(region: RegionId, peer: NodeId) -> Region:

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
+from flaredb.core.commands import EncodedKey
 from flaredb.core.engine import Engine, Row
 from flaredb.core.region import LOGICAL_BITS, NOTHING, RegionId
 from flaredb.core.region_codec import parse, render
-from flaredb.core.region_entry import NOT_MERGING, Batch, Decide, Prepare, Seal
+from flaredb.core.region_entry import NOT_MERGING, Batch, Decide, Prepare, Seal, Steps
 from flaredb.core.region_errors import (
     NotLeaderError,
     OutcomeUnknownError,
@@ -44,6 +44,7 @@ from flaredb.core.region_work import (
     KEPT_ENTRIES,
     REQUEST_TICKS_MAX,
     SEAL_TICKS_MAX,
+    STEPS_MAX,
     Answer,
     Blocked,
     Incoming,
@@ -177,12 +178,13 @@ class RegionReplica(RegionRequests[TokenT]):
             taken, self._events = self._events, []
             self._take(self.raft.step(*taken))
         self._incoming.clear()
+        # Before something is logged: who waited for a lock that is gone now goes with what comes.
+        self._apply()
         if self.is_leader:
             self._log_something(now_ms)
         else:
             self._refuse_waiting()
         self._ask_round()
-        self._apply()
         self._answer_sealed()
         if self.region is not before:
             self.applied = NOTHING
@@ -247,26 +249,51 @@ class RegionReplica(RegionRequests[TokenT]):
                 self._change_index = self.raft.last_index
             else:
                 self._result.answers.append((token, change_refused(self.id)))
-        while self._steps and self.raft.accepts_proposals:
-            self._log_step(self._steps.popleft(), now_ms)
-        if self._waiting and not self._unsynced and self.raft.accepts_proposals:
-            self._log_batch(now_ms)
+        if not self._unsynced and self.raft.accepts_proposals:
+            if self._steps:
+                self._log_steps(now_ms)
+            if self._waiting:
+                self._log_batch(now_ms)
 
-    def _log_step(self, asked: StepAsked[TokenT], now_ms: int) -> None:
-        """Log a step of a transaction over several regions, unless it must wait for another one."""
-        step, tokens = asked.step, (asked.token,)
-        floor = step.floor if isinstance(step, Prepare | Decide) else 0
-        ahead_ms = (floor >> LOGICAL_BITS) - now_ms
-        if asked.version != self.region.epoch.version:
-            self._answer(tokens, self._state.moved())
-        elif ahead_ms > CLOCK_AHEAD_MAX_MS:
-            self._answer(tokens, clock_behind(self.id, ahead_ms, CLOCK_AHEAD_MAX_MS))
-        elif isinstance(step, Prepare) and self.locks.blocks(step.part):
-            self._parked.steps.append(asked)
+    def _log_steps(self, now_ms: int) -> None:
+        """Log steps of transactions over several regions, but for those that must wait for another one."""
+        version = self.region.epoch.version
+        taken: list[StepAsked[TokenT]] = []
+        later: list[StepAsked[TokenT]] = []
+        named: set[EncodedKey] = set()
+        size = 0
+        while self._steps and len(taken) < STEPS_MAX and size < BATCH_BYTES_MAX:
+            asked = self._steps.popleft()
+            step = asked.step
+            floor = step.floor if isinstance(step, Prepare | Decide) else 0
+            ahead_ms = (floor >> LOGICAL_BITS) - now_ms
+            if asked.version != version:
+                self._answer((asked.token,), self._state.moved())
+            elif ahead_ms > CLOCK_AHEAD_MAX_MS:
+                self._answer((asked.token,), clock_behind(self.id, ahead_ms, CLOCK_AHEAD_MAX_MS))
+            elif asked.named is not None and self.locks.meets(asked.named):
+                self._park_step(asked)
+            elif asked.named is not None and not named.isdisjoint(asked.named.keys):
+                # What this entry does first must be written before this one can look at it.
+                later.append(asked)
+            else:
+                taken.append(asked)
+                if asked.named is not None:
+                    named |= asked.named.keys
+                    size += step.part.size_bytes if isinstance(step, Prepare | Decide) else 0
+        self._steps.extendleft(reversed(later))
+        if taken:
+            steps = Steps(version, now_ms, tuple(asked.step for asked in taken))
+            tokens = tuple(asked.token for asked in taken)
+            if not self._log(events.Propose((render(steps),)), tokens, steps, tuple(taken)):
+                self._answer(tokens, overloaded(len(tokens), 0))
+
+    def _park_step(self, asked: StepAsked[TokenT]) -> None:
+        """Let one that has met a lock wait for it, or refuse it."""
+        if isinstance(asked.step, Prepare) and not asked.step.waits:
+            self._answer((asked.token,), locked(self.id))
         else:
-            body = render(replace(step, version=asked.version, now_ms=now_ms))
-            if not self._log(events.Propose((body,)), tokens, step=asked):
-                self._answer(tokens, overloaded(1, 0))
+            self._parked.steps.append(asked)
 
     def _log_batch(self, now_ms: int) -> None:
         """Log what waits, but for what was routed before a split that came meanwhile."""
@@ -304,15 +331,15 @@ class RegionReplica(RegionRequests[TokenT]):
         self,
         event: events.Event,
         tokens: tuple[TokenT, ...],
-        batch: Batch | None = None,
-        step: StepAsked[TokenT] | None = None,
+        known: Batch | Steps | None = None,
+        steps: tuple[StepAsked[TokenT], ...] = (),
     ) -> bool:
         """Hand one entry to the log and remember who waits for it; False if the log does not take it."""
         index, term = self.raft.last_index + 1, self.raft.term
         self._take(self.raft.step(event))
         if self.raft.last_index < index:
             return False
-        self._logged[index] = Logged(term, batch, tokens, self._tick + REQUEST_TICKS_MAX, step)
+        self._logged[index] = Logged(term, known, tokens, self._tick + REQUEST_TICKS_MAX, steps)
         return True
 
     def _ask_round(self) -> None:
@@ -369,7 +396,7 @@ class RegionReplica(RegionRequests[TokenT]):
             logged = self._logged.pop(entry.index, None)
             if logged is not None and logged.term != entry.term:
                 logged = None
-            effect = self._state.apply(entry, logged.batch if logged is not None else None)
+            effect = self._state.apply(entry, logged.known if logged is not None else None)
             self._rows += effect.rows
             self._born = effect.born
             self._result.commits += effect.commits
@@ -377,16 +404,17 @@ class RegionReplica(RegionRequests[TokenT]):
                 self._answer_logged(logged, effect.answers)
             if effect.has_unlocked:
                 self._unpark()
+            self._has_unparked |= bool(self._steps)
             if entry.body or entry.kind is EntryKind.CONFIG:
                 break
 
     def _answer_logged(self, logged: Logged[TokenT], answers: Sequence[Answer | Blocked]) -> None:
         """Tell those who wait for an entry, but for those who must wait for a lock."""
         for place, (token, answer) in enumerate(zip(logged.tokens, answers, strict=True)):
-            batch = logged.batch
+            batch = logged.known if isinstance(logged.known, Batch) else None
             if isinstance(answer, Blocked):
-                if logged.step is not None:
-                    self._parked.steps.append(logged.step)
+                if logged.steps:
+                    self._park_step(logged.steps[place])
                 elif batch is not None:
                     txns = batch.groups[place]
                     size = sum(txn.size_bytes for txn in txns)
@@ -414,7 +442,7 @@ class RegionReplica(RegionRequests[TokenT]):
         self._steps.extendleft(reversed(parked.steps))
         self._waiting.extendleft(reversed(parked.proposals))
         self._waiting_bytes += parked.size_bytes
-        self._has_unparked = bool(parked.count)
+        self._has_unparked |= bool(parked.count)
         parked.take_proposers()
 
     def _answer(self, tokens: tuple[TokenT, ...], answer: Answer) -> None:

@@ -25,7 +25,7 @@ from flaredb.core.region_entry import (
     Upkeep,
 )
 from flaredb.core.region_errors import NotLeaderError, change_refused, merging_now
-from flaredb.core.region_locks import Locks
+from flaredb.core.region_locks import Locks, named_by
 from flaredb.core.region_parking import Parked
 from flaredb.core.region_reads import Reads
 from flaredb.core.region_rows import Stored
@@ -152,7 +152,7 @@ class RegionRequests(Generic[TokenT]):
 
         Args:
             epoch: Of the region as the caller knows it.
-            step: Its version and time are set here.
+            step: What is to be done.
             token: Answered with what `region_work.Answer` has for it.
 
         Raises:
@@ -160,14 +160,15 @@ class RegionRequests(Generic[TokenT]):
             NotLeaderError: Another store leads.
             UnavailableError: Too much waits already.
         """
-        is_here = not isinstance(step, Prepare) or self._state.covers(step.part)
+        is_here = not isinstance(step, Prepare | Decide) or self._state.covers(step.part)
         if isinstance(step, Decide | Settle):
-            is_here = self.region.covers(step.primary)
+            is_here &= self.region.covers(step.primary)
         if epoch.version != self.region.epoch.version or not is_here:
             raise self._state.moved()
         self._check_open()
         self._check_room(0)
-        self._steps.append(StepAsked(step, epoch.version, token, self._tick + REQUEST_TICKS_MAX))
+        named = named_by(step.part) if isinstance(step, Prepare | Decide) else None
+        self._steps.append(StepAsked(step, epoch.version, token, self._tick + REQUEST_TICKS_MAX, named))
 
     def keep(self, upkeep: Upkeep, token: TokenT) -> None:
         """Have done what a `region_history.HistoryKeeper` says is due.

@@ -41,13 +41,15 @@ from flaredb.core.region_entry import (
     Settle,
     Split,
     Step,
+    Steps,
     Sweep,
     TxnId,
     Unseal,
+    began_ms_of,
 )
 from flaredb.core.region_errors import RegionMovedError
 from flaredb.core.region_history import copied_changes, stored_commits, sweep_rows
-from flaredb.core.region_locks import LOCKS_MAX, Decision, Intent, Locks, intent_of
+from flaredb.core.region_locks import LOCKS_MAX, Decision, Locks, intent_of, named_by
 from flaredb.core.region_merge import absorbed, awaiting, may_absorb, sealed, unsealed
 from flaredb.core.region_rows import (
     Stored,
@@ -77,7 +79,7 @@ __all__ = ["LOGICAL_BITS", "SILENT_MS_MAX", "Born", "Effect", "RegionState"]
 TOLD_MAX = 8
 """Right halves that those with an old map are told of: who is further behind reads the map."""
 SILENT_MS_MAX = 5000
-"""After this a transaction that is prepared here and not decided is dropped by whoever asks. Its coordinator gives up
+"""After this a transaction is not decided any more: who asks then knows that it was dropped. Its coordinator gives up
 earlier, so that it is seldom dropped under one that lives."""
 
 
@@ -90,6 +92,8 @@ class Effect:
         commits: What may be told to watchers now, by rising version.
         born: The right half of a split.
         has_unlocked: Who waited for a lock may try again.
+        changed: Keys that steps of this entry have changed; the engine has what they were.
+        told: Rows of commits that it has added to, by key.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -97,6 +101,8 @@ class Effect:
     commits: tuple[Commit, ...] = ()
     born: Born | None = None
     has_unlocked: bool = False
+    changed: set[EncodedKey] = field(default_factory=set)
+    told: dict[bytes, tuple[EncodedKey, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +169,7 @@ class RegionState:
         right = command.right.region
         return None if stored_applied(self._engine, right).index >= command.index else (right, command.index)
 
-    def apply(self, entry: Entry, known: Batch | None = None) -> Effect:
+    def apply(self, entry: Entry, known: Batch | Steps | None = None) -> Effect:
         """Become what the entry makes of it; the rows end with how far the state goes now.
 
         Args:
@@ -199,7 +205,7 @@ class RegionState:
         return [*gone, *incoming.rows, *own]
 
     def _apply(self, command: Command, effect: Effect) -> None:
-        if self.merging.sealed and not isinstance(command, Batch | Seal | Unseal):
+        if self.merging.sealed and not isinstance(command, Batch | Steps | Seal | Unseal):
             # What it holds is the left neighbour's as of the seal: on every store the same.
             effect.answers = [self.moved()]
             return
@@ -217,11 +223,8 @@ class RegionState:
             case Await() | Seal() | Absorb() | Release() | Unseal() | Clear():
                 effect.answers = [self._apply_merge(command, effect)]
                 effect.rows.append(merging_row(self.region.region, self.merging))
-            case Prepare() | Decide() | Settle() | Resolve() | Forget():
-                if command.version == self.region.epoch.version:
-                    effect.answers = [self._apply_step(command, effect)]
-                else:
-                    effect.answers = [self.moved()]
+            case Steps():
+                self._apply_steps(command, effect)
             case _:
                 assert_never(command)
 
@@ -297,17 +300,27 @@ class RegionState:
             self.applied = replace(self.applied, swept=through)
         effect.answers = [Done()]
 
-    def _apply_step(self, step: Step, effect: Effect) -> Answer | Blocked:
+    def _apply_steps(self, steps: Steps, effect: Effect) -> None:
+        """Do steps one after the other, unless the region was cut since they were routed."""
+        if steps.version != self.region.epoch.version:
+            effect.answers = [self.moved()] * len(steps.steps)
+            return
+        # The region's time never goes back: what is too late by it once is so for good.
+        mark = self.applied.mark
+        self.applied = replace(self.applied, mark=replace(mark, at_ms=max(mark.at_ms, steps.now_ms)))
+        effect.answers += (self._apply_step(step, steps.now_ms, effect) for step in steps.steps)
+
+    def _apply_step(self, step: Step, now_ms: int, effect: Effect) -> Answer | Blocked:
         """Do one step of a transaction over several regions."""
         match step:
             case Prepare():
-                return self._prepare(step, effect)
+                return self._prepare(step, now_ms, effect)
             case Decide():
-                return self._decide(step, effect)
+                return self._decide(step, now_ms, effect)
             case Settle():
-                return self._settle(step, effect)
+                return self._settle(step)
             case Resolve():
-                self._resolve(step, effect)
+                self._unlock(step.txn, step.at, effect)
             case Forget():
                 if self.locks.decisions.pop(step.txn, None) is not None:
                     effect.rows.append(no_decision_row(self.region.region, step.txn))
@@ -315,58 +328,77 @@ class RegionState:
                 assert_never(step)
         return Done()
 
-    def _prepare(self, step: Prepare, effect: Effect) -> Answer | Blocked:
+    def _prepare(self, step: Prepare, now_ms: int, effect: Effect) -> Answer | Blocked:
         """Compare and lock."""
         if not self.covers(step.part):
             return self.moved()
-        if self.locks.blocks(step.part) or step.txn in self.locks.intents:
+        if step.txn in self.locks.intents or self._must_wait(step.part, effect):
             return Blocked()
-        if len(self.locks.intents) + len(self.locks.decisions) >= LOCKS_MAX:
+        if self._is_full():
             return overloaded(len(self.locks.intents), 0)
-        evaluation = self._evaluate([step.part], step.now_ms, step.floor)
+        evaluation = self._evaluate([step.part], now_ms, step.floor)
         (outcome,) = evaluation.outcomes
         if not outcome.succeeded:
             return (outcome,)
         changes = tuple(change for commit in evaluation.commits for change in commit.changes)
         # The version that it would have here alone, so nothing here is at it or above.
         floor = evaluation.applied.version + (not evaluation.commits)
-        intent = intent_of(step.txn, step.primary, step.part, changes, (floor, step.now_ms))
-        self._count(replace(self.applied.mark, version=floor), step.now_ms)
+        intent = intent_of(step.txn, step.primary, step.part, changes, (floor, now_ms))
+        self._count(replace(self.applied.mark, version=floor), now_ms)
         self.locks.add(intent)
         effect.rows.append(intent_row(self.region.region, intent))
         return Prepared(floor, replace(outcome, version=floor))
 
-    def _decide(self, step: Decide, effect: Effect) -> Answer:
-        """Commit, unless somebody has dropped it."""
+    def _decide(self, step: Decide, now_ms: int, effect: Effect) -> Answer | Blocked:
+        """Compare, and commit, unless it is too late for that."""
+        if not self.region.covers(step.primary) or not self.covers(step.part):
+            return self.moved()
+        known = self.locks.decisions.get(step.txn)
+        if known is not None or self._is_late(step.txn):
+            return _fate(known)
+        if self._must_wait(step.part, effect):
+            return Blocked()
+        if step.spans and self._is_full():
+            return overloaded(len(self.locks.intents), 0)
+        evaluation = self._evaluate([step.part], now_ms, step.floor)
+        (outcome,) = evaluation.outcomes
+        if not outcome.succeeded:
+            return (outcome,)
+        at = evaluation.applied.version + (not evaluation.commits)
+        self._count(replace(evaluation.applied, version=at), now_ms)
+        self._commit(evaluation.commits, effect)
+        decision = Decision(step.txn, step.primary, at, step.spans, now_ms, outcome.deleted, outcome.counters)
+        if step.spans:
+            self.locks.decisions[step.txn] = decision
+            effect.rows.append(decision_row(self.region.region, decision))
+        return _fate(decision)
+
+    def _settle(self, step: Settle) -> Answer:
+        """Say what became of it."""
         if not self.region.covers(step.primary):
             return self.moved()
         known = self.locks.decisions.get(step.txn)
-        if known is not None:
-            return Fate(Verdict.COMMITTED, known.at, known.spans)
-        if step.txn not in self.locks.intents:
-            return Fate(Verdict.GONE)
-        at = max(self.given + 1, step.now_ms << LOGICAL_BITS, step.floor)
-        decision = Decision(step.txn, step.primary, at, step.spans, step.now_ms)
-        self.locks.decisions[step.txn] = decision
-        effect.rows.append(decision_row(self.region.region, decision))
-        self._unlock(step.txn, at, effect)
-        return Fate(Verdict.COMMITTED, at, step.spans)
+        return _fate(known) if known is not None or self._is_late(step.txn) else Fate(Verdict.PENDING)
 
-    def _settle(self, step: Settle, effect: Effect) -> Answer:
-        """Say what became of it; drop it if its coordinator is silent."""
-        if not self.region.covers(step.primary):
-            return self.moved()
-        known = self.locks.decisions.get(step.txn)
-        if known is not None:
-            return Fate(Verdict.COMMITTED, known.at, known.spans)
-        intent = self.locks.intents.get(step.txn)
-        if intent is not None and not step.is_forced and step.now_ms - intent.at_ms < SILENT_MS_MAX:
-            return Fate(Verdict.PENDING)
-        self._unlock(step.txn, 0, effect)
-        return Fate(Verdict.GONE)
+    def _is_late(self, txn: TxnId) -> bool:
+        """Whether it is not decided any more, if it was not."""
+        return self.applied.mark.at_ms - began_ms_of(txn) >= SILENT_MS_MAX
 
-    def _resolve(self, step: Resolve, effect: Effect) -> None:
-        self._unlock(step.txn, step.at, effect)
+    def _is_full(self) -> bool:
+        return len(self.locks.intents) + len(self.locks.decisions) >= LOCKS_MAX
+
+    def _must_wait(self, part: Txn, effect: Effect) -> bool:
+        """Whether it meets a lock, or what an earlier step of this entry has changed, which cannot be read yet."""
+        if self.locks.blocks(part):
+            return True
+        named = named_by(part) if effect.changed else None
+        if named is None or (
+            effect.changed.isdisjoint(named.keys)
+            and not any(low <= key < high for low, high in named.ranges for key in effect.changed)
+        ):
+            return False
+        effect.has_unlocked = True
+        return True
 
     def _unlock(self, txn: TxnId, at: int, effect: Effect) -> None:
         """Do what a part was to do at version `at`, or drop it if that is 0; nothing if it is resolved already."""
@@ -378,24 +410,27 @@ class RegionState:
         if not at:
             return
         assert at >= intent.floor > self.applied.mark.version, (at, intent, self.applied)
-        if intent.changes:
-            self._commit(intent, at, effect)
         self.applied = replace(self.applied, given=max(self.given, at))
+        if intent.changes:
+            commit = Commit(at, intent.namespace, intent.changes)
+            mark = self.applied.mark
+            counted = replace(mark, changes=mark.changes + len(commit.changes), bytes=mark.bytes + commit.size_bytes)
+            self.applied = replace(self.applied, mark=counted)
+            self._commit((commit,), effect)
 
-    def _commit(self, intent: Intent, at: int, effect: Effect) -> None:
-        """Do what a part was to do, at a version that others may have here too."""
-        commit = Commit(at, intent.namespace, intent.changes)
-        mark = self.applied.mark
-        counted = replace(mark, changes=mark.changes + len(commit.changes), bytes=mark.bytes + commit.size_bytes)
-        self.applied = replace(self.applied, mark=counted)
-        for column, key, value in own_rows(self.region.region, rows(Evaluation((), (commit,), counted))):
+    def _commit(self, commits: tuple[Commit, ...], effect: Effect) -> None:
+        """Do what steps were to do, at versions that others may have here too."""
+        for column, key, value in own_rows(self.region.region, rows(Evaluation((), commits, self.applied.mark))):
             if column is Column.CHANGES:
-                before = parse_change(self._engine.get(Column.CHANGES, key) or b"")
-                own = (change.encoded for change in commit.changes)
-                effect.rows.append((column, key, change_record((*before, *own))))
+                before = effect.told.get(key) or parse_change(self._engine.get(Column.CHANGES, key) or b"")
+                own = parse_change(value or b"")
+                effect.told[key] = (*before, *own)
+                effect.rows.append((column, key, change_record(effect.told[key])))
             else:
                 effect.rows.append((column, key, value))
-        self._hold((commit,))
+        for commit in commits:
+            effect.changed.update(change.encoded for change in commit.changes)
+        self._hold(commits)
 
     def _apply_split(self, split: Split, effect: Effect) -> None:
         """Become the left half; the right one begins with the rows that are there, and this one's counters."""
@@ -492,6 +527,13 @@ class _View:
         cursor = self.engine.cursor(Column.DATA)
         yield from standings(cursor, lower, upper)
         self.engine.check(cursor)
+
+
+def _fate(decision: Decision | None) -> Fate:
+    """What became of a transaction that is decided, or is not and will not be."""
+    if decision is None:
+        return Fate(Verdict.GONE)
+    return Fate(Verdict.COMMITTED, decision.at, decision.spans, decision.deleted, decision.counters)
 
 
 def _held_within(held: list[Commit], region: Region) -> Iterator[Commit]:

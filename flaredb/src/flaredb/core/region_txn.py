@@ -13,32 +13,40 @@ Who calls what, in which order:
    runs a `Settler`, for a decision of which parts may be unresolved a `Finisher`, in the same way as a coordinator.
    Several may run at once, also for the same transaction: they do not get in each other's way.
 
-What happens (ADR 0011): `Prepare` in each region, in the order of keys, compares and locks. `Decide` in the region of
-the first key commits, at a version above all that the parts were promised. `Resolve` in the others does what was
-prepared, at that version. `Forget` drops the decision once all have. Who meets a lock waits in that region; `Settle`
-asks the first region, which drops a transaction that is undecided for SILENT_MS_MAX. To drop needs no record: a
-transaction of which the first region knows nothing was dropped, or is resolved everywhere. That holds because the first
-region is asked first, each `Prepare` is sent once unless it is known that it did nothing, and only the coordinator
-commits.
+What happens (ADR 0011): the region of the last keys decides. `Prepare` in each of the others compares and locks. Once
+all have, `Decide` in the last one compares, does its own part and commits, at a version above all that the others were
+promised: nothing is ever locked there. `Resolve` in the others does what was prepared, at that version. `Forget` drops
+the decision once all have.
 
-Strict serialisability: locks are held from before the decision until after it, on what is compared too. Its version is
-above that of everything it saw, and what comes after in one of its regions gets a higher one. While a part is
-unresolved, the region's mark stays below it: so who reads or watches at a version sees all of a transaction or nothing.
+Nobody waits in a circle: who waits in a region holds locks before it in the order of keys only. So the last one that is
+prepared may wait for a lock, and so may the decision; those before it are asked at the same time, and refused where
+they meet a lock. Then the attempt is given up, and the next one prepares one region after the other, each waiting.
+Every attempt has another name, so nothing that is left of the one before can be taken for it.
+
+A decision is made within SILENT_MS_MAX of the attempt's beginning, by the time of the deciding region, which never goes
+back, or never: so after that a part whose decision is not there was dropped, or is resolved everywhere. To drop needs
+no record. Until then whoever asks (`Settle`) is told to wait. That holds because each `Prepare` and each `Decide` is
+sent once unless it is known that it did nothing.
+
+Strict serialisability: locks are held from before the decision until after it, on what is compared too, and the
+deciding part is compared and done in one. Its version is above that of everything it saw, and what comes after in one
+of its regions gets a higher one. While a part is unresolved, the region's mark stays below it: so who reads or watches
+at a version sees all of a transaction or nothing.
 
 Source: Gray and Lamport, "Consensus on Transaction Commit" (2006), section 2 for two-phase commit; Peng and Dabek,
-"Large-scale Incremental Processing Using Distributed Transactions" (2010), section 2.2 for the primary that decides.
+"Large-scale Incremental Processing Using Distributed Transactions" (2010), section 2.2 for the primary that decides;
+Samaras et al., "Two-Phase Commit Optimizations in a Commercial Distributed Environment" (1995) for the last agent.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from flaredb.core.commands import Outcome, Txn
 from flaredb.core.region import Region
 from flaredb.core.region_entry import Decide, Forget, Prepare, Resolve, Settle, Span, Step, TxnId
-from flaredb.core.region_errors import OutcomeUnknownError, RegionMovedError
+from flaredb.core.region_errors import LOCKED, OutcomeUnknownError, RegionMovedError
 from flaredb.core.region_locks import Decision, Intent, Locks
 from flaredb.core.region_parts import LookUp, Part, merged, parts_of, regions_of
 from flaredb.core.region_work import Answer, Done, Fate, Prepared, Verdict
@@ -50,29 +58,33 @@ RETRY_MS = 30
 """Before a step is sent again that could not be done: about what it takes to read a map, or to apply a split."""
 TRIES_MAX = 100
 """Times that a step after the decision is tried: some elections. Then it is left to those who meet the lock."""
+ATTEMPTS_MAX = 256
+"""Names of attempts: with RETRY_MS between two, those of one transaction last for longer than it may take."""
 ASK_AFTER_MS = 1000
 """Age of a part at which its region's leader asks what became of it: long after a coordinator that lives is done."""
 FINISH_AFTER_MS = 3000
 """The same of a decision."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Send:
-    """A step for the leader of a region.
+    """A step for the leader of a region, itself only: what it says is long.
 
     Attributes:
         delay_ms: To wait before.
         tries: How often it has been tried.
+        place: Of the part, in the order of keys.
     """
 
     region: Region
     step: Step
     delay_ms: int = 0
     tries: int = 0
+    place: int = 0
 
     def again(self, region: Region) -> Send:
         """The same once more."""
-        return Send(region, self.step, RETRY_MS, self.tries + 1)
+        return Send(region, self.step, RETRY_MS, self.tries + 1, self.place)
 
 
 class Coordinator:
@@ -88,33 +100,32 @@ class Coordinator:
         """Make ready to run it.
 
         Args:
-            txn: Never given to another one.
+            txn: Of its first attempt, see `region_entry.txn_id`; of further ones the last byte is another one.
             whole: Within `limits.check_txn`, and it names something.
             look_up: The map, as it is whenever it is asked.
             ends_at_ms: When it is given up if it is not decided; at most TXN_MS_MAX from now.
             floor: Its version is to be at or above this one.
         """
         self.outcome: Outcome | Fault | None = None
-        self._txn = txn
+        self._whole = whole
         self._look_up = look_up
         self._ends_at_ms = ends_at_ms
-        self._asked_floor = self._floor = floor
-        self._todo = deque(parts_of(whole, look_up))
-        self._primary = self._todo[0].span[0]
-        self._locked: list[tuple[Part, Outcome]] = []
-        self._spans: list[Span] = []
-        self._open: set[Send] = set()
-        self._is_in_doubt = False
-        self._ending: Finisher | None = None
+        self._floor = floor
+        self._next_txn = txn
+        self._count = 0
+        self._is_in_order = False
+        self._attempt: _Attempt | None = None
+        self._given_up: dict[Send, _Attempt] = {}
+        self._ending: list[Finisher] = []
 
     @property
     def is_done(self) -> bool:
         """Whether nothing is left to be sent or waited for."""
-        return not self._open and (self._ending is None or self._ending.is_done)
+        return self._attempt is None and not self._given_up and all(each.is_done for each in self._ending)
 
     def begin(self) -> list[Send]:
         """What to send first."""
-        return self._sent(self._prepare())
+        return self._try(0)
 
     def answered(self, send: Send, answer: Answer, now_ms: int) -> list[Send]:
         """What to send now that `send` is answered.
@@ -124,109 +135,185 @@ class Coordinator:
             answer: Of the region, or why nobody has given one.
             now_ms: The clock that `ends_at_ms` is of.
         """
-        if send not in self._open:
-            return [] if self._ending is None else self._ending.answered(send, answer)
-        self._open.discard(send)
+        if send in self._given_up:
+            return self._unlocked(self._given_up.pop(send), send, answer)
+        attempt = self._attempt
+        if attempt is None or send not in attempt.open:
+            return [each for ending in self._ending for each in ending.answered(send, answer)]
+        attempt.open.discard(send)
         match send.step:
             case Prepare():
-                return self._sent(self._prepared(send, answer, now_ms))
+                return self._prepared(attempt, send, answer, now_ms)
             case Decide():
-                return self._sent(self._decided(send, answer, now_ms))
+                return self._decided(attempt, send, answer, now_ms)
             case Settle():
-                return self._sent(self._dropped(send, answer))
+                return self._settled(attempt, send, answer, now_ms)
             case _:
                 raise AssertionError(send)
 
-    def _sent(self, sends: Iterable[Send]) -> list[Send]:
-        found = list(sends)
-        self._open.update(each for each in found if isinstance(each.step, Prepare | Decide | Settle))
-        return found
+    def _try(self, delay_ms: int) -> list[Send]:
+        """Begin an attempt: all parts but the last at once, or the first of them."""
+        attempt = self._attempt = _Attempt(self._next_txn, parts_of(self._whole, self._look_up), self._floor)
+        self._count += 1
+        self._next_txn = TxnId(attempt.txn[:-1] + bytes((self._count % ATTEMPTS_MAX,)))
+        if len(attempt.parts) == 1:
+            return [attempt.decide(delay_ms)]
+        if self._is_in_order:
+            return [attempt.prepare(0, delay_ms, waits=True)]
+        last = len(attempt.parts) - 2
+        return [attempt.prepare(place, delay_ms, waits=place == last) for place in range(last + 1)]
 
-    def _prepare(self) -> Iterator[Send]:
-        """The next part, or the decision when all are locked."""
-        if self._todo:
-            part = self._todo[0]
-            yield Send(part.region, Prepare(self._txn, self._primary, part.txn, self._asked_floor))
-        else:
-            decide = Decide(self._txn, self._primary, self._floor, tuple(self._spans))
-            yield Send(self._look_up(self._primary), decide)
-
-    def _prepared(self, send: Send, answer: Answer, now_ms: int) -> Iterator[Send]:
+    def _prepared(self, attempt: _Attempt, send: Send, answer: Answer, now_ms: int) -> list[Send]:
         """Go on after a part was asked to lock."""
-        part = self._todo[0]
         match answer:
             case Prepared():
-                self._todo.popleft()
-                self._locked.append((part, answer.outcome))
-                self._spans.append(part.span)
-                self._floor = max(self._floor, answer.floor)
-                yield from self._prepare()
+                attempt.locked[send.place] = answer.outcome
+                attempt.floor = max(attempt.floor, answer.floor)
+                return self._go_on(attempt)
             case (Outcome() as failed,):
-                yield from self._drop(failed)
+                return self._fail(attempt, failed)
             case OutcomeUnknownError():
                 # It may be locked, or be so later: it was not decided, so it does not happen.
-                self._spans.append(part.span)
-                yield from self._drop(_dropped(self._txn))
-            case Fault() if not _is_worth_a_try(answer):
-                yield from self._drop(answer)
-            case Fault() if now_ms >= self._ends_at_ms:
-                yield from self._drop(answer)
+                attempt.in_doubt.add(send.place)
+                return self._fail(attempt, _dropped(attempt.txn))
+            case Fault() if not _is_worth_a_try(answer) or now_ms >= self._ends_at_ms:
+                return self._fail(attempt, answer)
+            case Fault() if answer.reason == LOCKED:
+                self._is_in_order = True
+                return self._fail(attempt, None)
             case Fault():
-                self._todo.popleft()
-                again = parts_of(part.txn, self._look_up, part.places)
-                self._todo.extendleft(reversed(again))
-                first = self._todo[0]
-                step = Prepare(self._txn, self._primary, first.txn, self._asked_floor)
-                yield Send(first.region, step, RETRY_MS, send.tries + 1)
+                return self._again(attempt, send)
             case _:
                 raise AssertionError(answer)
 
-    def _decided(self, send: Send, answer: Answer, now_ms: int) -> Iterator[Send]:
-        """Go on after the first region was asked to commit."""
+    def _go_on(self, attempt: _Attempt) -> list[Send]:
+        """Ask the next part, or for the decision when all are locked."""
+        if attempt.open:
+            return []
+        place = len(attempt.locked)
+        return [attempt.prepare(place, 0, waits=True) if place < len(attempt.parts) - 1 else attempt.decide(0)]
+
+    def _fail(self, attempt: _Attempt, failure: Outcome | Fault | None, delay_ms: int = 0) -> list[Send]:
+        """It will not be decided: unlock what is locked, and try once more where there is no reason not to."""
+        self.outcome = failure
+        self._given_up |= dict.fromkeys(attempt.open, attempt)
+        sends = self._end(attempt, 0)
+        return sends if failure is not None else sends + self._try(delay_ms)
+
+    def _unlocked(self, attempt: _Attempt, send: Send, answer: Answer) -> list[Send]:
+        """Unlock a part of an attempt that is over."""
+        if not isinstance(answer, Prepared | OutcomeUnknownError):
+            return []
+        return self._finish(Finisher(attempt.txn, attempt.primary, 0, [attempt.parts[send.place].span], self._look_up))
+
+    def _again(self, attempt: _Attempt, send: Send) -> list[Send]:
+        """Send what has done nothing where its keys are now; where they are cut in another way, begin anew."""
+        parts = parts_of(self._whole, self._look_up)
+        if [each.txn for each in parts] == [each.txn for each in attempt.parts]:
+            return [attempt.sent(send.again(parts[send.place].region))]
+        return self._fail(attempt, None, RETRY_MS)
+
+    def _decided(self, attempt: _Attempt, send: Send, answer: Answer, now_ms: int) -> list[Send]:
+        """Go on after the last region was asked to commit."""
         match answer:
             case Fate(verdict=Verdict.COMMITTED):
-                self.outcome = merged(self._locked, answer.at)
-                yield from self._end(answer.at, send.region)
+                return self._committed(attempt, answer)
             case Fate():
-                self.outcome = OutcomeUnknownError(send.region.region) if self._is_in_doubt else _dropped(self._txn)
-                yield from self._end(0)
+                self.outcome = _dropped(attempt.txn)
+            case (Outcome() as failed,):
+                self.outcome = failed
+            case OutcomeUnknownError():
+                return [attempt.settle(self._look_up)]
+            case Fault() if not _is_worth_a_try(answer) or now_ms >= self._ends_at_ms:
+                self.outcome = answer
             case Fault():
-                self._is_in_doubt |= isinstance(answer, OutcomeUnknownError)
-                is_late = now_ms >= self._ends_at_ms
-                if is_late and self._is_in_doubt and self.outcome is None:
-                    self.outcome = OutcomeUnknownError(send.region.region)
-                if is_late and not self._is_in_doubt:
-                    yield from self._drop(answer)
-                elif send.tries < TRIES_MAX:
-                    yield send.again(self._look_up(self._primary))
+                return self._again(attempt, send)
             case _:
                 raise AssertionError(answer)
+        return self._end(attempt, 0)
 
-    def _drop(self, outcome: Outcome | Fault) -> Iterator[Send]:
-        """Nothing is decided, and nothing will be: tell the first region, and then the others."""
-        self.outcome = outcome
-        if self._spans:
-            yield Send(self._look_up(self._primary), Settle(self._txn, self._primary, is_forced=True))
-
-    def _dropped(self, send: Send, answer: Answer) -> Iterator[Send]:
-        """Go on after the first region was asked to drop."""
+    def _settled(self, attempt: _Attempt, send: Send, answer: Answer, now_ms: int) -> list[Send]:
+        """Go on after the last region was asked what became of it."""
+        unknown = OutcomeUnknownError(send.region.region)
         match answer:
+            case Fate(verdict=Verdict.COMMITTED):
+                return self._committed(attempt, answer)
             case Fate(verdict=Verdict.GONE):
-                yield from self._end(0)
-            case Fault() if send.tries < TRIES_MAX:
-                yield send.again(self._look_up(self._primary))
-            case Fault():
-                return
+                # Dropped, or resolved and forgotten: whoever did that was not this one.
+                self.outcome = self.outcome or unknown
+                return self._end(attempt, 0)
+            case Fate() | Fault():
+                if now_ms >= self._ends_at_ms or send.tries >= TRIES_MAX:
+                    self.outcome = self.outcome or unknown
+                if send.tries < TRIES_MAX:
+                    return [attempt.sent(send.again(self._look_up(attempt.primary)))]
+                # Those who meet its locks find out.
+                self._attempt = None
+                return []
             case _:
                 raise AssertionError(answer)
 
-    def _end(self, at: int, decided: Region | None = None) -> Iterator[Send]:
-        """Resolve the parts, but for what the first region did when it decided."""
-        spans = [
-            span for span in self._spans if decided is None or not (decided.covers(span[0]) and decided.covers(span[1]))
-        ]
-        self._ending = Finisher(self._txn, self._primary, at, spans, self._look_up)
-        yield from self._ending.begin()
+    def _committed(self, attempt: _Attempt, fate: Fate) -> list[Send]:
+        """It has happened."""
+        last = Outcome(True, fate.at, (), fate.deleted, b"", fate.counters)
+        outcomes = [*(attempt.locked[place] for place in range(len(attempt.parts) - 1)), last]
+        self.outcome = self.outcome or merged(list(zip(attempt.parts, outcomes, strict=True)), fate.at)
+        return self._end(attempt, fate.at)
+
+    def _end(self, attempt: _Attempt, at: int) -> list[Send]:
+        """Resolve what is locked, or may be."""
+        self._attempt = None
+        spans = [attempt.parts[place].span for place in sorted({*attempt.locked, *attempt.in_doubt})]
+        if not spans:
+            return []
+        return self._finish(Finisher(attempt.txn, attempt.primary, at, spans, self._look_up))
+
+    def _finish(self, finisher: Finisher) -> list[Send]:
+        self._ending.append(finisher)
+        return finisher.begin()
+
+
+class _Attempt:
+    """One attempt at a transaction.
+
+    Attributes:
+        parts: In the order of keys; the last one decides.
+        primary: A key of that.
+        locked: Outcomes of those parts that are prepared, by place.
+        in_doubt: Places of those that may be.
+        open: What was sent and is not answered.
+    """
+
+    def __init__(self, txn: TxnId, parts: list[Part], floor: int) -> None:
+        self.txn = txn
+        self.parts = parts
+        self.primary = parts[-1].span[0]
+        self.asked_floor = self.floor = floor
+        self.locked: dict[int, Outcome] = {}
+        self.in_doubt: set[int] = set()
+        self.open: set[Send] = set()
+
+    def prepare(self, place: int, delay_ms: int, *, waits: bool) -> Send:
+        """Have a part compared and locked."""
+        part = self.parts[place]
+        step = Prepare(self.txn, self.primary, part.txn, self.asked_floor, waits)
+        return self.sent(Send(part.region, step, delay_ms, place=place))
+
+    def decide(self, delay_ms: int) -> Send:
+        """Have the last part compared and done, and the whole committed."""
+        last = self.parts[-1]
+        spans = tuple(part.span for part in self.parts[:-1])
+        step = Decide(self.txn, self.primary, last.txn, self.floor, spans)
+        return self.sent(Send(last.region, step, delay_ms, place=len(self.parts) - 1))
+
+    def settle(self, look_up: LookUp) -> Send:
+        """Ask what became of it."""
+        return self.sent(Send(look_up(self.primary), Settle(self.txn, self.primary)))
+
+    def sent(self, send: Send) -> Send:
+        """Wait for its answer."""
+        self.open.add(send)
+        return send
 
 
 class Finisher:

@@ -9,12 +9,15 @@ from typing import Generic, TypeAlias, TypeVar
 from flaredb.core.commands import Commit, Outcome, Txn
 from flaredb.core.engine import Row
 from flaredb.core.region import Applied, Region
-from flaredb.core.region_entry import Batch, Span, Step
+from flaredb.core.region_entry import Batch, Span, Step, Steps
+from flaredb.core.region_locks import Named
 from ultracloud.base.faults import Fault
 from ultracloud.raft.messages import Install, Message
 
 BATCH_BYTES_MAX = 1 << 20
 """Bytes after which one entry takes no more: it is evaluated in one go, and goes to a follower in one message."""
+STEPS_MAX = 500
+"""The same of steps: each is evaluated alone."""
 BATCH_GROUPS_MAX = 2000
 """Callers after which it takes no more: about 10 ms of evaluation, in which the node does nothing else."""
 WAITING_BYTES_MAX = 32 << 20
@@ -47,7 +50,8 @@ TokenT = TypeVar("TokenT")
 class Verdict(enum.StrEnum):
     """What became of a transaction over several regions.
 
-    GONE: It was dropped; or it was committed, all its parts are resolved, and that is forgotten.
+    PENDING: It is not decided, and may still be.
+    GONE: It was dropped, and will not happen; or it was committed, all its parts are resolved, and that is forgotten.
     """
 
     PENDING = "PENDING"
@@ -61,12 +65,16 @@ class Fate:
 
     Attributes:
         at: The version of one that is committed.
-        spans: Where its parts are.
+        spans: Where its other parts are.
+        deleted: What the primary's part comes to, as in `Outcome`.
+        counters: The same.
     """
 
     verdict: Verdict
     at: int = 0
     spans: tuple[Span, ...] = ()
+    deleted: int = 0
+    counters: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +183,14 @@ class StepAsked(Generic[TokenT]):
 
     Attributes:
         version: The epoch version that it was routed by.
+        named: What its part names, if it has one to be compared.
     """
 
     step: Step
     version: int
     token: TokenT
     deadline: int
+    named: Named | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,15 +198,15 @@ class Logged(Generic[TokenT]):
     """An entry that this replica logged as leader of `term`, and who waits for it.
 
     Attributes:
-        batch: What it says, if it is one.
-        step: The same.
+        known: What it says, if that need not be parsed.
+        steps: What it holds, if it is one of steps.
     """
 
     term: int
-    batch: Batch | None
+    known: Batch | Steps | None
     tokens: tuple[TokenT, ...]
     deadline: int
-    step: StepAsked[TokenT] | None = None
+    steps: tuple[StepAsked[TokenT], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

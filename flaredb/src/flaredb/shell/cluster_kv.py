@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar, cast
 
@@ -140,16 +141,17 @@ class _Submitting:
 
     async def _outcome(self, txn: Txn) -> Outcome:
         """What becomes of a transaction of one region, or of several."""
-        where = min(places_of(txn), default=encode(txn.namespace, b""))
-        try:
-            (outcome,) = await self._router.execute(where, (txn,))
-        except RegionMovedError as moved:
-            if any(isinstance(write, DeleteRange) and write.may_stop for write in txn.writes):
-                # It says where it stopped, which of several regions nobody could; the next one is cut by a newer map.
-                said = "the range's regions have changed; send it again"
-                raise UnavailableError(said, reason="REGION_MOVED") from moved
-            return await self._txns.run(txn)
-        return outcome
+        places = list(places_of(txn))
+        where = min(places, default=encode(txn.namespace, b""))
+        region = self._router.region(where)
+        if region is None or all(map(region.covers, places)):
+            with contextlib.suppress(RegionMovedError):
+                (outcome,) = await self._router.execute(where, (txn,))
+                return outcome
+        if any(isinstance(write, DeleteRange) and write.may_stop for write in txn.writes):
+            # It says where it stopped, which of several regions nobody could; the next one is cut by a newer map.
+            raise UnavailableError("the range's regions have changed; send it again", reason="REGION_MOVED")
+        return await self._txns.run(txn)
 
 
 class _Time:

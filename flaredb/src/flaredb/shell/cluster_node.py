@@ -180,12 +180,25 @@ class ClusterNode:
 
     async def step(self, route: Route, step: Step) -> StepAnswer:
         """Have a step of a transaction over several regions done in one that this store leads; see `region_txn`."""
+        future: asyncio.Future[Answer | None] = self._loop.create_future()
+        self.ask_step(route, step, partial(_settle, future))
+        found = await future
+        assert isinstance(found, tuple | Prepared | Fate | Done), found
+        return found
+
+    def ask_step(self, route: Route, step: Step, token: Token) -> None:
+        """The same; `token` is called with the answer, from within a later turn.
+
+        Raises:
+            Fault: Nothing was done, and `token` is not called.
+        """
+        if self._is_closed:
+            raise closing()
         if self._is_full:
             raise disk_full(self.free_bytes(), self.reserve_bytes)
         self.asked[route.region] += 1
-        found = await self._ask(lambda token: self.node.step(route.region, route.epoch, step, token))
-        assert isinstance(found, tuple | Prepared | Fate | Done), found
-        return found
+        self.node.step(route.region, route.epoch, step, token)
+        self.soon()
 
     async def read_round(self, route: Route) -> None:
         """Wait until the rows here have everything that was answered anywhere before now; see `RegionReplica.read`."""

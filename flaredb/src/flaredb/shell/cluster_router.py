@@ -181,13 +181,22 @@ class Router:
             if answer.HasField("astray"):
                 raise_astray(route, answer.astray)
             return parse_answer(answer.answer)
-        except RegionMovedError as moved:
-            self.learn(moved)
+        except (RegionMovedError, NotLeaderError) as fault:
+            self.note(region, fault, store)
             raise
-        except NotLeaderError as other:
+
+    def leads(self, region: Region) -> bool:
+        """Whether the replica of a region here leads it."""
+        replica = self._node.node.replicas.get(region.region)
+        return replica is not None and replica.is_leader
+
+    def note(self, region: Region, fault: Fault, store: StoreId | None = None) -> None:
+        """What a refused step says of the map; `store` refused it, or this one."""
+        if isinstance(fault, RegionMovedError):
+            self.learn(fault)
+        elif isinstance(fault, NotLeaderError):
             # Where that store knows of nobody, the next attempt asks the one after it.
-            self._map.learn(region, other.leader or _after(store, region))
-            raise
+            self._map.learn(region, fault.leader or _after(store or self._node.store, region))
 
     def region(self, where: bytes) -> Region | None:
         """The region of an encoded key, as far as this store knows."""

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from flaredb.core.commands import Outcome, Txn
 from flaredb.core.region import Epoch, Region, RegionId
-from flaredb.core.region_entry import TxnId
-from flaredb.core.region_txn import TXN_MS_MAX, Coordinator, Send, Settler, finisher_of, overdue
+from flaredb.core.region_entry import TXN_RANDOM_BYTES, txn_id
+from flaredb.core.region_txn import TXN_MS_MAX, Coordinator, Finisher, Send, Settler, finisher_of, overdue
 from flaredb.core.region_work import Answer
 from flaredb.shell.cluster_lines import Start
-from flaredb.shell.cluster_node import ClusterNode
+from flaredb.shell.cluster_node import ClusterNode, Route
 from flaredb.shell.cluster_router import Router
 from ultracloud.base.faults import Fault
 from ultracloud.raft.words import Config, NodeId
 from ultracloud.servicekit.clock import Clock
 
-TXN_ID_BYTES = 16
 LOOK_S = 0.5
 """Between two looks for parts that are locked for long."""
 NOWHERE = Region(RegionId(0), b"", b"", Epoch(0, 0), (), Config(), NodeId(0))
 """Stands for a region of which nothing is known yet: nobody has it, so whoever is sent there asks again."""
 
-_log = logging.getLogger("flaredb.cluster")
+Answered: TypeAlias = Callable[[Send, Answer], list[Send]]
+"""A machine that is told what became of what it wanted to be sent, and says what to send now."""
 
 
 class Transactions:
@@ -49,8 +49,8 @@ class Transactions:
             Fault: Nothing was done.
         """
         ends_at_ms = self._clock.monotonic_ms() + TXN_MS_MAX
-        txn_id = TxnId(self._clock.entropy(TXN_ID_BYTES))
-        coordinator = Coordinator(txn_id, txn, self._look_up, ends_at_ms)
+        name = txn_id(self._node.now_ms(), self._clock.entropy(TXN_RANDOM_BYTES))
+        coordinator = Coordinator(name, txn, self._look_up, ends_at_ms)
         told: asyncio.Future[Outcome | Fault] = asyncio.get_running_loop().create_future()
 
         def answered(send: Send, answer: Answer) -> list[Send]:
@@ -60,7 +60,7 @@ class Transactions:
             return sends
 
         # It unlocks what it has locked, also when the caller has gone.
-        self._start(self._drive(coordinator.begin(), answered), "transaction over regions")
+        self._go_on(coordinator.begin(), answered)
         outcome = await told
         if isinstance(outcome, Fault):
             raise outcome
@@ -69,47 +69,61 @@ class Transactions:
     async def look_after(self) -> None:
         """Settle parts that are locked for long in the regions that this store leads, until cancelled."""
         while True:
-            now_ms = self._clock.now_ms()
+            now_ms = self._node.now_ms()
             for replica in [each for each in self._node.node.replicas.values() if each.is_leader]:
                 intents, decisions = overdue(replica.locks, now_ms)
                 for intent in intents:
-                    settler = Settler(intent, self._look_up)
-                    self._settle(b"part" + intent.txn, settler.begin, settler.answered)
+                    self._settle(b"part" + intent.txn, Settler(intent, self._look_up))
                 for decision in decisions:
-                    finisher = finisher_of(decision, self._look_up)
-                    self._settle(b"decision" + decision.txn, finisher.begin, finisher.answered)
+                    self._settle(b"decision" + decision.txn, finisher_of(decision, self._look_up))
             await self._clock.sleep(LOOK_S)
 
-    def _settle(
-        self, name: bytes, begin: Callable[[], list[Send]], answered: Callable[[Send, Answer], list[Send]]
-    ) -> None:
+    def _settle(self, name: bytes, machine: Settler | Finisher) -> None:
         """End one, unless that is under way."""
         if name in self._settling:
             return
         self._settling.add(name)
-        task = self._start(self._drive(begin(), answered), "settle a transaction")
-        task.add_done_callback(lambda _: self._settling.discard(name))
 
-    async def _drive(self, begin: Sequence[Send], answered: Callable[[Send, Answer], list[Send]]) -> None:
-        """Send what is to be sent until nothing is."""
-        running = {asyncio.create_task(self._send(send)) for send in begin}
+        def answered(send: Send, answer: Answer) -> list[Send]:
+            sends = machine.answered(send, answer)
+            if machine.is_done:
+                self._settling.discard(name)
+            return sends
+
+        self._go_on(machine.begin(), answered)
+
+    def _go_on(self, sends: Sequence[Send], answered: Answered) -> None:
+        """Send what is to be sent; what is sent here needs no task of its own, which costs more than the step."""
+        for send in sends:
+            if send.delay_ms or not self._router.leads(send.region):
+                self._start(self._carry(send, answered), "step of a transaction")
+            else:
+                self._ask(send, answered)
+
+    def _ask(self, send: Send, answered: Answered) -> None:
+        """Have one step done here."""
+
+        def told(answer: Answer | Fault | None) -> None:
+            assert answer is not None
+            if isinstance(answer, Fault):
+                self._router.note(send.region, answer)
+            self._go_on(answered(send, answer), answered)
+
         try:
-            while running:
-                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    running |= {asyncio.create_task(self._send(send)) for send in answered(*task.result())}
-        finally:
-            for task in running:
-                task.cancel()
+            self._node.ask_step(Route(send.region.region, send.region.epoch), send.step, told)
+        except Fault as fault:
+            told(fault)
 
-    async def _send(self, send: Send) -> tuple[Send, Answer]:
-        """Send one step; a fault is its answer."""
+    async def _carry(self, send: Send, answered: Answered) -> None:
+        """Send one step, wherever it is to be done; a fault is its answer."""
         if send.delay_ms:
             await self._clock.sleep(send.delay_ms / 1000)
+        answer: Answer
         try:
-            return send, await self._router.step(send.region, send.step)
+            answer = await self._router.step(send.region, send.step)
         except Fault as fault:
-            return send, fault
+            answer = fault
+        self._go_on(answered(send, answer), answered)
 
     def _look_up(self, encoded: bytes) -> Region:
         return self._router.region(encoded) or NOWHERE
