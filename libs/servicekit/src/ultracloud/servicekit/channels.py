@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import secrets
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from typing import TypeVar
@@ -233,7 +232,7 @@ class PeerChannel(Channel):
     def _passing(self, left_s: float | None, headers: Headers) -> Fields:
         """The header fields of one call: its deadline, its trace, and what its caller adds."""
         trace = deadlines.TRACE.get() or deadlines.new_trace()
-        parent = ("traceparent", f"00-{trace}-{secrets.token_hex(8)}-01")
+        parent = ("traceparent", f"00-{trace}-{random.getrandbits(64):016x}-01")
         if left_s is None:
             return (parent, *headers)
         # Up to eight digits: a day in milliseconds is nine, and no call of ours with a deadline lasts so long.

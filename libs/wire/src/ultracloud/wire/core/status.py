@@ -27,13 +27,17 @@ TABLE_EMPTY = b"\x20"
 TRAILERS_BYTES_MAX = 7 * 1024
 """One trailers block: grpcio drops calls whose trailers pass 8 KiB, and it must fit a frame of 16 KiB."""
 _UNRESERVED = frozenset(range(0x20, 0x7F)) - {ord("%")}
+_LENGTHS = [bytes((size,)) for size in range(127)]
+"""RFC 7541 5.1: what fits seven bits that are not all ones is itself."""
 _STATUS_INDEX = {200: b"\x88", 204: b"\x89", 400: b"\x8c", 404: b"\x8d", 500: b"\x8e"}
 """Static table entries of `:status`."""
 
 
 def string_literal(octets: bytes) -> bytes:
     """A string literal of RFC 7541 5.2, not Huffman coded."""
-    return bytes(encode_integer(len(octets), 7)) + octets
+    size = len(octets)
+    # One octet serves most; hpack's encoder writes lines for a log besides.
+    return (_LENGTHS[size] if size < len(_LENGTHS) else bytes(encode_integer(size, 7))) + octets
 
 
 def literal(name: str, value: str) -> bytes:
