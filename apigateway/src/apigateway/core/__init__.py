@@ -1,0 +1,10 @@
+"""What the gateway decides, without a socket.
+
+- `writing`, `reading`: messages as JSON, and back;
+- `query`, `binding`: an HTTP request as the request of an RPC;
+- `problems`: faults as problem details;
+- `streaming`: watches as lines or events;
+- `rates`: token buckets;
+- `cors`: origins;
+- `traffic`: what can change while it runs: limits, origins, closed operations.
+"""

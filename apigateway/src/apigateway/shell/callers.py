@@ -1,0 +1,97 @@
+"""Who calls, and whether they may call again already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from apigateway.core.rates import Buckets, Taken
+from apigateway.core.traffic import Traffic
+from ultracloud.base.faults import ResourceExhaustedError, UnauthenticatedError
+from ultracloud.base.policy import Principal
+from ultracloud.servicekit.authn import Authenticator
+from ultracloud.servicekit.clock import Clock
+
+
+class RateLimitedError(ResourceExhaustedError):
+    """Too often; `fields` say when to come back."""
+
+    def __init__(self, whose: str, buckets: Buckets, taken: Taken) -> None:
+        wait_s = max(1, -int(-taken.reset_s // 1))
+        super().__init__(
+            f"too many requests of this {whose}: {buckets.rate.per_second:g} a second, {buckets.rate.burst} at once",
+            hint=f"come back in {wait_s} s",
+            reason="RATE_LIMITED",
+        )
+        self.fields = {"retry-after": str(wait_s), **rate_fields(whose, buckets, taken)}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, with the token that says so, and the fields that tell how often they may go on."""
+
+    principal: Principal
+    token: str
+    fields: Mapping[str, str]
+
+
+class Callers:
+    """Tells callers and counts them.
+
+    Args:
+        authenticator: Verifies tokens.
+        clock: Time.
+        traffic: The limits.
+    """
+
+    def __init__(self, authenticator: Authenticator, clock: Clock, traffic: Traffic) -> None:
+        self._authenticator = authenticator
+        self._clock = clock
+        self._principals = Buckets(traffic.principals)
+        self._sources = Buckets(traffic.sources)
+
+    def use(self, traffic: Traffic) -> None:
+        """Use other limits from now on."""
+        self._principals.rate, self._sources.rate = traffic.principals, traffic.sources
+
+    def admit_source(self, address: str) -> None:
+        """Count a request of an address.
+
+        Raises:
+            RateLimitedError: It had too many.
+        """
+        taken = self._sources.take(address.rpartition(":")[0], self._clock.now_ms() / 1000)
+        if taken is not None and not taken.is_allowed:
+            raise RateLimitedError("address", self._sources, taken)
+
+    def admit(self, authorization: str) -> Caller:
+        """Tell who calls, and count it.
+
+        Raises:
+            UnauthenticatedError: There is no token, or one that does not hold.
+            RateLimitedError: They called too often.
+        """
+        scheme, _, token = authorization.partition(" ")
+        token = token.strip()
+        if scheme.lower() != "bearer" or not token:
+            raise UnauthenticatedError(
+                "the request has no bearer token",
+                hint="send 'Authorization: Bearer <token>'",
+                reason="NO_IDENTITY",
+            )
+        principal = self._authenticator.principal_of_token(token)
+        taken = self._principals.take(principal.id, self._clock.now_ms() / 1000)
+        if taken is None:
+            return Caller(principal, token, {})
+        if not taken.is_allowed:
+            raise RateLimitedError("principal", self._principals, taken)
+        return Caller(principal, token, rate_fields("principal", self._principals, taken))
+
+
+def rate_fields(whose: str, buckets: Buckets, taken: Taken) -> dict[str, str]:
+    """Fields of draft-ietf-httpapi-ratelimit-headers."""
+    window_s = max(1, int(buckets.rate.burst / buckets.rate.per_second))
+    return {
+        "ratelimit-policy": f'"{whose}";q={buckets.rate.burst};w={window_s}',
+        "ratelimit": f'"{whose}";r={taken.left};t={max(0, int(taken.reset_s))}',
+    }

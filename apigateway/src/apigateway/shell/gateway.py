@@ -1,0 +1,183 @@
+"""The endpoint: a plain HTTP request becomes an RPC, its answer JSON, its fault a problem.
+
+What can be told without waiting (no such path, no token, too often) is answered inline; the rest waits for a service,
+in the one task that the server gives each request.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.message import Message
+
+from apigateway.core import cors
+from apigateway.core.binding import Binding, MediaTypeError, is_known
+from apigateway.core.problems import PROBLEM_TYPE, problem_of
+from apigateway.core.streaming import form_of
+from apigateway.core.traffic import DEFAULT_TIMEOUTS_S, Traffic
+from apigateway.core.writing import Write, Writers
+from apigateway.shell.backends import Backends
+from apigateway.shell.callers import Caller, Callers, RateLimitedError
+from apigateway.shell.streams import Streams
+from ultracloud.api.rest.descriptors import descriptor_of, fields_by_name
+from ultracloud.api.rest.routes import Route, all_routes
+from ultracloud.api.rest.templates import Tree
+from ultracloud.base.faults import Fault, NotFoundError, UnavailableError, UnimplementedError
+from ultracloud.servicekit import deadlines
+from ultracloud.wire import HttpAnswer, HttpReply, HttpRequest
+
+JSON_TYPE = "application/json"
+NO_BODY: Mapping[str, str] = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+"""Fields of every answer: what is read here belongs to one caller, and is never anything but what it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A route, ready to serve."""
+
+    route: Route
+    binding: Binding
+    write: Write
+    backend: str
+    has_metadata: bool
+    status: int
+
+
+class Gateway:
+    """Answers `/v1/...`.
+
+    Args:
+        backends: The services behind it.
+        callers: Who calls, and how often they may.
+        traffic: What can change while it runs.
+    """
+
+    def __init__(self, backends: Backends, callers: Callers, traffic: Traffic) -> None:
+        self._backends = backends
+        self._callers = callers
+        self._writers = Writers()
+        self._tree: Tree[Served] = Tree()
+        self.operations = frozenset(self._add(route) for route in all_routes())
+        self.streams = Streams(self._writers)
+        self.use(traffic)
+
+    def use(self, traffic: Traffic) -> None:
+        """Serve by other settings from now on."""
+        self._traffic = traffic
+        self._closed = frozenset(traffic.closed)
+        self._timeouts_s: Mapping[str, float] = {**DEFAULT_TIMEOUTS_S, **traffic.timeouts_s}
+        self._callers.use(traffic)
+        self.streams.use(traffic.watches)
+
+    def endpoint(self, request: HttpRequest) -> HttpReply | Awaitable[HttpAnswer]:
+        """Answer a request, inline if nobody has to be waited for."""
+        headers = request.metadata
+        trace = deadlines.trace_of(headers) or secrets.token_hex(16)
+        origin = headers.get("origin", "")
+        fields = {**NO_BODY, "x-request-id": trace}
+        if origin:
+            fields |= cors.answer_fields(origin, self._traffic.cors.origins)
+        try:
+            self._callers.admit_source(request.peer.address)
+            found = self._tree.find(request.path)
+            if found is None:
+                raise NotFoundError(
+                    f"there is no {request.path[:200]!a}", hint="GET /openapi.json lists all", reason="PATH_UNKNOWN"
+                )
+            ends, values = found
+            served = ends.get("GET" if request.method == "HEAD" else request.method)
+            if served is None or (request.method == "HEAD" and served.route.rpc.server_streaming):
+                return self._other_method(request, ends, fields)
+            caller = self._callers.admit(headers.get("authorization", ""))
+            fields.update(caller.fields)
+            if served.route.operation in self._closed:
+                raise UnavailableError(f"{served.route.operation} is closed for now", reason="OPERATION_CLOSED")
+            message, asked = served.binding.bind(values, request.query, headers, request.body)
+        except Fault as fault:
+            return self._problem(fault, trace, fields)
+        channel = _Asked(served, caller, message, asked or served.backend, trace)
+        if served.route.rpc.server_streaming:
+            return self._stream(channel, request, fields)
+        return self._unary(channel, request, fields)
+
+    async def _unary(self, asked: _Asked, request: HttpRequest, fields: dict[str, str]) -> HttpAnswer:
+        """Ask a service, and answer what it answers."""
+        served, rpc = asked.served, asked.served.route.rpc
+        deadlines.TRACE.set(asked.trace)
+        try:
+            channel = self._backends.of(asked.backend, asked.caller.token)
+            timeout_s = self._timeouts_s.get(served.route.operation)
+            answer = await channel.unary(rpc.path, asked.message, rpc.response_type, timeout_s)
+        except Fault as fault:
+            return self._problem(fault, asked.trace, fields)
+        if served.has_metadata:
+            metadata: Any = getattr(answer, "metadata")  # noqa: B009 - which messages have it, only their protos say
+            fields["etag"] = f'"{metadata.etag}"'
+            if served.status == 201:  # noqa: PLR2004 - created
+                fields["location"] = f"{request.path}/{metadata.id}"
+            known = request.metadata.get("if-none-match")
+            if known is not None and rpc.name == "Get" and is_known(known, metadata.etag):
+                return HttpReply(304, b"", JSON_TYPE, fields)
+        return HttpReply(served.status, served.write(answer).encode(), JSON_TYPE, fields)
+
+    async def _stream(self, asked: _Asked, request: HttpRequest, fields: dict[str, str]) -> HttpAnswer:
+        """Open a stream, and answer what comes."""
+        rpc = asked.served.route.rpc
+        deadlines.TRACE.set(asked.trace)
+        form = form_of(request.metadata.get("accept", ""))
+        try:
+            channel = self._backends.of(asked.backend, asked.caller.token)
+            requests = _only(asked.message) if rpc.client_streaming else asked.message
+            messages = channel.stream(rpc.path, requests, rpc.response_type)
+            return await self.streams.open(messages, rpc, form, asked.caller.principal.id, asked.trace, fields)
+        except Fault as fault:
+            return self._problem(fault, asked.trace, fields)
+
+    def _other_method(self, request: HttpRequest, ends: Mapping[str, Served], fields: dict[str, str]) -> HttpReply:
+        """A preflight, or a method that the path does not take."""
+        allowed = ", ".join(sorted({*ends, "OPTIONS"}))
+        if request.method == "OPTIONS":
+            origin = request.metadata.get("origin", "")
+            fields |= cors.preflight_fields(origin, self._traffic.cors.origins, ends) if origin else {}
+            return HttpReply(204, b"", JSON_TYPE, {**fields, "allow": allowed})
+        fault = UnimplementedError(f"{request.path[:200]} takes no {request.method}; accepted: {allowed}")
+        return self._problem(fault, fields["x-request-id"], {**fields, "allow": allowed}, status=405)
+
+    def _problem(self, fault: Fault, trace: str, fields: Mapping[str, str], status: int = 0) -> HttpReply:
+        """A fault as it is told."""
+        problem = problem_of(fault, trace, 415 if isinstance(fault, MediaTypeError) else status)
+        more = fault.fields if isinstance(fault, RateLimitedError) else {}
+        return HttpReply(problem.status, problem.body, PROBLEM_TYPE, {**fields, **problem.fields, **more})
+
+    def _add(self, route: Route) -> str:
+        """Serve a route; its name."""
+        answer = route.rpc.response_type
+        served = Served(
+            route=route,
+            binding=Binding(route),
+            write=self._writers.of(answer),
+            backend="" if route.is_mounted else route.backends[0],
+            has_metadata="metadata" in fields_by_name(descriptor_of(answer)),
+            status=201 if route.rpc.name == "Create" else 200,
+        )
+        self._tree.add(route.http_method, route.template, served)
+        return route.operation
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked of a service, for whom."""
+
+    served: Served
+    caller: Caller
+    message: Message
+    backend: str
+    trace: str
+
+
+async def _only(message: Message) -> Any:
+    """One request of a stream that waits for more until its answers end."""
+    yield message
