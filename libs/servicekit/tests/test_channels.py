@@ -310,6 +310,25 @@ def test_a_stranger_to_the_ca_is_not_served(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_who_has_no_certificate_yet_verifies_the_server_all_the_same(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        ours, theirs = TlsMaterial(tmp_path / "ours"), TlsMaterial(tmp_path / "theirs")
+        identity = ours.service("echo")
+        tls = TlsFiles(identity.certificate, identity.key, identity.ca, require_client_cert=False)
+        server = Server([service(ECHO, echo := Echo())], ServerOptions(tls=tls))
+        target = ":".join(map(str, await server.listen("127.0.0.1", 0)))
+        async with connected(target, None, SELF, roots=identity.ca.read_text()) as channel:
+            await EchoClient(channel).say(EchoRequest())
+        assert echo.calls[0].peer.identity is None
+        stranger = theirs.service("echo").ca.read_text()
+        async with connected(target, None, SELF, roots=stranger, deadline_s=0.3) as channel:
+            with pytest.raises(UnavailableError):
+                await EchoClient(channel).say(EchoRequest())
+        await server.drain(0)
+
+    asyncio.run(scenario())
+
+
 def test_a_renewed_certificate_is_used_without_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "STAMP_CHECK_S", 0.0)
 

@@ -53,6 +53,7 @@ def connect(
     identity: TlsIdentity | None = None,
     expect: str = "",
     *,
+    roots: str = "",
     deadline_s: float = DEADLINE_S,
     idempotent: Sequence[str] = (),
 ) -> PeerChannel:
@@ -61,7 +62,8 @@ def connect(
     Args:
         target: ``host:port`` or ``unix:/path``.
         identity: Who we are; None speaks plaintext, which servers accept on loopback and unix sockets only.
-        expect: SPIFFE URI, or DNS name, that the server's certificate must have; needed with `identity`.
+        expect: SPIFFE URI, or DNS name, that the server's certificate must have; needed with `identity` and `roots`.
+        roots: PEM of whom to trust where there is no `identity` yet: the server is verified, and nobody is shown.
         deadline_s: For calls that bring none.
         idempotent: Paths or RPC names that may be sent twice, besides IDEMPOTENT_METHODS.
 
@@ -70,8 +72,8 @@ def connect(
     """
     if not target.startswith("unix:/") and (not target.rpartition(":")[2].isdigit() or "," in target):
         raise InvalidArgumentError(f"'{target}' is no address; accepted: host:port or unix:/path")
-    assert identity is None or expect, "a channel with an identity must say whom it expects"
-    connection = Connection(target, identity, expect)
+    assert (identity is None and not roots) or expect, "a channel over TLS must say whom it expects"
+    connection = Connection(target, identity, expect, roots)
     return PeerChannel(connection, deadline_s, IDEMPOTENT_METHODS.union(idempotent), token="")
 
 

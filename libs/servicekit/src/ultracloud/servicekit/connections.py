@@ -16,7 +16,7 @@ import time
 
 from ultracloud.base.faults import FAULT_OF_CODE, Fault, UnavailableError, UnknownError
 from ultracloud.servicekit import pki
-from ultracloud.servicekit.client_tls import client_context
+from ultracloud.servicekit.client_tls import client_context, trusting_context
 from ultracloud.servicekit.diagnosis import diagnose
 from ultracloud.servicekit.pki import TlsIdentity
 from ultracloud.wire import CallFailedError, ClientProtocol
@@ -46,10 +46,12 @@ class Connection:
         target: ``host:port`` or ``unix:/path``.
         identity: Who we are; None speaks plaintext.
         expect: SPIFFE URI, or DNS name, that the server's certificate must have.
+        roots: Whom to trust where there is no identity yet, PEM; empty to speak plaintext then.
     """
 
-    def __init__(self, target: str, identity: TlsIdentity | None, expect: str) -> None:
+    def __init__(self, target: str, identity: TlsIdentity | None, expect: str, roots: str = "") -> None:
         self.target = target
+        self._roots = roots
         self.name = expect.rpartition("/")[2] if expect else "the peer"
         self._identity = identity
         self._expect = expect
@@ -67,7 +69,7 @@ class Connection:
 
     def fields(self, path: str) -> tuple[tuple[str, str], ...]:
         """The header fields that every call of a method begins with."""
-        scheme = "https" if self._identity else "http"
+        scheme = "https" if self._identity or self._roots else "http"
         authority = pki.expected_name(self._expect) if self._expect else "localhost"
         return (
             (":method", "POST"),
@@ -190,7 +192,7 @@ class Connection:
     def _context(self) -> ssl.SSLContext | None:
         """TLS with our certificate as it is now."""
         if self._identity is None:
-            return None
+            return trusting_context(self._roots) if self._roots else None
         try:
             return client_context(self._identity)
         except (OSError, ssl.SSLError) as error:
