@@ -12,8 +12,6 @@ ELECTION_TICKS = 10
 """etcd's defaults: a leader is heard every 100 ms, and missed after a second."""
 REQUEST_TIMEOUT_MS = 3000
 """What a member waits for its command to be applied. etcd's is 7 s; less makes more doubt in the same time."""
-CALM = Faults(delay_ms_min=1, delay_ms_max=5)
-"""A network that works."""
 
 
 @dataclass(frozen=True, slots=True)

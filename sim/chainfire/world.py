@@ -13,9 +13,10 @@ from sim.chainfire.clients import Client, Holder
 from sim.chainfire.faults import FaultMaker
 from sim.chainfire.member import Member
 from sim.chainfire.operator import Operator
-from sim.chainfire.settings import CALM, Settings
+from sim.chainfire.settings import Settings
 from sim.chainfire.storage import Disk
 from sim.chainfire.watchers import SPANS, Watcher
+from sim.faults import CALM
 from ultracloud.raft.messages import Forward, Message
 from ultracloud.raft.words import NodeId
 from ultracloud.testkit.checks.history import Call, History, Watch

@@ -8,8 +8,6 @@ from random import Random
 from ultracloud.testkit.sim import Faults
 
 TICK_MS = 100
-CALM = Faults(delay_ms_min=1, delay_ms_max=5)
-"""A network that works."""
 DAY_MS = 24 * 3_600_000
 SHORT_MS = 4000
 """Deletions are kept for less than many a fault lasts, so that stores come back that were away for longer."""

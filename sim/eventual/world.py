@@ -14,8 +14,8 @@ from sim.eventual import settings as drawing
 from sim.eventual.clients import Attempt, Client
 from sim.eventual.faults import FaultMaker, start
 from sim.eventual.followers import Follower
-from sim.eventual.settings import CALM
 from sim.eventual.store import Store
+from sim.faults import CALM
 from sim.flaredb.storage import Disk
 from ultracloud.testkit.sim import SimClock, SimNetwork
 

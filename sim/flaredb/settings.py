@@ -13,8 +13,6 @@ ELECTION_TICKS = 10
 LONG = History(age_ms=3_600_000, changes=1_000_000, bytes=1 << 30)
 SHORT = History(age_ms=1500, changes=40, bytes=1 << 30)
 """So short that pages of a list and watches that stand still lose it."""
-CALM = Faults(delay_ms_min=1, delay_ms_max=5)
-"""A network that works."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ from random import Random
 
 from flaredb.core.region import Peer, Region, RegionId, StoreId, first_region
 from flaredb.core.region_node import Farewell, Letter, Mail
+from sim.faults import CALM
 from sim.flaredb import settings as drawing
 from sim.flaredb.bank import Banker
 from sim.flaredb.clients import Client
 from sim.flaredb.faults import FaultMaker
 from sim.flaredb.operator import Joiner, Mover, Splitter
-from sim.flaredb.settings import CALM
 from sim.flaredb.storage import Disk
 from sim.flaredb.store import Store
 from sim.flaredb.watchers import Watcher
