@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from iam.core.sweep import SWEEP_MAX, orphans
 from iam.testing import ACME_PATH, ADA, BLUE, BLUE_PATH, CI, MALLORY, NETADMIN, RED, WEB, account_id, bind, who, world
-from ultracloud.base.policy import ServiceAccount
+from ultracloud.base.policy import Policy, ServiceAccount
 
 
 def test_what_means_something_stays():
@@ -33,7 +33,7 @@ def test_a_binding_goes_with_its_last_account():
 
 
 def test_roles_go_with_their_organisation():
-    policy = replace(world(), organisations=(), projects=(RED,), service_accounts=(MALLORY,))
+    policy = Policy(1, (), (RED,), (MALLORY,), (NETADMIN,))
     assert orphans(policy) == (NETADMIN,)
 
 

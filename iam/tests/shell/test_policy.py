@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iam.shell.codec import render_snapshot
 from iam.testing import Clients, Live, RunningIam, refusal_of
 from ultracloud.api.iam.v1 import iam_pb2 as pb
 from ultracloud.base.policy import Binding, Organisation, Policy, Project, Role, ServiceAccount
-from ultracloud.servicekit.policy import Snapshot, parse_snapshot
+from ultracloud.servicekit.policy import PolicyCopy, Snapshot, parse_snapshot
+from ultracloud.servicekit.policy_wire import render_snapshot
 from ultracloud.servicekit.streams import closing
 
 PRISMNET = "spiffe://ultracloud.local/service/prismnet"
@@ -40,10 +40,12 @@ def test_a_watcher_gets_the_whole_policy_and_then_every_change_of_it(live: Live)
             first = await following(stream)
             await ada.make_binding("acme", "web", "viewer", WEB, "projects/blue")
             second = await following(stream)
-        assert parse_snapshot(second) == iam.source.snapshot
-        assert [one.name for one in first.bindings] == ["admins"]
-        assert [one.name for one in second.bindings] == ["admins", "web"]
-        assert second.version > first.version
+        copy = PolicyCopy()
+        assert copy.take(first, 0)
+        assert [one.name for one in copy.snapshot.policy.bindings] == ["admins"]
+        assert copy.take(second, 0)
+        assert copy.snapshot == iam.source.snapshot
+        assert (second.base_version, [one.name for one in second.bindings]) == (first.version, ["web"])
 
     live(scenario)
 
@@ -64,12 +66,15 @@ def test_a_watcher_that_knows_the_newest_gets_only_what_comes_after(live: Live):
 def test_a_slow_watcher_skips_to_the_newest(live: Live):
     async def scenario(iam: RunningIam, ada: Clients) -> None:
         async with iam.clients(PRISMNET) as prismnet, watching(prismnet) as stream:
-            await following(stream)
+            copy = PolicyCopy()
+            copy.take(await following(stream), 0)
             await asyncio.gather(*(ada.make_organisation(f"o{number}") for number in range(30)))
-            counts = []
-            while not counts or counts[-1] < 30:
-                counts.append(len((await following(stream)).organisations))
-            assert counts == sorted(set(counts))
+            received = 0
+            while copy.snapshot.policy.version != iam.source.snapshot.policy.version:
+                assert copy.take(await following(stream), 0)
+                received += 1
+            assert len(copy.snapshot.policy.organisations) == 30
+            assert received <= 30
 
     live(scenario)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from iam.core.powers import require_no_less, require_powers
 from iam.core.references import resolve_member, resolve_principal, resolve_resource, resolve_role
+from ultracloud.base.conditions import check_condition
 from ultracloud.base.faults import FailedPreconditionError, InvalidArgumentError, PermissionDeniedError
 from ultracloud.base.names import check_name
 from ultracloud.base.permissions import PERMISSIONS_MAX, check_pattern, patterns
@@ -43,6 +44,7 @@ class BindingDraft:
     principals: tuple[str, ...]
     resource: str
     deny: bool
+    condition: str = ""
 
 
 def admit_role(
@@ -98,7 +100,8 @@ def admit_binding(policy: Policy, caller: Principal, organisation: str, draft: B
         draft: As asked for.
 
     Raises:
-        InvalidArgumentError: An unknown role, a malformed principal or resource, or a resource of another organisation.
+        InvalidArgumentError: An unknown role, a malformed principal, resource or condition, or a resource of another
+            organisation.
         NotFoundError: A principal, project or organisation that the caller cannot know.
         PermissionDeniedError: It would give (or take) more than the caller holds there.
     """
@@ -110,7 +113,7 @@ def admit_binding(policy: Policy, caller: Principal, organisation: str, draft: B
     resource = _resource_within(policy, caller, organisation, draft.resource)
     role = resolve_role(policy, organisation, draft.role)
     principals = tuple(dict.fromkeys(resolve_principal(policy, caller, text) for text in draft.principals))
-    stored = BindingDraft(role, principals, resource, draft.deny)
+    stored = BindingDraft(role, principals, resource, draft.deny, check_condition(draft.condition.strip()))
     require_binding_powers(policy, caller, organisation, stored)
     return stored
 

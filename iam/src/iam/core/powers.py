@@ -1,7 +1,8 @@
 """Powers: what a principal holds at a place, and the rule that nobody gives or takes more than that.
 
 Without it, whoever may create a binding may make themselves owner. The comparison is between patterns and errs towards
-refusing: ``prismnet.*`` is not taken as held by someone who holds every kind of prismnet one by one.
+refusing: ``prismnet.*`` is not taken as held by someone who holds every kind of prismnet one by one. What is held under
+a condition is not held here, for it may not hold for whoever gets it; what is denied under one is denied.
 
 Source: the escalation rule of Kubernetes RBAC ("bind" and "escalate").
 """
@@ -19,11 +20,18 @@ from ultracloud.base.roles import built_in_grants
 
 
 def powers(policy: Policy, principal: str, resource: str) -> frozenset[str]:
-    """Every pattern, in three parts, that bindings at `resource` or above it give to `principal`; denies aside."""
+    """Every pattern, in three parts, that bindings at `resource` or above it give to `principal`; denies aside.
+
+    Those with a condition too: what somebody may hold at times counts when others want power over them.
+    """
+    return _held(policy, principal, resource, also_conditional=True)
+
+
+def _held(policy: Policy, principal: str, resource: str, *, also_conditional: bool) -> frozenset[str]:
     held: set[str] = set()
     for place in prefixes(resource):
         for grant in grants_of(policy, principal).get(place, ()):
-            if not grant.binding.deny:
+            if not grant.binding.deny and (also_conditional or grant.condition is None):
                 held |= grant.patterns
         if principal.startswith(SPIFFE_PREFIX):
             for built_in in built_in_grants(principal).get(place, ()):
@@ -33,7 +41,7 @@ def powers(policy: Policy, principal: str, resource: str) -> frozenset[str]:
 
 def first_lacking(policy: Policy, caller: Principal, wanted: Iterable[str], resource: str) -> str | None:
     """The first of the patterns `wanted` that `caller` does not wholly hold on `resource` and all below it, or None."""
-    held = powers(policy, caller.id, resource)
+    held = _held(policy, caller.id, resource, also_conditional=False)
     denied = _denied_within(policy, caller.id, resource)
     for pattern in sorted(wanted):
         if not covers(held, pattern) or any(overlap(pattern, taken) for taken in denied):

@@ -7,6 +7,7 @@ none of the old one's bindings.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from ultracloud.base.faults import InvalidArgumentError, NotFoundError
 from ultracloud.base.policy import (
@@ -116,7 +117,7 @@ def _resolve_of_organisation(policy: Policy, caller: Principal, text: str) -> st
         named = policy.users_of_name if kind == "user" else policy.groups_of_name
         found = named.get((place.id, name))
         if found is not None:
-            return f"{kind}:{found}"
+            return f"{kind}:{found.id}"
     raise NotFoundError(f"no {kind} {ref[:100]!a}", reason=f"{kind.upper()}_NOT_FOUND")
 
 
@@ -129,9 +130,9 @@ def find_account(policy: Policy, project: Project, ref: str) -> ServiceAccount:
     by_id = policy.account_of_principal.get(f"{SERVICE_ACCOUNT_PREFIX}{ref}")
     if by_id is not None and by_id.project == project.id:
         return by_id
-    for account in policy.service_accounts:
-        if account.project == project.id and account.name == ref:
-            return account
+    named = policy.accounts_of_name.get((project.id, ref))
+    if named is not None:
+        return named
     raise NotFoundError(
         f"no service account {ref[:100]!a} in project {project.name}", reason="SERVICE_ACCOUNT_NOT_FOUND"
     )
@@ -145,7 +146,7 @@ def resolve_role(policy: Policy, organisation: str, ref: str) -> str:
     """
     if ref in BUILT_IN_ROLES:
         return ref
-    usable = [role for role in policy.roles if organisation and role.organisation == organisation]
+    usable = policy.roles_of_organisation.get(organisation, ()) if organisation else ()
     for role in usable:
         if ref in (role.id, role.name):
             return role.id
@@ -159,7 +160,7 @@ ROLES_SHOWN_MAX = 20
 """Custom roles that an error lists besides the built-in ones."""
 
 
-def _names(usable: list[Role]) -> list[str]:
+def _names(usable: Sequence[Role]) -> list[str]:
     more = ["..."] if len(usable) > ROLES_SHOWN_MAX else []
     return [*BUILT_IN_ROLES, *(role.name for role in usable[:ROLES_SHOWN_MAX]), *more]
 

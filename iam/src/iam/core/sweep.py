@@ -16,13 +16,14 @@ SWEEP_MAX = 100
 
 def orphans(policy: Policy) -> tuple[Binding | Role | Group, ...]:
     """Bindings, custom roles and groups that may go, bindings first, at most SWEEP_MAX."""
-    bindings: list[Binding | Role | Group] = [binding for binding in policy.bindings if _is_orphan(policy, binding)]
+    bindings: list[Binding | Role | Group] = [binding for binding in policy.bindings if is_orphan(policy, binding)]
     roles = [role for role in policy.roles if role.organisation not in policy.organisation_of_id]
     groups = [group for group in policy.groups if group.organisation not in policy.organisation_of_id]
     return tuple([*bindings, *roles, *groups][:SWEEP_MAX])
 
 
-def _is_orphan(policy: Policy, binding: Binding) -> bool:
+def is_orphan(policy: Policy, binding: Binding) -> bool:
+    """Whether a binding means nothing."""
     organisation = organisation_of(binding.resource)
     if organisation and organisation not in policy.organisation_of_id:
         return True

@@ -71,9 +71,13 @@ class Chores:
             await self._store.txn({ADMINS_KEY: stored.version}, {ADMINS_KEY: self._admins})
 
     async def _sweep(self) -> None:
-        """Remove bindings, roles and groups that mean nothing any more."""
+        """Remove bindings, roles and groups that mean nothing any more; a look at all follows deletions only."""
+        if not self._source.may_have_orphans:
+            return
         context = Context(self._resources, spiffe_principal(SELF), ROOT, self._clock)
-        for orphan in orphans(self._source.snapshot.policy):
+        found = orphans(self._source.snapshot.policy)
+        self._source.may_have_orphans = bool(found)
+        for orphan in found:
             try:
                 match orphan:
                     case Binding():

@@ -1,13 +1,11 @@
-"""Between stored records, the policy, and the snapshot on the wire."""
+"""What stored records say to the policy."""
 
 from __future__ import annotations
 
-from iam.core.composition import Entity
 from iam.shell.kinds import BINDING, GROUP, ORGANISATION, PROJECT, ROLE, SERVICE_ACCOUNT, USER
 from ultracloud.api.iam.v1 import iam_pb2 as pb
 from ultracloud.api.resource.v1 import resource_pb2
-from ultracloud.base.policy import Binding, Group, Organisation, Policy, Project, Revocation, Role, ServiceAccount, User
-from ultracloud.servicekit.policy import Snapshot
+from ultracloud.base.policy import Binding, Entity, Group, Organisation, Project, Revocation, Role, ServiceAccount, User
 from ultracloud.servicekit.resources import layout
 
 _PREFIXES = tuple(
@@ -52,51 +50,3 @@ def revocation_of(value: bytes) -> Revocation:
     """What a stored revocation says to the policy."""
     said = pb.PolicyRevocation.FromString(value)
     return Revocation(said.session, said.principal, said.not_before_ms, said.until_ms)
-
-
-def render_snapshot(snapshot: Snapshot) -> pb.PolicySnapshot:
-    """What the stream sends; `ultracloud.servicekit.policy.parse_snapshot` reads it."""
-    policy: Policy = snapshot.policy
-    return pb.PolicySnapshot(
-        version=policy.version,
-        keys=[pb.PublicKey(kid=kid, ed25519=raw) for kid, raw in snapshot.keys.items()],
-        organisations=[pb.PolicyOrganisation(id=one.id, name=one.name) for one in policy.organisations],
-        projects=[
-            pb.PolicyProject(id=one.id, name=one.name, organisation=one.organisation, quotas=dict(one.quotas))
-            for one in policy.projects
-        ],
-        service_accounts=[
-            pb.PolicyServiceAccount(id=one.id, name=one.name, project=one.project, disabled=one.disabled)
-            for one in policy.service_accounts
-        ],
-        roles=[
-            pb.PolicyRole(id=one.id, name=one.name, organisation=one.organisation, permissions=one.permissions)
-            for one in policy.roles
-        ],
-        bindings=[
-            pb.PolicyBinding(
-                id=one.id,
-                role=one.role,
-                principals=one.principals,
-                resource=one.resource,
-                deny=one.deny,
-                name=one.name,
-                condition=one.condition,
-            )
-            for one in policy.bindings
-        ],
-        users=[
-            pb.PolicyUser(id=one.id, name=one.name, organisation=one.organisation, disabled=one.disabled)
-            for one in policy.users
-        ],
-        groups=[
-            pb.PolicyGroup(id=one.id, name=one.name, organisation=one.organisation, members=one.members)
-            for one in policy.groups
-        ],
-        revocations=[
-            pb.PolicyRevocation(
-                session=one.session, principal=one.principal, not_before_ms=one.not_before_ms, until_ms=one.until_ms
-            )
-            for one in policy.revocations
-        ],
-    )

@@ -254,7 +254,7 @@ def _is_custom(role: str) -> bool:
 
 
 def _draft(spec: pb.BindingSpec) -> BindingDraft:
-    return BindingDraft(spec.role, tuple(spec.principals), spec.resource, spec.deny)
+    return BindingDraft(spec.role, tuple(spec.principals), spec.resource, spec.deny, spec.condition)
 
 
 async def _admit_binding(context: Context, new: pb.Binding, old: pb.Binding | None) -> pb.Binding:
@@ -267,7 +267,13 @@ async def _admit_binding(context: Context, new: pb.Binding, old: pb.Binding | No
     if _is_custom(stored.role) and await context.read(ROLE, stored.role) is None:
         raise FailedPreconditionError(f"role {new.spec.role[:80]!a} has been deleted", reason="ROLE_NOT_FOUND")
     new.spec.CopyFrom(
-        pb.BindingSpec(role=stored.role, principals=stored.principals, resource=stored.resource, deny=stored.deny)
+        pb.BindingSpec(
+            role=stored.role,
+            principals=stored.principals,
+            resource=stored.resource,
+            deny=stored.deny,
+            condition=stored.condition,
+        )
     )
     return new
 

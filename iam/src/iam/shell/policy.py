@@ -1,4 +1,4 @@
-"""The Policy service: the snapshot every service decides from, as a stream; and why a decision is what it is."""
+"""The Policy service: the policy every service decides from, as a stream; and why a decision is what it is."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class PolicyServer:
         self._source = source
 
     async def watch(self, request: pb.WatchPolicyRequest, call: Call) -> AsyncIterator[pb.PolicySnapshot]:
-        """Send the newest snapshot whenever there is another; a slow reader skips those in between."""
+        """Send what changed whenever something did; a slow reader gets many changes as one."""
         caller, known = principal_of(call), request.known_version
         await authorise(self._source, caller, "iam.policy.watch", "")
         while True:
             await self._source.wait_other(known)
-            message = self._source.message()
-            known = message.version
-            yield message
+            async for message in self._source.messages_since(known):
+                yield message
+                known = message.version
 
     async def explain(self, request: pb.ExplainRequest, call: Call) -> pb.ExplainResponse:
         """Say what a principal may, and which binding says so."""

@@ -1,202 +1,351 @@
-"""The directory a policy decides from: who and what there is, and what each principal holds where.
+"""The directory a policy decides from: who and what there is at one version, with its indexes.
 
-Everything at one version, with its indexes. `ultracloud.base.policy` decides from it and re-exports its records.
+A policy is made whole once, and from then on `advanced` by changes: its indexes are updated where the change is, so
+that a change costs the same in a policy of ten bindings and of a hundred thousand. What each principal holds is
+compiled when it first asks (`ultracloud.base.grants`), kept, and dropped when a change concerns it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar, assert_never
 
+from ultracloud.base.entities import (
+    Binding,
+    Delta,
+    Entity,
+    Group,
+    Organisation,
+    Project,
+    Revocation,
+    Role,
+    ServiceAccount,
+    User,
+)
 from ultracloud.base.permissions import patterns
-from ultracloud.base.principals import GROUP_PREFIX, SERVICE_ACCOUNT_PREFIX, USER_PREFIX, spiffe_parts
+from ultracloud.base.principals import GROUP_PREFIX, SERVICE_ACCOUNT_PREFIX, USER_PREFIX
 from ultracloud.base.roles import BUILT_IN_PATTERNS
 
-SHOWN_LENGTH_MAX = 200
-"""Characters of a caller's own text that a reason repeats."""
+if TYPE_CHECKING:
+    from ultracloud.base.grants import Grant, Holding
+
+KeyT = TypeVar("KeyT", bound=Hashable)
+ValueT = TypeVar("ValueT")
 
 
-@dataclass(frozen=True, slots=True)
-class Organisation:
-    """A tenant."""
-
-    id: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Project:
-    """Where resources live; `organisation` is an id, `quotas` what it may have at most of some things."""
-
-    id: str
-    name: str
-    organisation: str
-    quotas: tuple[tuple[str, int], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceAccount:
-    """A program's identity; `project` is an id."""
-
-    id: str
-    name: str
-    project: str
-    disabled: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """A person; `organisation` is an id."""
-
-    id: str
-    name: str
-    organisation: str
-    disabled: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Those whom a binding names at once; `members` are ids of principals, never of groups."""
-
-    id: str
-    name: str
-    organisation: str
-    members: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Revocation:
-    """Tokens that no longer hold although they have not expired.
-
-    Attributes:
-        session: Id of the session they are of; empty for all of `principal`'s.
-        principal: Whose they are.
-        not_before_ms: Those issued earlier are refused; 0 with a session.
-        until_ms: When the last of them has expired, and this may be forgotten.
-    """
-
-    session: str
-    principal: str
-    not_before_ms: int
-    until_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Role:
-    """A custom role: patterns as people wrote them."""
-
-    id: str
-    name: str
-    organisation: str
-    permissions: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """Gives (or takes away) a role's permissions on `resource` and all below it.
-
-    Attributes:
-        role: Name of a built-in role or id of a custom one.
-        principals: Ids of principals.
-        resource: Empty for the root, else a path of (kinds, id) pairs.
-        condition: A Cedar expression; empty: always.
-    """
-
-    id: str
-    role: str
-    principals: tuple[str, ...]
-    resource: str
-    deny: bool = False
-    name: str = ""
-    condition: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What came out.
-
-    Attributes:
-        reason: One plain sentence, fit for the principal it is about.
-        binding: Id of the binding that decided; empty if none did.
-        stale: The copy is older than the caller's token, so a refusal may only mean "not yet".
-    """
-
-    allowed: bool
-    reason: str
-    binding: str = ""
-    stale: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """One binding as one principal meets it, ready to match."""
-
-    patterns: frozenset[str]
-    binding: Binding
-    allowed: Decision
-
-
-@dataclass(frozen=True, slots=True)
 class Policy:
     """Everything at one version. Equal policies decide equally.
 
-    Indexes by id and name are made here; what a principal holds is compiled when it first asks (`grants_of`), so that a
-    service gets a new version of a large policy in milliseconds.
+    `advanced` gives the next version on the same tables: of the policy before, only `version` may still be read.
+
+    Attributes:
+        version: 0 of a policy of nothing.
+        groups_of_member: Principal -> the groups it is in, as bindings name them.
+        bindings_of_principal: Principal or group -> the bindings that name it.
+        compiled: Principal -> what it holds, of those who have asked.
+        grants: Binding -> what it gives, of those that somebody who asked has.
     """
 
-    version: int = 0
-    organisations: tuple[Organisation, ...] = ()
-    projects: tuple[Project, ...] = ()
-    service_accounts: tuple[ServiceAccount, ...] = ()
-    roles: tuple[Role, ...] = ()
-    bindings: tuple[Binding, ...] = ()
-    users: tuple[User, ...] = ()
-    groups: tuple[Group, ...] = ()
-    revocations: tuple[Revocation, ...] = ()
-    organisation_of_id: dict[str, Organisation] = field(init=False, repr=False, compare=False)
-    organisation_of_name: dict[str, Organisation] = field(init=False, repr=False, compare=False)
-    project_of_id: dict[str, Project] = field(init=False, repr=False, compare=False)
-    projects_of_name: dict[str, tuple[Project, ...]] = field(init=False, repr=False, compare=False)
-    account_of_principal: dict[str, ServiceAccount] = field(init=False, repr=False, compare=False)
-    user_of_principal: dict[str, User] = field(init=False, repr=False, compare=False)
-    group_of_principal: dict[str, Group] = field(init=False, repr=False, compare=False)
-    groups_of_member: dict[str, list[str]] = field(init=False, repr=False, compare=False)
-    users_of_name: dict[tuple[str, str], str] = field(init=False, repr=False, compare=False)
-    groups_of_name: dict[tuple[str, str], str] = field(init=False, repr=False, compare=False)
-    role_of_id: dict[str, Role] = field(init=False, repr=False, compare=False)
-    bindings_of_principal: dict[str, list[Binding]] = field(init=False, repr=False, compare=False)
-    compiled: dict[str, dict[str, tuple[Grant, ...]]] = field(init=False, repr=False, compare=False)
+    __slots__ = (
+        "account_of_principal",
+        "accounts_of_name",
+        "binding_of_id",
+        "bindings_of_principal",
+        "compiled",
+        "grants",
+        "group_of_principal",
+        "groups_of_member",
+        "groups_of_name",
+        "organisation_of_id",
+        "organisation_of_name",
+        "project_of_id",
+        "project_of_place",
+        "projects_of_name",
+        "revocation_of",
+        "role_of_id",
+        "roles_of_organisation",
+        "user_of_principal",
+        "users_of_name",
+        "version",
+    )
 
-    def __post_init__(self) -> None:
-        put = object.__setattr__
-        put(self, "organisation_of_id", {one.id: one for one in self.organisations})
-        put(self, "organisation_of_name", {one.name: one for one in self.organisations})
-        put(self, "project_of_id", {one.id: one for one in self.projects})
-        put(self, "projects_of_name", _projects_of_name(self.projects))
-        put(self, "account_of_principal", {f"{SERVICE_ACCOUNT_PREFIX}{one.id}": one for one in self.service_accounts})
-        put(self, "user_of_principal", {f"{USER_PREFIX}{one.id}": one for one in self.users})
-        put(self, "group_of_principal", {f"{GROUP_PREFIX}{one.id}": one for one in self.groups})
-        put(self, "groups_of_member", _groups_of_member(self.groups))
-        put(self, "users_of_name", {(one.organisation, one.name): one.id for one in self.users})
-        put(self, "groups_of_name", {(one.organisation, one.name): one.id for one in self.groups})
-        put(self, "role_of_id", {one.id: one for one in self.roles})
-        put(self, "bindings_of_principal", _bindings_of_principal(self.bindings))
-        put(self, "compiled", {})
+    def __init__(
+        self,
+        version: int = 0,
+        organisations: Iterable[Organisation] = (),
+        projects: Iterable[Project] = (),
+        service_accounts: Iterable[ServiceAccount] = (),
+        roles: Iterable[Role] = (),
+        bindings: Iterable[Binding] = (),
+        *,
+        users: Iterable[User] = (),
+        groups: Iterable[Group] = (),
+        revocations: Iterable[Revocation] = (),
+    ) -> None:
+        self.version = version
+        self.organisation_of_id: dict[str, Organisation] = {}
+        self.organisation_of_name: dict[str, Organisation] = {}
+        self.project_of_id: dict[str, Project] = {}
+        self.project_of_place: dict[tuple[str, str], Project] = {}
+        self.projects_of_name: dict[str, tuple[Project, ...]] = {}
+        self.account_of_principal: dict[str, ServiceAccount] = {}
+        self.accounts_of_name: dict[tuple[str, str], ServiceAccount] = {}
+        self.user_of_principal: dict[str, User] = {}
+        self.users_of_name: dict[tuple[str, str], User] = {}
+        self.group_of_principal: dict[str, Group] = {}
+        self.groups_of_name: dict[tuple[str, str], Group] = {}
+        self.groups_of_member: dict[str, tuple[str, ...]] = {}
+        self.role_of_id: dict[str, Role] = {}
+        self.roles_of_organisation: dict[str, tuple[Role, ...]] = {}
+        self.binding_of_id: dict[str, Binding] = {}
+        self.bindings_of_principal: dict[str, tuple[Binding, ...]] = {}
+        self.revocation_of: dict[str, Revocation] = {}
+        self.compiled: dict[str, Holding] = {}
+        self.grants: dict[str, Grant] = {}
+        self.put(organisations, projects, service_accounts, users, groups, roles, bindings)
+        self.revoke(revocations)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Policy) and self.version == other.version and self._tables() == other._tables()
 
-def grants_of(policy: Policy, principal: str) -> dict[str, tuple[Grant, ...]]:
-    """Resource -> what the bindings there give to and take from `principal`."""
-    held = policy.compiled.get(principal)
-    if held is None:
-        bindings = [
-            binding
-            for named in (principal, *policy.groups_of_member.get(principal, ()))
-            for binding in policy.bindings_of_principal.get(named, ())
-        ]
-        if not bindings:  # not kept: anybody may ask about any number of principals that do not exist
-            return {}
-        held = policy.compiled[principal] = _compile(policy, bindings)
-    return held
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Policy(version={self.version}, {len(self.binding_of_id)} bindings)"
+
+    @property
+    def organisations(self) -> tuple[Organisation, ...]:
+        """All of them; as the others below, made anew at each reading."""
+        return tuple(self.organisation_of_id.values())
+
+    @property
+    def projects(self) -> tuple[Project, ...]:
+        """All of them."""
+        return tuple(self.project_of_id.values())
+
+    @property
+    def service_accounts(self) -> tuple[ServiceAccount, ...]:
+        """All of them."""
+        return tuple(self.account_of_principal.values())
+
+    @property
+    def users(self) -> tuple[User, ...]:
+        """All of them."""
+        return tuple(self.user_of_principal.values())
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """All of them."""
+        return tuple(self.group_of_principal.values())
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """All custom ones."""
+        return tuple(self.role_of_id.values())
+
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """All of them."""
+        return tuple(self.binding_of_id.values())
+
+    @property
+    def revocations(self) -> tuple[Revocation, ...]:
+        """All that have not ended."""
+        return tuple(self.revocation_of.values())
+
+    def entities(self) -> tuple[Entity, ...]:
+        """Everything with an id, each after what it refers to."""
+        return (
+            *self.organisations,
+            *self.projects,
+            *self.service_accounts,
+            *self.users,
+            *self.groups,
+            *self.roles,
+            *self.bindings,
+        )
+
+    def find(self, identifier: str) -> Entity | None:
+        """What has this id."""
+        return (
+            self.binding_of_id.get(identifier)
+            or self.account_of_principal.get(f"{SERVICE_ACCOUNT_PREFIX}{identifier}")
+            or self.user_of_principal.get(f"{USER_PREFIX}{identifier}")
+            or self.group_of_principal.get(f"{GROUP_PREFIX}{identifier}")
+            or self.project_of_id.get(identifier)
+            or self.organisation_of_id.get(identifier)
+            or self.role_of_id.get(identifier)
+        )
+
+    def advanced(self, delta: Delta) -> Policy:
+        """The policy that `delta` makes of this one, which is spent thereby."""
+        after = object.__new__(Policy)
+        for name in Policy.__slots__:
+            setattr(after, name, getattr(self, name))
+        after.version = delta.version
+        after.put(delta.put)
+        for identifier in delta.removed:
+            after.remove(identifier)
+        after.revoke(delta.revocations)
+        return after
+
+    def put(self, *many: Iterable[Entity]) -> None:
+        """Take in entities, each instead of the one with its id."""
+        for entities in many:
+            for entity in entities:
+                before = self._known(entity)
+                if before == entity:
+                    continue
+                if before is not None:
+                    self._drop(before)
+                self._add(entity)
+
+    def remove(self, identifier: str) -> bool:
+        """Forget what has this id; whether there was something."""
+        old = self.find(identifier)
+        if old is not None:
+            self._drop(old)
+        return old is not None
+
+    def revoke(self, revocations: Iterable[Revocation]) -> None:
+        """Take in revocations; of two of one principal's tokens the later moment stays."""
+        for one in revocations:
+            key = one.session or one.principal
+            before = self.revocation_of.get(key)
+            if before is None or (one.not_before_ms, one.until_ms) > (before.not_before_ms, before.until_ms):
+                self.revocation_of[key] = one
+                self.compiled.pop(one.principal, None)
+
+    def forget(self, now_ms: int) -> None:
+        """Drop the revocations of tokens that have all expired."""
+        for key in [key for key, one in self.revocation_of.items() if one.until_ms <= now_ms]:
+            self.compiled.pop(self.revocation_of.pop(key).principal, None)
+
+    def _tables(self) -> tuple[object, ...]:
+        """All that is not made of something else."""
+        return (
+            self.organisation_of_id,
+            self.project_of_id,
+            self.account_of_principal,
+            self.user_of_principal,
+            self.group_of_principal,
+            self.role_of_id,
+            self.binding_of_id,
+            self.revocation_of,
+        )
+
+    def _known(self, entity: Entity) -> Entity | None:
+        """What `entity` takes the place of."""
+        known: Entity | None
+        match entity:
+            case Binding():
+                known = self.binding_of_id.get(entity.id)
+            case Organisation():
+                known = self.organisation_of_id.get(entity.id)
+            case Project():
+                known = self.project_of_id.get(entity.id)
+            case ServiceAccount():
+                known = self.account_of_principal.get(f"{SERVICE_ACCOUNT_PREFIX}{entity.id}")
+            case User():
+                known = self.user_of_principal.get(f"{USER_PREFIX}{entity.id}")
+            case Group():
+                known = self.group_of_principal.get(f"{GROUP_PREFIX}{entity.id}")
+            case Role():
+                known = self.role_of_id.get(entity.id)
+            case _:
+                assert_never(entity)
+        return known
+
+    def _add(self, entity: Entity) -> None:
+        match entity:
+            case Binding():
+                self.binding_of_id[entity.id] = entity
+                for named in entity.principals:
+                    _attach(self.bindings_of_principal, named, entity)
+            case Organisation():
+                self.organisation_of_id[entity.id] = self.organisation_of_name[entity.name] = entity
+            case Project():
+                self.project_of_id[entity.id] = entity
+                self.project_of_place[entity.organisation, entity.name] = entity
+                _attach(self.projects_of_name, entity.name, entity)
+            case ServiceAccount():
+                self.account_of_principal[f"{SERVICE_ACCOUNT_PREFIX}{entity.id}"] = entity
+                self.accounts_of_name[entity.project, entity.name] = entity
+            case User():
+                self.user_of_principal[f"{USER_PREFIX}{entity.id}"] = entity
+                self.users_of_name[entity.organisation, entity.name] = entity
+            case Group():
+                principal = f"{GROUP_PREFIX}{entity.id}"
+                self.group_of_principal[principal] = entity
+                self.groups_of_name[entity.organisation, entity.name] = entity
+                for member in entity.members:
+                    _attach(self.groups_of_member, member, principal)
+            case Role():
+                self.role_of_id[entity.id] = entity
+                _attach(self.roles_of_organisation, entity.organisation, entity)
+            case _:
+                assert_never(entity)
+        self._recompile(entity)
+
+    def _drop(self, entity: Entity) -> None:
+        self._recompile(entity)
+        match entity:
+            case Binding():
+                del self.binding_of_id[entity.id]
+                for named in entity.principals:
+                    _detach(self.bindings_of_principal, named, entity)
+            case Organisation():
+                del self.organisation_of_id[entity.id]
+                _forget(self.organisation_of_name, entity.name, entity)
+            case Project():
+                del self.project_of_id[entity.id]
+                _forget(self.project_of_place, (entity.organisation, entity.name), entity)
+                _detach(self.projects_of_name, entity.name, entity)
+            case ServiceAccount():
+                del self.account_of_principal[f"{SERVICE_ACCOUNT_PREFIX}{entity.id}"]
+                _forget(self.accounts_of_name, (entity.project, entity.name), entity)
+            case User():
+                del self.user_of_principal[f"{USER_PREFIX}{entity.id}"]
+                _forget(self.users_of_name, (entity.organisation, entity.name), entity)
+            case Group():
+                principal = f"{GROUP_PREFIX}{entity.id}"
+                del self.group_of_principal[principal]
+                _forget(self.groups_of_name, (entity.organisation, entity.name), entity)
+                for member in entity.members:
+                    _detach(self.groups_of_member, member, principal)
+            case Role():
+                del self.role_of_id[entity.id]
+                _detach(self.roles_of_organisation, entity.organisation, entity)
+            case _:
+                assert_never(entity)
+
+    def _recompile(self, entity: Entity) -> None:
+        """Drop what was compiled and rests on `entity`."""
+        match entity:
+            case Binding():
+                self.grants.pop(entity.id, None)
+                for named in entity.principals:
+                    self._recompile_named(named)
+            case ServiceAccount():
+                self.compiled.pop(f"{SERVICE_ACCOUNT_PREFIX}{entity.id}", None)
+            case User():
+                self.compiled.pop(f"{USER_PREFIX}{entity.id}", None)
+            case Group():
+                for member in entity.members:
+                    self.compiled.pop(member, None)
+            case Role():  # bindings are not indexed by role: custom roles change rarely
+                self.compiled.clear()
+                self.grants.clear()
+            case Organisation() | Project():
+                pass  # nobody's powers rest on them, only the names in sentences
+            case _:
+                assert_never(entity)
+
+    def _recompile_named(self, named: str) -> None:
+        self.compiled.pop(named, None)
+        group = self.group_of_principal.get(named)
+        for member in group.members if group else ():
+            self.compiled.pop(member, None)
 
 
 def role_patterns(policy: Policy, role: str) -> frozenset[str] | None:
@@ -227,75 +376,19 @@ def project_path(project: Project) -> str:
     return f"organisations/{project.organisation}/projects/{project.id}"
 
 
-def describe_principal(policy: Policy, principal: str) -> str:
-    """A principal's id in words: ``serviceaccount web``, ``service plasmavmc``, ``agent prismnet on node-1``."""
-    account = policy.account_of_principal.get(principal)
-    if account is not None:
-        return f"serviceaccount {account.name}"
-    user, group = policy.user_of_principal.get(principal), policy.group_of_principal.get(principal)
-    if user is not None:
-        return f"user {user.name}"
-    if group is not None:
-        return f"group {group.name}"
-    if not principal.startswith("spiffe:"):
-        return principal.replace(":", " ", 1)
-    kind, variables = spiffe_parts(principal)
-    host = f" on {variables['host']}" if "host" in variables else ""
-    return f"{kind} {variables.get('service', variables.get('name', ''))}{host}"
+def _attach(index: dict[KeyT, tuple[ValueT, ...]], key: KeyT, value: ValueT) -> None:
+    index[key] = (*index.get(key, ()), value)
 
 
-def describe_resource(policy: Policy, resource: str) -> str:
-    """A path in words: the project (or organisation) by name, then what follows; ``the root`` for the root."""
-    parts = resource.split("/")
-    organisation = policy.organisation_of_id.get(parts[1]) if parts[0] == "organisations" and len(parts) > 1 else None
-    project = policy.project_of_id.get(parts[3]) if parts[2:3] == ["projects"] and len(parts) > 3 else None  # noqa: PLR2004
-    if project is not None:
-        return "/".join(["projects", project.name, *parts[4:]])
-    if organisation is not None:
-        return "/".join(["organisations", organisation.name, *parts[2:]])
-    return resource[:SHOWN_LENGTH_MAX] or "the root"
+def _detach(index: dict[KeyT, tuple[ValueT, ...]], key: KeyT, value: ValueT) -> None:
+    left = tuple(one for one in index.get(key, ()) if one != value)
+    if left:
+        index[key] = left
+    else:
+        index.pop(key, None)
 
 
-def _projects_of_name(projects: tuple[Project, ...]) -> dict[str, tuple[Project, ...]]:
-    named: dict[str, tuple[Project, ...]] = {}
-    for project in projects:
-        named[project.name] = (*named.get(project.name, ()), project)
-    return named
-
-
-def _groups_of_member(groups: tuple[Group, ...]) -> dict[str, list[str]]:
-    """Member -> the groups it is in, as bindings name them."""
-    named: dict[str, list[str]] = {}
-    for group in groups:
-        for member in group.members:
-            named.setdefault(member, []).append(f"{GROUP_PREFIX}{group.id}")
-    return named
-
-
-def _bindings_of_principal(bindings: tuple[Binding, ...]) -> dict[str, list[Binding]]:
-    named: dict[str, list[Binding]] = {}
-    for binding in bindings:
-        for principal in binding.principals:
-            named.setdefault(principal, []).append(binding)
-    return named
-
-
-def _compile(policy: Policy, bindings: list[Binding]) -> dict[str, tuple[Grant, ...]]:
-    """Resource -> grants, denies first so that the walk ends at the first one it meets."""
-    places: dict[str, tuple[Grant, ...]] = {}
-    for binding in sorted(bindings, key=lambda one: not one.deny):
-        held = role_patterns(policy, binding.role)
-        if held is not None:  # its role has been deleted: it gives nothing and takes nothing
-            reason = f"{describe_binding(policy, binding)} allows it"
-            grant = Grant(held, binding, Decision(allowed=True, reason=reason, binding=binding.id))
-            places[binding.resource] = (*places.get(binding.resource, ()), grant)
-    return places
-
-
-def describe_binding(policy: Policy, binding: Binding) -> str:
-    """A binding in words: ``binding web-developer (role developer on projects/blue)``."""
-    role = policy.role_of_id.get(binding.role)
-    return (
-        f"binding {binding.name or binding.id} (role {role.name if role else binding.role} on "
-        f"{describe_resource(policy, binding.resource)})"
-    )
+def _forget(index: dict[KeyT, ValueT], key: KeyT, value: ValueT) -> None:
+    """Drop the entry, unless another entity has taken the name since."""
+    if index.get(key) == value:
+        del index[key]

@@ -10,38 +10,37 @@ Source: the resource tree and deny-overrides of Google Cloud IAM.
 
 from __future__ import annotations
 
-from ultracloud.base.directory import (
-    SHOWN_LENGTH_MAX,
+from collections.abc import Iterator
+
+from ultracloud.base.conditions import Request, Seen, nothing_seen
+from ultracloud.base.directory import Policy, prefixes, project_path, role_patterns
+from ultracloud.base.entities import (
     Binding,
-    Decision,
-    Grant,
+    Delta,
+    Entity,
     Group,
     Organisation,
-    Policy,
     Project,
     Revocation,
     Role,
     ServiceAccount,
     User,
-    describe_binding,
-    describe_principal,
-    describe_resource,
-    grants_of,
-    prefixes,
-    project_path,
-    role_patterns,
 )
 from ultracloud.base.faults import NotFoundError, PermissionDeniedError, UnavailableError
+from ultracloud.base.grants import DECIDED_MAX, Decision, Grant, Holding, grants_of, holding_of
 from ultracloud.base.narrowing import describe as describe_narrowings
 from ultracloud.base.narrowing import leaves
 from ultracloud.base.permissions import generalised
 from ultracloud.base.principals import Principal, PrincipalKind
 from ultracloud.base.roles import BUILT_IN_PATTERNS, BUILT_IN_ROLES, built_in_grants
+from ultracloud.base.wording import SHOWN_LENGTH_MAX, describe_binding, describe_principal, describe_resource
 
 __all__ = [
     "BUILT_IN_ROLES",
     "Binding",
     "Decision",
+    "Delta",
+    "Entity",
     "Grant",
     "Group",
     "Organisation",
@@ -54,20 +53,27 @@ __all__ = [
     "ServiceAccount",
     "User",
     "decide",
+    "describe_binding",
     "describe_principal",
     "describe_resource",
     "find_organisation",
     "find_project",
     "grants_of",
+    "least_role",
     "prefixes",
     "project_path",
     "require",
+    "resource_for",
     "revocation",
     "role_patterns",
 ]
 
 
-def decide(policy: Policy, principal: Principal, permission: str, resource: str) -> Decision:
+_PROJECT_START = len("organisations/")
+_PROJECTS = "/projects/"
+
+
+def decide(policy: Policy, principal: Principal, permission: str, resource: str, seen: Seen = nothing_seen) -> Decision:
     """Say whether `principal` may do `permission` on `resource`, and why.
 
     Args:
@@ -75,35 +81,82 @@ def decide(policy: Policy, principal: Principal, permission: str, resource: str)
         principal: Whose token or certificate has been verified.
         permission: ``<service>.<kinds>.<verb>``.
         resource: Path with ids, ``organisations/<id>/projects/<id>/vpcs/<id>``; empty for the root.
+        seen: Gives what conditions may ask of; called only when a binding with a condition is met.
     """
-    revoked = revocation(policy, principal)
-    if revoked is not None:
-        return revoked
+    holding = policy.compiled.get(principal.id) or holding_of(policy, principal.id)
+    if not holding.exists or principal.session or holding.not_before_ms:
+        revoked = revocation(policy, principal)
+        if revoked is not None:
+            return revoked
     if principal.narrowings and not leaves(principal.narrowings, permission, resource):
         return _narrowed(policy, principal, permission, resource)
+    place = (permission, resource if holding.is_deep else _project_of(resource))
+    return holding.decided.get(place) or _decide(policy, principal, holding, place, resource, seen)
+
+
+def _project_of(resource: str) -> str:
+    """The path of the project that `resource` lies in; `resource` itself where it lies in none."""
+    end = resource.find("/", _PROJECT_START)
+    if end > 0 and resource.startswith(_PROJECTS, end):
+        end = resource.find("/", end + len(_PROJECTS))
+        if end > 0:
+            return resource[:end]
+    return resource
+
+
+def _decide(
+    policy: Policy, principal: Principal, holding: Holding, place: tuple[str, str], resource: str, seen: Seen
+) -> Decision:
+    """Walk down to `resource`; an allow that rests on no condition is remembered for `place`."""
+    permission = place[0]
     wanted = generalised(permission)
-    allow = None
-    held = grants_of(policy, principal.id)
-    if held:
-        for prefix in prefixes(resource):
-            for grant in held.get(prefix, ()):
-                if not grant.patterns.isdisjoint(wanted):
-                    if grant.binding.deny:
-                        return _denied(policy, principal, permission, resource, grant)
-                    if allow is None:
-                        allow = grant.allowed
+    allow, is_plain = None, True
+    for grant in _matching(holding, wanted, resource):
+        if grant.binding.deny:
+            if grant.condition is None or _holds(principal, holding, grant, permission, resource, seen):
+                return _denied(policy, principal, permission, resource, grant)
+            is_plain = False
+        elif allow is None and grant.condition is None:
+            allow = grant.allowed
+        elif allow is None and _holds(principal, holding, grant, permission, resource, seen):
+            allow, is_plain = grant.allowed, False
     if allow is None and not principal.is_tenant:
         allow = _built_in_allow(principal, wanted, resource)
-    return allow or _unbound(policy, principal, permission, resource)
+    if allow is None:
+        return _unbound(policy, principal, permission, resource)
+    if is_plain:
+        if len(holding.decided) >= DECIDED_MAX:
+            holding.decided.clear()
+        holding.decided[place] = allow
+    return allow
+
+
+def _matching(holding: Holding, wanted: tuple[str, ...], resource: str) -> Iterator[Grant]:
+    """Grants on the way from the root to `resource` that name what is wanted."""
+    places = holding.places
+    for prefix in prefixes(resource) if places else ():
+        for grant in places.get(prefix, ()):
+            if not grant.patterns.isdisjoint(wanted):
+                yield grant
+
+
+def _holds(principal: Principal, holding: Holding, grant: Grant, permission: str, resource: str, seen: Seen) -> bool:
+    """Whether a grant's condition lets it count: an allow whose condition fails does not, a deny does."""
+    assert grant.condition is not None, grant.binding.id
+    outcome = grant.condition.outcome(Request(principal, holding.groups, permission, resource, seen()))
+    return outcome.is_true or (grant.binding.deny and bool(outcome.failure))
 
 
 def revocation(policy: Policy, principal: Principal) -> Decision | None:
-    """The refusal that a deleted or disabled user or service account gets whatever it asks; None for everybody else."""
+    """The refusal that whoever is deleted or disabled, or whose token is revoked, gets whatever they ask.
+
+    None for everybody else.
+    """
     if not principal.is_tenant:
         return None
     known = policy.account_of_principal.get(principal.id) or policy.user_of_principal.get(principal.id)
     if known is not None and not known.disabled:
-        return None
+        return _revoked_token(policy, principal)
     name = describe_principal(policy, principal.id)
     place = "organisation" if principal.kind is PrincipalKind.USER else "project"
     if known is not None:
@@ -113,6 +166,30 @@ def revocation(policy: Policy, principal: Principal) -> Decision | None:
     else:
         reason = f"{name} does not exist (any more); ask an admin of its project for a token of another one"
     return Decision(allowed=False, reason=reason, stale=principal.policy_version > policy.version)
+
+
+def _revoked_token(policy: Policy, principal: Principal) -> Decision | None:
+    if principal.session and principal.session in policy.revocation_of:
+        reason = "your session has been revoked or ended; log in again"
+        return Decision(allowed=False, reason=reason)
+    since = policy.revocation_of.get(principal.id)
+    if since is not None and principal.issued_at_ms < since.not_before_ms:
+        reason = (
+            f"all tokens of {describe_principal(policy, principal.id)} from before a moment are revoked; log in again"
+        )
+        return Decision(allowed=False, reason=reason)
+    return None
+
+
+def _narrowed(policy: Policy, principal: Principal, permission: str, resource: str) -> Decision:
+    return Decision(
+        allowed=False,
+        reason=lambda: (
+            f"the token of {describe_principal(policy, principal.id)} has been narrowed to "
+            f"{describe_narrowings(principal.narrowings)}, which leaves no {permission[:SHOWN_LENGTH_MAX]} on "
+            f"{resource_for(policy, principal, resource)}; use one that has not"
+        ),
+    )
 
 
 def require(decision: Decision) -> None:
@@ -158,6 +235,9 @@ def find_project(policy: Policy, principal: Principal, ref: str) -> Project:
         NotFoundError: None, one of another tenant, or a plain name that several organisations use.
     """
     organisation, slash, name = ref.rpartition("/")
+    own_place = policy.project_of_place.get((principal.organisation, name)) if not slash else None
+    if own_place is not None:  # before looking at all tenants': "default" is everybody's name
+        return own_place
     known = [
         project
         for project in (policy.project_of_id.get(name), *policy.projects_of_name.get(name, ()))
@@ -193,39 +273,42 @@ def _denied(policy: Policy, principal: Principal, permission: str, resource: str
     binding = grant.binding
     return Decision(
         allowed=False,
-        reason=f"{describe_binding(policy, binding)} denies {describe_principal(policy, principal.id)} "
-        f"{permission[:SHOWN_LENGTH_MAX]} on {_resource_for(policy, principal, resource)}; "
-        "only its removal can change that",
+        reason=lambda: (
+            f"{describe_binding(policy, binding)} denies {describe_principal(policy, principal.id)} "
+            f"{permission[:SHOWN_LENGTH_MAX]} on {resource_for(policy, principal, resource)}; "
+            f"only its removal{' or what its condition asks' if binding.condition else ''} can change that"
+        ),
         binding=binding.id,
         stale=principal.policy_version > policy.version,
     )
 
 
-def _narrowed(policy: Policy, principal: Principal, permission: str, resource: str) -> Decision:
-    return Decision(
-        allowed=False,
-        reason=f"the token of {describe_principal(policy, principal.id)} has been narrowed to "
-        f"{describe_narrowings(principal.narrowings)}, which leaves no {permission[:SHOWN_LENGTH_MAX]} on "
-        f"{_resource_for(policy, principal, resource)}; use one that has not",
-    )
-
-
 def _unbound(policy: Policy, principal: Principal, permission: str, resource: str) -> Decision:
-    wanted = generalised(permission)
-    least = next((name for name, held in BUILT_IN_PATTERNS.items() if not held.isdisjoint(wanted)), "owner")
-    if principal.kind in (PrincipalKind.SERVICE, PrincipalKind.AGENT):
-        advice = "check that it was started with its own certificate"
-    else:
-        advice = f"ask an admin to bind role {least} there"
     return Decision(
         allowed=False,
-        reason=f"{describe_principal(policy, principal.id)} has no binding that gives {permission[:SHOWN_LENGTH_MAX]} "
-        f"on {_resource_for(policy, principal, resource)}; {advice}",
+        reason=lambda: _why_unbound(policy, principal, permission, resource),
         stale=principal.policy_version > policy.version,
     )
 
 
-def _resource_for(policy: Policy, principal: Principal, resource: str) -> str:
+def _why_unbound(policy: Policy, principal: Principal, permission: str, resource: str) -> str:
+    if principal.kind in (PrincipalKind.SERVICE, PrincipalKind.AGENT, PrincipalKind.NODE):
+        advice = "check that it was started with its own certificate"
+    else:
+        advice = f"ask an admin to bind role {least_role(permission)} there"
+    return (
+        f"{describe_principal(policy, principal.id)} has no binding that gives {permission[:SHOWN_LENGTH_MAX]} "
+        f"on {resource_for(policy, principal, resource)}; {advice}"
+    )
+
+
+def least_role(permission: str) -> str:
+    """The smallest built-in role that gives `permission`."""
+    wanted = generalised(permission)
+    return next((name for name, held in BUILT_IN_PATTERNS.items() if not held.isdisjoint(wanted)), "owner")
+
+
+def resource_for(policy: Policy, principal: Principal, resource: str) -> str:
     """`resource` in words; as the path it came as where its names are another tenant's."""
     parts = resource.split("/")
     if parts[0] == "organisations" and not _is_known(policy, principal, "".join(parts[1:2]), "/".join(parts[:4])):

@@ -10,57 +10,63 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
-
-from google.protobuf.message import DecodeError
 
 from ultracloud.api.iam.v1 import iam_pb2 as pb
 from ultracloud.api.iam.v1.iam_rpc import PolicyClient
 from ultracloud.api.rpc import Channel
+from ultracloud.base.conditions import Circumstances
 from ultracloud.base.faults import Fault, NotFoundError, PermissionDeniedError, UnavailableError
 from ultracloud.base.policy import (
-    Binding,
     Decision,
-    Group,
     Organisation,
     Policy,
     Principal,
     Project,
-    Revocation,
-    Role,
-    ServiceAccount,
-    User,
     decide,
     find_organisation,
     find_project,
     require,
 )
-from ultracloud.servicekit.clock import Clock
-from ultracloud.servicekit.files import write_atomically
+from ultracloud.servicekit.clock import Clock, SystemClock
+from ultracloud.servicekit.policy_file import FILE_NAME, PolicyFile, read_policy
+from ultracloud.servicekit.policy_wire import (
+    Snapshot,
+    entities_of,
+    keys_of,
+    parse_delta,
+    parse_snapshot,
+    revocations_of,
+)
 from ultracloud.servicekit.readiness import Gate
 from ultracloud.servicekit.streams import closing
 
+__all__ = [
+    "FILE_NAME",
+    "Authority",
+    "PolicyCopy",
+    "Snapshot",
+    "authorise",
+    "decision",
+    "judge",
+    "open_copy",
+    "parse_snapshot",
+    "resolve_organisation",
+    "resolve_project",
+]
+
 PlaceT = TypeVar("PlaceT", Organisation, Project)
 
-FILE_NAME = "policy.bin"
 PAUSE_FIRST_S, PAUSE_MAX_S = 0.05, 1.0
 """Between attempts to reach iam."""
 SETTLE_S = 0.25
 """How long a refusal waits for a newer snapshot: iam's stream delivers within milliseconds."""
 BEHIND_S = 2.0
 """How long it waits when the caller's token proves that there is a newer one."""
+_CLOCK = SystemClock()
 WAITING_MAX = 256
 """Refusals that may wait at once; beyond, they are given at once, so that hostile callers cost no memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A policy and the keys (kid -> raw Ed25519 public key) that tokens are verified with."""
-
-    policy: Policy = field(default_factory=Policy)
-    keys: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Authority(Protocol):
@@ -81,7 +87,8 @@ class PolicyCopy(Authority):
 
     def __init__(self, snapshot: Snapshot | None = None, file: Path | None = None) -> None:
         self._snapshot = snapshot or Snapshot()
-        self._file = file
+        self._file = PolicyFile(file) if file else None
+        self._building: Policy | None = None
         self._changed = asyncio.Event()
         self._waiting = 0
 
@@ -114,63 +121,131 @@ class PolicyCopy(Authority):
 
     async def run(self, channel: Channel, clock: Clock, gate: Gate | None = None) -> None:
         """Follow iam for ever; `gate` opens with the first snapshot, from disk or from iam."""
+        async with asyncio.TaskGroup() as tasks:
+            if self._file is not None:
+                tasks.create_task(self._file.run(clock), name="keep the policy on disk")
+            await self._follow(channel, clock, gate)
+
+    async def _follow(self, channel: Channel, clock: Clock, gate: Gate | None) -> None:
         log = logging.getLogger(__name__)
         if self._snapshot.policy.version and gate:
             gate.open()
         pause_s = PAUSE_FIRST_S
         while True:
             try:
+                self._building = None
                 request = pb.WatchPolicyRequest(known_version=self._snapshot.policy.version)
                 async with closing(PolicyClient(channel).watch(request)) as messages:
                     async for message in messages:
                         pause_s = PAUSE_FIRST_S
-                        self.replace(parse_snapshot(message))
-                        if gate:
+                        if self.take(message, clock.now_ms()) and gate:
                             gate.open()
-                        await self._keep(message)
             except Fault as error:
                 log.debug("policy stream ended", exc_info=error)
             await clock.sleep(pause_s)
             pause_s = min(pause_s * 2, PAUSE_MAX_S)
 
-    async def _keep(self, message: pb.PolicySnapshot) -> None:
-        """Write the snapshot for the next start; a full disk costs only that."""
+    def take(self, message: pb.PolicySnapshot, now_ms: int) -> bool:
+        """Take in a message of iam's stream; whether there is a newer policy thereby.
+
+        Raises:
+            UnavailableError: It is a change of a policy that is not here; everything must be asked for again.
+        """
+        policy = self._snapshot.policy
+        if message.base_version:
+            if message.base_version > policy.version or not policy.version:
+                raise UnavailableError(f"a change of policy {message.base_version} came, and here is {policy.version}")
+            policy = policy.advanced(parse_delta(message))
+        elif not self._take_part(message):
+            return False
+        else:
+            assert self._building is not None, message.version
+            policy, self._building = self._building, None
+        if policy.revocation_of:
+            policy.forget(now_ms)
+        keys = keys_of(message)
+        # The same object while they are the same: who has verified tokens with them need not do so again.
+        self.replace(Snapshot(policy, self._snapshot.keys if keys == self._snapshot.keys else keys))
+        if self._file is not None and message.base_version:
+            self._file.keep(message)
+            if self._file.is_bloated:
+                self._file.keep_whole(self._snapshot)
+        return True
+
+    def _take_part(self, message: pb.PolicySnapshot) -> bool:
+        """Take in a part of a whole policy; whether it was the last one."""
+        if self._building is None or self._building.version != message.version:
+            self._building = Policy(version=message.version)
+            if self._file is not None:
+                self._file.begin()
+        self._building.put(entities_of(message))
+        self._building.revoke(revocations_of(message))
         if self._file is not None:
-            try:
-                await asyncio.to_thread(write_atomically, self._file, message.SerializeToString())
-            except OSError as error:
-                logging.getLogger(__name__).warning("policy copy not written: %s", error.strerror)
+            self._file.keep(message)
+        return not message.more
 
 
 def open_copy(state_dir: Path) -> PolicyCopy:
     """The copy kept in `state_dir`; empty if there is none or it is unreadable (iam will send it again)."""
     file = state_dir / FILE_NAME
     try:
-        return PolicyCopy(parse_snapshot(pb.PolicySnapshot.FromString(file.read_bytes())), file)
+        snapshot = read_policy(file)
     except FileNotFoundError:
         return PolicyCopy(file=file)
-    except (OSError, DecodeError, Fault) as error:
+    except (OSError, Fault) as error:
         logging.getLogger(__name__).warning("policy copy %s is unreadable, waiting for iam: %s", file, error)
         return PolicyCopy(file=file)
+    if not snapshot.policy.version:
+        logging.getLogger(__name__).warning("policy copy %s is damaged, waiting for iam", file)
+    return PolicyCopy(snapshot, file)
 
 
-async def authorise(authority: Authority, principal: Principal, permission: str, resource: str) -> None:
-    """Return if `principal` may do `permission` on the path `resource`.
+async def authorise(
+    authority: Authority,
+    principal: Principal,
+    permission: str,
+    resource: str,
+    labels: Mapping[str, str] | None = None,
+) -> None:
+    """Return if `principal` may do `permission` on the path `resource`, which has these labels, if any.
 
     Raises:
         PermissionDeniedError: It may not; the sentence says why and what would change that.
         UnavailableError: The copy is older than the caller's token and does not catch up.
     """
-    require(await decision(authority, principal, permission, resource))
+    require(await decision(authority, principal, permission, resource, labels))
 
 
-async def decision(authority: Authority, principal: Principal, permission: str, resource: str) -> Decision:
+async def decision(
+    authority: Authority,
+    principal: Principal,
+    permission: str,
+    resource: str,
+    labels: Mapping[str, str] | None = None,
+) -> Decision:
     """The decision of the newest policy; a refusal first waits a moment for a newer one."""
-    policy = authority.snapshot.policy
-    made = decide(policy, principal, permission, resource)
-    if not made.allowed and await authority.wait_newer(policy.version, BEHIND_S if made.stale else SETTLE_S):
-        made = decide(authority.snapshot.policy, principal, permission, resource)
+    version = authority.snapshot.policy.version
+    made = judge(authority, principal, permission, resource, labels)
+    if not made.allowed and await authority.wait_newer(version, BEHIND_S if made.stale else SETTLE_S):
+        made = judge(authority, principal, permission, resource, labels)
     return made
+
+
+def judge(
+    authority: Authority,
+    principal: Principal,
+    permission: str,
+    resource: str,
+    labels: Mapping[str, str] | None = None,
+) -> Decision:
+    """The decision of the policy that is here, without waiting. Conditions are told the time and `labels`."""
+    return decide(
+        authority.snapshot.policy,
+        principal,
+        permission,
+        resource,
+        lambda: Circumstances(_CLOCK.now_ms(), labels or {}),
+    )
 
 
 async def resolve_project(authority: Authority, principal: Principal, ref: str, permission: str) -> Project:
@@ -230,29 +305,3 @@ def _unknown_place(
         reason="NO_BINDING",
         metadata={"permission": permission, what: ref[:200]},
     )
-
-
-def parse_snapshot(message: pb.PolicySnapshot) -> Snapshot:
-    """The message of iam as a policy."""
-    policy = Policy(
-        version=message.version,
-        organisations=tuple(Organisation(one.id, one.name) for one in message.organisations),
-        projects=tuple(
-            Project(one.id, one.name, one.organisation, tuple(sorted(one.quotas.items()))) for one in message.projects
-        ),
-        service_accounts=tuple(
-            ServiceAccount(one.id, one.name, one.project, one.disabled) for one in message.service_accounts
-        ),
-        roles=tuple(Role(one.id, one.name, one.organisation, tuple(one.permissions)) for one in message.roles),
-        bindings=tuple(_binding(one) for one in message.bindings),
-        users=tuple(User(one.id, one.name, one.organisation, one.disabled) for one in message.users),
-        groups=tuple(Group(one.id, one.name, one.organisation, tuple(one.members)) for one in message.groups),
-        revocations=tuple(
-            Revocation(one.session, one.principal, one.not_before_ms, one.until_ms) for one in message.revocations
-        ),
-    )
-    return Snapshot(policy, {key.kid: key.ed25519 for key in message.keys})
-
-
-def _binding(one: pb.PolicyBinding) -> Binding:
-    return Binding(one.id, one.role, tuple(one.principals), one.resource, one.deny, one.name, one.condition)
