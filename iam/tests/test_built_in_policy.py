@@ -26,8 +26,15 @@ PRINCIPALS = {
     "operator": "operator/nobody",
 }
 HOST_KINDS = ("hosts", "hostconsole")
-OPEN = {"iam.tokens.whoami"}
-"""Everybody may ask who they are."""
+OPEN = {
+    *("iam.tokens.whoami", "iam.ca.watchtrust", "iam.ca.acknowledge"),
+    *("iam.credentials.acceptinvite", "iam.sessions.login", "iam.sessions.refresh", "iam.personaltokens.exchange"),
+    *(f"iam.credentials.{deed}" for deed in ("setpassword", "enroltotp", "confirmtotp", "removetotp")),
+    *(f"iam.credentials.{deed}securitykey" for deed in ("begin", "finish", "remove")),
+    *("iam.personaltokens.create", "iam.personaltokens.list", "iam.sessions.list"),
+}
+"""Everybody may ask who they are and whom to trust, say which certificate they use, prove who they are, and change how
+they themselves do that. To list sessions and personal tokens of others takes the right to end them."""
 
 
 def modules(package: ModuleType) -> Iterator[ModuleType]:

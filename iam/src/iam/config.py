@@ -21,6 +21,9 @@ from ultracloud.servicekit.settings import Settings
 ADMINS_MAX = 100
 """Operators of one cloud; they are part of the policy that every service holds."""
 KEY_DAYS_MIN, KEY_DAYS_MAX = 1, 365
+CERTIFICATE_TTL_S_MIN, CERTIFICATE_TTL_S_MAX = 10, 365 * 86_400
+SETTLE_S_MIN, SETTLE_S_MAX = 6.0, 86_400.0
+"""A process looks at its files every 5 seconds; a pause below that would let a rotation overtake it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +36,16 @@ class IamSettings(Settings):
         create_root_key: Whether to make the file at the first start, when nothing has been sealed yet.
         admins: SPIFFE ids of operators who own the whole cloud.
         signing_key_days: Age at which the next signing key is made.
+        certificate_ttl_s: Lifetime of the certificates that iam issues; they are renewed at two thirds of it.
+        ca_settle_s: Pause before each step of a rotation of the root, after the last holder has said its word.
     """
 
     root_key_file: Path
     create_root_key: bool = False
     admins: tuple[str, ...] = ()
     signing_key_days: int = 30
+    certificate_ttl_s: int = 3 * 86_400
+    ca_settle_s: float = 30.0
 
     def __post_init__(self) -> None:
         if len(self.admins) > ADMINS_MAX:
@@ -48,3 +55,10 @@ class IamSettings(Settings):
                 raise ValueError(f"admins has {uri!a}; accepted: spiffe://ultracloud.local/operator/<name>")
         if not KEY_DAYS_MIN <= self.signing_key_days <= KEY_DAYS_MAX:
             raise ValueError(f"signing_key_days is {self.signing_key_days}; accepted: {KEY_DAYS_MIN} to {KEY_DAYS_MAX}")
+        if not CERTIFICATE_TTL_S_MIN <= self.certificate_ttl_s <= CERTIFICATE_TTL_S_MAX:
+            raise ValueError(
+                f"certificate_ttl_s is {self.certificate_ttl_s}; accepted: {CERTIFICATE_TTL_S_MIN} to "
+                f"{CERTIFICATE_TTL_S_MAX}"
+            )
+        if not SETTLE_S_MIN <= self.ca_settle_s <= SETTLE_S_MAX:
+            raise ValueError(f"ca_settle_s is {self.ca_settle_s:g}; accepted: {SETTLE_S_MIN:g} to {SETTLE_S_MAX:g}")

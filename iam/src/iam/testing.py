@@ -98,6 +98,7 @@ class RunningIam:
         source: Its policy.
         readiness: What it waits for.
         living: Ends when it does.
+        store: What it stands on.
     """
 
     address: str
@@ -106,6 +107,7 @@ class RunningIam:
     source: Source
     readiness: Readiness
     living: asyncio.Task[None]
+    store: Store
 
     async def until(self, is_true: Callable[[Policy], bool]) -> None:
         """Wait until the policy is as `is_true` says."""
@@ -233,7 +235,7 @@ async def running_iam(
             runtime = Runtime("iam", settings, tasks, logging.getLogger("iam"))
             runtime.clock = clock or runtime.clock
             source = await assemble(settings, runtime, store)
-            running = RunningIam(runtime.addresses[0], ca, folder, source, runtime.readiness, living)
+            running = RunningIam(runtime.addresses[0], ca, folder, source, runtime.readiness, living, store)
             served.set_result(running)
             await ended.wait()
             for server in runtime.servers:

@@ -52,6 +52,16 @@ class Keys:
             raise UnavailableError("the signing keys have not been read yet; try again in a moment")
         return plan.signing, private
 
+    def root_keys(self) -> tuple[bytes, ...]:
+        """What else in the store is sealed with; the first seals.
+
+        Raises:
+            UnavailableError: It is made when the store has been read for the first time.
+        """
+        if self._root_key is None:
+            raise UnavailableError("there is no root key yet; try again in a moment")
+        return (self._root_key,)
+
     async def tend(self) -> int:
         """Open new keys, make one if one is due, drop those that are done; gives when to come again, in milliseconds.
 

@@ -10,6 +10,7 @@ from iam.shell.policy import PolicyServer
 from iam.shell.settled import SettledStore
 from iam.shell.source import Source
 from iam.shell.tokens import TokensServer
+from iam.shell.trust import OPEN_PATHS, TRUST_KINDS, TrustParts
 from ultracloud.api.iam.v1.iam_rpc import POLICY, TOKENS
 from ultracloud.api.trail.v1.trail_rpc import TRAIL
 from ultracloud.servicekit.authn import Authenticator
@@ -41,18 +42,21 @@ async def assemble(settings: IamSettings, runtime: Runtime, store: Store) -> Sou
         create=settings.create_root_key,
         lifetime_days=settings.signing_key_days,
     )
-    resources = Resources(SettledStore(store, source), source, clock, KINDS)
+    resources = Resources(SettledStore(store, source), source, clock, (*KINDS, *TRUST_KINDS))
     chores = Chores(store, source, keys, resources, clock, settings.admins)
     has_policy, has_key = runtime.readiness.gate("a policy"), runtime.readiness.gate("signing keys")
     runtime.tasks.create_task(source.run(has_policy), name="follow the store")
     runtime.tasks.create_task(source.keep(), name="keep the policy on disk")
     runtime.tasks.create_task(chores.run(has_key), name="chores")
     runtime.tasks.create_task(tidy(resources), name="tidy")
+    trust = TrustParts(settings, runtime, store, source, keys, resources)
     services = [
         *(service(kind.service, KindServer(resources, kind)) for kind in KINDS),
         service(TOKENS, TokensServer(source, keys, clock)),
         service(POLICY, PolicyServer(source)),
         service(TRAIL, TrailServer(resources, "iam")),
+        *trust.services,
     ]
-    await runtime.serve(services, [Authenticator(source, clock)])
+    authenticator = Authenticator(source, clock, open_paths=OPEN_PATHS)
+    await runtime.serve(services, [authenticator], endpoints=lambda _calls: trust.endpoints)
     return source

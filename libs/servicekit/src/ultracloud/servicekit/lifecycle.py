@@ -25,6 +25,7 @@ from ultracloud.servicekit import config as configuration
 from ultracloud.servicekit import logs, systemd
 from ultracloud.servicekit.doors import parse_address
 from ultracloud.servicekit.errors import StartError
+from ultracloud.servicekit.replacement import finish_replacement
 from ultracloud.servicekit.runtime import Runtime, identity_of
 from ultracloud.servicekit.settings import Settings
 from ultracloud.servicekit.state_dir import open_state_dir
@@ -164,6 +165,8 @@ def run(name: str, settings: SettingsT, build: Build[SettingsT], log: logging.Lo
 
     _raise_file_limit()
     state = open_state_dir(name, settings.state_dir)
+    if (identity := identity_of(settings)) is not None and settings.tls.renew:
+        finish_replacement(identity)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_live(name, settings, build, log))
@@ -237,6 +240,8 @@ def _announce(runtime: Runtime, tasks: asyncio.TaskGroup) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
+    if runtime.settings.tls.renew:
+        runtime.renew_certificate()
     systemd.notify("READY=1")
     tasks.create_task(_tell_ready(runtime), name="tell ready")
     beat_s = systemd.watchdog_s()

@@ -10,24 +10,43 @@ Source: RFC 5280; the SPIFFE X.509-SVID specification.
 from __future__ import annotations
 
 import datetime as dt
-import ipaddress
-import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ultracloud.base.principals import SPIFFE_PREFIX, TRUST_DOMAIN
+from ultracloud.base.principals import SPIFFE_PREFIX
+from ultracloud.servicekit.certificates import (
+    Ca,
+    Names,
+    certificate_pem,
+    dns_name,
+    key_pem,
+    new_key,
+    new_leaf,
+    new_root,
+)
 from ultracloud.servicekit.files import write_atomically
 
-if TYPE_CHECKING:
-    from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+__all__ = [
+    "Ca",
+    "TlsIdentity",
+    "agent_identity",
+    "dns_name",
+    "expected_name",
+    "expires_in_s",
+    "file_stamp",
+    "file_stem",
+    "issue",
+    "load_ca",
+    "make_ca",
+    "node_identity",
+    "operator_identity",
+    "service_identity",
+    "stamp_of",
+]
 
 CA_DAYS = 3650
 CERTIFICATE_DAYS = 365
-_BACKDATED = dt.timedelta(minutes=5)
-"""Certificates begin a little in the past, so that a host whose clock lags accepts a fresh one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +58,9 @@ class TlsIdentity:
     ca: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Ca:
-    """A certificate authority with its key in memory."""
-
-    certificate: x509.Certificate
-    key: EllipticCurvePrivateKey
+def node_identity(host: str) -> str:
+    """``spiffe://ultracloud.local/node/<host>``: a machine, which gets the certificates of the agents on it."""
+    return f"{SPIFFE_PREFIX}node/{host}"
 
 
 def service_identity(service: str) -> str:
@@ -62,12 +78,6 @@ def operator_identity(name: str) -> str:
     return f"{SPIFFE_PREFIX}operator/{name}"
 
 
-def dns_name(identity: str) -> str:
-    """The DNS name a certificate of `identity` also has: ``flaredb.service.ultracloud.local``."""
-    assert identity.startswith(SPIFFE_PREFIX), identity
-    return ".".join([*reversed(identity[len(SPIFFE_PREFIX) :].split("/")), TRUST_DOMAIN])
-
-
 def expected_name(expect: str) -> str:
     """The DNS name to demand of a server: that of its SPIFFE URI, or `expect` itself, which servers of others have."""
     return dns_name(expect) if expect.startswith(SPIFFE_PREFIX) else expect
@@ -75,34 +85,11 @@ def expected_name(expect: str) -> str:
 
 def make_ca(folder: Path, name: str = "UltraCloud CA", days: int = CA_DAYS) -> Ca:
     """Make an authority and write ``ca.crt`` and ``ca.key`` into `folder`; what was there is replaced."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    usage = x509.KeyUsage(
-        digital_signature=True,
-        key_cert_sign=True,
-        crl_sign=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-    certificate = (
-        _begun(subject, subject, key, days)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(usage, critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
+    ca = new_root(name, days)
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "ca.key", _key_pem(key))
-    _write(folder / "ca.crt", _certificate_pem(certificate))
-    return Ca(certificate, key)
+    _write(folder / "ca.key", key_pem(ca.key))
+    _write(folder / "ca.crt", certificate_pem(ca.certificate))
+    return ca
 
 
 def load_ca(folder: Path) -> Ca:
@@ -129,62 +116,22 @@ def issue(
     *,
     hosts: Sequence[str] = ("localhost",),
     addresses: Sequence[str] = ("127.0.0.1",),
-    days: int = CERTIFICATE_DAYS,
+    days: float = CERTIFICATE_DAYS,
 ) -> TlsIdentity:
     """Issue a certificate for a SPIFFE `identity`; writes ``<name>.crt``, ``<name>.key`` and ``ca.crt`` into `folder`.
 
     `name` is the identity's path with ``-`` for ``/``: ``service-flaredb``. It serves as server and as client.
     """
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import ExtendedKeyUsageOID
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    path = identity[len(SPIFFE_PREFIX) :]
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, path[:64])])
-    alternatives = [
-        x509.UniformResourceIdentifier(identity),
-        x509.DNSName(dns_name(identity)),
-        *(x509.DNSName(host) for host in hosts),
-        *(x509.IPAddress(ipaddress.ip_address(address)) for address in addresses),
-    ]
-    uses = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
-    certificate = (
-        _begun(subject, ca.certificate.subject, key, days)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-        .add_extension(uses, critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(ca.certificate.public_key()),  # type: ignore[arg-type]
-            critical=False,
-        )
-        .sign(ca.key, hashes.SHA256())
-    )
+    key = new_key()
+    names = Names(identity, tuple(hosts), tuple(addresses))
+    certificate = new_leaf(ca, names, key.public_key(), dt.timedelta(days=days))
     folder.mkdir(parents=True, exist_ok=True)
-    name = path.replace("/", "-")
+    name = file_stem(identity)
     files = TlsIdentity(folder / f"{name}.crt", folder / f"{name}.key", folder / "ca.crt")
-    _write(files.key, _key_pem(key))
-    _write(files.certificate, _certificate_pem(certificate))
-    _write(files.ca, _certificate_pem(ca.certificate))
+    _write(files.key, key_pem(key))
+    _write(files.certificate, certificate_pem(certificate))
+    _write(files.ca, certificate_pem(ca.certificate))
     return files
-
-
-def _begun(subject: x509.Name, issuer: x509.Name, key: EllipticCurvePrivateKey, days: int) -> x509.CertificateBuilder:
-    """What all our certificates have."""
-    from cryptography import x509
-
-    now = dt.datetime.now(dt.UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        # RFC 5280 4.1.2.2: at most 20 octets, positive.
-        .serial_number(secrets.randbits(159) | 1)
-        .not_valid_before(now - _BACKDATED)
-        .not_valid_after(now + dt.timedelta(days=days))
-    )
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -194,26 +141,17 @@ def _write(path: Path, content: bytes) -> None:
         write_atomically(path, content, mode=0o600)
 
 
-def _certificate_pem(certificate: x509.Certificate) -> bytes:
-    """The certificate as text."""
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    return certificate.public_bytes(Encoding.PEM)
-
-
-def _key_pem(key: EllipticCurvePrivateKey) -> bytes:
-    """The key as unencrypted PKCS #8; the file's mode protects it."""
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
 def expires_in_s(certificate: Path) -> float:
     """Seconds until the certificate in the file ends; negative once it has."""
     from cryptography import x509
 
     ends = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
     return (ends - dt.datetime.now(dt.UTC)).total_seconds()
+
+
+def file_stem(identity: str) -> str:
+    """How the files of an identity begin: ``service-flaredb``."""
+    return identity[len(SPIFFE_PREFIX) :].replace("/", "-")
 
 
 def file_stamp(identity: TlsIdentity) -> tuple[int, ...]:

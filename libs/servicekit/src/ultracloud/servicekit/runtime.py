@@ -15,6 +15,7 @@ from ultracloud.servicekit import channels, pki
 from ultracloud.servicekit.clock import Clock, SystemClock
 from ultracloud.servicekit.doors import UNIX, Door, clear_socket, doors_of, parse_address, why
 from ultracloud.servicekit.errors import ConfigError, StartError
+from ultracloud.servicekit.expiry import tell_expiry
 from ultracloud.servicekit.metrics import CONTENT_TYPE, Metrics, RpcMetrics
 from ultracloud.servicekit.pki import TlsIdentity
 from ultracloud.servicekit.readiness import Gate, Readiness
@@ -23,6 +24,7 @@ from ultracloud.servicekit.settings import Settings
 if TYPE_CHECKING:
     from ultracloud.servicekit.coordination import Coordination
     from ultracloud.servicekit.policy import PolicyCopy
+    from ultracloud.servicekit.renewal import Issuer
     from ultracloud.servicekit.resources import Owners, Resources
     from ultracloud.servicekit.store import FlaredbStore
     from ultracloud.servicekit.store.several import SeveralChannel
@@ -68,12 +70,15 @@ class Runtime:
         self.metrics = Metrics(name)
         self.readiness = Readiness()
         self.identity = identity_of(settings)
+        if self.identity is not None:
+            tell_expiry(self.metrics.registry, self.identity.certificate)
         self.addresses: tuple[str, ...] = ()
         self._served: list[tuple[Server, RpcMetrics]] = []
         self._peers: dict[str, channels.PeerChannel] = {}
         self._coordination: Coordination | None = None
         self._several: SeveralChannel | None = None
         self._authority: PolicyCopy | None = None
+        self._is_renewing = False
         self._before_drain: list[Callable[[], Awaitable[None]]] = []
 
     @property
@@ -127,6 +132,25 @@ class Runtime:
             follow = self._authority.run(self.peer("iam"), self.clock, gate)
             self.tasks.create_task(follow, name="follow policy")
         return self._authority
+
+    def renew_certificate(self, issuer: Issuer | None = None) -> None:
+        """Keep our certificate fresh and follow whom to trust, from now on; once is enough.
+
+        Args:
+            issuer: Who signs; iam, as ``peers.iam`` says, unless another is given.
+
+        Raises:
+            ConfigError: There is no certificate, or ``peers.iam`` is not set.
+        """
+        from ultracloud.servicekit.renewal import RemoteIssuer, Renewer
+
+        if self._is_renewing:
+            return
+        if self.identity is None:
+            raise ConfigError("tls.renew is set, but tls has no certificate; give certificate, key and ca")
+        renewer = Renewer(self.identity, issuer or RemoteIssuer(self.peer("iam")), self.clock, self.metrics)
+        self.tasks.create_task(renewer.run(), name="renew own certificate")
+        self._is_renewing = True
 
     def store(self, namespace: str = "") -> FlaredbStore:
         """The service's namespace in flaredb (its own name, unless another is given); ready once it answers."""

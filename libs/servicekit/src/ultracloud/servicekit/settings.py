@@ -40,11 +40,17 @@ class Listen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """Who the service is. All three files, or none: then it speaks plaintext, on loopback and unix sockets only."""
+    """Who the service is. All three files, or none: then it speaks plaintext, on loopback and unix sockets only.
+
+    Attributes:
+        renew: Whether this process replaces its certificate long before it ends, and follows whom to trust, by asking
+            iam (``peers.iam``). The files must be its own to write.
+    """
 
     certificate: Path | None = None
     key: Path | None = None
     ca: Path | None = None
+    renew: bool = False
 
     def __post_init__(self) -> None:
         given = [name for name in ("certificate", "key", "ca") if getattr(self, name) is not None]

@@ -1,0 +1,53 @@
+"""What iam keeps secret and vouches for: the certificate authority and join tokens. Put together here for `server`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from iam.config import IamSettings
+from iam.shell.ca import OPEN_PATHS, TRUST_PAGE, CaServer, LocalIssuer
+from iam.shell.ca_keeper import CaKeeper
+from iam.shell.join_tokens import JOIN_TOKEN, JoinTokens, JoinTokensServer
+from iam.shell.keys import Keys
+from iam.shell.root_keys import RootKeys
+from iam.shell.source import Source
+from ultracloud.api.iam.v1.ca_rpc import CA, JOIN_TOKENS
+from ultracloud.servicekit.resources import Kind, Resources
+from ultracloud.servicekit.runtime import Runtime
+from ultracloud.servicekit.store import Store
+from ultracloud.wire import HttpEndpoint, Service, service
+
+__all__ = ["OPEN_PATHS", "TRUST_KINDS", "TrustParts"]
+
+TRUST_KINDS: tuple[Kind[Any], ...] = (JOIN_TOKEN,)
+
+
+class TrustParts:
+    """The servers of this part, over what the rest of iam has.
+
+    Attributes:
+        services: To be served.
+        endpoints: Pages by path.
+    """
+
+    def __init__(
+        self, settings: IamSettings, runtime: Runtime, store: Store, source: Source, keys: Keys, resources: Resources
+    ) -> None:
+        root_keys = RootKeys(keys.root_keys)
+        keeper = CaKeeper(
+            store,
+            root_keys,
+            runtime.clock,
+            leaf_ttl_s=settings.certificate_ttl_s,
+            settle_s=settings.ca_settle_s,
+        )
+        tokens = JoinTokens(resources, store)
+        authority = CaServer(keeper, tokens, source)
+        runtime.tasks.create_task(keeper.run(), name="keep the certificate authority")
+        if settings.tls.renew:
+            runtime.renew_certificate(LocalIssuer(keeper))
+        self.services: tuple[Service, ...] = (
+            service(CA, authority),
+            service(JOIN_TOKENS, JoinTokensServer(resources, store)),
+        )
+        self.endpoints: dict[str, HttpEndpoint] = {TRUST_PAGE: authority.trust_page}
