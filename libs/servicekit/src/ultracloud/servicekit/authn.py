@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ultracloud.api.rpc import Call
 from ultracloud.base.attenuation import Attenuation, split, walk
 from ultracloud.base.faults import InvalidArgumentError, PermissionDeniedError, UnauthenticatedError
 from ultracloud.base.policy import Principal, PrincipalKind
-from ultracloud.base.principals import spiffe_parts, spiffe_principal
+from ultracloud.base.principals import SPIFFE_PREFIX, spiffe_parts, spiffe_principal
 from ultracloud.base.tokens import (
     ALGORITHM,
     AUDIENCE,
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 OPEN_PATHS = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 """Beginnings of paths that need no identity: a load balancer's probe has none, and the API is no secret."""
+FORWARDED_FOR = "x-forwarded-for"
+GATEWAY = f"{SPIFFE_PREFIX}service/apigateway"
 VERIFIED_MAX = 4096
 """Tokens whose signature is remembered; a signature costs 80 us, a look-up nothing."""
 PERSONAL_PREFIX = "ucp_"
@@ -124,10 +127,10 @@ class Authenticator:
         """
         header = call.metadata.get("authorization", "")
         if header:
-            call.context[PRINCIPAL] = self.principal_of_token(_bearer(header))
+            call.context[PRINCIPAL] = replace(self.principal_of_token(_bearer(header)), source=source_of(call))
         elif call.peer.identity is not None:
             try:
-                call.context[PRINCIPAL] = spiffe_principal(call.peer.identity)
+                call.context[PRINCIPAL] = replace(spiffe_principal(call.peer.identity), source=source_of(call))
             except InvalidArgumentError as error:
                 raise UnauthenticatedError(error.public, reason="IDENTITY_UNKNOWN") from error
         elif self._trusted_local is not None:
@@ -241,6 +244,14 @@ def _malformed(token: str) -> UnauthenticatedError:
     return UnauthenticatedError(
         "the bearer token is no JSON Web Token of ours", hint="issue a new one", reason="TOKEN_MALFORMED"
     )
+
+
+def source_of(call: Call) -> str:
+    """The address a call comes from; of one that the gateway passes on, the address it came to the gateway from."""
+    forwarded = call.metadata.get(FORWARDED_FOR, "")
+    if forwarded and call.peer.identity == GATEWAY:  # anybody may write the header; only the gateway is believed
+        return forwarded.rpartition(",")[2].strip()
+    return call.peer.address
 
 
 def _bearer(header: str) -> str:

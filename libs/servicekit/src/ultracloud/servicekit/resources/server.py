@@ -18,10 +18,10 @@ from ultracloud.api.resource.v1 import resource_pb2 as pb
 from ultracloud.api.rpc import Call
 from ultracloud.base import ids
 from ultracloud.base.faults import NotFoundError
-from ultracloud.base.policy import decide, require
+from ultracloud.base.policy import require
 from ultracloud.servicekit import deadlines
 from ultracloud.servicekit.authn import principal_of
-from ultracloud.servicekit.policy import authorise, decision
+from ultracloud.servicekit.policy import authorise, decision, judge
 from ultracloud.servicekit.resources import listing, watching
 from ultracloud.servicekit.resources.context import Context, Origin
 from ultracloud.servicekit.resources.engine import NewResource, Resources
@@ -77,7 +77,7 @@ class KindServer(Generic[MessageT]):
         """Make one."""
         wanted = cast("_CreateRequest", request)
         with deadlines.inside(call):
-            context = await self.enter(call, "create", wanted.project)
+            context = await self.enter(call, "create", wanted.project, wanted.labels)
             digest = hashlib.sha256(context.principal.id.encode())
             digest.update(request.SerializeToString(deterministic=True))
             new = NewResource(
@@ -143,11 +143,13 @@ class KindServer(Generic[MessageT]):
         )
         async for event in events:
             if visible is None:
-                require(decide(self.resources.authority.snapshot.policy, principal, permission, path))
+                require(judge(self.resources.authority, principal, permission, path))
             yield self._event(type=event.type, object=event.message, version=event.version)
 
-    async def enter(self, call: Call, verb: str, project: str) -> Context:
+    async def enter(self, call: Call, verb: str, project: str, labels: Mapping[str, str] | None = None) -> Context:
         """The surroundings of a call about a place, once the caller is known to have the right to `verb` there.
+
+        Conditions of bindings are told the `labels` of what is to be made.
 
         Raises:
             UnauthenticatedError, PermissionDeniedError, NotFoundError, UnavailableError, InvalidArgumentError: As
@@ -155,7 +157,7 @@ class KindServer(Generic[MessageT]):
         """
         principal, permission = principal_of(call), self.kind.permission(verb)
         place = await resolve_place(self.resources.authority, principal, self.kind, project, permission)
-        await authorise(self.resources.authority, principal, permission, place.path)
+        await authorise(self.resources.authority, principal, permission, place.path, labels)
         return Context(self.resources, principal, place, self.resources.clock, _origin(call, verb))
 
     async def locate(self, call: Call, verb: str, project: str, ref: str, *, public: bool = False) -> Located[MessageT]:
@@ -181,11 +183,12 @@ class KindServer(Generic[MessageT]):
         context = Context(self.resources, principal, place, self.resources.clock, _origin(call, verb))
         stored = await self.resources.find(self.kind, place.id, ref)
         if stored is not None:
-            made = await decision(authority, principal, permission, resource_path(place, self.kind, stored.metadata.id))
+            path, labels = resource_path(place, self.kind, stored.metadata.id), stored.metadata.labels
+            made = await decision(authority, principal, permission, path, labels)
             if made.allowed:
                 return Located(context, stored)
             # Who may not even do this to the whole place is told about the place, not that the resource exists.
-            require(decide(authority.snapshot.policy, principal, permission, place.path))
+            require(judge(authority, principal, permission, place.path))
             require(made)
         await authorise(authority, principal, permission, place.path)
         stored = await self.resources.find_public(self.kind, ref) if public else None
@@ -200,7 +203,8 @@ class KindServer(Generic[MessageT]):
         stored = await self.resources.read(self.kind, ref)
         if stored is not None:
             place = place_of_id(authority.snapshot.policy, self.kind, stored.metadata.project)
-            made = await decision(authority, principal, permission, resource_path(place, self.kind, ref))
+            path, labels = resource_path(place, self.kind, ref), stored.metadata.labels
+            made = await decision(authority, principal, permission, path, labels)
             if made.allowed or (public and self.kind.readable_by_all(stored.message)):
                 context = Context(self.resources, principal, place, self.resources.clock, _origin(call, verb))
                 return Located(context, stored)
@@ -220,7 +224,7 @@ class KindServer(Generic[MessageT]):
 
             def allowed(stored: Stored[MessageT]) -> bool:
                 path = resource_path(ROOT, self.kind, stored.metadata.id)
-                return decide(authority.snapshot.policy, principal, permission, path).allowed
+                return judge(authority, principal, permission, path, stored.metadata.labels).allowed
 
             return ROOT, allowed
         if not project and not self.kind.root_too:
