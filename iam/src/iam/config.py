@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ultracloud.base.principals import PrincipalKind, spiffe_principal
 from ultracloud.servicekit.settings import Settings
@@ -36,6 +37,8 @@ class IamSettings(Settings):
         create_root_key: Whether to make the file at the first start, when nothing has been sealed yet.
         admins: SPIFFE ids of operators who own the whole cloud.
         signing_key_days: Age at which the next signing key is made.
+        issuer: URL that people and programs reach the login at, without a path: the gateway's. Security keys are bound
+            to its host. Without it, the address this iam listens on.
         certificate_ttl_s: Lifetime of the certificates that iam issues; they are renewed at two thirds of it.
         ca_settle_s: Pause before each step of a rotation of the root, after the last holder has said its word.
     """
@@ -44,6 +47,7 @@ class IamSettings(Settings):
     create_root_key: bool = False
     admins: tuple[str, ...] = ()
     signing_key_days: int = 30
+    issuer: str = ""
     certificate_ttl_s: int = 3 * 86_400
     ca_settle_s: float = 30.0
 
@@ -53,6 +57,8 @@ class IamSettings(Settings):
         for uri in self.admins:
             if spiffe_principal(uri).kind is not PrincipalKind.OPERATOR:
                 raise ValueError(f"admins has {uri!a}; accepted: spiffe://ultracloud.local/operator/<name>")
+        if self.issuer and not _is_issuer(self.issuer):
+            raise ValueError(f"issuer is {self.issuer!a}; accepted: https://<host>[:<port>], and no slash at its end")
         if not KEY_DAYS_MIN <= self.signing_key_days <= KEY_DAYS_MAX:
             raise ValueError(f"signing_key_days is {self.signing_key_days}; accepted: {KEY_DAYS_MIN} to {KEY_DAYS_MAX}")
         if not CERTIFICATE_TTL_S_MIN <= self.certificate_ttl_s <= CERTIFICATE_TTL_S_MAX:
@@ -62,3 +68,11 @@ class IamSettings(Settings):
             )
         if not SETTLE_S_MIN <= self.ca_settle_s <= SETTLE_S_MAX:
             raise ValueError(f"ca_settle_s is {self.ca_settle_s:g}; accepted: {SETTLE_S_MIN:g} to {SETTLE_S_MAX:g}")
+
+
+def _is_issuer(text: str) -> bool:
+    """Whether it is an origin, in clear text only on this machine (OpenID Connect Discovery 1.0, 3)."""
+    parts = urlsplit(text)
+    is_here = parts.hostname in {"127.0.0.1", "localhost", "::1"}
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_here)
+    return is_safe and bool(parts.hostname) and text == f"{parts.scheme}://{parts.netloc}" and "@" not in text

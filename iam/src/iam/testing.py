@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+import argon2
+
 from iam.config import IamSettings
 from iam.shell.server import assemble
 from iam.shell.source import Source
 from ultracloud.api.iam.v1 import iam_pb2 as pb
 from ultracloud.api.iam.v1 import iam_rpc as rpc
+from ultracloud.api.iam.v1 import identity_pb2, identity_rpc
 from ultracloud.base.faults import Fault
 from ultracloud.base.policy import (
     Binding,
@@ -38,6 +41,11 @@ from ultracloud.servicekit.settings import Tls
 from ultracloud.servicekit.store import Store
 
 ULID_LENGTH = 26
+CHEAP = argon2.Parameters(
+    type=argon2.Type.ID, version=19, salt_len=16, hash_len=32, time_cost=1, memory_cost=64, parallelism=1
+)
+"""Digests that cost no time; what they cost is tested where they are made."""
+PASSWORD = "correct horse battery"  # noqa: S105 - of users in tests
 
 
 def account_id(letter: str) -> str:
@@ -141,6 +149,9 @@ class Clients:
         self.bindings = rpc.BindingsClient(channel)
         self.tokens = rpc.TokensClient(channel)
         self.policy = rpc.PolicyClient(channel)
+        self.credentials = identity_rpc.CredentialsClient(channel)
+        self.sessions = identity_rpc.SessionsClient(channel)
+        self.personal_tokens = identity_rpc.PersonalTokensClient(channel)
 
     def with_token(self, token: str) -> Clients:
         """The same connection, speaking for the holder of a token."""
@@ -163,6 +174,19 @@ class Clients:
         spec = pb.UserSpec(email=email)
         return await self.users.create(pb.CreateUserRequest(project=organisation, name=name, spec=spec))
 
+    async def make_login(self, organisation: str, name: str, email: str = "") -> pb.User:
+        """Make a user who can log in with PASSWORD."""
+        user = await self.make_user(organisation, name, email)
+        invite = await self.credentials.invite(identity_pb2.InviteRequest(project=organisation, ref=name))
+        accept = identity_pb2.AcceptInviteRequest(token=invite.token, password=PASSWORD)
+        await self.credentials.accept_invite(accept)
+        return user
+
+    async def login(self, login: str, password: str = "", code: str = "") -> identity_pb2.LoginResponse:
+        """Log in; without a password, with PASSWORD."""
+        request = identity_pb2.LoginRequest(login=login, password=password or PASSWORD, code=code)
+        return await self.sessions.login(request)
+
     async def make_group(self, organisation: str, name: str, *members: str) -> pb.Group:
         """Make a group."""
         spec = pb.GroupSpec(members=members)
@@ -174,10 +198,18 @@ class Clients:
         return await self.roles.create(pb.CreateRoleRequest(project=organisation, name=name, spec=spec))
 
     async def make_binding(
-        self, organisation: str, name: str, role: str, principal: str, resource: str, *, deny: bool = False
+        self,
+        organisation: str,
+        name: str,
+        role: str,
+        principal: str,
+        resource: str,
+        *,
+        deny: bool = False,
+        condition: str = "",
     ) -> pb.Binding:
         """Bind a role."""
-        spec = pb.BindingSpec(role=role, principals=[principal], resource=resource, deny=deny)
+        spec = pb.BindingSpec(role=role, principals=[principal], resource=resource, deny=deny, condition=condition)
         return await self.bindings.create(pb.CreateBindingRequest(project=organisation, name=name, spec=spec))
 
     async def make_token(self, project: str, account: str, ttl_s: int = 0) -> str:
@@ -234,7 +266,7 @@ async def running_iam(
         async with asyncio.TaskGroup() as tasks:
             runtime = Runtime("iam", settings, tasks, logging.getLogger("iam"))
             runtime.clock = clock or runtime.clock
-            source = await assemble(settings, runtime, store)
+            source = await assemble(settings, runtime, store, CHEAP)
             running = RunningIam(runtime.addresses[0], ca, folder, source, runtime.readiness, living, store)
             served.set_result(running)
             await ended.wait()

@@ -5,4 +5,6 @@
 - `admission`: what roles, bindings and deletions must satisfy
 - `issuing`: whether a token may be issued, and what it says
 - `keyring`: which signing key signs, which are published, when one is made and when one is dropped
+- `passwords`, `totp`, `throttle`, `session_tokens`: which passwords are taken, which codes are right, how long who was
+  wrong waits, which refresh token is good
 """

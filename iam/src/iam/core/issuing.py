@@ -49,7 +49,8 @@ def issue(policy: Policy, caller: Principal, wanted: Wanted) -> Claims:
             f"service account {account.name} is disabled and gets no tokens; enable it first",
             reason="SERVICE_ACCOUNT_DISABLED",
         )
-    _require_all_powers(policy, caller, account)
+    deed = f"issue a token for {account.name}, whose powers exceed yours"
+    require_all_powers(policy, caller, f"{SERVICE_ACCOUNT_PREFIX}{account.id}", deed)
     return Claims(
         subject=account.id,
         organisation=policy.project_of_id[account.project].organisation,
@@ -62,13 +63,21 @@ def issue(policy: Policy, caller: Principal, wanted: Wanted) -> Claims:
     )
 
 
-def _require_all_powers(policy: Policy, caller: Principal, account: ServiceAccount) -> None:
-    """Wherever the account holds something, the caller must hold it too; the account itself does."""
-    principal = f"{SERVICE_ACCOUNT_PREFIX}{account.id}"
+def require_all_powers(policy: Policy, caller: Principal, principal: str, deed: str) -> None:
+    """Return if `caller` holds whatever `principal` holds, wherever it does; the principal itself does.
+
+    Args:
+        policy: The newest there is.
+        caller: Who asks for something that makes them the principal.
+        principal: Its id.
+        deed: Completes "you may not ...".
+
+    Raises:
+        PermissionDeniedError: The principal holds more.
+    """
     if caller.id == principal and not caller.narrowings:
         return
     for place, grants in grants_of(policy, principal).items():
         for grant in grants:
             if not grant.binding.deny:
-                deed = f"issue a token for {account.name}, whose powers exceed yours"
                 require_powers(policy, caller, grant.patterns, place, deed)

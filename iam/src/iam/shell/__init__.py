@@ -5,4 +5,8 @@
 - `kinds`: organisations, projects, service accounts, roles and bindings as the resource kit wants them
 - `tokens`, `policy`: the other two RPC services
 - `server`: all of it together
+- `keep`, `secrets_of_users`: credentials, sessions and tickets in the store; what of them is sealed
+- `people`, `hashing`, `logins`, `security_keys`: who somebody is, and how they prove it
+- `sessions`, `sessions_rpc`, `personal_tokens`, `credentials_rpc`: what they get for it, and how they change it
+- `identity`: those put together
 """

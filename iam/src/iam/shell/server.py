@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import argon2
+
 from iam.config import IamSettings
 from iam.shell.chores import Chores
+from iam.shell.hashing import PARAMETERS
+from iam.shell.identity import OPEN_PATHS as IDENTITY_PATHS
+from iam.shell.identity import Identity, Surroundings
 from iam.shell.keys import Keys
 from iam.shell.kinds import KINDS
 from iam.shell.policy import PolicyServer
@@ -25,8 +30,10 @@ async def build(settings: IamSettings, runtime: Runtime) -> None:
     await assemble(settings, runtime, runtime.store())
 
 
-async def assemble(settings: IamSettings, runtime: Runtime, store: Store) -> Source:
-    """Serve iam over `store`; gives the source of its policy.
+async def assemble(
+    settings: IamSettings, runtime: Runtime, store: Store, passwords: argon2.Parameters = PARAMETERS
+) -> Source:
+    """Serve iam over `store`, with digests of `passwords` made that way; gives the source of its policy.
 
     Raises:
         RootKeyError: The root key file is missing or unsafe.
@@ -42,13 +49,17 @@ async def assemble(settings: IamSettings, runtime: Runtime, store: Store) -> Sou
         create=settings.create_root_key,
         lifetime_days=settings.signing_key_days,
     )
-    resources = Resources(SettledStore(store, source), source, clock, (*KINDS, *TRUST_KINDS))
+    settled = SettledStore(store, source)
+    resources = Resources(settled, source, clock, (*KINDS, *TRUST_KINDS))
     chores = Chores(store, source, keys, resources, clock, settings.admins)
     has_policy, has_key = runtime.readiness.gate("a policy"), runtime.readiness.gate("signing keys")
     runtime.tasks.create_task(source.run(has_policy), name="follow the store")
     runtime.tasks.create_task(source.keep(), name="keep the policy on disk")
     runtime.tasks.create_task(chores.run(has_key), name="chores")
     runtime.tasks.create_task(tidy(resources), name="tidy")
+    around = Surroundings(store, settled, source, keys, resources, clock, lambda: issuer_of(settings, runtime))
+    identity = Identity(around, passwords)
+    runtime.tasks.create_task(identity.run(), name="identity")
     trust = TrustParts(settings, runtime, store, source, keys, resources)
     services = [
         *(service(kind.service, KindServer(resources, kind)) for kind in KINDS),
@@ -56,7 +67,14 @@ async def assemble(settings: IamSettings, runtime: Runtime, store: Store) -> Sou
         service(POLICY, PolicyServer(source)),
         service(TRAIL, TrailServer(resources, "iam")),
         *trust.services,
+        *identity.services(),
     ]
-    authenticator = Authenticator(source, clock, open_paths=OPEN_PATHS)
+    authenticator = Authenticator(source, clock, open_paths=(*OPEN_PATHS, *IDENTITY_PATHS))
     await runtime.serve(services, [authenticator], endpoints=lambda _calls: trust.endpoints)
     return source
+
+
+def issuer_of(settings: IamSettings, runtime: Runtime) -> str:
+    """The URL people reach us at: as configured, or where we listen."""
+    scheme = "http" if runtime.identity is None else "https"
+    return settings.issuer or f"{scheme}://{runtime.addresses[0] if runtime.addresses else settings.listen.address}"

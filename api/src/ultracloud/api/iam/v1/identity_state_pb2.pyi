@@ -172,14 +172,8 @@ class ClientSecretState(_message.Message):
     previous_until_ms: int
     def __init__(self, digest: _Optional[bytes] = ..., previous_digest: _Optional[bytes] = ..., previous_until_ms: _Optional[int] = ...) -> None: ...
 
-class RevocationState(_message.Message):
-    __slots__ = ("session", "principal", "not_before_ms", "ends_at_ms")
-    SESSION_FIELD_NUMBER: _ClassVar[int]
-    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
-    NOT_BEFORE_MS_FIELD_NUMBER: _ClassVar[int]
-    ENDS_AT_MS_FIELD_NUMBER: _ClassVar[int]
-    session: str
-    principal: str
-    not_before_ms: int
-    ends_at_ms: int
-    def __init__(self, session: _Optional[str] = ..., principal: _Optional[str] = ..., not_before_ms: _Optional[int] = ..., ends_at_ms: _Optional[int] = ...) -> None: ...
+class SealedMac(_message.Message):
+    __slots__ = ("sealed",)
+    SEALED_FIELD_NUMBER: _ClassVar[int]
+    sealed: bytes
+    def __init__(self, sealed: _Optional[bytes] = ...) -> None: ...
