@@ -132,7 +132,7 @@ find_python() {
 }
 
 members() {
-    printf '%s\n' api libs/base libs/raft libs/wire libs/servicekit libs/testkit chainfire flaredb iam prismnet plasmavmc quickstart
+    printf '%s\n' api libs/base libs/raft libs/wire libs/servicekit libs/testkit chainfire flaredb iam prismnet plasmavmc cli quickstart
 }
 
 wanted_stamp() {

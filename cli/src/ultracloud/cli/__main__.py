@@ -1,0 +1,66 @@
+"""`uc`: run a command, say in one sentence what went wrong, and end with its exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from ultracloud.cli.commands.root import root
+from ultracloud.cli.core.failures import FAILED, INTERRUPTED, OK, USAGE, Failure, render
+from ultracloud.cli.shell.app import Printed
+from ultracloud.cli.shell.terminal import RED, paint_error
+
+PIPE_CLOSED = 141
+"""128 + SIGPIPE, as every program in a pipe whose reader has gone."""
+
+
+def main() -> None:
+    """The entry point of both names."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:  # noqa: PLR0911 - a line a way to end
+    """Run one command and give its exit code."""
+    try:
+        code = root.main(arguments, prog_name="uc", standalone_mode=False)
+        sys.stdout.flush()
+    except Printed:
+        return OK
+    except Failure as failure:
+        return fail(failure)
+    except click.UsageError as error:
+        return wrong_usage(error)
+    except click.ClickException as error:
+        return fail(Failure(error.format_message()))
+    except (click.Abort, KeyboardInterrupt):
+        sys.stderr.write("\n")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Python would complain again when it closes stdout at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except OSError as error:
+        return fail(Failure(f"{error.filename or 'the machine'}: {error.strerror or error}"))
+    return code if isinstance(code, int) else OK
+
+
+def fail(failure: Failure) -> int:
+    """Print a failure and give its code."""
+    sys.stdout.flush()
+    text = render(failure)
+    sys.stderr.write(text.replace("error:", paint_error("error:", RED), 1) + "\n")
+    return failure.exit_code or FAILED
+
+
+def wrong_usage(error: click.UsageError) -> int:
+    """Print what is wrong with the words, and where help is."""
+    sys.stderr.write(f"{paint_error('error:', RED)} {error.format_message()}\n")
+    if error.ctx is not None:
+        sys.stderr.write(f"hint: `{error.ctx.command_path} --help` shows what is accepted\n")
+    return USAGE
+
+
+if __name__ == "__main__":
+    main()

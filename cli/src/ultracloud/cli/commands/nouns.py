@@ -1,0 +1,74 @@
+"""A noun as a group of commands: its operations, what is added to every kind, and what was made by hand for it."""
+
+from __future__ import annotations
+
+import click
+
+from ultracloud.cli.commands.base import Group, Lazy
+from ultracloud.cli.commands.operations import OperationCommand
+from ultracloud.cli.core.api import Noun
+from ultracloud.cli.shell import index
+
+HERE = "ultracloud.cli.commands"
+VERB_ALIASES = {"ls": "list", "rm": "delete", "show": "get", "set": "update", "new": "create", "remove": "delete"}
+OF_KINDS = {
+    "describe": Lazy(f"{HERE}.kinds", "describe", "All of one for people, with its events"),
+    "edit": Lazy(f"{HERE}.kinds", "edit", "Change one in your editor"),
+    "label": Lazy(f"{HERE}.kinds", "label", "Set and remove labels"),
+    "wait": Lazy(f"{HERE}.kinds", "wait", "Wait for a condition"),
+    "events": Lazy(f"{HERE}.kinds", "events", "What happened to one"),
+}
+BY_HAND: dict[str, dict[str, Lazy]] = {
+    "vm": {
+        "console": Lazy(f"{HERE}.console", "console", "Watch its console"),
+        "logs": Lazy(f"{HERE}.console", "logs", "What its console printed"),
+    },
+    "token": {
+        "narrow": Lazy(f"{HERE}.token", "narrow", "Narrow a token, without asking the server"),
+        "show": Lazy(f"{HERE}.token", "show", "What a token says, without asking the server"),
+    },
+}
+
+
+class NounGroup(Group):
+    """The commands of a noun."""
+
+    def __init__(self, noun: Noun) -> None:
+        self.noun = noun
+        lazy = dict(BY_HAND.get(noun.name, {}))
+        if noun.kind and "get" in noun.operations:
+            lazy |= {
+                name: entry
+                for name, entry in OF_KINDS.items()
+                if name not in ("edit", "label") or "update" in noun.operations
+            }
+        aliases = {
+            alias: verb
+            for alias, verb in VERB_ALIASES.items()
+            if verb in noun.operations and alias not in noun.operations and alias not in lazy
+        }
+        super().__init__(noun.name, help=noun.summary, lazy=lazy, other_names=aliases)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - Click's shape
+        """Operations and what is added to them."""
+        return sorted({*self.noun.operations, *self.lazy})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """What is made by hand comes first."""
+        name = self.other_names.get(cmd_name, cmd_name)
+        if name in self.lazy:
+            ctx.meta["noun"] = self.noun
+            return super().get_command(ctx, name)
+        operation = self.noun.operations.get(name)
+        return OperationCommand(self.noun, operation) if operation is not None else None
+
+    def summary_of(self, ctx: click.Context, name: str) -> tuple[str, str]:
+        """From the index."""
+        if name in self.lazy:
+            return super().summary_of(ctx, name)
+        return "Commands", self.noun.operations[name].summary
+
+
+def noun_group(name: str) -> NounGroup:
+    """The group of a noun."""
+    return NounGroup(index.noun(name))

@@ -1,0 +1,444 @@
+"""One operation of the index as a command: its places as arguments, its fields as flags.
+
+What a verb means to people is added by its name: `list` pages and watches, `create` takes a name and a file, `update`
+takes `field=value` words, `delete` may wait until it is gone.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from ultracloud.cli.commands.base import COMMON_NAMES, Command, app_of, span
+from ultracloud.cli.commands.names import live_names
+from ultracloud.cli.core import bodies, flags
+from ultracloud.cli.core.api import Field, Noun, Operation
+from ultracloud.cli.core.conditions import ConditionIs, Ended, Gone
+from ultracloud.cli.core.failures import UsageFailure
+from ultracloud.cli.core.fields import parse_text
+from ultracloud.cli.core.requests import Request, make
+from ultracloud.cli.core.trees import Json, text_at
+from ultracloud.cli.shell import printer
+from ultracloud.cli.shell.app import App
+
+OF_CONTEXT = frozenset({"project", "organisation"})
+"""Places that flags and the context fill."""
+NEVER_FLAGS = frozenset({"idempotency_key", "etag", "update_mask"})
+"""Fields of requests that are said by headers, or not at all."""
+OF_LISTS = frozenset({"page_size", "page_token", "label_selector", "selector", "filter", "from_version"})
+OWN_NAMES = COMMON_NAMES | {
+    "--help", "-h", "-f", "--file", "-w", "--watch", "--wait", "--timeout", "-l", "--selector", "--filter",
+    "--field-selector", "--limit", "-A", "--all-projects", "--if-match", "--root", "--ignore-not-found", "--service",
+}  # fmt: skip
+WAIT_S = 600.0
+NOT_FOUND_STATUS = 404
+ALL_PROJECTS = "-"
+REFS_MAX = 1000
+SECRET_WORDS = ("password", "passphrase", "private_key")
+
+
+class OperationCommand(Command):
+    """The command of an operation."""
+
+    def __init__(self, noun: Noun, operation: Operation) -> None:
+        self.noun, self.operation = noun, operation
+        self.flags = _flags(noun, operation)
+        super().__init__(
+            operation.verb,
+            params=[*_arguments(noun, operation), *_options(noun, operation), *map(_option, self.flags)],
+            callback=click.pass_context(self._run),
+            help="\n\n".join(
+                text
+                for text in (operation.summary.replace("`", "") + ".", operation.doc, _example(noun, operation))
+                if text
+            ),
+            short_help=operation.summary,
+        )
+
+    def _run(self, ctx: click.Context, **values: Any) -> None:
+        app = app_of(ctx)
+        Call(app, self.noun, self.operation, self.flags, values).run()
+
+
+class Call:
+    """One run of an operation's command.
+
+    Args:
+        app: Surroundings.
+        noun: Of the operation.
+        operation: What is called.
+        flags: Its fields as flags.
+        values: What was typed, by parameter.
+    """
+
+    def __init__(
+        self, app: App, noun: Noun, operation: Operation, given: list[flags.Flag], values: dict[str, Any]
+    ) -> None:
+        self.app, self.noun, self.operation = app, noun, operation
+        self.flags, self.values = given, values
+
+    def run(self) -> None:
+        """Send it, and print what comes."""
+        if self.operation.verb == "list":
+            self._list()
+        elif self.operation.stream == "ndjson":
+            self._stream()
+        elif self.operation.verb == "create":
+            self._create()
+        else:
+            self._each()
+
+    def _list(self) -> None:
+        request = self._request("", query=self._query())
+        if self.values.get("watch"):
+            watch = self.noun.operations["watch"]
+            request = make(watch, self._places(""), self._query(), at_root=self._at_root())
+            self.app.show(request)
+            printer.print_events(self.app, self.noun, self.app.client.events(request))
+            return
+        self.app.show(request)
+        printer.print_items(self.app, self.noun, self.app.client.all(request, self.values.get("limit") or 0))
+
+    def _stream(self) -> None:
+        request = self._request(next(iter(self._refs()), ""), query=self._query())
+        self.app.show(request)
+        if self.operation.verb == "watch":
+            printer.print_events(self.app, self.noun, self.app.client.events(request))
+            return
+        for message in self.app.client.stream(request):
+            printer.print_document(self.app, message)
+
+    def _create(self) -> None:
+        body = self._body()
+        if self.values.get("name"):
+            body["name"] = self.values["name"]
+        flags.require(self.noun, self.operation.body, body, NEVER_FLAGS)
+        made = self.app.send(self._request("", body=body))
+        self._finish(made, "created")
+
+    def _each(self) -> None:
+        refs = self._refs()
+        body: Json = self._body() if self.operation.body else None
+        if self.operation.verb == "update":
+            words = tuple(self.values.get("changes") or ())
+            assert isinstance(body, dict)
+            for path, value in _leaves(bodies.patch_of_words(words, self.noun, self.operation.body)):
+                flags.assemble(body, {path: value})
+            body.pop("name", None)
+            if not body:
+                raise UsageFailure("nothing is changed; accepted: FIELD=VALUE words, flags, or -f FILE")
+        elif isinstance(body, dict):
+            flags.require(self.noun, self.operation.body, body, NEVER_FLAGS)
+        for ref in refs:
+            self._one(ref, body)
+
+    def _one(self, ref: str, body: Json) -> None:
+        request = self._request(ref, query=self._query(), body=body)
+        try:
+            answer = self.app.send(request)
+        except Exception as refused:
+            if self.values.get("ignore_not_found") and getattr(refused, "status", 0) == NOT_FOUND_STATUS:
+                return
+            raise
+        if self.operation.verb == "get":
+            printer.print_one(self.app, self.noun, answer)
+        elif self.operation.answer == self.noun.kind and self.noun.kind:
+            self._finish(answer, _done(self.operation.verb))
+        else:
+            printer.print_answer(self.app, self.noun, self.operation.answer, answer)
+
+    def _finish(self, resource: Json, done: str) -> None:
+        if self.values.get("wait"):
+            from ultracloud.cli.commands.waiting import wait_for
+
+            goal = (
+                Gone()
+                if self.operation.verb == "delete"
+                else Ended()
+                if self.noun.name == "operation"
+                else ConditionIs("Ready", "TRUE")
+            )
+            resource = wait_for(self.app, self.noun, resource, goal, self.values.get("timeout") or WAIT_S)
+            done = "deleted" if self.operation.verb == "delete" else f"{done}, ready"
+        elif self.operation.verb == "delete" and text_at(resource, "metadata", "deleted_at"):
+            done = "is being deleted"
+        printer.print_done(self.app, self.noun, resource, done)
+
+    def _refs(self) -> tuple[str, ...]:
+        given = self.values.get("ref")
+        refs = given if isinstance(given, tuple) else (given,) if given else ("",)
+        if len(refs) > REFS_MAX:
+            raise UsageFailure(f"{len(refs)} names; at most {REFS_MAX} are accepted")
+        # `vm/web`, as -o name prints it, is accepted where `web` is.
+        return tuple(ref.removeprefix(f"{self.noun.name}/") for ref in refs)
+
+    def _places(self, ref: str) -> dict[str, str]:
+        places = {
+            name: str(value)
+            for name in self.operation.places
+            if (value := self.values.get(name)) is not None and name != "ref"
+        }
+        if ref:
+            places["ref"] = ref
+        if "project" in self.operation.places:
+            places["project"] = ALL_PROJECTS if self.values.get("all_projects") else self.app.project
+        if "organisation" in self.operation.places and not self._at_root():
+            places["organisation"] = self.app.organisation
+        return places
+
+    def _at_root(self) -> bool:
+        return bool(self.operation.root_path) and (bool(self.values.get("root")) or not self.app.chosen.target.org)
+
+    def _request(self, ref: str, query: tuple[tuple[str, str], ...] = (), body: Json = None) -> Request:
+        headers: dict[str, str] = {}
+        if self.operation.idempotent:
+            headers["Idempotency-Key"] = self.values.get("idempotency_key") or os.urandom(16).hex()
+        if self.values.get("if_match"):
+            headers["If-Match"] = f'"{self.values["if_match"]}"'
+        return make(self.operation, self._places(ref), query, body, headers, at_root=self._at_root())
+
+    def _query(self) -> tuple[tuple[str, str], ...]:
+        pairs: list[tuple[str, str]] = []
+        for field in self.operation.query:
+            value = self.values.get("query_" + field.name)
+            if field.name in ("selector", "filter"):
+                value = self.values.get(field.name)
+            if value not in (None, "", ()):
+                where = "--" + field.name.replace("_", "-")
+                pairs.append((field.name, query_text(parse_text(field, str(value), where, self.noun))))
+        return tuple(pairs)
+
+    def _body(self) -> dict[str, Json]:
+        base: dict[str, Json] = {}
+        if self.values.get("file"):
+            from ultracloud.cli.shell.documents import read_one
+
+            base = bodies.from_document(read_one(self.values["file"]), self.noun, self.operation.body)
+        given: dict[tuple[str, ...], Json] = {}
+        for flag in self.flags:
+            texts = self.values.get(flag.key)
+            if texts in (None, ()):
+                continue
+            texts = texts if isinstance(texts, tuple) else (str(texts),)
+            given[flag.path] = flags.value_of(flag, tuple(expand(flag, text) for text in texts), self.noun)
+        return flags.assemble(base, given)
+
+
+def expand(flag: flags.Flag, text: str) -> str:
+    """`@file` and `@-` are what stands there; `@@x` is `@x`. A secret is taken from nowhere else.
+
+    Raises:
+        UsageFailure: A secret stands in the arguments, where every user of the machine can read it.
+    """
+    if flag.field.kind not in ("string", "bytes") or flag.field.accepted:
+        return text
+    if text.startswith("@@"):
+        return text[1:]
+    if text.startswith("@") and len(text) > 1:
+        from ultracloud.cli.shell.documents import read_text
+
+        content = read_text(text[1:])
+        return content.rstrip("\n") if is_secret(flag.field) or flag.repeated else content
+    if is_secret(flag.field):
+        raise UsageFailure(
+            f"{flag.names[0]} is a secret and does not belong in arguments; accepted: @FILE, or @- for stdin"
+        )
+    return text
+
+
+def is_secret(field: Field) -> bool:
+    """Whether a field's value may not stand in arguments."""
+    return field.secret or any(word in field.name for word in SECRET_WORDS)
+
+
+def query_text(value: Json) -> str:
+    """A value in a query."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _flags(noun: Noun, operation: Operation) -> list[flags.Flag]:
+    omitted = NEVER_FLAGS | ({"name"} if operation.verb in ("create", "update") else frozenset())
+    return flags.flags_of(noun, operation.body, frozenset(omitted), OWN_NAMES) if operation.body else []
+
+
+def _arguments(noun: Noun, operation: Operation) -> list[click.Parameter]:
+    made: list[click.Parameter] = []
+    positional = [field for field in operation.path_fields if field.name not in OF_CONTEXT | {"service"}]
+    for field in positional:
+        several = (
+            field.name == "ref" and len(positional) == 1 and operation.verb != "update" and operation.stream == "json"
+        )
+        kind = noun.name if field.name == "ref" else field.name.replace("_", "")
+        made.append(
+            click.Argument(
+                [field.name],
+                nargs=-1 if several else 1,
+                required=True,
+                metavar=("NAME..." if several else "NAME") if field.name == "ref" else field.name.upper(),
+                shell_complete=_completes(kind),
+            )
+        )
+    if operation.verb == "create":
+        made.append(click.Argument(["name"], required=False, metavar="[NAME]"))
+    if operation.verb == "update":
+        made.append(click.Argument(["changes"], nargs=-1, metavar="[FIELD=VALUE | FIELD-]..."))
+    return made
+
+
+def _completes(kind: str) -> Any:
+    def complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+        return live_names(ctx, kind, incomplete)
+
+    return complete
+
+
+def _options(noun: Noun, operation: Operation) -> list[click.Option]:
+    made: list[click.Option] = []
+    made += [_service_option(field) for field in operation.path_fields if field.name == "service"]
+    if operation.root_path:
+        made.append(click.Option(["--root"], is_flag=True, help="At the root of the cloud, not in an organisation."))
+    if operation.verb in ("list", "watch"):
+        made += _list_options(noun, operation)
+    made += [
+        click.Option(
+            ["--" + field.name.replace("_", "-"), "query_" + field.name], help=field.doc or None, metavar=metavar(field)
+        )
+        for field in operation.query
+        if field.name not in OF_LISTS | NEVER_FLAGS
+    ]
+    if operation.body:
+        made.append(
+            click.Option(
+                ["-f", "--file"],
+                metavar="FILE",
+                help="Request or resource as YAML or JSON; - is stdin.",
+                type=click.Path(allow_dash=True),
+            )
+        )
+    if operation.idempotent:
+        made.append(
+            click.Option(
+                ["--idempotency-key"], metavar="KEY", help="The same key makes it once, however often it is sent."
+            )
+        )
+    if operation.verb in ("update", "delete") or any(f.name == "etag" for f in noun.fields(operation.body)):
+        made.append(click.Option(["--if-match"], metavar="ETAG", help="Only while it is as it was read."))
+    if operation.verb == "delete":
+        made.append(click.Option(["--ignore-not-found"], is_flag=True, help="What is not there is deleted."))
+    if operation.answer == noun.kind and noun.kind and operation.method != "GET" and "get" in noun.operations:
+        made.append(
+            click.Option(
+                ["--wait"],
+                is_flag=True,
+                help="Until it is gone." if operation.verb == "delete" else "Until it is ready.",
+            )
+        )
+        made.append(click.Option(["--timeout"], callback=span, metavar="SPAN", help="How long to wait; 10m."))
+    return made
+
+
+def _service_option(field: Field) -> click.Option:
+    known = click.Choice(list(field.accepted))
+    return click.Option(["--service"], type=known, required=True, help="Which service is asked.")
+
+
+def _list_options(noun: Noun, operation: Operation) -> list[click.Option]:
+    made = [
+        click.Option(["-l", "--selector"], help="Labels: tier=web,env in (a,b),!old."),
+        click.Option(
+            ["--field-selector", "--filter", "filter"],
+            metavar="FIELDS",
+            help="Fields in the same syntax: status.host=n1.",
+        ),
+    ]
+    if "project" in operation.places:
+        made.append(click.Option(["-A", "--all-projects"], is_flag=True, help="In every project that you may see."))
+    if operation.verb == "list":
+        made.append(click.Option(["--limit"], type=click.IntRange(1, 1_000_000), help="At most so many; all."))
+        if "watch" in noun.operations:
+            made.append(click.Option(["-w", "--watch"], is_flag=True, help="Then every change as it comes."))
+    return made
+
+
+def _option(flag: flags.Flag) -> click.Option:
+    field = flag.field
+    hidden = [name for name in flag.names if name.startswith("--spec.")]
+    names = [name for name in flag.names if name not in hidden] or hidden
+    if field.kind == "boolean" and not flag.repeated:
+        return click.Option(
+            [*(f"{name}/--no-{name[2:]}" for name in names[:1]), flag.key], default=None, help=_help(field)
+        )
+    return click.Option(
+        [*flag.names, flag.key],
+        multiple=flag.repeated,
+        metavar=metavar(field),
+        help=_help(field),
+        shell_complete=_values(field),
+    )
+
+
+def _values(field: Field) -> Any:
+    def complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+        if field.kind == "enum":
+            return [
+                word.lower()
+                for word in field.accepted
+                if word.lower().startswith(incomplete.lower()) and "UNSPECIFIED" not in word
+            ]
+        from ultracloud.cli.shell import index
+
+        kind = index.words().get(field.name.replace("_", ""))
+        return live_names(ctx, kind, incomplete) if kind else []
+
+    return complete
+
+
+def metavar(field: Field) -> str:
+    """What stands for a value in `--help`."""
+    if field.shape == "map":
+        return "KEY=VALUE"
+    if field.kind == "message":
+        return "KEY=VALUE,..."
+    return {
+        "integer": "N",
+        "number": "N",
+        "boolean": "true|false",
+        "time": "TIME",
+        "bytes": "TEXT|@FILE",
+        "enum": "|".join(w.lower() for w in field.accepted if "UNSPECIFIED" not in w)[:40],
+    }.get(field.kind, field.name.upper().replace("_", "-"))
+
+
+def _help(field: Field) -> str:
+    several = " May be given several times." if field.shape != "one" else ""
+    return (field.doc + several).strip()
+
+
+def _example(noun: Noun, operation: Operation) -> str:
+    return (
+        f"Fields of a {noun.name}: `uc explain {noun.name}`."
+        if operation.verb in ("create", "update") and noun.kind
+        else ""
+    )
+
+
+def _done(verb: str) -> str:
+    """`started` of start, `stopped` of stop."""
+    known = {
+        "update": "changed",
+        "delete": "deleted",
+        "start": "is starting",
+        "stop": "is stopping",
+        "reboot": "is rebooting",
+    }
+    return known.get(verb, f"{verb} done")
+
+
+def _leaves(tree: dict[str, Json], path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Json]]:
+    made: list[tuple[tuple[str, ...], Json]] = []
+    for name, value in tree.items():
+        here = (*path, name)
+        made += _leaves(value, here) if isinstance(value, dict) and value else [(here, value)]
+    return made

@@ -1,0 +1,108 @@
+"""The whole tree of commands. Nothing is loaded before it is named; `--help` reads this table and the list of nouns."""
+
+from __future__ import annotations
+
+import click
+
+from ultracloud.cli import __version__
+from ultracloud.cli.commands.base import SETTINGS, Group, Lazy
+from ultracloud.cli.core.trees import text_at
+from ultracloud.cli.shell import index
+
+HERE = "ultracloud.cli.commands"
+EVERY_DAY, NOUNS, LOGIN, TOOLS = "Every day", "Kinds", "Clouds and login", "Tools"
+SECTIONS = (EVERY_DAY, NOUNS, LOGIN, TOOLS)
+COMMANDS = {
+    "ps": Lazy(f"{HERE}.daily", "ps", "Virtual machines that run; -a for all", EVERY_DAY),
+    "ls": Lazy(f"{HERE}.daily", "ls", "What is in the project, or all of a kind", EVERY_DAY),
+    "run": Lazy(f"{HERE}.daily", "run", "Make a virtual machine from an image and start it", EVERY_DAY),
+    "start": Lazy(f"{HERE}.daily", "start", "Start virtual machines", EVERY_DAY),
+    "stop": Lazy(f"{HERE}.daily", "stop", "Stop virtual machines", EVERY_DAY),
+    "restart": Lazy(f"{HERE}.daily", "restart", "Reboot virtual machines", EVERY_DAY),
+    "rm": Lazy(f"{HERE}.daily", "rm", "Delete: virtual machines, or KIND/NAME", EVERY_DAY),
+    "inspect": Lazy(f"{HERE}.daily", "inspect", "All of one thing, as YAML", EVERY_DAY),
+    "logs": Lazy(f"{HERE}.console", "logs", "What a virtual machine's console printed", EVERY_DAY),
+    "console": Lazy(f"{HERE}.console", "console", "Watch a virtual machine's console", EVERY_DAY),
+    "get": Lazy(f"{HERE}.daily", "get", "Read or list: `get vms`, `get vm web`, `get vm/web`", EVERY_DAY),
+    "apply": Lazy(f"{HERE}.apply", "apply", "Make or change what files describe", EVERY_DAY),
+    "wait": Lazy(f"{HERE}.kinds", "wait_any", "Wait for a condition of KIND/NAME", EVERY_DAY),
+    "login": Lazy(f"{HERE}.login", "login", "Log in, in the browser or with a token", LOGIN),
+    "logout": Lazy(f"{HERE}.login", "logout", "End the session and forget it", LOGIN),
+    "whoami": Lazy(f"{HERE}.login", "whoami", "Who you are, and what holds for your commands", LOGIN),
+    "context": Lazy(f"{HERE}.context", "context", "Several clouds: add, use, list, set, rm", LOGIN),
+    "iam": Lazy(f"{HERE}.iam", "iam", "Identity: users, roles, bindings, tokens; explain", NOUNS),
+    "explain": Lazy(f"{HERE}.explain", "explain", "What fields a kind has: `explain vm.spec.nics`", TOOLS),
+    "doctor": Lazy(f"{HERE}.doctor", "doctor", "Look at the installation end to end, and say what to do", TOOLS),
+    "api": Lazy(f"{HERE}.api", "api", "Send any request: `api GET /v1/whoami`", TOOLS),
+    "completion": Lazy(f"{HERE}.completion", "completion", "Completion for bash, zsh or fish", TOOLS),
+    "man": Lazy(f"{HERE}.man", "man", "Write the manual pages", TOOLS),
+    "options": Lazy(f"{HERE}.tools", "options", "Flags that every command takes", TOOLS),
+    "version": Lazy(f"{HERE}.tools", "version", "Versions of this program and of the server", TOOLS),
+}
+ALIASES = {
+    "contexts": "context",
+    "ctx": "context",
+    "reboot": "restart",
+    "delete": "rm",
+    "describe": "inspect",
+    "man-pages": "man",
+}
+
+
+class Root(Group):
+    """Commands by hand, and a group for each noun."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - Click's shape
+        """Commands and nouns."""
+        return sorted({*self.lazy, *index.listing()})
+
+    def known_words(self, ctx: click.Context) -> list[str]:
+        """Also the other words for nouns."""
+        return [*super().known_words(ctx), *index.words()]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command by hand, or a noun's group."""
+        if cmd_name in self.lazy:
+            return super().get_command(ctx, cmd_name)
+        noun = index.words().get(cmd_name)
+        if noun is not None:
+            from ultracloud.cli.commands.nouns import noun_group
+
+            return noun_group(noun)
+        return super().get_command(ctx, cmd_name)
+
+    def summary_of(self, ctx: click.Context, name: str) -> tuple[str, str]:
+        """From the tables."""
+        if name in self.lazy:
+            return super().summary_of(ctx, name)
+        return NOUNS, text_at(index.listing()[name], "summary")
+
+    def section_rank(self, section: str) -> int:
+        """The order of SECTIONS."""
+        return SECTIONS.index(section) if section in SECTIONS else len(SECTIONS)
+
+
+def show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    """`--version`."""
+    if value and not ctx.resilient_parsing:
+        click.echo(f"ultracloud {__version__}")
+        ctx.exit()
+
+
+root = Root(
+    "uc",
+    lazy=COMMANDS,
+    other_names=ALIASES,
+    context_settings=SETTINGS,
+    help="Everything of your cloud: virtual machines, networks, identity, and what runs them.",
+    params=[
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            expose_value=False,
+            is_eager=True,
+            callback=show_version,
+            help="Print the version.",
+        )
+    ],
+)
