@@ -21,12 +21,14 @@ class MemoryLog:
     Attributes:
         is_full: The next append finds no room.
         is_broken: The next append, and all after it, fail.
+        defect: What the next append raises, as a defect of the program would and no disk does.
     """
 
     def __init__(self, kept: list[list[wal.Payload]] | None = None) -> None:
         self.kept: list[list[wal.Payload]] = [[]] if kept is None else kept
         self.is_full = False
         self.is_broken = False
+        self.defect: Exception | None = None
         self.bytes_appended = 0
         self.has_room = True
 
@@ -60,11 +62,13 @@ class MemoryLog:
         """There is nothing to let go of."""
 
     def _append(self, payload: wal.Payload, size: int) -> None:
+        if self.defect is not None:
+            raise self.defect
         if self.is_broken:
             raise LogBrokenError("told to be broken")
         if self.is_full:
             raise LogFullError("told to be full")
-        if len(self.kept[-1]) >= SEGMENT_ENTRIES:
+        if not self.kept or len(self.kept[-1]) >= SEGMENT_ENTRIES:
             self.kept.append([])
         self.kept[-1].append(payload)
         self.bytes_appended += size
