@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from iam.core.references import resolve_principal, resolve_resource
+from iam.shell.explanations import render_explanation
 from iam.shell.source import Source
 from ultracloud.api.iam.v1 import iam_pb2 as pb
 from ultracloud.api.rpc import Call
+from ultracloud.base.conditions import Circumstances
+from ultracloud.base.explaining import explain
+from ultracloud.base.faults import InvalidArgumentError
 from ultracloud.base.permissions import check_permission
-from ultracloud.base.policy import Policy, Principal, decide
+from ultracloud.base.policy import Policy, Principal
 from ultracloud.base.principals import (
+    GROUP_PREFIX,
     SERVICE_ACCOUNT_PREFIX,
     USER_PREFIX,
     service_account_principal,
@@ -39,16 +45,24 @@ class PolicyServer:
                 known = message.version
 
     async def explain(self, request: pb.ExplainRequest, call: Call) -> pb.ExplainResponse:
-        """Say what a principal may, and which binding says so."""
+        """Say what a principal may, which binding says so, and what would change it."""
         with deadlines.inside(call):
             caller, policy = principal_of(call), self._source.snapshot.policy
             permission = check_permission(request.permission)
             resource = resolve_resource(policy, caller, request.resource)
             asked = resolve_principal(policy, caller, request.principal) if request.principal else caller.id
+            if asked.startswith(GROUP_PREFIX):
+                raise InvalidArgumentError(
+                    "a group never asks; ask about one of its members", reason="PRINCIPAL_INVALID"
+                )
             if asked != caller.id:
                 await authorise(self._source, caller, "iam.policy.explain", resource)
-            made = decide(policy, _principal(policy, asked), permission, resource)
-            return pb.ExplainResponse(allowed=made.allowed, reason=made.reason, binding=made.binding)
+            subject = caller if asked == caller.id else _principal(policy, asked)
+            subject = replace(subject, source=request.source_address or caller.source)
+            now_ms = request.at.ToMilliseconds() if request.HasField("at") else self._source.now_ms()
+            circumstances = Circumstances(now_ms, dict(request.labels))
+            made = explain(policy, subject, permission, resource, circumstances)
+            return render_explanation(policy, caller, subject, made)
 
 
 def _principal(policy: Policy, identifier: str) -> Principal:

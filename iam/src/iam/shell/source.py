@@ -66,6 +66,10 @@ class Source(Authority):
         """The newest there is; version 0 before the first."""
         return self._copy.snapshot
 
+    def now_ms(self) -> int:
+        """What time it is where the policy comes from."""
+        return self._clock.now_ms()
+
     async def messages_since(self, version: int) -> AsyncIterator[iam_pb2.PolicySnapshot]:
         """What somebody who knows the policy at `version` is to be sent: its changes, or else all of it in parts."""
         change = self._changes.since(version)

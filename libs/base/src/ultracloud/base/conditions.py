@@ -104,9 +104,14 @@ class Condition:
         try:
             answer = cedarpy.is_authorized(_question(request), self.policies, _entities(request))
         except ValueError as error:  # a source address that is none, a path with strange characters
-            return Outcome(is_true=False, failure=str(error).partition("\n")[0])
+            return Outcome(is_true=False, failure=_sentence(str(error)))
         failures = answer.diagnostics.errors
-        return Outcome(answer.allowed, str(failures[0]).partition("\n")[0] if failures else "")
+        return Outcome(answer.allowed, _sentence(str(failures[0])) if failures else "")
+
+
+def _sentence(failure: str) -> str:
+    """What Cedar says of a failure, without the policy's name, which is ours."""
+    return failure.partition("\n")[0].rpartition("`policy0`: ")[2]
 
 
 def check_condition(text: str) -> str:
