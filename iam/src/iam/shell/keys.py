@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from iam.core.keyring import next_change_ms, plan_keys
 from iam.errors import RootKeyError
 from iam.shell.root_key import create_root_key, load_root_key
-from iam.shell.sealing import make_sealed_key, open_sealed_key, signing_key
+from iam.shell.sealing import (
+    make_sealed_key,
+    make_sealed_p256_key,
+    open_sealed_key,
+    open_sealed_p256_key,
+    signing_key,
+)
 from iam.shell.source import RING_KEY, Source
 from ultracloud.api.iam.v1 import keys_pb2 as pb
+from ultracloud.base.attenuation import encoded
 from ultracloud.base.faults import UnavailableError
 from ultracloud.servicekit.clock import Clock
 from ultracloud.servicekit.store import Store
+
+PrivateKeyT = TypeVar("PrivateKeyT")
 
 DAY_MS = 86_400_000
 
@@ -34,6 +46,7 @@ class Keys:
         self._lifetime_ms = lifetime_days * DAY_MS
         self._root_key = load_root_key(root_key_file)
         self._opened: dict[str, Ed25519PrivateKey] = {}
+        self._opened_p256: dict[str, ec.EllipticCurvePrivateKey] = {}
         if self._root_key is None and not create:
             raise RootKeyError(
                 f"root_key_file {root_key_file} does not exist; put back the one this cloud began with, or set "
@@ -46,8 +59,25 @@ class Keys:
         Raises:
             UnavailableError: The ring has not been read since the start.
         """
-        plan = plan_keys([signing_key(key) for key in self._ring().keys], self._clock.now_ms(), self._lifetime_ms)
-        private = self._opened.get(plan.signing) if plan.signing else None
+        return self._signing(self._ring().keys, self._opened)
+
+    def p256_signer(self) -> tuple[str, ec.EllipticCurvePrivateKey]:
+        """The same for ID tokens and workload tokens: ES256."""
+        return self._signing(self._ring().p256_keys, self._opened_p256)
+
+    def public_keys(self) -> list[dict[str, str]]:
+        """All that verifies what we sign, as JWKs (RFC 7517)."""
+        ring = self._ring()
+        ed25519 = [_jwk(key.kid, "EdDSA", kty="OKP", crv="Ed25519", x=key.ed25519_public) for key in ring.keys]
+        p256 = [
+            _jwk(key.kid, "ES256", kty="EC", crv="P-256", x=key.p256_public[1:33], y=key.p256_public[33:])
+            for key in ring.p256_keys
+        ]
+        return [*p256, *ed25519]
+
+    def _signing(self, keys: Sequence[pb.SealedKey], opened: Mapping[str, PrivateKeyT]) -> tuple[str, PrivateKeyT]:
+        plan = plan_keys([signing_key(key) for key in keys], self._clock.now_ms(), self._lifetime_ms)
+        private = opened.get(plan.signing) if plan.signing else None
         if plan.signing is None or private is None:
             raise UnavailableError("the signing keys have not been read yet; try again in a moment")
         return plan.signing, private
@@ -74,16 +104,27 @@ class Keys:
         for key in ring.keys:
             if key.kid not in self._opened:
                 self._opened[key.kid] = open_sealed_key(root_key, key)
-        keys = [signing_key(key) for key in ring.keys]
-        plan = plan_keys(keys, now_ms, self._lifetime_ms)
-        if plan.is_due or plan.dropped:
-            changed = pb.KeyRing(keys=[key for key in ring.keys if key.kid not in plan.dropped])
-            if plan.is_due:
-                changed.keys.append(make_sealed_key(root_key, now_ms))
-                logging.getLogger(__name__).info("new signing key %s", changed.keys[-1].kid)
+        for key in ring.p256_keys:
+            if key.kid not in self._opened_p256:
+                self._opened_p256[key.kid] = open_sealed_p256_key(root_key, key)
+        changed = pb.KeyRing(
+            keys=self._tended(ring.keys, lambda: make_sealed_key(root_key, now_ms)),
+            p256_keys=self._tended(ring.p256_keys, lambda: make_sealed_p256_key(root_key, now_ms)),
+        )
+        if changed != ring:
             # Lost to another writer: the ring comes back through the source, and this is called again.
             await self._store.txn({RING_KEY: self._source.ring.version}, {RING_KEY: changed.SerializeToString()})
+        keys = [signing_key(key) for key in (*ring.keys, *ring.p256_keys)]
         return next_change_ms(keys, now_ms, self._lifetime_ms)
+
+    def _tended(self, keys: Sequence[pb.SealedKey], make: Callable[[], pb.SealedKey]) -> list[pb.SealedKey]:
+        """The keys that are still needed, and a new one if one is due."""
+        plan = plan_keys([signing_key(key) for key in keys], self._clock.now_ms(), self._lifetime_ms)
+        kept = [key for key in keys if key.kid not in plan.dropped]
+        if plan.is_due:
+            kept.append(make())
+            logging.getLogger(__name__).info("new signing key %s", kept[-1].kid)
+        return kept
 
     def _ring(self) -> pb.KeyRing:
         return pb.KeyRing.FromString(self._source.ring.value)
@@ -100,3 +141,8 @@ class Keys:
             self._root_key = create_root_key(self._file)
             logging.getLogger(__name__).warning("made root key %s: keep a copy elsewhere", self._file)
         return self._root_key
+
+
+def _jwk(kid: str, algorithm: str, *, kty: str, crv: str, **coordinates: bytes) -> dict[str, str]:
+    points = {name: encoded(value) for name, value in coordinates.items()}
+    return {"kid": kid, "use": "sig", "alg": algorithm, "kty": kty, "crv": crv, **points}

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cultracloud/iam/v1/keys.proto\x12\x11ultracloud.iam.v1\"_\n\tSealedKey\x12\x0b\n\x03kid\x18\x01 \x01(\t\x12\x16\n\x0e\x65\x64\x32\x35\x35\x31\x39_public\x18\x02 \x01(\x0c\x12\x16\n\x0esealed_private\x18\x03 \x01(\x0c\x12\x15\n\rcreated_at_ms\x18\x04 \x01(\x03\"5\n\x07KeyRing\x12*\n\x04keys\x18\x01 \x03(\x0b\x32\x1c.ultracloud.iam.v1.SealedKeyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cultracloud/iam/v1/keys.proto\x12\x11ultracloud.iam.v1\"t\n\tSealedKey\x12\x0b\n\x03kid\x18\x01 \x01(\t\x12\x16\n\x0e\x65\x64\x32\x35\x35\x31\x39_public\x18\x02 \x01(\x0c\x12\x16\n\x0esealed_private\x18\x03 \x01(\x0c\x12\x15\n\rcreated_at_ms\x18\x04 \x01(\x03\x12\x13\n\x0bp256_public\x18\x05 \x01(\x0c\"f\n\x07KeyRing\x12*\n\x04keys\x18\x01 \x03(\x0b\x32\x1c.ultracloud.iam.v1.SealedKey\x12/\n\tp256_keys\x18\x02 \x03(\x0b\x32\x1c.ultracloud.iam.v1.SealedKeyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,7 +32,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ultracloud.iam.v1.keys_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SEALEDKEY']._serialized_start=51
-  _globals['_SEALEDKEY']._serialized_end=146
-  _globals['_KEYRING']._serialized_start=148
-  _globals['_KEYRING']._serialized_end=201
+  _globals['_SEALEDKEY']._serialized_end=167
+  _globals['_KEYRING']._serialized_start=169
+  _globals['_KEYRING']._serialized_end=271
 # @@protoc_insertion_point(module_scope)
