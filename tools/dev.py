@@ -155,8 +155,8 @@ def sim(arguments: list[str]) -> int:
 def named_module(kind: str, arguments: list[str]) -> int:
     """Run `<kind>/NAME.py` or `<kind>/NAME/__main__.py` with what follows."""
     folder = ROOT / kind
-    names = sorted({p.stem for p in folder.glob("*.py")} | {p.parent.name for p in folder.glob("*/__main__.py")})
-    names = [name for name in names if not name.startswith("_")]
+    alone = {path.stem for path in folder.glob("*.py") if not path.name.startswith("_") and can_run(path)}
+    names = sorted(alone | {path.parent.name for path in folder.glob("*/__main__.py")})
     if not arguments or arguments[0] == "--list":
         sys.stdout.write(json.dumps(names) + "\n" if "--json" in arguments else "\n".join(names) + "\n")
         return 0
@@ -165,6 +165,11 @@ def named_module(kind: str, arguments: list[str]) -> int:
         sys.stderr.write(f"./dev {kind}: no '{arguments[0]}'; there are: {', '.join(names) or 'none yet'}\n")
         return EXIT_USAGE
     return python("-m", f"{kind}.{name}", *arguments[1:])
+
+
+def can_run(path: Path) -> bool:
+    """Whether a module is a program, and not what several programs share."""
+    return "__main__" in path.read_text(encoding="utf-8")
 
 
 def python(*arguments: str) -> int:
