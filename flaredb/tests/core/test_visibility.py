@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from flaredb.core.engine import Column
 from flaredb.core.keys import bounds, encode, versioned
 from flaredb.core.limits import PAGE_BYTES_MAX
+from flaredb.core.octets import key_value, scan_end
+from flaredb.core.pages import OctetScan
 from flaredb.core.records import value_record
 from flaredb.core.visibility import NEXT_STEPS_MAX, Found, Query, Scan, Standing, read, standing, standings
 from flaredb.testing import MemoryEngine
@@ -93,6 +95,11 @@ def test_a_page_is_that_of_a_dictionary(
     scan = page(engine_of(keys), Query("iam", start, end, limit, at, reverse=reverse), steps)
     assert scan.found == wanted[:limit]
     assert scan.more == (len(wanted) > limit)
+    octets = OctetScan(engine_of(keys).cursor(Column.DATA), Query("iam", start, end, limit, at, reverse=reverse))
+    while not octets.run(steps):
+        pass
+    rows = [key_value(*found) for found in scan.found]
+    assert octets.octets() == b"".join(rows) + scan_end(at, more=scan.more)
 
 
 @given(STORED, st.integers(1, 4), AT, st.booleans())

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from flaredb.core.commands import AnyWrite, Comparison, DeleteRange, Increment, Txn, Write
 from flaredb.core.engine import Column, Engine
 from flaredb.core.feed import Interest
+from flaredb.core.keys import encode
+from flaredb.core.octets import key_value, read_version_field, scan_end
 from flaredb.core.records import number
 from flaredb.core.retention import History
 from flaredb.core.visibility import Found, Query
@@ -167,6 +169,16 @@ def _expire(store: Store, engine: Engine, now_ms: int) -> None:
     assert not first.valid() or first.key() > number(now_ms + 1)
 
 
+def _compare_octets(store: Store, namespace: str, key: bytes, now_ms: int) -> None:
+    """What is answered in short is what `get` gives, whether it was asked for before or not."""
+    if b"\x00" in key:
+        return
+    found = store.get(namespace, key, store.applied.version, now_ms)
+    whole = (key_value(*found) if found else b"") + read_version_field(store.applied.version)
+    assert store.get_octets(encode(namespace, key), key) in (None, whole)
+    assert store.batch_octets(namespace.encode() + b"\x00", [key]) in (None, whole)
+
+
 def _compare(store: Store, model: Model, now_ms: int) -> None:
     newest = store.read_version(0)
     assert newest == len(model.states)
@@ -184,6 +196,12 @@ def _compare(store: Store, model: Model, now_ms: int) -> None:
         assert (
             scan.found == model.entries(namespace, newest, now_ms) == store.batch_get(namespace, KEYS, newest, now_ms)
         )
+        for key in KEYS:
+            _compare_octets(store, namespace, key, now_ms)
+        octet_scan = store.octet_scan(Query(namespace, b"", b"", 100, newest, now_ms=now_ms))
+        assert octet_scan.run(1000)
+        rows = [key_value(*found) for found in scan.found]
+        assert octet_scan.octets() == b"".join(rows) + scan_end(newest, more=False)
     position = max(1, store.floor)
     page = store.changes_after(Interest("iam", b"", b""), position)
     wanted_changes = [

@@ -14,7 +14,7 @@ from dataclasses import fields
 from hpack import Decoder, Encoder
 
 from ultracloud.wire.core.connection import Connection
-from ultracloud.wire.core.events import Event, PageRequested
+from ultracloud.wire.core.events import CallArrived, Event, PageRequested
 from ultracloud.wire.core.frames import (
     ACK,
     END_HEADERS,
@@ -198,8 +198,9 @@ class Stage:
 def event_shown(event: Event) -> str:
     """An event, for a person."""
     parts = []
-    for field in fields(event):
-        value = getattr(event, field.name)
+    names = event._fields if isinstance(event, CallArrived) else [field.name for field in fields(event)]
+    for name in names:
+        value = getattr(event, name)
         if isinstance(value, Head):
             timeout = "" if value.timeout_s is None else f" timeout={value.timeout_s:g}"
             method = f"{value.method} " if isinstance(event, PageRequested) else ""

@@ -10,6 +10,7 @@
 - `refusals`: the sentence for a transaction that what is stored does not let happen.
 - `expiry`: which keys have come to their end.
 - `visibility`: which version of a key a reader sees; scans.
+- `octets`: what most calls are made of, as bytes. `pages`: reads that end as such. `newest`: those of keys read lately.
 - `feed`: which part of the history a watcher gets next.
 - `retention`: how much history stays, and what goes when it goes.
 - `why`: why writes are refused or slow.

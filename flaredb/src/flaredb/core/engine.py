@@ -20,6 +20,9 @@ class Column(enum.StrEnum):
     EXPIRY = "expiry"
     EVENTUAL = "eventual"
 
+    # A column is looked up for each row and cursor; Enum's own hash is a function in Python.
+    __hash__ = str.__hash__
+
 
 Row: TypeAlias = tuple[Column, bytes, bytes | None]
 """Set a key of a column, or delete it where the value is None."""

@@ -15,7 +15,7 @@ from flaredb.core.commands import Change, Commit
 
 RECENT_BYTES_MAX = 4 * 1024 * 1024
 """Keys and values of newest commits kept for watchers: seconds of a busy control plane, and small beside RocksDB."""
-RECENT_COMMITS_MAX = 4096
+RECENT_COMMITS_MAX = 1024
 """The same in commits: their Python objects weigh more than small keys and values do."""
 FEED_BYTES_MAX = 1024 * 1024
 """Keys and values after which a message of a watch ends. A whole commit more may still come: 3 MiB fit a message."""

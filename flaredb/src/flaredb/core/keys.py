@@ -15,7 +15,7 @@ from flaredb.core.commands import EncodedKey
 
 VERSION_BYTES = 8
 _VERSION_MASK = (1 << 64) - 1
-_TERMINATOR = b"\x00\x01"
+TERMINATOR = b"\x00\x01"
 TERMINATOR_BYTES = 2
 ZERO = 0
 """As a number: looking for it in a key takes a fifth of the time that looking for a byte takes."""
@@ -39,8 +39,8 @@ def versioned(encoded: bytes, version: int) -> bytes:
 
 def key_of(encoded: bytes, namespace: str) -> bytes:
     """The key of an encoded key that is known to be of `namespace`."""
-    assert encoded.endswith(_TERMINATOR), encoded
-    key = encoded[len(namespace) + 1 : -len(_TERMINATOR)]
+    assert encoded.endswith(TERMINATOR), encoded
+    key = encoded[len(namespace) + 1 : -len(TERMINATOR)]
     return key.replace(_ESCAPED_ZERO, _ZERO) if ZERO in key else key
 
 

@@ -156,6 +156,7 @@ class Scan:
     found: list[Found] = field(default_factory=list)
     more: bool = False
     done: bool = False
+    _count: int = 0
     _size_bytes: int = 0
     _lower: bytes = b""
     _upper: bytes = b""
@@ -197,7 +198,7 @@ class Scan:
         cursor, upper, at, found = self.cursor, self._upper, self._at, self.found
         step, is_valid, key, value = cursor.next, cursor.valid, cursor.key, cursor.value
         head_bytes, keys_only, from_bytes = len(self.query.namespace) + 1, self.query.keys_only, int.from_bytes
-        room, size_bytes = self.query.limit - len(found), self._size_bytes
+        room, size_bytes = self.query.limit - self._count, self._size_bytes
         stored = key() if is_valid() else upper
         encoded = stored[:-VERSION_BYTES]
         for _ in range(steps):
@@ -214,11 +215,11 @@ class Scan:
                 version = stored[-VERSION_BYTES:]
             record, name = value(), encoded[head_bytes:-TERMINATOR_BYTES]
             if record[0] != VALUE_TAG or ZERO in name or size_bytes >= PAGE_BYTES_MAX or not room:
-                self._size_bytes = size_bytes
+                self._count, self._size_bytes = self.query.limit - room, size_bytes
                 self._take(encoded, stored)
                 if self.done:
                     return
-                size_bytes, room = self._size_bytes, self.query.limit - len(found)
+                size_bytes, room = self._size_bytes, self.query.limit - self._count
             else:
                 data = b"" if keys_only else record[1:]
                 found.append(Found(name, data, ~from_bytes(version, "big", signed=True), 0))
@@ -230,7 +231,7 @@ class Scan:
             if before == encoded:
                 stored = self._leave(encoded)
                 encoded = stored[:-VERSION_BYTES]
-        self._size_bytes = size_bytes
+        self._count, self._size_bytes = self.query.limit - room, size_bytes
 
     def _leave(self, encoded: bytes) -> bytes:
         """Step over the older versions of a key, all but the first, and give the key after."""
@@ -271,11 +272,12 @@ class Scan:
         query, found = self.query, self.found
         if value is None or is_ended(expires_at_ms, query.now_ms):
             return
-        if len(found) == query.limit or self._size_bytes >= PAGE_BYTES_MAX:
+        if self._count == query.limit or self._size_bytes >= PAGE_BYTES_MAX:
             self.more = self.done = True
             return
         key = key_of(encoded, query.namespace)
         if query.keys_only:
             value = b""
         found.append(Found(key, value, version_of(stored), expires_at_ms))
+        self._count += 1
         self._size_bytes += len(key) + len(value)

@@ -12,8 +12,21 @@ from dataclasses import replace
 
 from flaredb.core import limits
 from flaredb.core.access import Access
-from flaredb.core.commands import Comparison, DeleteRange, Increment, Outcome, Refusal, RefusalReason, Txn, Write
+from flaredb.core.commands import (
+    Comparison,
+    DeleteRange,
+    EncodedKey,
+    Increment,
+    Outcome,
+    Refusal,
+    RefusalReason,
+    Txn,
+    Write,
+)
 from flaredb.core.feed import Interest, Page
+from flaredb.core.keys import TERMINATOR, ZERO
+from flaredb.core.octets import parse_get
+from flaredb.core.pages import OctetScan
 from flaredb.core.refusals import refused
 from flaredb.core.visibility import Query, Scan
 from flaredb.shell import messages
@@ -44,6 +57,8 @@ from ultracloud.api.flaredb.v1.flaredb_pb2 import (
 )
 from ultracloud.api.rpc import Call
 
+HEADS_MAX = 4096
+"""Callers and namespaces whose right is remembered: services, agents of hundreds of hosts."""
 SCAN_SLICE_KEYS = 500
 """Keys of a scan looked at before others are served: about 2 ms."""
 RANGE_LOOK_SLICES = 8
@@ -59,6 +74,7 @@ class KvService(Serving):
         super().__init__(watchers, access, now_ms)
         self._store: Store = store
         self._committer = committer
+        self._heads: dict[tuple[str | None, bytes, bool], bytes] = {}
 
     def get(self, request: GetRequest, call: Call, /) -> GetResponse:
         """The value of one key."""
@@ -66,6 +82,34 @@ class KvService(Serving):
         key = limits.check_key(request.key)
         version, now_ms = self._read_at(request.at_version)
         return messages.get_response(self._store.get(namespace, key, version, now_ms), version)
+
+    def get_octets(self, octets: bytes, call: Call, /) -> bytes | None:
+        """`get` in short, for a plain request and a value without an end."""
+        asked = parse_get(octets)
+        if asked is None:
+            return None
+        namespace, key = asked
+        head = self._head(namespace, call, writes=False)
+        return self._store.get_octets(EncodedKey(head + key + TERMINATOR), key)
+
+    def batch_get_octets(self, octets: bytes, call: Call, /) -> bytes | None:
+        """`batch_get` in short, of the newest."""
+        request = BatchGetRequest.FromString(octets)
+        if request.at_version:
+            return None
+        head = self._head(request.namespace.encode(), call, writes=False)
+        keys = limits.check_batch(request.keys)
+        if any(map(_has_zero, keys)):
+            return None
+        return self._store.batch_octets(head, keys)
+
+    def scan_octets(self, octets: bytes, call: Call, /) -> bytes | asyncio.Future[bytes]:
+        """`scan` in short."""
+        scan = self._store.octet_scan(self._query(ScanRequest.FromString(octets), call))
+        if scan.run(SCAN_SLICE_KEYS):
+            self._store.check_scan(scan)
+            return scan.octets()
+        return asyncio.ensure_future(self._octet_scan_on(scan))
 
     def batch_get(self, request: BatchGetRequest, call: Call, /) -> BatchGetResponse:
         """The values of several keys, at one version."""
@@ -176,12 +220,40 @@ class KvService(Serving):
 
     async def _scan_on(self, scan: Scan) -> ScanResponse:
         """The rest of a scan that is longer than a slice."""
+        await self._run_on(scan)
+        return self._scanned(scan)
+
+    async def _run_on(self, scan: Scan) -> None:
+        """Run a scan to its end, others being served between slices. Raises DataLossError as `check_scan`."""
         is_done = False
         while not is_done:
             await asyncio.sleep(0)
             is_done = scan.run(SCAN_SLICE_KEYS)
-        return self._scanned(scan)
+        self._store.check_scan(scan)
+
+    async def _octet_scan_on(self, scan: OctetScan) -> bytes:
+        """The same of one whose answer is bytes."""
+        await self._run_on(scan)
+        return scan.octets()
+
+    def _head(self, namespace: bytes, call: Call, *, writes: bool) -> bytes:
+        """What the keys of a namespace begin with on disk, if the caller may use it. Raises as `_allowed`.
+
+        Who may do what does not change while the process runs, so it is remembered.
+        """
+        identity = call.peer.identity
+        head = self._heads.get((identity, namespace, writes))
+        if head is None:
+            allowed = self._allowed(call, namespace.decode("utf-8", "replace"), writes=writes)
+            if len(self._heads) >= HEADS_MAX:
+                self._heads.clear()
+            head = self._heads[identity, namespace, writes] = allowed.encode() + b"\x00"
+        return head
 
     def _scanned(self, scan: Scan) -> ScanResponse:
         self._store.check_scan(scan)
         return messages.add_found(ScanResponse(read_version=scan.query.at_version, more=scan.more), scan.found)
+
+
+def _has_zero(key: bytes) -> bool:
+    return ZERO in key

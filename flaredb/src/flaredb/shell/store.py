@@ -7,7 +7,7 @@ what a crash could take back. The next batch may be staged before the last is pu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -16,9 +16,12 @@ from flaredb.core.engine import Column, Engine, Row
 from flaredb.core.evaluate import Evaluation, evaluate, rows
 from flaredb.core.expiry import Overdue, overdue
 from flaredb.core.feed import FEED_COMMITS_MAX, Interest, Page, Recent, page_of
-from flaredb.core.keys import bounds, encode, key_of, versioned
+from flaredb.core.keys import TERMINATOR, bounds, encode, key_of, versioned
 from flaredb.core.limits import BATCH_RESPONSE_BYTES_MAX, check_batch_response
 from flaredb.core.namespaces import namespaces
+from flaredb.core.newest import NewestRows
+from flaredb.core.octets import read_version_field
+from flaredb.core.pages import OctetScan, read_row
 from flaredb.core.records import (
     APPLIED_KEY,
     FLOOR_KEY,
@@ -79,6 +82,8 @@ class Store:
         _check_complete(engine, self.applied)
         if is_new:
             self.applied = _make(engine, first_version)
+        self._show(self.applied)
+        self._rows = NewestRows()
         self.floor = self._number(FLOOR_KEY)
         self.swept = self._number(SWEPT_KEY)
         self._marks = self._stored_marks()
@@ -114,6 +119,42 @@ class Store:
             self._engine.check(cursor)
         return found
 
+    def get_octets(self, encoded: EncodedKey, key: bytes) -> bytes | None:
+        """The GetResponse for the newest of a key; None where only `get` can tell, or say what is wrong."""
+        row = self._rows.get(encoded)
+        if row is None:
+            row = read_row(self._engine.cursor(Column.DATA), encoded + self._newest_place, key)
+            if not row:
+                return None if row is None else self._read_version
+            self._rows.keep(encoded, row)
+        return row + self._read_version
+
+    def batch_octets(self, head: bytes, keys: Iterable[bytes]) -> bytes | None:
+        """The BatchGetResponse for the newest of keys; None where only `batch_get` can tell, or say what is wrong.
+
+        Args:
+            head: What all keys of the namespace begin with on disk.
+            keys: Without a zero byte.
+        """
+        rows, place, cursor = self._rows, self._newest_place, None
+        found: list[bytes] = []
+        size_bytes = 0
+        for key in keys:
+            encoded = EncodedKey(head + key + TERMINATOR)
+            row = rows.get(encoded)
+            if row is None:
+                cursor = cursor or self._engine.cursor(Column.DATA)
+                row = read_row(cursor, encoded + place, key)
+                if row is None:
+                    return None
+                if row:
+                    rows.keep(encoded, row)
+            found.append(row)
+            size_bytes += len(row)
+        if size_bytes > BATCH_RESPONSE_BYTES_MAX:
+            return None
+        return b"".join(found) + self._read_version
+
     def batch_get(self, namespace: str, keys: Sequence[bytes], version: int, now_ms: int = 0) -> list[Found]:
         """The values of those keys that exist, in their order; see `get`.
 
@@ -138,6 +179,10 @@ class Store:
     def scan(self, query: Query) -> Scan:
         """A scan at a version that `read_version` gave. Run it, then pass it to `check_scan`."""
         return Scan(self._engine.cursor(Column.DATA), query)
+
+    def octet_scan(self, query: Query) -> OctetScan:
+        """As `scan`, for whoever sends its page."""
+        return OctetScan(self._engine.cursor(Column.DATA), query)
 
     def check_scan(self, scan: Scan) -> None:
         """Pass if a scan that is done met no damage. Raises DataLossError."""
@@ -190,9 +235,10 @@ class Store:
     def publish(self, staged: Staged) -> None:
         """Let readers see a batch that is on the disk."""
         assert staged.evaluation.applied.version >= self.applied.version
-        self.applied = staged.evaluation.applied
+        self._show(staged.evaluation.applied)
         if staged.mark is not None:
             self._marks.append(staged.mark)
+        self._rows.drop(staged.evaluation.commits)
         self._recent.add(staged.evaluation.commits)
 
     def overdue(self, from_ms: int, now_ms: int, keys_max: int) -> Overdue:
@@ -269,6 +315,12 @@ class Store:
             records = self._engine.get_many(Column.DATA, [versioned(encoded, version) for encoded in wanted])
             changes = (_change(interest.namespace, *found) for found in zip(wanted, records, strict=True))
             yield Commit(version, interest.namespace, tuple(changes))
+
+    def _show(self, applied: Mark) -> None:
+        """Let readers see all up to these counters. What every read of the newest needs is made here, once."""
+        self.applied = applied
+        self._newest_place = versioned(b"", applied.version)
+        self._read_version = read_version_field(applied.version)
 
     def _counters(self) -> Mark:
         record = self._engine.get(Column.META, APPLIED_KEY)

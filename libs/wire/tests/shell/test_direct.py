@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 
 import grpc
+import pytest
 from serving import calling, serving, until
 
 from ultracloud.api.rpc import Call, DirectCall
 from ultracloud.api.wire.v1.echo_pb2 import EchoRequest, EchoResponse
+from ultracloud.base.faults import InvalidArgumentError
 from ultracloud.wire.testing import AsyncEcho
 
 LARGE_BYTES = 1 << 20
@@ -71,3 +73,29 @@ async def test_nothing_is_pushed_to_a_call_that_has_ended() -> None:
 
 def _answer(request: EchoRequest) -> bytes:
     return EchoResponse(payload=request.payload).SerializeToString()
+
+
+class ShortEcho(AsyncEcho):
+    """Echo with a short way beside it, for all but one payload; a longer one is answered later."""
+
+    def say_octets(self, octets: bytes, call: Call, /) -> bytes | asyncio.Future[bytes] | None:
+        """Answer with what was asked and how."""
+        payload = EchoRequest.FromString(octets).payload
+        if payload == b"long":
+            return None
+        if payload == b"bad":
+            raise InvalidArgumentError(f"no {call.path}")
+        answer = EchoResponse(payload=payload + b" in short").SerializeToString()
+        if payload != b"later":
+            return answer
+        later: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        later.get_loop().call_soon(later.set_result, answer)
+        return later
+
+
+async def test_a_method_with_a_short_way_answers_by_either() -> None:
+    async with serving(ShortEcho()) as (_server, target), calling(target) as client:
+        payloads = [(await client.say(EchoRequest(payload=each))).payload for each in (b"now", b"later", b"long")]
+        assert payloads == [b"now in short", b"later in short", b"long"]
+        with pytest.raises(grpc.aio.AioRpcError, match="no /ultracloud"):
+            await client.say(EchoRequest(payload=b"bad"))

@@ -67,6 +67,17 @@ class _Endable(Protocol):
         ...
 
 
+class _Tally:
+    """The calls of one path that ended: by code, by how long they took, and how long all took together."""
+
+    __slots__ = ("buckets", "codes", "seconds")
+
+    def __init__(self) -> None:
+        self.codes: dict[int, int] = {}
+        self.buckets = [0] * (len(LATENCY_BUCKETS_S) + 1)
+        self.seconds = 0.0
+
+
 class RpcMetrics(Collector):
     """A server interceptor: counts calls, times them, and knows which streams are open.
 
@@ -80,16 +91,14 @@ class RpcMetrics(Collector):
     def __init__(self, metrics: Metrics, streams: Iterable[str] = ()) -> None:
         self._streams = frozenset(streams)
         self._open: set[Call] = set()
-        self._calls: dict[tuple[str, int], int] = {}
-        self._seconds: dict[str, list[float]] = {}
-        self._buckets: dict[str, list[int]] = {}
+        self._tallies: dict[str, _Tally] = {}
         metrics.registry.register(self)
         metrics.rpc.append(self)
 
     @property
     def calls(self) -> Mapping[tuple[str, int], int]:
         """How many calls ended, by path and google.rpc.Code."""
-        return self._calls
+        return {(path, code): count for path, tally in self._tallies.items() for code, count in tally.codes.items()}
 
     def streams_open(self) -> dict[str, int]:
         """How many streams are open, by path."""
@@ -102,16 +111,16 @@ class RpcMetrics(Collector):
 
     def done(self, call: Call, code: int, seconds: float, /) -> None:
         """Count a call that ended."""
-        self._open.discard(call)
+        if self._open:
+            self._open.discard(call)
         # A caller can invent paths without end; unknown ones share one label.
         path = call.path if code != UnimplementedError.code else "unimplemented"
-        self._calls[path, code] = self._calls.get((path, code), 0) + 1
-        buckets = self._buckets.get(path)
-        if buckets is None:
-            buckets = self._buckets[path] = [0] * (len(LATENCY_BUCKETS_S) + 1)
-            self._seconds[path] = [0.0]
-        buckets[bisect_left(LATENCY_BUCKETS_S, seconds)] += 1
-        self._seconds[path][0] += seconds
+        tally = self._tallies.get(path)
+        if tally is None:
+            tally = self._tallies[path] = _Tally()
+        tally.codes[code] = tally.codes.get(code, 0) + 1
+        tally.buckets[bisect_left(LATENCY_BUCKETS_S, seconds)] += 1
+        tally.seconds += seconds
 
     def end_streams(self) -> int:
         """End all open streams; gives how many. A watch would last for ever, and its client knows how to go on."""
@@ -125,15 +134,15 @@ class RpcMetrics(Collector):
         calls = CounterMetricFamily(
             "ultracloud_rpc_calls", "Calls, by the code they ended with", labels=["path", "code"]
         )
-        for (path, code), count in self._calls.items():
+        for (path, code), count in self.calls.items():
             calls.add_metric([path, FAULT_OF_CODE[code].code_name if code in FAULT_OF_CODE else "OK"], count)
         yield calls
         times = HistogramMetricFamily(
             "ultracloud_rpc_seconds", "From a call's first byte to its status", labels=["path"]
         )
         bounds = [*map(str, LATENCY_BUCKETS_S), "+Inf"]
-        for path, buckets in self._buckets.items():
-            times.add_metric([path], list(zip(bounds, accumulate(buckets), strict=True)), self._seconds[path][0])
+        for path, tally in self._tallies.items():
+            times.add_metric([path], list(zip(bounds, accumulate(tally.buckets), strict=True)), tally.seconds)
         yield times
         streams = GaugeMetricFamily("ultracloud_rpc_streams_open", "Streams that are being answered", labels=["path"])
         for path, count in self.streams_open().items():

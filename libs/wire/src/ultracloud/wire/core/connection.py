@@ -172,9 +172,10 @@ class Connection:
 
     def _pay(self) -> None:
         """Let what was answered since the last bytes pay for control frames."""
-        progress = self.sender.progress
+        sender = self.sender
+        progress = sender.progress
         if progress:
-            self.sender.progress = 0
+            sender.progress = 0
             self._pings.earn(progress)
             self._requests.idle.earn(progress)
             self._requests.resets.earn(progress)

@@ -7,15 +7,17 @@ message, `RequestEnded`. Both mean the same.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ultracloud.wire.core.heads import Head
 from ultracloud.wire.errors import ErrorCode
 
 
-@dataclass(frozen=True, slots=True)
-class CallArrived:
-    """A call whose request is one message, and here it is; nothing more follows on the stream."""
+class CallArrived(NamedTuple):
+    """A call whose request is one message, and here it is; nothing more follows on the stream.
+
+    Most events are this one, and a tuple is made in a third of the time of a frozen dataclass.
+    """
 
     stream_id: int
     head: Head

@@ -44,4 +44,6 @@ class Budget:
 
     def earn(self, count: int = 1) -> None:
         """Give back what `count` calls that moved something are worth."""
-        self._left = min(self._burst, self._left + count)
+        left = self._left + count
+        # Each call earns, three times: a call of min() is two thirds of what this takes.
+        self._left = left if left < self._burst else self._burst  # noqa: FURB136 - see above

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class ServerCall:
     """One call; implements `ultracloud.api.rpc.DirectCall`.
 
-    Most calls are answered before anything but the first four attributes is looked at, so the rest are class defaults.
+    Most calls are answered before anything but the first five attributes is looked at, so the rest are class defaults.
     """
 
     timer: asyncio.TimerHandle | None = None
@@ -36,12 +36,9 @@ class ServerCall:
         self.edge = edge
         self.stream_id = stream_id
         self.head = head
-        self.started_s = started_s
-
-    @property
-    def path(self) -> str:
+        self.path = head.path
         """``/package.Service/Method``."""
-        return self.head.path
+        self.started_s = started_s
 
     @property
     def metadata(self) -> Mapping[str, str]:

@@ -116,13 +116,14 @@ class Edge:
 
     def arrive(self, event: CallArrived) -> None:
         """Serve a call that arrived whole."""
-        route = self._routes.get(event.head.path)
+        stream_id, head, message = event
+        route = self._routes.get(head.path)
         if route is None or not route.is_unary:
-            self.start(event.stream_id, event.head)
-            self.put(event.stream_id, event.message)
-            self.end(event.stream_id)
+            self.start(stream_id, head)
+            self.put(stream_id, message)
+            self.end(stream_id)
         else:
-            self._serve(ServerCall(self, event.stream_id, event.head, now_s()), route, event.message)
+            self._serve(ServerCall(self, stream_id, head, now_s()), route, message)
 
     def take(self, event: CallStarted | MessageArrived | RequestEnded | CallReset | CallRefused | StreamReady) -> None:
         """Take any other event of a call."""
@@ -205,12 +206,12 @@ class Edge:
             if message is None and not route.client_streaming:
                 call.is_admitted = True
                 return
-            if not self._is_direct:
-                response: object = self._surround(call, route, message)
-            elif route.is_unary and message is not None:
-                response = route.serve(route.parse(message), call)
-            else:
-                response = self._run(call, route, message)
+            if route.serve_octets is not None and message is not None and self._is_direct:
+                octets = route.serve_octets(message, call)
+                if octets is not None:
+                    self._take_octets(call, route, octets)
+                    return
+            response = self._begin(call, route, message)
             if type(response) is route.response_type:
                 self._sender.reply(call.stream_id, response.SerializeToString())
                 self._done(call, OK)
@@ -218,6 +219,22 @@ class Edge:
                 self._defer(call, route, response)
         except Exception as error:  # noqa: BLE001 - the one place: see above
             self._fail(call, error)
+
+    def _begin(self, call: ServerCall, route: Route, message: bytes | None) -> object:
+        """Run a method; its answer, or what will have it."""
+        if not self._is_direct:
+            return self._surround(call, route, message)
+        if route.is_unary and message is not None:
+            return route.serve(route.parse(message), call)
+        return self._run(call, route, message)
+
+    def _take_octets(self, call: ServerCall, route: Route, octets: bytes | asyncio.Future[bytes]) -> None:
+        """Answer a call with bytes that are there, or will be."""
+        if type(octets) is bytes:
+            self._sender.reply(call.stream_id, octets)
+            self._done(call, OK)
+        else:
+            self._defer(call, route, octets)
 
     def _defer(self, call: ServerCall, route: Route, response: object) -> None:
         """Answer a call later, when a future or coroutine is done."""
@@ -263,6 +280,8 @@ class Edge:
         """
         if route.server_streaming:
             self._sender.finish(call.stream_id, OK_BLOCK)
+        elif type(response) is bytes and route.serve_octets is not None:
+            self._sender.reply(call.stream_id, response)
         elif type(response) is route.response_type:
             self._sender.reply(call.stream_id, response.SerializeToString())
         else:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from google.protobuf.message import Message
 
-from ultracloud.api.rpc import Method, ServiceDescriptor
+from ultracloud.api.rpc import Call, Method, ServiceDescriptor
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,7 @@ class Route:
         parse: Makes the request message of bytes.
         response_type: What `serve` has to give.
         is_unary: One message in, one out.
+        serve_octets: A short way of a unary method, if it has one; see `service`.
     """
 
     path: str
@@ -28,6 +31,7 @@ class Route:
     client_streaming: bool
     server_streaming: bool
     is_unary: bool
+    serve_octets: Callable[[bytes, Call], bytes | asyncio.Future[bytes] | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +43,18 @@ class Service:
 
 
 def service(descriptor: ServiceDescriptor, implementation: object) -> Service:
-    """Bind the methods of `implementation` to a service's paths. A method it lacks is answered with UNIMPLEMENTED."""
+    """Bind the methods of `implementation` to a service's paths. A method it lacks is answered with UNIMPLEMENTED.
+
+    A unary method ``get`` may have a short way beside it, ``get_octets(octets, call)``: it is given the bytes of a
+    request and gives those of the answer, or a future of them, where making messages would be most of the work. Where
+    it gives None the method itself is asked, as it is by whoever calls from inside.
+    """
     routes = {}
     for method in descriptor.methods:
         serve = getattr(implementation, method.attribute, None)
         if serve is not None:
-            routes[method.path] = _route(method, serve)
+            short = getattr(implementation, f"{method.attribute}_octets", None)
+            routes[method.path] = _route(method, serve, short)
     return Service(descriptor, routes)
 
 
@@ -53,8 +63,10 @@ def route_table(services: Iterable[Service]) -> dict[str, Route]:
     return {path: route for each in services for path, route in each.routes.items()}
 
 
-def _route(method: Method, serve: Callable[..., object]) -> Route:
+def _route(method: Method, serve: Callable[..., object], short: Any) -> Route:
     """The route of one method."""
+    is_unary = not (method.client_streaming or method.server_streaming)
+    assert is_unary or short is None, f"{method.path} streams, which is no matter of one string of bytes"
     return Route(
         path=method.path,
         serve=serve,
@@ -62,5 +74,6 @@ def _route(method: Method, serve: Callable[..., object]) -> Route:
         response_type=method.response_type,
         client_streaming=method.client_streaming,
         server_streaming=method.server_streaming,
-        is_unary=not (method.client_streaming or method.server_streaming),
+        is_unary=is_unary,
+        serve_octets=short,
     )
