@@ -278,8 +278,6 @@ def is_possible(route: Route, code: str) -> bool:
             return "etag" in fields
         case "413" | "415":
             return bool(route.body)
-        case "409":
-            return route.http_method != "GET" or bool(route.rpc.server_streaming)
         case "410":
             return route.rpc.name in ("List", "Watch")
         case _:

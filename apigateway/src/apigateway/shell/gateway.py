@@ -21,7 +21,7 @@ from apigateway.core.traffic import DEFAULT_TIMEOUTS_S, Traffic
 from apigateway.core.writing import Write, Writers
 from apigateway.shell.backends import Backends
 from apigateway.shell.callers import Caller, Callers, RateLimitedError
-from apigateway.shell.streams import Streams
+from apigateway.shell.streams import Streams, Way
 from ultracloud.api.rest.descriptors import descriptor_of, fields_by_name
 from ultracloud.api.rest.routes import Route, all_routes
 from ultracloud.api.rest.templates import Tree
@@ -132,7 +132,8 @@ class Gateway:
             channel = self._backends.of(asked.backend, asked.caller.token)
             requests = _only(asked.message) if rpc.client_streaming else asked.message
             messages = channel.stream(rpc.path, requests, rpc.response_type)
-            return await self.streams.open(messages, rpc, form, asked.caller.principal.id, asked.trace, fields)
+            way = Way(form, asked.caller.principal.id, asked.trace, bool(getattr(asked.message, "from_version", 0)))
+            return await self.streams.open(messages, rpc, way, fields)
         except Fault as fault:
             return self._problem(fault, asked.trace, fields)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.message import Message
@@ -24,8 +25,26 @@ from ultracloud.wire import HttpStream
 
 FIRST_S = 0.25
 """How long the head of an answer waits for a refusal."""
+BOOKMARK = "BOOKMARK"
+"""The event behind all that existed."""
 BEAT_S = 15.0
 """Silence after which a sign of life is sent: proxies cut off after 30 to 60 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a stream is answered, and to whom.
+
+    Attributes:
+        who: The principal that it counts for.
+        trace: Names the request.
+        goes_on: Whether the client has heard what existed before.
+    """
+
+    form: Form
+    who: str
+    trace: str
+    goes_on: bool
 
 
 class Streams:
@@ -51,47 +70,47 @@ class Streams:
         return self._count
 
     async def open(
-        self, messages: AsyncIterator[Message], rpc: Method, form: Form, who: str, trace: str, fields: Mapping[str, str]
+        self, messages: AsyncIterator[Message], rpc: Method, way: Way, fields: Mapping[str, str]
     ) -> HttpStream:
         """Begin a stream.
 
         Raises:
             Fault: The service refuses it, or this caller has too many.
         """
-        self._admit(who)
+        self._admit(way.who)
         first = asyncio.ensure_future(_next(messages))
         try:
             await asyncio.wait([first], timeout=FIRST_S)
             if first.done():
                 first.result()
         except BaseException:
-            self._leave(who)
+            self._leave(way.who)
             first.cancel()
             raise
-        parts = self._parts(messages, first, rpc, form, who, trace)
-        return HttpStream(parts, 200, form.value, {**fields, "x-accel-buffering": "no"})
+        parts = self._parts(messages, first, rpc, way)
+        return HttpStream(parts, 200, way.form.value, {**fields, "x-accel-buffering": "no"})
 
     async def _parts(
-        self, messages: AsyncIterator[Message], first: Any, rpc: Method, form: Form, who: str, trace: str
+        self, messages: AsyncIterator[Message], first: asyncio.Future[Message | None], rpc: Method, way: Way
     ) -> AsyncGenerator[bytes, None]:
         """What is sent."""
-        write, tells = self._writers.of(rpc.response_type), _marks(rpc)
-        coming: asyncio.Future[Message | None] = first
+        write, marks = self._writers.of(rpc.response_type), Marks(rpc, goes_on=way.goes_on)
+        coming = first
         try:
             while True:
                 await asyncio.wait([coming], timeout=BEAT_S)
                 if not coming.done():
-                    yield render_beat(form)
+                    yield render_beat(way.form)
                     continue
                 message = coming.result()
                 if message is None:
                     return
-                yield render(form, write(message), _mark(message) if tells else Mark())
+                yield render(way.form, write(message), marks.of(message))
                 coming = asyncio.ensure_future(_next(messages))
         except Fault as fault:
-            yield render_failure(form, problem_of(fault, trace).body)
+            yield render_failure(way.form, problem_of(fault, way.trace).body)
         finally:
-            self._leave(who)
+            self._leave(way.who)
             coming.cancel()
             await asyncio.wait([coming])
             if not coming.cancelled():
@@ -121,11 +140,28 @@ async def _next(messages: AsyncIterator[Message]) -> Message | None:
     return await anext(messages, None)
 
 
-def _marks(rpc: Method) -> bool:
-    """Whether messages are events with a version."""
-    return {"type", "version"} <= set(fields_by_name(descriptor_of(rpc.response_type)))
+class Marks:
+    """What is told beside the events of a watch.
 
+    A version is a place to go on from only once everything that existed has been told: who goes on from one before
+    the bookmark would never hear of the rest.
 
-def _mark(message: Any) -> Mark:
-    kind = type(message).DESCRIPTOR.fields_by_name["type"].enum_type.values_by_number[message.type].name
-    return Mark(str(message.version) if message.version else "", kind)
+    Args:
+        rpc: What is watched.
+        goes_on: Whether the client has heard what existed before.
+    """
+
+    def __init__(self, rpc: Method, *, goes_on: bool) -> None:
+        fields = fields_by_name(descriptor_of(rpc.response_type))
+        self._names: Mapping[int, str] = {}
+        if "version" in fields and (kinds := fields["type"].enum_type) is not None:
+            self._names = {value.number: value.name for value in kinds.values}
+        self._is_whole = goes_on
+
+    def of(self, message: Any) -> Mark:
+        """The mark of a message; an empty one where it is no event."""
+        if not self._names:
+            return Mark()
+        kind = self._names.get(message.type, "")
+        self._is_whole = self._is_whole or kind == BOOKMARK
+        return Mark(str(message.version) if self._is_whole and message.version else "", kind)
