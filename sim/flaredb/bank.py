@@ -1,4 +1,4 @@
-"""Bankers: they read two keys and write one or both if neither has changed, which are often in two regions.
+"""Bankers: they read some keys and write one or all if none has changed, which are often in several regions.
 
 What they move between accounts comes from nowhere else, so the sum of all accounts never changes. Of a guarded pair
 they write one key if the other one is as they read it: two that do so at once for both keys must not both succeed.
@@ -6,6 +6,7 @@ they write one key if the other one is as they read it: two that do so at once f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sim.flaredb.clients import ACCOUNTS, GUARDED, MONEY, Client, Place
@@ -15,6 +16,8 @@ MOVES = 0.6
 """Part of what they do that moves money."""
 DUELS = 0.5
 """Part of the rest in which both keys of a pair are asked to be written at once, each if the other has not changed."""
+SPREAD, SPREADS = 5, 0.5
+"""Accounts of a move from one to several, which may be in as many regions, and part of the moves that are."""
 OPEN_AGAIN_MS = 200
 THINK_MS_MAX = 60
 
@@ -51,38 +54,38 @@ class Banker:
             return
         random = self.place.random
         if random.random() < MOVES:
-            one, other = random.sample(ACCOUNTS, 2)
+            count = SPREAD if random.random() < SPREADS else 2
+            self._read(random.sample(ACCOUNTS, count), ())
         else:
-            one, other = random.sample(random.choice(GUARDED), 2)
-        self._read(one, other)
+            self._read(random.sample(random.choice(GUARDED), 2), ())
 
-    def _read(self, one: str, other: str) -> None:
-        """Read both, one after the other: they may be of different moments."""
+    def _read(self, keys: Sequence[str], known: tuple[Result, ...]) -> None:
+        """Read all, one after the other: they may be of different moments."""
+        if len(known) == len(keys):
+            self._write(keys, known)
+        else:
+            self.client.ask(Get(keys[len(known)]), lambda result: self._read(keys, (*known, result)))
 
-        def second(first: Result) -> None:
-            self.client.ask(Get(other), lambda result: self._write(one, other, first, result))
-
-        self.client.ask(Get(one), second)
-
-    def _write(self, one: str, other: str, first: Result, second: Result) -> None:
-        if not isinstance(first, Got) or not isinstance(second, Got) or self.place.is_closing:
+    def _write(self, keys: Sequence[str], known: tuple[Result, ...]) -> None:
+        """Write the first, or all, if none has changed."""
+        found = [next(iter(got.kvs), None) for got in known if isinstance(got, Got)]
+        if len(found) < len(keys) or self.place.is_closing:
             self.begin()
             return
-        from_kv, to_kv = (next(iter(got.kvs), None) for got in (first, second))
-        compares = (_as_read(one, from_kv), _as_read(other, to_kv))
+        compares = tuple(_as_read(key, kv) for key, kv in zip(keys, found, strict=True))
         number = len(self.place.calls) + 1
+        one, other = keys[0], keys[1]
         puts: tuple[Put, ...] = (Put(one, f"{self.client.name}-{number}"),)
         if (one, other) in GUARDED and self.place.random.random() < DUELS:
             self.client.ask(Txn(compares, (Put(other, f"{self.client.name}-{number}d"),), ()), lambda _: None)
         if one in ACCOUNTS:
-            if from_kv is None or to_kv is None:
+            balances = [balance(kv.value) for kv in found if kv is not None]
+            if len(balances) < len(keys):
                 self.begin()
                 return
             amount = self.place.random.randint(1, MONEY)
-            puts = (
-                Put(one, f"{balance(from_kv.value) - amount}:{number}"),
-                Put(other, f"{balance(to_kv.value) + amount}:{number}"),
-            )
+            balances = [balances[0] - amount * (len(keys) - 1), *(each + amount for each in balances[1:])]
+            puts = tuple(Put(key, f"{left}:{number}") for key, left in zip(keys, balances, strict=True))
         self.client.ask(Txn(compares, puts, ()), lambda _: self.begin())
 
 

@@ -14,9 +14,10 @@ from flaredb.core.engine import Column
 from flaredb.core.keys import encode
 from flaredb.core.region import Region, RegionId, StoreId
 from flaredb.core.region_errors import NotLeaderError, OutcomeUnknownError, RegionMovedError
+from flaredb.core.region_locks import EVERYTHING, Sought
 from flaredb.core.region_node import RegionNode
 from flaredb.core.region_work import Answer
-from flaredb.core.visibility import standing
+from flaredb.core.visibility import read
 from sim.flaredb.place import Outside, Token
 from sim.flaredb.store import Store
 from ultracloud.base.faults import Fault
@@ -51,6 +52,10 @@ DELAY_MS_MAX = 3
 """Between a client and a store, each way."""
 WIDE = 0.1
 """Part of the transactions in one region that are run as if they were over several: it may be cut meanwhile."""
+PAIRS = 0.4
+"""Part of the puts of several keys that are of two."""
+EXACT = 0.5
+"""Part of the reads that say what they look at; the others wait for everything of their region."""
 STRAY = 0.1
 """Part of the calls that go to any store: reads at followers, and stores that know nothing of the region."""
 
@@ -151,7 +156,10 @@ class Client:
             case 4:
                 return Txn((Compare(key, "mod", "=", self.seen.get(key, 1)),), (Put(key, value),), ())
             case 5:
-                return Txn((), (Put(key, value), Put(other, f"{value}b")), ())
+                others = (
+                    [other] if random.random() < PAIRS else random.sample([each for each in KEYS if each != key], 4)
+                )
+                return Txn((), (Put(key, value), *(Put(each, f"{value}{each}") for each in others)), ())
             case _:
                 return Txn((), (Put(random.choice(COUNTERS), value),), ())
 
@@ -207,23 +215,27 @@ def serve(
 ) -> None:
     """Do at a store what a client asks, by the client's map."""
 
-    def proposed(answer: Answer | Fault | None) -> None:
+    def proposed(answer: Answer | int) -> None:
         if isinstance(answer, Fault):
             reply(answer)
         else:
             assert isinstance(answer, tuple), answer
             reply(_done(op, answer[0]))
 
-    def readable(refusal: Answer | Fault | None) -> None:
-        if isinstance(refusal, Fault):
-            reply(refusal)
+    def readable(told: Answer | int) -> None:
+        if isinstance(told, Fault):
+            reply(told)
         else:
             assert isinstance(op, Get), op
-            reply(_look(store, op.key))
+            assert isinstance(told, int), told
+            reply(_look(store, op.key, told))
 
     try:
         if isinstance(op, Get):
-            node.read(region.region, region.epoch, readable)
+            sought = (
+                Sought((encode(NAMESPACE, op.key.encode()),)) if store.outside.random.random() < EXACT else EVERYTHING
+            )
+            node.read(region.region, region.epoch, readable, sought)
         else:
             node.propose(region.region, region.epoch, (_txn(op),), proposed)
     except Fault as fault:
@@ -236,9 +248,10 @@ def serve_wide(store: Store, op: Txn, reply: Callable[[Result | Fault], None]) -
     store.router.run(_txn(op), lambda outcome: reply(outcome if isinstance(outcome, Fault) else _done(op, outcome)))
 
 
-def _look(store: Store, key: str) -> Got:
-    """What a key holds at a store now."""
-    found = standing(store.disk.cursor(Column.DATA), encode(NAMESPACE, key.encode()))
+def _look(store: Store, key: str, version: int) -> Got:
+    """What a key holds at a store as of a version."""
+    name = key.encode()
+    found = read(store.disk.cursor(Column.DATA), encode(NAMESPACE, name), name, version, 0)
     if found is None:
         return Got(0, (), 0)
     return Got(found.version, (Kv(key, found.value.decode(), 0, found.version, 1),), 1)

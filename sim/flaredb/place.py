@@ -10,11 +10,10 @@ from flaredb.core.region import Region, StoreId
 from flaredb.core.region_node import Mail, RegionNode
 from flaredb.core.region_work import Answer
 from sim.flaredb.settings import Settings
-from ultracloud.base.faults import Fault
 from ultracloud.testkit.sim import SimClock
 
-Token: TypeAlias = Callable[[Answer | Fault | None], None]
-"""What is called with a proposal's answer; of a read, with its refusal or None."""
+Token: TypeAlias = Callable[[Answer | int], None]
+"""What is called with a proposal's answer; of a read, with the version to look at, or why not."""
 
 
 class Reached(Protocol):

@@ -216,10 +216,10 @@ class Carried:
             return
         node.change(replica.id, replica.region.epoch, change.changes, change.joining, self._answered())
 
-    def _answered(self) -> Callable[[Answer | Fault | None], None]:
+    def _answered(self) -> Callable[[Answer | int], None]:
         self.is_asked = True
 
-        def answered(answer: Answer | Fault | None) -> None:
+        def answered(answer: Answer | int) -> None:
             self.is_asked = False
             if isinstance(answer, Region):
                 self.epoch = answer.epoch

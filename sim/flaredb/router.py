@@ -277,8 +277,8 @@ class _Run:
 def _guarded(ask: Callable[[Token], None], answered: Callable[[Answer], None]) -> None:
     """Ask a core, which answers now or later."""
 
-    def told(answer: Answer | None) -> None:
-        assert answer is not None
+    def told(answer: Answer | int) -> None:
+        assert not isinstance(answer, int), answer
         answered(answer)
 
     try:

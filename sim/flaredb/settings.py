@@ -74,7 +74,7 @@ def draw(random: Random) -> Settings:
         split_every_ms=random.choice((400, 1000, 3000)),
         move_every_ms=random.choice((1000, 3000, 1_000_000)),
         clients=random.randint(1, 3),
-        think_ms=random.choice((30, 100, 300)),
+        think_ms=random.choice((5, 30, 100, 300)),
         network=network,
         disk_ms_max=random.choice((1, 5, 40)),
         keeps_entries=random.choice((4, 20, 1000)),

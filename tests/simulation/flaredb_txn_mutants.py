@@ -12,7 +12,7 @@ from flaredb.core.engine import Engine, Row
 from flaredb.core.region import Applied, Region
 from flaredb.core.region_entry import Decide, Settle, Steps, TxnId
 from flaredb.core.region_locks import Intent, Locks, Named
-from flaredb.core.region_replica import RegionReplica
+from flaredb.core.region_parking import Look
 from flaredb.core.region_state import Effect, RegionState
 from flaredb.core.region_txn import Finisher, Send
 from flaredb.core.region_work import Answer, Blocked, Fate, Verdict
@@ -102,18 +102,19 @@ def the_mark_passes_what_is_unresolved(patch: pytest.MonkeyPatch) -> None:
 
 def reads_do_not_wait_for_what_is_decided(patch: pytest.MonkeyPatch) -> None:
     """A read looks at rows in which something acknowledged is not resolved."""
-    whole = RegionReplica.finish
+    patch.setattr(Locks, "changing", lambda _locks, _sought: [])
 
-    def finish(replica: RegionReplica[object]) -> object:
-        given, replica._state.applied = (
-            replica._state.applied,
-            replace(replica._state.applied, given=replica._state.applied.mark.version),
-        )
-        found = whole(replica)
-        replica._state.applied = replica.applied = given
-        return found
 
-    patch.setattr(RegionReplica, "finish", finish)
+def reads_look_at_what_is_not_final(patch: pytest.MonkeyPatch) -> None:
+    """A read that has waited for a part looks as of a version at which another one may still change it."""
+
+    def is_over(look: Look[object], locks: Locks, given: int) -> bool:
+        look.awaited &= locks.intents.keys()
+        look.version = locks.lowest() or given + 1
+        look.version -= 1
+        return not look.awaited
+
+    patch.setattr(Look, "is_over", is_over)
 
 
 def a_decision_is_not_kept(patch: pytest.MonkeyPatch) -> None:
@@ -203,6 +204,7 @@ RARE_TXN_MUTANTS: tuple[Break, ...] = (
     what_is_compared_is_not_locked,
     the_mark_passes_what_is_unresolved,
     a_decision_forgets_what_was_promised,
+    reads_look_at_what_is_not_final,
     what_is_not_decided_is_said_to_be_gone,
     a_late_decision_is_made,
     attempts_share_a_name,

@@ -12,6 +12,7 @@ from flaredb.core.region_node import Mail, RegionNode
 from flaredb.core.region_rows import founding_rows
 from flaredb.core.region_snapshot import Assembly
 from flaredb.testing import MemoryEngine
+from ultracloud.base.faults import Fault
 from ultracloud.raft import events
 from ultracloud.raft.options import Options
 from ultracloud.raft.words import NodeId
@@ -32,6 +33,7 @@ class Group:
         self.nodes = {store: self.node(store) for store in stores}
         self.cut_off: set[StoreId] = set()
         self.answers: dict[str, object] = {}
+        self.told: dict[str, Fault | int] = {}
         self.now_ms = NOW_MS
         self.nodes[StoreId(1)].replica(ONE).tell(events.Campaign())
         self.run()
@@ -64,7 +66,8 @@ class Group:
             node.replica(shipment.region).tell(events.SnapshotSent(shipment.install.to, is_taken, mark))
         result = node.finish()
         self.answers.update(result.answers)
-        self.answers.update({token: refusal or "may read" for token, refusal in result.reads})
+        self.answers.update({token: told if isinstance(told, Fault) else "may read" for token, told in result.reads})
+        self.told.update(result.reads)
         node.synced(node.to_sync())
         return work.letters
 

@@ -57,10 +57,11 @@ def test_any_bytes_are_a_value_or_malformed(content: bytes) -> None:
 
 
 def test_a_field_that_came_later_has_its_default() -> None:
-    whole = render(DeleteRange(b"a", b"b", 3, may_stop=False))
-    before_may_stop = whole[: -len(render(False))]
+    whole = render(DeleteRange(b"a", b"b", 3, may_stop=True))
+    before_may_stop = whole[: -len(render(True))]
     before_may_stop = before_may_stop[:4] + bytes([before_may_stop[4] - 1]) + before_may_stop[5:]
     assert parse(before_may_stop) == DeleteRange(b"a", b"b", 3)
+    assert render(DeleteRange(b"a", b"b", 3)) == before_may_stop
 
 
 def test_everything_that_a_transaction_may_do_can_be_logged() -> None:

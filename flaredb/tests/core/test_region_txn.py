@@ -27,6 +27,7 @@ from flaredb.core.region_codec import MalformedError, render
 from flaredb.core.region_entry import TXN_RANDOM_BYTES, Decide, Prepare, Resolve, Settle, TxnId, began_ms_of, txn_id
 from flaredb.core.region_errors import OutcomeUnknownError
 from flaredb.core.region_history import stored_commits
+from flaredb.core.region_locks import Sought
 from flaredb.core.region_parts import key_from, parts_of
 from flaredb.core.region_rows import checksum
 from flaredb.core.region_state import SILENT_MS_MAX
@@ -167,6 +168,28 @@ def test_what_meets_a_lock_waits_for_it_and_sees_what_it_was_for() -> None:
     drive(group, coordinator, sends)
     assert set(group.answers) & {"blocked", "free", "read", "close"} == {"blocked", "free", "read", "close"}
     assert (value(group, "a"), value(group, "z")) == (b"later", b"2")
+
+
+def test_who_waited_for_a_part_sees_it_though_later_ones_hold_the_mark() -> None:
+    group, _ = two_regions()
+    first, sends = begin(group, txn(set_to("a", "1"), set_to("z", "1")))
+    sends = prepared(group, first, sends)
+    node, epoch = group.nodes[STORES[0]], group.region(ONE).epoch
+    node.read(ONE, epoch, "a", Sought((encoded("a"),)))
+    node.read(ONE, epoch, "all")
+    node.read(ONE, epoch, "b", Sought((encoded("b"),)))
+    group.run()
+    assert {"a", "all", "b"} & set(group.answers) == {"b"}
+    second, others = begin(group, txn(set_to("b", "2"), set_to("z", "2")), U)
+    others = prepared(group, second, others)
+    group.now_ms += 50  # so that the first one's version is above what was promised to the second
+    drive(group, first, sends)
+    assert isinstance(first.outcome, Outcome)
+    assert {"a", "all"} & set(group.answers) == {"a"}
+    assert group.told["a"] == first.outcome.version > node.replica(ONE).applied.mark.version
+    drive(group, second, others)
+    assert isinstance(group.told["all"], int)
+    assert group.told["all"] >= first.outcome.version
 
 
 def test_the_mark_waits_for_an_unresolved_part_and_commits_come_in_order() -> None:

@@ -1,14 +1,15 @@
 """Immutable values as bytes and back: what region logs and region rows hold.
 
 A value is a tag and then its parts: None, bool, integer, bytes, text, a tuple, a set of integers, or one of the
-dataclasses of KINDS with its fields in order. `parse(render(value)) == value`. A dataclass that gets a field with a
-default still reads what was written before: fields that are not there have their defaults.
+dataclasses of KINDS with its fields in order. `parse(render(value)) == value`. Fields that are not there have their
+defaults: so the last ones that do are not written, and a dataclass that gets another one still reads what was before.
 """
 
 from __future__ import annotations
 
+import itertools
 import struct
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import get_args
 
 from flaredb.core.commands import AnyWrite, Change, Comparison, Txn
@@ -74,11 +75,22 @@ KINDS: dict[int, type] = {
 }
 """The numbers are on disk: none is ever given to another kind. 15 was a decision without a part."""
 
+
+def _is_given(default: object) -> bool:
+    return default is not MISSING
+
+
 _HEAD = struct.Struct(">BI")
 _NUMBER = struct.Struct(">q")
+_HEADED_NUMBER = struct.Struct(">BIq")
 _HEAD_BYTES, _NUMBER_BYTES = _HEAD.size, _NUMBER.size
 _NUMBERS = {kind: number for number, kind in KINDS.items()}
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in KINDS.values()}
+_DEFAULTS = {
+    kind: tuple(itertools.takewhile(_is_given, (field.default for field in reversed(fields(kind)))))
+    for kind in KINDS.values()
+}
+"""Of the last fields of each kind, the last one first."""
 
 
 _NONE, _FALSE, _TRUE, _INTEGER, _BYTES, _TEXT, _TUPLE, _SET, _KIND = range(9)
@@ -112,29 +124,49 @@ def parse(content: bytes) -> object:
 
 
 def _render(value: object, out: list[bytes]) -> None:
-    if isinstance(value, bytes):
+    # By how often they come: leaders render what they log, and every replica what it locks.
+    if type(value) is bytes:
         out += (_HEAD.pack(_BYTES, len(value)), value)
-    elif value is None:
+    elif type(value) is int:
+        out.append(_HEADED_NUMBER.pack(_INTEGER, 0, value))
+    elif type(value) is tuple:
+        out.append(_HEAD.pack(_TUPLE, len(value)))
+        for each in value:
+            _render(each, out)
+    elif type(value) in _FIELDS:
+        _render_kind(value, out)
+    else:
+        _render_other(value, out)
+
+
+def _render_kind(value: object, out: list[bytes]) -> None:
+    """A dataclass without those of its last fields that have their defaults."""
+    kind = type(value)
+    values = [getattr(value, name) for name in _FIELDS[kind]]
+    for default in _DEFAULTS[kind]:
+        if values[-1] != default:
+            break
+        values.pop()
+    out.append(_HEAD.pack(_KIND, _NUMBERS[kind] << 8 | len(values)))
+    for each in values:
+        _render(each, out)
+
+
+def _render_other(value: object, out: list[bytes]) -> None:
+    if value is None:
         out.append(_HEAD.pack(_NONE, 0))
     elif isinstance(value, bool):
         out.append(_HEAD.pack(_TRUE if value else _FALSE, 0))
     elif isinstance(value, int):
-        out.append(_HEAD.pack(_INTEGER, 0) + _NUMBER.pack(value))
+        out.append(_HEADED_NUMBER.pack(_INTEGER, 0, value))
     elif isinstance(value, str):
         encoded = value.encode()
         out += (_HEAD.pack(_TEXT, len(encoded)), encoded)
-    elif isinstance(value, tuple):
-        out.append(_HEAD.pack(_TUPLE, len(value)))
-        for each in value:
-            _render(each, out)
     elif isinstance(value, frozenset):
         out.append(_HEAD.pack(_SET, len(value)))
         out.extend(_NUMBER.pack(each) for each in sorted(value))
     else:
-        names = _FIELDS[type(value)]
-        out.append(_HEAD.pack(_KIND, _NUMBERS[type(value)] << 8 | len(names)))
-        for name in names:
-            _render(getattr(value, name), out)
+        raise TypeError(f"nothing that a log holds: {type(value).__name__}")
 
 
 def _parse(content: bytes, at: int) -> tuple[object, int]:  # noqa: PLR0911 - one return a tag

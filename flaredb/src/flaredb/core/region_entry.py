@@ -113,9 +113,9 @@ class Resolve:
 
 @dataclass(frozen=True, slots=True)
 class Forget:
-    """All parts of a committed transaction are resolved: nobody needs its decision any more."""
+    """All parts of some committed transactions are resolved: nobody needs their decisions any more."""
 
-    txn: TxnId
+    txns: tuple[TxnId, ...]
 
 
 @dataclass(frozen=True, slots=True)

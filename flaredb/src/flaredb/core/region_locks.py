@@ -114,6 +114,23 @@ class Named:
     ranges: tuple[Span, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What a read is to look at.
+
+    Attributes:
+        keys: These; None is every key of [low, high).
+        high: Empty is the end of the key space.
+    """
+
+    keys: tuple[EncodedKey, ...] | None = None
+    low: bytes = b""
+    high: bytes = b""
+
+
+EVERYTHING = Sought()
+
+
 def named_by(txn: Txn) -> Named:
     """What a transaction names."""
     written = tuple(encode(txn.namespace, each.key) for each in txn.writes if not isinstance(each, DeleteRange))
@@ -186,13 +203,16 @@ class Locks:
             return True
         return any(self._blocks_range(low, high) for low, high in named.ranges)
 
-    def may_change(self, key: EncodedKey) -> bool:
-        """Whether a part that is not resolved may change a key."""
-        return key in self._written
-
-    def may_change_within(self, low: bytes, high: bytes) -> bool:
-        """The same of some key of [low, high)."""
-        return any(low <= key < high for key in self._written)
+    def changing(self, sought: Sought) -> list[Intent]:
+        """Parts that may change something of what is sought."""
+        if not self._written:
+            return []
+        if sought.keys is not None:
+            found = {self._written[key] for key in sought.keys if key in self._written}
+        else:
+            low, high = sought.low, sought.high
+            found = {txn for key, txn in self._written.items() if low <= key and (not high or key < high)}
+        return [self.intents[txn] for txn in found]
 
     def within(self, start: bytes, end: bytes) -> Locks:
         """What of all this belongs to [start, end)."""

@@ -28,6 +28,7 @@ from flaredb.core.region import (
 )
 from flaredb.core.region_entry import MergeStep, Split, Step, Unseal, Upkeep
 from flaredb.core.region_errors import RegionMovedError
+from flaredb.core.region_locks import EVERYTHING, Sought
 from flaredb.core.region_merge import is_past
 from flaredb.core.region_replica import RegionReplica
 from flaredb.core.region_rows import (
@@ -138,7 +139,7 @@ class NodeResult(Generic[TokenT]):
     """
 
     answers: list[tuple[TokenT, Answer]] = field(default_factory=list)
-    reads: list[tuple[TokenT, Fault | None]] = field(default_factory=list)
+    reads: list[tuple[TokenT, Fault | int]] = field(default_factory=list)
     commits: list[tuple[RegionId, Commit]] = field(default_factory=list)
     installed: list[RegionId] = field(default_factory=list)
     has_more: bool = False
@@ -219,9 +220,9 @@ class RegionNode(Generic[TokenT]):
         """Have done what is due with a region's history; see `RegionReplica.keep`."""
         self.replica(region).keep(upkeep, token)
 
-    def read(self, region: RegionId, epoch: Epoch, token: TokenT) -> None:
+    def read(self, region: RegionId, epoch: Epoch, token: TokenT, sought: Sought = EVERYTHING) -> None:
         """Ask when a read may look; arguments and errors are those of `RegionReplica.read`."""
-        self.replica(region).read(epoch, token)
+        self.replica(region).read(epoch, token, sought)
 
     def split(self, region: RegionId, split: Split, token: TokenT) -> None:
         """Have a region cut in two; see `RegionReplica.split`."""

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Generic
 
+from flaredb.core.region_entry import TxnId
+from flaredb.core.region_locks import Locks
 from flaredb.core.region_reads import Asked
 from flaredb.core.region_work import Proposal, StepAsked, TokenT
 
@@ -21,6 +23,32 @@ class Close(Generic[TokenT]):
 
 
 @dataclass(slots=True)
+class Look(Generic[TokenT]):
+    """A read that must not look yet.
+
+    First it waits for those parts that were there when it came: of one of them its caller may know that it is
+    committed. Then it knows the version at which it sees them all, and waits for what may still change that.
+
+    Attributes:
+        awaited: The parts that were there.
+        version: What it will look at, 0 while that is not known.
+    """
+
+    asked: Asked[TokenT]
+    awaited: set[TxnId]
+    version: int = 0
+
+    def is_over(self, locks: Locks, given: int) -> bool:
+        """Whether it may look at `version`, where `given` is the highest that anything has."""
+        if not self.version:
+            self.awaited &= locks.intents.keys()
+            if self.awaited:
+                return False
+            self.version = given
+        return all(intent.floor > self.version for intent in locks.changing(self.asked.sought))
+
+
+@dataclass(slots=True)
 class Parked(Generic[TokenT]):
     """All of them, each kind about in the order of coming.
 
@@ -28,13 +56,13 @@ class Parked(Generic[TokenT]):
         proposals: Met a lock, and are logged when one goes.
         steps: The same.
         closes: Wait for the mark.
-        reads: The same, each with the version that it waits for.
+        reads: Wait for parts of what they look at.
     """
 
     proposals: deque[Proposal[TokenT]] = field(default_factory=deque)
     steps: deque[StepAsked[TokenT]] = field(default_factory=deque)
     closes: list[Close[TokenT]] = field(default_factory=list)
-    reads: list[tuple[int, Asked[TokenT]]] = field(default_factory=list)
+    reads: list[Look[TokenT]] = field(default_factory=list)
 
     @property
     def count(self) -> int:
@@ -53,12 +81,15 @@ class Parked(Generic[TokenT]):
             self.closes = [each for each in self.closes if each.version > mark]
             yield from due
 
-    def take_reads(self, mark: int) -> Iterator[Asked[TokenT]]:
-        """The same of reads."""
+    def take_reads(self, locks: Locks, given: int) -> Iterator[Look[TokenT]]:
+        """Reads that may look."""
         if self.reads:
-            due = [asked for version, asked in self.reads if version <= mark]
-            self.reads = [(version, asked) for version, asked in self.reads if version > mark]
-            yield from due
+            waiting, self.reads = self.reads, []
+            for look in waiting:
+                if look.is_over(locks, given):
+                    yield look
+                else:
+                    self.reads.append(look)
 
     def take_proposers(self) -> list[TokenT]:
         """Everybody who waits for the log."""
@@ -72,11 +103,11 @@ class Parked(Generic[TokenT]):
         late = [each.token for each in self.proposals if each.deadline <= now]
         late += [each.token for each in self.steps if each.deadline <= now]
         late += [each.token for each in self.closes if each.deadline <= now]
-        reads = [asked.token for _, asked in self.reads if asked.deadline <= now]
+        reads = [each.asked.token for each in self.reads if each.asked.deadline <= now]
         if late:
             self.proposals = deque(each for each in self.proposals if each.deadline > now)
             self.steps = deque(each for each in self.steps if each.deadline > now)
             self.closes = [each for each in self.closes if each.deadline > now]
         if reads:
-            self.reads = [each for each in self.reads if each[1].deadline > now]
+            self.reads = [each for each in self.reads if each.asked.deadline > now]
         return late, reads

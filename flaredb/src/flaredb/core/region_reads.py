@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Generic
 
+from flaredb.core.region_locks import EVERYTHING, Sought
 from flaredb.core.region_work import READ_RETRY_TICKS, READ_ROUNDS_MAX, READS_MAX, REQUEST_TICKS_MAX, TokenT
 from ultracloud.raft.events import Ready
 
@@ -19,11 +20,13 @@ class Asked(Generic[TokenT]):
 
     Attributes:
         version: The epoch version that it was routed by; its keys may be elsewhere once it may look.
+        sought: What it will look at.
     """
 
     token: TokenT
     version: int
     deadline: int
+    sought: Sought = EVERYTHING
 
 
 class Reads(Generic[TokenT]):
@@ -41,10 +44,10 @@ class Reads(Generic[TokenT]):
         """Whether no more may wait."""
         return self.count >= READS_MAX
 
-    def add(self, token: TokenT, version: int, now: int) -> None:
+    def add(self, token: TokenT, version: int, now: int, sought: Sought) -> None:
         """Let one more wait."""
         self.count += 1
-        self._asking.append(Asked(token, version, now + REQUEST_TICKS_MAX))
+        self._asking.append(Asked(token, version, now + REQUEST_TICKS_MAX, sought))
 
     def next_round(self, now: int) -> int:
         """Begin a round for all that wait, and give its number; 0 if none is to begin."""

@@ -31,8 +31,7 @@ from flaredb.core.region_errors import (
     not_now,
 )
 from flaredb.core.region_log import LogRows
-from flaredb.core.region_parking import Close
-from flaredb.core.region_reads import Asked
+from flaredb.core.region_parking import Close, Look
 from flaredb.core.region_requests import RegionRequests
 from flaredb.core.region_rows import Stored, hard_state_row, stored_entry
 from flaredb.core.region_state import Born
@@ -210,7 +209,7 @@ class RegionReplica(RegionRequests[TokenT]):
         self._logged.clear()
         self._answer(tuple(each.token for each in self._parked.closes), not_now(self.id))
         self._answer(tuple(token for token, _ in self._sealing), OutcomeUnknownError(self.id))
-        waiting = (*self._reads.drop(), *(asked.token for _, asked in self._parked.reads))
+        waiting = (*self._reads.drop(), *(each.asked.token for each in self._parked.reads))
         self._result.reads += [(token, not_now(self.id)) for token in waiting]
         return self._result
 
@@ -218,23 +217,21 @@ class RegionReplica(RegionRequests[TokenT]):
         """Say who is answered. The rows of `begin` are written."""
         result, self._result = self._result, Result()
         self.applied = self.staged
-        mark = self.staged.mark.version
+        mark, given = self.staged.mark.version, self._state.given
         for asked in self._reads.take(self.staged.index):
             # Something that is acknowledged may be in a part that is not resolved here: see it, or wait.
-            if mark < self._state.given:
-                self._parked.reads.append((self._state.given, asked))
-            else:
-                result.reads.append(self._readable(asked))
-        result.reads += map(self._readable, self._parked.take_reads(mark))
+            self._parked.reads.append(Look(asked, {each.txn for each in self.locks.changing(asked.sought)}))
+        result.reads += [self._readable(look) for look in self._parked.take_reads(self.locks, given)]
         result.answers += [(token, ()) for token in self._parked.take_closes(mark)]
         return result
 
-    def _readable(self, asked: Asked[TokenT]) -> tuple[TokenT, Fault | None]:
+    def _readable(self, look: Look[TokenT]) -> tuple[TokenT, Fault | int]:
+        asked = look.asked
         if self.merging.sealed:
             # Its left neighbour may have it by now, and something newer.
             return asked.token, merging_now(self.id)
         is_here = asked.version == self.region.epoch.version
-        return asked.token, None if is_here else self._state.moved()
+        return asked.token, look.version if is_here else self._state.moved()
 
     def _log_something(self, now_ms: int) -> None:
         """Log changes one by one, and proposals as one entry; these gather while the disk has something to do."""

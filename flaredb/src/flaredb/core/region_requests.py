@@ -25,7 +25,7 @@ from flaredb.core.region_entry import (
     Upkeep,
 )
 from flaredb.core.region_errors import NotLeaderError, change_refused, merging_now
-from flaredb.core.region_locks import Locks, named_by
+from flaredb.core.region_locks import EVERYTHING, Locks, Sought, named_by
 from flaredb.core.region_parking import Parked
 from flaredb.core.region_reads import Reads
 from flaredb.core.region_rows import Stored
@@ -179,9 +179,10 @@ class RegionRequests(Generic[TokenT]):
         self._check_whole(self.region.epoch)
         self._changes.append((events.Propose((render(upkeep),)), self.region.epoch, token))
 
-    def read(self, epoch: Epoch, token: TokenT) -> None:
-        """Tell `token` when the rows here have everything that was answered anywhere before now.
+    def read(self, epoch: Epoch, token: TokenT, sought: Sought = EVERYTHING) -> None:
+        """Tell `token` when the rows here have everything of `sought` that was answered anywhere before now.
 
+        It is told a version: at that one the rows have it, now and for good. What is not sought may still change there.
         Any replica may be asked; one that does not lead asks the leader how far to go.
 
         Raises:
@@ -194,7 +195,7 @@ class RegionRequests(Generic[TokenT]):
             raise merging_now(self.id)
         if self._reads.is_full:
             raise overloaded(self._reads.count, 0)
-        self._reads.add(token, epoch.version, self._tick)
+        self._reads.add(token, epoch.version, self._tick, sought)
 
     def split(self, split: Split, token: TokenT) -> None:
         """Have the region cut in two; `token` is answered with the right half.

@@ -322,8 +322,8 @@ class RegionState:
             case Resolve():
                 self._unlock(step.txn, step.at, effect)
             case Forget():
-                if self.locks.decisions.pop(step.txn, None) is not None:
-                    effect.rows.append(no_decision_row(self.region.region, step.txn))
+                known = [txn for txn in step.txns if self.locks.decisions.pop(txn, None) is not None]
+                effect.rows += (no_decision_row(self.region.region, txn) for txn in known)
             case _:
                 assert_never(step)
         return Done()
@@ -365,8 +365,8 @@ class RegionState:
         if not outcome.succeeded:
             return (outcome,)
         at = evaluation.applied.version + (not evaluation.commits)
-        self._count(replace(evaluation.applied, version=at), now_ms)
         self._commit(evaluation.commits, effect)
+        self._count(replace(evaluation.applied, version=at), now_ms)
         decision = Decision(step.txn, step.primary, at, step.spans, now_ms, outcome.deleted, outcome.counters)
         if step.spans:
             self.locks.decisions[step.txn] = decision
@@ -389,16 +389,16 @@ class RegionState:
 
     def _must_wait(self, part: Txn, effect: Effect) -> bool:
         """Whether it meets a lock, or what an earlier step of this entry has changed, which cannot be read yet."""
-        if self.locks.blocks(part):
-            return True
-        named = named_by(part) if effect.changed else None
-        if named is None or (
-            effect.changed.isdisjoint(named.keys)
-            and not any(low <= key < high for low, high in named.ranges for key in effect.changed)
-        ):
+        if not self.locks.intents and not effect.changed:
             return False
-        effect.has_unlocked = True
-        return True
+        named, changed = named_by(part), effect.changed
+        if self.locks.meets(named):
+            return True
+        is_changed = not changed.isdisjoint(named.keys) or any(
+            low <= key < high for low, high in named.ranges for key in changed
+        )
+        effect.has_unlocked |= is_changed
+        return is_changed
 
     def _unlock(self, txn: TxnId, at: int, effect: Effect) -> None:
         """Do what a part was to do at version `at`, or drop it if that is 0; nothing if it is resolved already."""
@@ -410,22 +410,23 @@ class RegionState:
         if not at:
             return
         assert at >= intent.floor > self.applied.mark.version, (at, intent, self.applied)
-        self.applied = replace(self.applied, given=max(self.given, at))
+        mark = self.applied.mark
         if intent.changes:
             commit = Commit(at, intent.namespace, intent.changes)
-            mark = self.applied.mark
-            counted = replace(mark, changes=mark.changes + len(commit.changes), bytes=mark.bytes + commit.size_bytes)
-            self.applied = replace(self.applied, mark=counted)
             self._commit((commit,), effect)
+            mark = replace(mark, changes=mark.changes + len(commit.changes), bytes=mark.bytes + commit.size_bytes)
+        self.applied = replace(self.applied, mark=mark, given=max(self.given, at))
 
     def _commit(self, commits: tuple[Commit, ...], effect: Effect) -> None:
-        """Do what steps were to do, at versions that others may have here too."""
+        """Do what steps were to do, at versions that others may have here too; `given` is as of before."""
+        given = self.given
         for column, key, value in own_rows(self.region.region, rows(Evaluation((), commits, self.applied.mark))):
             if column is Column.CHANGES:
-                before = effect.told.get(key) or parse_change(self._engine.get(Column.CHANGES, key) or b"")
-                own = parse_change(value or b"")
-                effect.told[key] = (*before, *own)
-                effect.rows.append((column, key, change_record(effect.told[key])))
+                before = effect.told.get(key)
+                if before is None and commits[-1].version <= given:
+                    before = parse_change(self._engine.get(column, key) or b"")
+                effect.told[key] = own = (*(before or ()), *parse_change(value or b""))
+                effect.rows.append((column, key, change_record(own)))
             else:
                 effect.rows.append((column, key, value))
         for commit in commits:

@@ -375,7 +375,7 @@ class Finisher:
         """The decision is needed no more, if there is one and all parts are resolved."""
         if not self._at or self._has_failed:
             return []
-        return [Send(self._look_up(self._primary), Forget(self._txn))]
+        return [Send(self._look_up(self._primary), Forget((self._txn,)))]
 
 
 class Settler:

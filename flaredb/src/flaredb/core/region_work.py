@@ -149,13 +149,13 @@ class Result(Generic[TokenT]):
 
     Attributes:
         answers: Of proposals, in the order of the log.
-        reads: Reads that may look at the rows now, or the reason why not.
+        reads: Reads that may look at the rows now, as of which version, or the reason why not.
         commits: What changed, for those who watch.
         is_installed: The state was replaced by a leader's.
     """
 
     answers: list[tuple[TokenT, Answer]] = field(default_factory=list)
-    reads: list[tuple[TokenT, Fault | None]] = field(default_factory=list)
+    reads: list[tuple[TokenT, Fault | int]] = field(default_factory=list)
     commits: list[Commit] = field(default_factory=list)
     is_installed: bool = False
 

@@ -23,6 +23,7 @@ from flaredb.core.records import number
 from flaredb.core.region import Epoch, Peer, Region, RegionId, StoreId
 from flaredb.core.region_answers import MergeAnswer, StepAnswer
 from flaredb.core.region_entry import MergeStep, Split, Step, Upkeep
+from flaredb.core.region_locks import Sought
 from flaredb.core.region_node import Mail, NodeWork, RegionNode, Shipment, Ticket
 from flaredb.core.region_replica import RegionReplica
 from flaredb.core.region_snapshot import Chunk
@@ -47,8 +48,8 @@ HAND_OVER_S = 1.0
 """How long a stop waits for other stores to take over what this one leads."""
 
 _log = logging.getLogger("flaredb.cluster")
-Token: TypeAlias = Callable[[Answer | Fault | None], None]
-"""What is called with a proposal's answer; of a read, with its refusal or None."""
+Token: TypeAlias = Callable[[Answer | int], None]
+"""What is called with a proposal's answer; of a read, with the version to look at, or why not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,7 @@ class ClusterNode:
 
     async def step(self, route: Route, step: Step) -> StepAnswer:
         """Have a step of a transaction over several regions done in one that this store leads; see `region_txn`."""
-        future: asyncio.Future[Answer | None] = self._loop.create_future()
+        future: asyncio.Future[Answer | int] = self._loop.create_future()
         self.ask_step(route, step, partial(_settle, future))
         found = await future
         assert isinstance(found, tuple | Prepared | Fate | Done), found
@@ -200,10 +201,15 @@ class ClusterNode:
         self.node.step(route.region, route.epoch, step, token)
         self.soon()
 
-    async def read_round(self, route: Route) -> None:
-        """Wait until the rows here have everything that was answered anywhere before now; see `RegionReplica.read`."""
+    async def read_round(self, route: Route, sought: Sought) -> int:
+        """Wait until the rows here have all that was answered anywhere before now, and the version at which.
+
+        See `RegionReplica.read`.
+        """
         self.asked[route.region] += 1
-        await self._ask(lambda token: self.node.read(route.region, route.epoch, token))
+        found = await self._ask(lambda token: self.node.read(route.region, route.epoch, token, sought))
+        assert isinstance(found, int), found
+        return found
 
     async def split(self, region: RegionId, split: Split) -> Region:
         """Cut a region that this store leads; gives the right half."""
@@ -277,11 +283,11 @@ class ClusterNode:
             self._is_scheduled = True
             self._loop.call_soon(self._guarded, self._turn)
 
-    async def _ask(self, tell: Callable[[Token], None]) -> Answer | None:
+    async def _ask(self, tell: Callable[[Token], None]) -> Answer | int:
         """Tell the core something that is answered, and wait for the answer."""
         if self._is_closed:
             raise closing()
-        future: asyncio.Future[Answer | None] = self._loop.create_future()
+        future: asyncio.Future[Answer | int] = self._loop.create_future()
         tell(partial(_settle, future))
         self.soon()
         return await future
@@ -358,8 +364,8 @@ class ClusterNode:
         result = self.node.finish()
         for token, answer in result.answers:
             token(answer)
-        for token, refusal in result.reads:
-            token(refusal)
+        for token, told in result.reads:
+            token(told)
         if result.commits:
             self.committed(result.commits)
         self._wake_watching()
@@ -411,12 +417,12 @@ class ClusterNode:
             raise
 
 
-def _region(found: Answer | None) -> Region:
+def _region(found: Answer | int) -> Region:
     assert isinstance(found, Region), found
     return found
 
 
-def _settle(future: asyncio.Future[Answer | None], answer: Answer | Fault | None) -> None:
+def _settle(future: asyncio.Future[Answer | int], answer: Answer | int) -> None:
     """Answer whoever waits, if somebody still does."""
     if future.done():
         return

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from flaredb.core.engine import Column
-from flaredb.core.keys import encode
+from flaredb.core.keys import bounds, encode
 from flaredb.core.limits import Namespace, check_batch_response
 from flaredb.core.namespaces import past
 from flaredb.core.region_errors import RegionMovedError
+from flaredb.core.region_locks import EVERYTHING, Sought
 from flaredb.core.region_replica import RegionReplica
 from flaredb.core.visibility import Found, Query, Scan, read
 from flaredb.errors import compacted
@@ -63,11 +64,12 @@ class Reader:
             OutOfRangeError: `at_version` is no longer kept.
             ResourceExhaustedError: Together they do not fit a message.
         """
-        version = await self.position(route, at_version)
+        encoded = tuple(encode(namespace, key) for key in keys)
+        version = await self.position(route, at_version, Sought(encoded))
         engine, found, size_bytes = self._node.engine, list[Found](), 0
         cursor = engine.cursor(Column.DATA)
-        for key in keys:
-            one = read(cursor, encode(namespace, key), key, version, now_ms)
+        for key, at in zip(keys, encoded, strict=True):
+            one = read(cursor, at, key, version, now_ms)
             if one is not None:
                 found.append(one)
                 size_bytes += len(one.key) + len(one.value)
@@ -78,7 +80,8 @@ class Reader:
 
     async def range(self, route: Route, query: Query) -> RangeRead:
         """A page of a range within one region; see `keys`."""
-        version = await self.position(route, query.at_version)
+        low, high = bounds(query.namespace, query.start, query.end)
+        version = await self.position(route, query.at_version, Sought(None, low, high))
         region = self.replica(route).region
         within = replace(query, at_version=version, within=(region.start, region.end))
         scan = Scan(self._node.engine.cursor(Column.DATA), within)
@@ -104,17 +107,18 @@ class Reader:
             self._node.engine.check(cursor)
         return found, version
 
-    async def position(self, route: Route, at_version: int) -> int:
-        """The version to read at, once the rows here have everything up to it."""
+    async def position(self, route: Route, at_version: int, sought: Sought = EVERYTHING) -> int:
+        """The version to read at, once the rows here have everything up to it of what is sought."""
+        version = at_version
         if not at_version:
-            await self._node.read_round(route)
+            version = await self._node.read_round(route, sought)
         elif not self.replica(route).covers_version(at_version):
             await self._node.execute(route, (), at_version)
         # Between the answer and this turn the region may have been cut.
         applied = self.replica(route).applied
         if at_version and at_version < applied.floor:
             raise compacted(at_version, applied.floor)
-        return at_version or applied.mark.version
+        return max(version, applied.floor)
 
     def replica(self, route: Route) -> RegionReplica[Token]:
         """The replica that a route leads to.

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from flaredb.core.commands import Outcome, Txn
 from flaredb.core.region import Epoch, Region, RegionId
-from flaredb.core.region_entry import TXN_RANDOM_BYTES, txn_id
+from flaredb.core.region_entry import TXN_RANDOM_BYTES, Forget, TxnId, txn_id
 from flaredb.core.region_txn import TXN_MS_MAX, Coordinator, Finisher, Send, Settler, finisher_of, overdue
-from flaredb.core.region_work import Answer
+from flaredb.core.region_work import Answer, Done
 from flaredb.shell.cluster_lines import Start
 from flaredb.shell.cluster_node import ClusterNode, Route
 from flaredb.shell.cluster_router import Router
@@ -20,6 +21,8 @@ from ultracloud.servicekit.clock import Clock
 
 LOOK_S = 0.5
 """Between two looks for parts that are locked for long."""
+FORGET_S = 0.05
+"""Decisions that are needed no more are gathered for so long: each would be a step of its own."""
 NOWHERE = Region(RegionId(0), b"", b"", Epoch(0, 0), (), Config(), NodeId(0))
 """Stands for a region of which nothing is known yet: nobody has it, so whoever is sent there asks again."""
 
@@ -40,6 +43,7 @@ class Transactions:
         self._clock = clock
         self._start = start
         self._settling: set[bytes] = set()
+        self._forgotten: dict[tuple[RegionId, Epoch], list[TxnId]] = {}
 
     async def run(self, txn: Txn) -> Outcome:
         """Run a transaction.
@@ -95,16 +99,34 @@ class Transactions:
     def _go_on(self, sends: Sequence[Send], answered: Answered) -> None:
         """Send what is to be sent; what is sent here needs no task of its own, which costs more than the step."""
         for send in sends:
-            if send.delay_ms or not self._router.leads(send.region):
+            if isinstance(send.step, Forget):
+                self._forget_later(send.region, send.step)
+                self._go_on(answered(send, Done()), answered)
+            elif send.delay_ms or not self._router.leads(send.region):
                 self._start(self._carry(send, answered), "step of a transaction")
             else:
                 self._ask(send, answered)
 
+    def _forget_later(self, region: Region, step: Forget) -> None:
+        """Have decisions forgotten, those of one region together; what is missed is found when it is overdue."""
+        key = region.region, region.epoch
+        if key in self._forgotten:
+            self._forgotten[key].extend(step.txns)
+            return
+        self._forgotten[key] = list(step.txns)
+
+        async def forget() -> None:
+            await self._clock.sleep(FORGET_S)
+            with contextlib.suppress(Fault):
+                await self._router.step(region, Forget(tuple(self._forgotten.pop(key))))
+
+        self._start(forget(), "forget decisions")
+
     def _ask(self, send: Send, answered: Answered) -> None:
         """Have one step done here."""
 
-        def told(answer: Answer | Fault | None) -> None:
-            assert answer is not None
+        def told(answer: Answer | int) -> None:
+            assert not isinstance(answer, int)
             if isinstance(answer, Fault):
                 self._router.note(send.region, answer)
             self._go_on(answered(send, answer), answered)
