@@ -63,6 +63,10 @@ class Grant:
     condition: Condition | None = None
 
 
+NOTHING = Grant(frozenset(), Binding("", "", (), ""), Decision(allowed=False, reason=""))
+"""In the place of a grant that denies, where none does."""
+
+
 @dataclass(slots=True)
 class Holding:
     """All that one principal holds.
@@ -73,7 +77,8 @@ class Holding:
         is_deep: Whether some place lies below a project: then what holds in a project does not hold alike in all of it.
         exists: Whether it is there and not disabled; True of certificates.
         not_before_ms: Its tokens issued earlier are revoked.
-        decided: Permission and place -> the binding that allows it without asking a condition.
+        decided: Permission and place -> what was decided there without asking a condition; a refusal as the grant that
+            denies it, or NOTHING, for its sentence is another one for each resource.
     """
 
     places: dict[str, tuple[Grant, ...]]
@@ -81,7 +86,13 @@ class Holding:
     is_deep: bool
     exists: bool
     not_before_ms: int
-    decided: dict[tuple[str, str], Decision] = field(default_factory=dict)
+    decided: dict[tuple[str, str], Decision | Grant] = field(default_factory=dict)
+
+    def remember(self, place: tuple[str, str], made: Decision | Grant) -> None:
+        """Keep what was decided without asking a condition."""
+        if len(self.decided) >= DECIDED_MAX:
+            self.decided.clear()
+        self.decided[place] = made
 
 
 def grants_of(policy: Policy, principal: str) -> dict[str, tuple[Grant, ...]]:

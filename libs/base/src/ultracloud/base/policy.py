@@ -27,7 +27,7 @@ from ultracloud.base.entities import (
     User,
 )
 from ultracloud.base.faults import NotFoundError, PermissionDeniedError, UnavailableError
-from ultracloud.base.grants import DECIDED_MAX, Decision, Grant, Holding, grants_of, holding_of
+from ultracloud.base.grants import NOTHING, Decision, Grant, Holding, grants_of, holding_of
 from ultracloud.base.narrowing import describe as describe_narrowings
 from ultracloud.base.narrowing import leaves
 from ultracloud.base.permissions import generalised
@@ -69,7 +69,8 @@ __all__ = [
 ]
 
 
-_PROJECT_START = len("organisations/")
+_ORGANISATIONS = "organisations/"
+_PROJECT_START = len(_ORGANISATIONS)
 _PROJECTS = "/projects/"
 
 
@@ -91,44 +92,60 @@ def decide(policy: Policy, principal: Principal, permission: str, resource: str,
     if principal.narrowings and not leaves(principal.narrowings, permission, resource):
         return _narrowed(policy, principal, permission, resource)
     place = (permission, resource if holding.is_deep else _project_of(resource))
-    return holding.decided.get(place) or _decide(policy, principal, holding, place, resource, seen)
+    made = holding.decided.get(place)
+    if made is None:
+        made = _decide(principal, holding, place, resource, seen)
+    return made if isinstance(made, Decision) else _refused(policy, principal, permission, resource, made)
 
 
 def _project_of(resource: str) -> str:
     """The path of the project that `resource` lies in; `resource` itself where it lies in none."""
-    end = resource.find("/", _PROJECT_START)
-    if end > 0 and resource.startswith(_PROJECTS, end):
-        end = resource.find("/", end + len(_PROJECTS))
-        if end > 0:
-            return resource[:end]
+    if resource.startswith(_ORGANISATIONS):
+        end = resource.find("/", _PROJECT_START)
+        if end > 0 and resource.startswith(_PROJECTS, end):
+            end = resource.find("/", end + len(_PROJECTS))
+            if end > 0:
+                return resource[:end]
     return resource
 
 
 def _decide(
-    policy: Policy, principal: Principal, holding: Holding, place: tuple[str, str], resource: str, seen: Seen
-) -> Decision:
-    """Walk down to `resource`; an allow that rests on no condition is remembered for `place`."""
+    principal: Principal, holding: Holding, place: tuple[str, str], resource: str, seen: Seen
+) -> Decision | Grant:
+    """Walk down to `resource`: an allow, or what denies it, or NOTHING.
+
+    What rests on no condition is remembered for `place`.
+    """
     permission = place[0]
     wanted = generalised(permission)
-    allow, is_plain = None, True
+    allow, deny, is_plain = None, None, True
     for grant in _matching(holding, wanted, resource):
-        if grant.binding.deny:
-            if grant.condition is None or _holds(principal, holding, grant, permission, resource, seen):
-                return _denied(policy, principal, permission, resource, grant)
+        if allow is not None and not grant.binding.deny:
+            continue
+        if grant.condition is not None:
             is_plain = False
-        elif allow is None and grant.condition is None:
-            allow = grant.allowed
-        elif allow is None and _holds(principal, holding, grant, permission, resource, seen):
-            allow, is_plain = grant.allowed, False
-    if allow is None and not principal.is_tenant:
+            if not _holds(principal, holding, grant, permission, resource, seen):
+                continue
+        if grant.binding.deny:
+            deny = grant
+            break
+        allow = grant.allowed
+    if deny is None and allow is None and not principal.is_tenant:
         allow = _built_in_allow(principal, wanted, resource)
-    if allow is None:
-        return _unbound(policy, principal, permission, resource)
+    made = deny or allow or NOTHING
     if is_plain:
-        if len(holding.decided) >= DECIDED_MAX:
-            holding.decided.clear()
-        holding.decided[place] = allow
-    return allow
+        holding.remember(place, made)
+    return made
+
+
+def _refused(policy: Policy, principal: Principal, permission: str, resource: str, deny: Grant) -> Decision:
+    if deny is not NOTHING:
+        return _denied(policy, principal, permission, resource, deny)
+    return Decision(
+        allowed=False,
+        reason=lambda: _why_unbound(policy, principal, permission, resource),
+        stale=principal.policy_version > policy.version,
+    )
 
 
 def _matching(holding: Holding, wanted: tuple[str, ...], resource: str) -> Iterator[Grant]:
@@ -279,14 +296,6 @@ def _denied(policy: Policy, principal: Principal, permission: str, resource: str
             f"only its removal{' or what its condition asks' if binding.condition else ''} can change that"
         ),
         binding=binding.id,
-        stale=principal.policy_version > policy.version,
-    )
-
-
-def _unbound(policy: Policy, principal: Principal, permission: str, resource: str) -> Decision:
-    return Decision(
-        allowed=False,
-        reason=lambda: _why_unbound(policy, principal, permission, resource),
         stale=principal.policy_version > policy.version,
     )
 
