@@ -12,6 +12,9 @@ from typing import Protocol
 from ultracloud.api.rpc import Channel
 from ultracloud.base.faults import UnavailableError
 
+SPEAKING_MAX = 4096
+"""Callers whose channels are kept: each has the header fields of its calls ready."""
+
 
 class TokenChannel(Channel, Protocol):
     """A channel that can speak for the holder of a token."""
@@ -30,6 +33,7 @@ class Backends:
 
     def __init__(self, channels: Mapping[str, TokenChannel]) -> None:
         self._channels = dict(channels)
+        self._speaking: dict[tuple[str, str], Channel] = {}
 
     def of(self, service: str, token: str) -> Channel:
         """The way to a service for the holder of a token.
@@ -39,9 +43,15 @@ class Backends:
             InvalidArgumentError: It is no token.
         """
         assert token, "a call without a token would be the gateway's own"
+        speaking = self._speaking.get((service, token))
+        if speaking is not None:
+            return speaking
         channel = self._channels.get(service)
         if channel is None:
             raise UnavailableError(
                 f"this cloud's gateway has no {service}", hint=f"set peers.{service}", reason="SERVICE_ABSENT"
             )
-        return channel.with_token(token)
+        if len(self._speaking) >= SPEAKING_MAX:
+            self._speaking.clear()
+        speaking = self._speaking[service, token] = channel.with_token(token)
+        return speaking

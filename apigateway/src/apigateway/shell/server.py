@@ -99,8 +99,9 @@ def pages(runtime: Runtime, gateway: Gateway, login: Login | None) -> dict[str, 
 
     def nothing(request: HttpRequest) -> HttpReply:
         fault = NotFoundError(f"there is no {request.path[:200]!a}", hint="GET /openapi.json lists all")
-        problem = problem_of(fault, deadlines.trace_of(request.metadata) or deadlines.new_trace())
-        return HttpReply(problem.status, problem.body, PROBLEM_TYPE)
+        trace = deadlines.trace_of(request.metadata) or deadlines.new_trace()
+        problem = problem_of(fault, trace)
+        return HttpReply(problem.status, problem.body, PROBLEM_TYPE, {"x-request-id": trace})
 
     own: dict[str, HttpEndpoint] = {
         "/v1/": gateway.endpoint,

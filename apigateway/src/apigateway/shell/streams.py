@@ -1,7 +1,7 @@
 """Watches: messages of a service as they come, as lines or events, with a sign of life in between.
 
-A refusal comes within milliseconds, and is then answered with its status; a watch with nothing to tell begins after
-FIRST_S all the same, so that its client knows it is heard. What fails later is the stream's last word.
+A refusal comes within FIRST_S, and is then answered with its status; a watch with nothing to tell begins then
+all the same, so that its client knows it is heard. What fails later is the stream's last word.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from ultracloud.api.rpc import Method
 from ultracloud.base.faults import Fault, ResourceExhaustedError
 from ultracloud.wire import HttpStream
 
-FIRST_S = 0.25
-"""How long the head of an answer waits for a refusal."""
+FIRST_S = 0.4
+"""How long the head of an answer waits for a refusal: a service itself waits a quarter of a second for a newer policy."""
 BOOKMARK = "BOOKMARK"
 """The event behind all that existed."""
 BEAT_S = 15.0
