@@ -11,7 +11,7 @@ from ultracloud.cli.commands.base import app_of, command, span
 from ultracloud.cli.commands.names import live_names
 from ultracloud.cli.commands.waiting import get_request, wait_for
 from ultracloud.cli.core.api import Field, Noun
-from ultracloud.cli.core.conditions import ConditionIs, Gone
+from ultracloud.cli.core.conditions import ConditionIs, Gone, lingers
 from ultracloud.cli.core.failures import Failure, UsageFailure
 from ultracloud.cli.core.fields import parse_pair, parse_text
 from ultracloud.cli.core.requests import make
@@ -156,7 +156,7 @@ def rm(ctx: click.Context, names: tuple[str, ...], ignore_not_found: bool, waits
             raise
         if waits:
             wait_for(app, noun, resource, Gone(), timeout or WAIT_S)
-        done = "is being deleted" if not waits and text_at(resource, "metadata", "deleted_at") else "deleted"
+        done = "is being deleted" if not waits and lingers(resource) else "deleted"
         printer.print_done(app, noun, resource, done)
 
 

@@ -15,11 +15,11 @@ from ultracloud.cli.commands.base import COMMON_NAMES, Command, app_of, span
 from ultracloud.cli.commands.names import live_names
 from ultracloud.cli.core import bodies, flags
 from ultracloud.cli.core.api import Field, Noun, Operation
-from ultracloud.cli.core.conditions import ConditionIs, Ended, Gone
+from ultracloud.cli.core.conditions import ConditionIs, Ended, Gone, lingers
 from ultracloud.cli.core.failures import UsageFailure
 from ultracloud.cli.core.fields import parse_text
 from ultracloud.cli.core.requests import Request, make
-from ultracloud.cli.core.trees import Json, text_at
+from ultracloud.cli.core.trees import Json
 from ultracloud.cli.shell import printer
 from ultracloud.cli.shell.app import App
 
@@ -162,7 +162,7 @@ class Call:
             )
             resource = wait_for(self.app, self.noun, resource, goal, self.values.get("timeout") or WAIT_S)
             done = "deleted" if self.operation.verb == "delete" else f"{done}, ready"
-        elif self.operation.verb == "delete" and text_at(resource, "metadata", "deleted_at"):
+        elif self.operation.verb == "delete" and lingers(resource):
             done = "is being deleted"
         printer.print_done(self.app, self.noun, resource, done)
 

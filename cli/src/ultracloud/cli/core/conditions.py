@@ -79,13 +79,20 @@ def reached(goal: Goal, resource: Json) -> bool:
             return bool(found) and (value is None or any(jsonpath.shown(one) == value for one in found))
         case ConditionIs(kind, status):
             found_one = condition(resource, kind)
-            current = number_at(found_one, "observed_generation") >= number_at(resource, "metadata", "generation")
+            decided_on = number_at(found_one, "observed_generation")
+            # Not every service says what it decided on; who does not is believed.
+            current = decided_on == 0 or decided_on >= number_at(resource, "metadata", "generation")
             return text_at(found_one, "status") == status and current
 
 
 def condition(resource: Json, kind: str) -> Json:
     """The condition of that type; None if it has none."""
     return next((c for c in items_at(resource, "status", "conditions") if text_at(c, "type") == kind), None)
+
+
+def lingers(resource: Json) -> bool:
+    """Whether a deleted resource is still there, because something holds it."""
+    return bool(items_at(resource, "metadata", "finalizers")) and bool(text_at(resource, "metadata", "deleted_at"))
 
 
 def failed(resource: Json) -> str:
