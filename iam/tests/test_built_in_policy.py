@@ -27,7 +27,7 @@ PRINCIPALS = {
 }
 HOST_KINDS = ("hosts", "hostconsole")
 OPEN = {
-    *("iam.tokens.whoami", "iam.ca.watchtrust", "iam.ca.acknowledge"),
+    *("iam.tokens.whoami", "iam.ca.watchtrust", "iam.ca.acknowledge", "iam.auditheads.sign"),
     *("iam.credentials.acceptinvite", "iam.sessions.login", "iam.sessions.refresh", "iam.personaltokens.exchange"),
     *(f"iam.credentials.{deed}" for deed in ("setpassword", "enroltotp", "confirmtotp", "removetotp")),
     *(f"iam.credentials.{deed}securitykey" for deed in ("begin", "finish", "remove")),

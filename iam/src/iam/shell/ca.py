@@ -28,6 +28,8 @@ from ultracloud.servicekit import deadlines
 from ultracloud.servicekit.authn import principal_of
 from ultracloud.servicekit.certificates import Names, names_of
 from ultracloud.servicekit.policy import authorise
+from ultracloud.servicekit.resources import Resources
+from ultracloud.servicekit.resources.deeds import deed
 from ultracloud.wire import HttpReply, HttpRequest
 
 OPEN_PATHS = ("/ultracloud.iam.v1.Ca/IssueCertificate", "/ultracloud.iam.v1.Ca/WatchTrust")
@@ -46,10 +48,11 @@ _PHASES = {
 class CaServer:
     """Serves ultracloud.iam.v1.Ca."""
 
-    def __init__(self, keeper: CaKeeper, tokens: JoinTokens, source: Source) -> None:
+    def __init__(self, keeper: CaKeeper, tokens: JoinTokens, source: Source, resources: Resources) -> None:
         self._keeper = keeper
         self._tokens = tokens
         self._source = source
+        self._resources = resources
 
     async def issue_certificate(self, request: pb.IssueCertificateRequest, call: Call) -> pb.IssueCertificateResponse:
         """Sign a certificate for who may have it."""
@@ -60,7 +63,11 @@ class CaServer:
             caller = principal_of(call)
             if not decide(self._source.snapshot.policy, caller, ISSUE_ANY, "").allowed:
                 require_own(caller.id, names.identity)
-            return _response(await self._keeper.issue(names, public, request.replaces))
+            issued = await self._keeper.issue(names, public, request.replaces)
+            # A renewal changes nothing about who may do what, and there are thousands a day.
+            if caller.id != names.identity:
+                await self._record(call, caller.id, "issuecertificate", names.identity, {"serial": issued.serial})
+            return _response(issued)
 
     async def _joined(
         self, request: pb.IssueCertificateRequest, call: Call, names: Names, public: EllipticCurvePublicKey
@@ -70,6 +77,8 @@ class CaServer:
         if not matches(token.spec.identity, names.identity):
             raise bad_token()
         issued = await self._keeper.issue(names, public, spent=spent)
+        facts = {"serial": issued.serial, "join_token": token.metadata.id}
+        await self._record(call, names.identity, "issuecertificate", names.identity, facts)
         await self._tokens.note_use(token, names.identity, call.peer.address)
         return issued
 
@@ -92,7 +101,10 @@ class CaServer:
     async def rotate_ca(self, request: pb.RotateCaRequest, call: Call) -> pb.CaStatus:
         """Begin, hasten or give up a rotation."""
         with deadlines.inside(call):
-            await authorise(self._source, principal_of(call), "iam.ca.rotateca", "")
+            caller = principal_of(call)
+            await authorise(self._source, caller, "iam.ca.rotateca", "")
+            action = pb.RotateCaRequest.Action.Name(request.action)
+            await self._record(call, caller.id, "rotateca", "", {"action": action})
             match request.action:
                 case pb.RotateCaRequest.BEGIN:
                     await self._keeper.begin()
@@ -109,6 +121,12 @@ class CaServer:
         with deadlines.inside(call):
             await authorise(self._source, principal_of(call), "iam.ca.status", "")
             return render_status(*self._keeper.view())
+
+    async def _record(self, call: Call, principal: str, verb: str, identity: str, facts: Mapping[str, str]) -> None:
+        """Write down what is done."""
+        path = f"ca/{identity.removeprefix(SPIFFE_PREFIX)}".rstrip("/")
+        draft = deed(call, self._resources.clock, principal, f"iam.ca.{verb}", path, facts)
+        await self._resources.trail.record(draft)
 
     async def trust_page(self, request: HttpRequest) -> HttpReply:
         """The roots for who has a join token and knows nobody yet, with a proof that they come from here.

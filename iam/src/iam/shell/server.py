@@ -17,9 +17,8 @@ from iam.shell.source import Source
 from iam.shell.tokens import TokensServer
 from iam.shell.trust import OPEN_PATHS, TRUST_KINDS, TrustParts
 from ultracloud.api.iam.v1.iam_rpc import POLICY, TOKENS
-from ultracloud.api.trail.v1.trail_rpc import TRAIL
 from ultracloud.servicekit.authn import Authenticator
-from ultracloud.servicekit.resources import KindServer, Resources, TrailServer, tidy
+from ultracloud.servicekit.resources import KindServer, Resources, tidy
 from ultracloud.servicekit.runtime import Runtime
 from ultracloud.servicekit.store import Store
 from ultracloud.wire import service
@@ -65,12 +64,11 @@ async def assemble(
         *(service(kind.service, KindServer(resources, kind)) for kind in KINDS),
         service(TOKENS, TokensServer(source, keys, clock)),
         service(POLICY, PolicyServer(source)),
-        service(TRAIL, TrailServer(resources, "iam")),
         *trust.services,
         *identity.services(),
     ]
     authenticator = Authenticator(source, clock, open_paths=(*OPEN_PATHS, *IDENTITY_PATHS))
-    await runtime.serve(services, [authenticator], endpoints=lambda _calls: trust.endpoints)
+    await runtime.serve(services, [trust.denials, authenticator], endpoints=lambda _calls: trust.endpoints)
     return source
 
 

@@ -1,4 +1,4 @@
-"""What iam keeps secret and vouches for: the certificate authority and join tokens. Put together here for `server`."""
+"""What iam keeps secret and vouches for: certificates, join tokens, its audit trail. Put together for `server`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from typing import Any
 from iam.config import IamSettings
 from iam.shell.ca import OPEN_PATHS, TRUST_PAGE, CaServer, LocalIssuer
 from iam.shell.ca_keeper import CaKeeper
+from iam.shell.heads import AuditHeadsServer, Heads
 from iam.shell.join_tokens import JOIN_TOKEN, JoinTokens, JoinTokensServer
 from iam.shell.keys import Keys
 from iam.shell.root_keys import RootKeys
 from iam.shell.source import Source
+from ultracloud.api.iam.v1.audit_heads_rpc import AUDIT_HEADS
 from ultracloud.api.iam.v1.ca_rpc import CA, JOIN_TOKENS
-from ultracloud.servicekit.resources import Kind, Resources
+from ultracloud.api.trail.v1.trail_rpc import TRAIL
+from ultracloud.servicekit.resources import Denials, Kind, Resources, TrailServer
 from ultracloud.servicekit.runtime import Runtime
 from ultracloud.servicekit.store import Store
 from ultracloud.wire import HttpEndpoint, Service, service
@@ -27,6 +30,7 @@ class TrustParts:
 
     Attributes:
         services: To be served.
+        denials: The first interceptor.
         endpoints: Pages by path.
     """
 
@@ -42,11 +46,15 @@ class TrustParts:
             settle_s=settings.ca_settle_s,
         )
         tokens = JoinTokens(resources, store)
-        authority = CaServer(keeper, tokens, source)
+        authority = CaServer(keeper, tokens, source, resources)
         runtime.tasks.create_task(keeper.run(), name="keep the certificate authority")
         if settings.tls.renew:
             runtime.renew_certificate(LocalIssuer(keeper))
+        heads = Heads(keys, runtime.clock)
+        self.denials = Denials(resources.trail, runtime.clock).watch(runtime)
         self.services: tuple[Service, ...] = (
+            service(AUDIT_HEADS, AuditHeadsServer(heads)),
+            service(TRAIL, TrailServer(resources, "iam", heads.sign_own)),
             service(CA, authority),
             service(JOIN_TOKENS, JoinTokensServer(resources, store)),
         )

@@ -20,6 +20,7 @@ from ultracloud.servicekit.authn import Authenticator
 from ultracloud.servicekit.policy import Authority
 from ultracloud.servicekit.readiness import Gate
 from ultracloud.servicekit.resources import (
+    Denials,
     HostFeed,
     Key,
     KindServer,
@@ -30,6 +31,7 @@ from ultracloud.servicekit.resources import (
     SetLimits,
     TrailServer,
     World,
+    signed_by_iam,
     tidy,
 )
 from ultracloud.servicekit.runtime import Runtime
@@ -86,10 +88,10 @@ async def assemble(
                 kinds.host.service,
                 HostServer(resources, kinds, reconciler.world, reconciler.touch, feed, presence, gate),
             ),
-            service(TRAIL, TrailServer(resources, "plasmavmc")),
+            service(TRAIL, TrailServer(resources, "plasmavmc", signed_by_iam(runtime))),
             service(QUOTAS, QuotaServer(resources, "plasmavmc")),
         ],
-        [Authenticator(authority, runtime.clock)],
+        [Denials(resources.trail, runtime.clock).watch(runtime), Authenticator(authority, runtime.clock)],
     )
     return Plasmavmc(presence, consoles)
 

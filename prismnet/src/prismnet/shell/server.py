@@ -13,6 +13,7 @@ from ultracloud.api.trail.v1.trail_rpc import TRAIL
 from ultracloud.servicekit.authn import Authenticator
 from ultracloud.servicekit.policy import Authority
 from ultracloud.servicekit.resources import (
+    Denials,
     HostFeed,
     Key,
     KindServer,
@@ -22,6 +23,7 @@ from ultracloud.servicekit.resources import (
     Resources,
     SetLimits,
     TrailServer,
+    signed_by_iam,
     tidy,
 )
 from ultracloud.servicekit.runtime import Runtime
@@ -55,6 +57,7 @@ async def assemble(settings: PrismnetSettings, runtime: Runtime, store: Store, a
     runtime.tasks.create_task(tidy(resources), name="tidy")
     services = [service(kind.service, KindServer(resources, kind)) for kind in KINDS]
     hosts = service(HOSTS, HostsServer(resources, reconciler.world, touch, feed))
-    trail = service(TRAIL, TrailServer(resources, "prismnet"))
+    trail = service(TRAIL, TrailServer(resources, "prismnet", signed_by_iam(runtime)))
     quotas = service(QUOTAS, QuotaServer(resources, "prismnet"))
-    await runtime.serve([*services, hosts, trail, quotas], [Authenticator(authority, runtime.clock)])
+    denials = Denials(resources.trail, runtime.clock).watch(runtime)
+    await runtime.serve([*services, hosts, trail, quotas], [denials, Authenticator(authority, runtime.clock)])

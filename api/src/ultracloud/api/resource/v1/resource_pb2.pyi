@@ -190,7 +190,7 @@ class FieldChange(_message.Message):
     def __init__(self, path: _Optional[str] = ..., old: _Optional[str] = ..., new: _Optional[str] = ..., secret: _Optional[bool] = ...) -> None: ...
 
 class AuditRecord(_message.Message):
-    __slots__ = ("lane", "sequence", "previous_sha256", "time", "principal", "source", "request", "permission", "resource", "generation", "changes")
+    __slots__ = ("lane", "sequence", "previous_sha256", "time", "principal", "source", "request", "permission", "resource", "generation", "changes", "refusal", "count", "last_time")
     LANE_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_SHA256_FIELD_NUMBER: _ClassVar[int]
@@ -202,6 +202,9 @@ class AuditRecord(_message.Message):
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     CHANGES_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    LAST_TIME_FIELD_NUMBER: _ClassVar[int]
     lane: int
     sequence: int
     previous_sha256: bytes
@@ -213,7 +216,10 @@ class AuditRecord(_message.Message):
     resource: str
     generation: int
     changes: _containers.RepeatedCompositeFieldContainer[FieldChange]
-    def __init__(self, lane: _Optional[int] = ..., sequence: _Optional[int] = ..., previous_sha256: _Optional[bytes] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., principal: _Optional[str] = ..., source: _Optional[str] = ..., request: _Optional[str] = ..., permission: _Optional[str] = ..., resource: _Optional[str] = ..., generation: _Optional[int] = ..., changes: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ...) -> None: ...
+    refusal: str
+    count: int
+    last_time: _timestamp_pb2.Timestamp
+    def __init__(self, lane: _Optional[int] = ..., sequence: _Optional[int] = ..., previous_sha256: _Optional[bytes] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., principal: _Optional[str] = ..., source: _Optional[str] = ..., request: _Optional[str] = ..., permission: _Optional[str] = ..., resource: _Optional[str] = ..., generation: _Optional[int] = ..., changes: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ..., refusal: _Optional[str] = ..., count: _Optional[int] = ..., last_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class AuditMark(_message.Message):
     __slots__ = ("sequence", "sha256")

@@ -26,7 +26,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from ultracloud.api.resource.v1 import resource_pb2 as ultracloud_dot_resource_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fultracloud/trail/v1/trail.proto\x12\x13ultracloud.trail.v1\x1a\x1cgoogle/api/annotations.proto\x1a%ultracloud/resource/v1/resource.proto\"G\n\x0c\x41uditRequest\x12\x0c\n\x04lane\x18\x01 \x01(\x05\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\x12\x11\n\tpage_size\x18\x03 \x01(\x05\"\xa0\x01\n\rAuditResponse\x12\x0f\n\x07records\x18\x01 \x03(\x0c\x12\x30\n\x05\x66loor\x18\x02 \x01(\x0b\x32!.ultracloud.resource.v1.AuditMark\x12/\n\x04head\x18\x03 \x01(\x0b\x32!.ultracloud.resource.v1.AuditMark\x12\r\n\x05lanes\x18\x04 \x01(\x05\x12\x0c\n\x04more\x18\x05 \x01(\x08\";\n\rEventsRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0b\n\x03ref\x18\x03 \x01(\t\"E\n\x0e\x45ventsResponse\x12\x33\n\x06\x65vents\x18\x01 \x03(\x0b\x32#.ultracloud.resource.v1.ObjectEvent2\x9f\x02\n\x05Trail\x12{\n\x05\x41udit\x12!.ultracloud.trail.v1.AuditRequest\x1a\".ultracloud.trail.v1.AuditResponse\"+\x82\xd3\xe4\x93\x02%\x12#/v1/services/{service}/audit/{lane}\x12\x98\x01\n\x06\x45vents\x12\".ultracloud.trail.v1.EventsRequest\x1a#.ultracloud.trail.v1.EventsResponse\"E\x82\xd3\xe4\x93\x02?\x12=/v1/services/{service}/projects/{project}/{kind}/{ref}/eventsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fultracloud/trail/v1/trail.proto\x12\x13ultracloud.trail.v1\x1a\x1cgoogle/api/annotations.proto\x1a%ultracloud/resource/v1/resource.proto\"G\n\x0c\x41uditRequest\x12\x0c\n\x04lane\x18\x01 \x01(\x05\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\x12\x11\n\tpage_size\x18\x03 \x01(\x05\"\xa0\x01\n\rAuditResponse\x12\x0f\n\x07records\x18\x01 \x03(\x0c\x12\x30\n\x05\x66loor\x18\x02 \x01(\x0b\x32!.ultracloud.resource.v1.AuditMark\x12/\n\x04head\x18\x03 \x01(\x0b\x32!.ultracloud.resource.v1.AuditMark\x12\r\n\x05lanes\x18\x04 \x01(\x05\x12\x0c\n\x04more\x18\x05 \x01(\x08\";\n\rEventsRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0b\n\x03ref\x18\x03 \x01(\t\"E\n\x0e\x45ventsResponse\x12\x33\n\x06\x65vents\x18\x01 \x03(\x0b\x32#.ultracloud.resource.v1.ObjectEvent\"\x0f\n\rExportRequest\"\x1f\n\x0e\x45xportResponse\x12\r\n\x05lines\x18\x01 \x03(\t2\xa2\x03\n\x05Trail\x12{\n\x05\x41udit\x12!.ultracloud.trail.v1.AuditRequest\x1a\".ultracloud.trail.v1.AuditResponse\"+\x82\xd3\xe4\x93\x02%\x12#/v1/services/{service}/audit/{lane}\x12\x80\x01\n\x06\x45xport\x12\".ultracloud.trail.v1.ExportRequest\x1a#.ultracloud.trail.v1.ExportResponse\"+\x82\xd3\xe4\x93\x02%\x12#/v1/services/{service}/audit:export0\x01\x12\x98\x01\n\x06\x45vents\x12\".ultracloud.trail.v1.EventsRequest\x1a#.ultracloud.trail.v1.EventsResponse\"E\x82\xd3\xe4\x93\x02?\x12=/v1/services/{service}/projects/{project}/{kind}/{ref}/eventsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,6 +35,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TRAIL'].methods_by_name['Audit']._loaded_options = None
   _globals['_TRAIL'].methods_by_name['Audit']._serialized_options = b'\202\323\344\223\002%\022#/v1/services/{service}/audit/{lane}'
+  _globals['_TRAIL'].methods_by_name['Export']._loaded_options = None
+  _globals['_TRAIL'].methods_by_name['Export']._serialized_options = b'\202\323\344\223\002%\022#/v1/services/{service}/audit:export'
   _globals['_TRAIL'].methods_by_name['Events']._loaded_options = None
   _globals['_TRAIL'].methods_by_name['Events']._serialized_options = b'\202\323\344\223\002?\022=/v1/services/{service}/projects/{project}/{kind}/{ref}/events'
   _globals['_AUDITREQUEST']._serialized_start=125
@@ -45,6 +47,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENTSREQUEST']._serialized_end=420
   _globals['_EVENTSRESPONSE']._serialized_start=422
   _globals['_EVENTSRESPONSE']._serialized_end=491
-  _globals['_TRAIL']._serialized_start=494
-  _globals['_TRAIL']._serialized_end=781
+  _globals['_EXPORTREQUEST']._serialized_start=493
+  _globals['_EXPORTREQUEST']._serialized_end=508
+  _globals['_EXPORTRESPONSE']._serialized_start=510
+  _globals['_EXPORTRESPONSE']._serialized_end=541
+  _globals['_TRAIL']._serialized_start=544
+  _globals['_TRAIL']._serialized_end=962
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@
 - `happenings`: what happened to a resource, counted and bounded, pure
 - `conditions`, `records`, `places`, `listing`, `watching`: parts of these; `shared` is one watch of the store for all
 - `selectors`, `indexes`: what a list asks for, and the keys that answer it, pure; `indexing` makes an index whole
+- `denials`: refusals in that trail; `export`: the trail as a file that proves itself, pure
 - `masks`: which part of a spec an update is about, pure
 - `quota`: what a place uses of what it may, pure; `limits` says how much that is, `charging` counts it with the change,
   `recounting` proves the books, `counting` serves them
@@ -24,6 +25,7 @@ from ultracloud.servicekit.resources.collector import Collector
 from ultracloud.servicekit.resources.conditions import Condition, Truth
 from ultracloud.servicekit.resources.context import Context
 from ultracloud.servicekit.resources.counting import QuotaServer
+from ultracloud.servicekit.resources.denials import Denials
 from ultracloud.servicekit.resources.engine import NewResource, Resources
 from ultracloud.servicekit.resources.hosts import HostCopy, HostFeed
 from ultracloud.servicekit.resources.kinds import Kind, Scope
@@ -33,7 +35,7 @@ from ultracloud.servicekit.resources.places import ROOT, Place
 from ultracloud.servicekit.resources.reconcile import Planner, Reconciler
 from ultracloud.servicekit.resources.records import Stored
 from ultracloud.servicekit.resources.server import KindServer, Located
-from ultracloud.servicekit.resources.telling import TrailServer
+from ultracloud.servicekit.resources.telling import TrailServer, signed_by_iam
 from ultracloud.servicekit.resources.tidying import tidy
 from ultracloud.servicekit.resources.world import Key, World
 
@@ -42,6 +44,7 @@ __all__ = [
     "Collector",
     "Condition",
     "Context",
+    "Denials",
     "HostCopy",
     "HostFeed",
     "Key",
@@ -66,5 +69,6 @@ __all__ = [
     "TrailServer",
     "Truth",
     "World",
+    "signed_by_iam",
     "tidy",
 ]

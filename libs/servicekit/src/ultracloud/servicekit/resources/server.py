@@ -24,6 +24,7 @@ from ultracloud.servicekit.authn import principal_of
 from ultracloud.servicekit.policy import authorise, decision, judge
 from ultracloud.servicekit.resources import listing, watching
 from ultracloud.servicekit.resources.context import Context, Origin
+from ultracloud.servicekit.resources.denials import note_asked
 from ultracloud.servicekit.resources.engine import NewResource, Resources
 from ultracloud.servicekit.resources.kinds import Kind, MessageT, Scope
 from ultracloud.servicekit.resources.masks import masked
@@ -155,6 +156,7 @@ class KindServer(Generic[MessageT]):
             UnauthenticatedError, PermissionDeniedError, NotFoundError, UnavailableError, InvalidArgumentError: As
                 `policy.resolve_project` and `policy.authorise`.
         """
+        note_asked(call, project, "")
         principal, permission = principal_of(call), self.kind.permission(verb)
         place = await resolve_place(self.resources.authority, principal, self.kind, project, permission)
         await authorise(self.resources.authority, principal, permission, place.path, labels)
@@ -175,6 +177,7 @@ class KindServer(Generic[MessageT]):
             NotFoundError: No such resource, told to those who have the right.
             UnauthenticatedError, UnavailableError, InvalidArgumentError: As `enter`.
         """
+        note_asked(call, project, ref)
         principal = principal_of(call)
         if not project and self.kind.scope is not Scope.ROOT and ids.is_id(ref, self.kind.prefix):
             return await self._locate_by_id(call, verb, ref, public=public)

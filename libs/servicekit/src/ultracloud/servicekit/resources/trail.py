@@ -7,7 +7,7 @@ and is sent again behind what is there now.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -91,6 +91,34 @@ class Trail:
         if isinstance(done, Committed):
             lane.version, lane.last = done.version, last
         return done
+
+    async def record(self, draft: pb.AuditRecord) -> None:
+        """Write a record of what changes nothing that is stored here: a refusal, or a deed elsewhere.
+
+        Raises:
+            UnavailableError: The store is away; nobody knows whether it is written.
+            AbortedError: As `commit`.
+        """
+        await self.commit(draft, {}, {}, self._store.txn)
+
+    async def marks(self) -> list[tuple[pb.AuditMark, pb.AuditMark]]:
+        """Of every lane, behind which record it begins and with which it ends, all at one moment."""
+        keys = [key(lane) for lane in range(LANES) for key in (layout.audit_floor_key, layout.audit_head_key)]
+        reading = await self._store.get_many(keys)
+        known = {entry.key: pb.AuditMark.FromString(entry.value) for entry in reading.entries}
+        floors = [known.get(layout.audit_floor_key(lane), audit.START) for lane in range(LANES)]
+        return [(floor, known.get(layout.audit_head_key(lane), floor)) for lane, floor in enumerate(floors)]
+
+    async def between(self, lane: int, floor: pb.AuditMark, head: pb.AuditMark) -> AsyncGenerator[list[bytes], None]:
+        """The records of a lane between two marks, as they are stored, page by page."""
+        start, end = layout.audit_key(lane, floor.sequence + 1), layout.audit_key(lane, head.sequence + 1)
+        while floor.sequence < head.sequence:
+            page = await self._store.scan(start, end, limit=FORGET_BATCH)
+            if page.entries:
+                yield [entry.value for entry in page.entries]
+            if not page.more:
+                return
+            start = page.entries[-1].key + b"\x00"
 
     async def read(self, lane: int) -> list[pb.AuditRecord]:
         """All records of a lane, verified.
