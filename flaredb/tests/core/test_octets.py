@@ -5,7 +5,16 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flaredb.core.octets import key_value, parse_get, parse_put, read_version_field, scan_end, varint, write_response
+from flaredb.core.octets import (
+    key_value,
+    parse_get,
+    parse_put,
+    read_version_field,
+    scan_end,
+    txn_done,
+    varint,
+    write_response,
+)
 from ultracloud.api.flaredb.v1 import flaredb_pb2 as pb
 
 NAMES = st.text("abcz-", max_size=70)
@@ -54,4 +63,5 @@ def test_answers_are_what_protobuf_writes(key: bytes, value: bytes, version: int
     assert row + read_version_field(version) == pb.GetResponse(kv=kv, read_version=version).SerializeToString()
     page = pb.ScanResponse(kvs=[kv, kv], read_version=version, more=True)
     assert row + row + scan_end(version, more=True) == page.SerializeToString()
+    assert txn_done(version) == pb.TxnResponse(succeeded=True, version=version).SerializeToString()
     assert write_response(version) == pb.WriteResponse(version=version).SerializeToString()

@@ -4,7 +4,7 @@
 - `keys`: where a namespace's key and version stand in the order of the disk.
 - `records`: what the stored values hold: a value or a tombstone, a commit's list of keys, the counters.
 - `engine`: what is asked of the storage below, as Protocols.
-- `commands`: transactions in, outcomes and commits out.
+- `commands`: transactions in, outcomes and commits out; `values`: what those are made of.
 - `evaluate`: comparisons, then writes, then the next version.
 - `counters`: what a counter's value looks like.
 - `refusals`: the sentence for a transaction that what is stored does not let happen.

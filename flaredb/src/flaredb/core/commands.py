@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NewType, TypeAlias
 
 from flaredb.core.counters import COUNTER_BYTES_MAX
+from flaredb.core.values import value_class
 
 EncodedKey = NewType("EncodedKey", bytes)
 """A namespace and a key as they stand on disk, without a version; see `flaredb.core.keys`."""
@@ -20,7 +21,7 @@ RANGE_WEIGHT_BYTES = 64 * 1024
 and deleting a thousand takes about as long as writing this much."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Comparison:
     """Holds if the newest version of `key` is `expected_version`; 0 is "does not exist"."""
 
@@ -28,7 +29,7 @@ class Comparison:
     expected_version: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Write:
     """Set `key` to `value`, or delete it where that is None.
 
@@ -45,7 +46,7 @@ class Write:
     @property
     def size_bytes(self) -> int:
         """Bytes of key and value."""
-        return len(self.key) + (len(self.value) if self.value is not None else 0)
+        return len(self.key) + len(self.value or b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ AnyWrite: TypeAlias = Write | DeleteRange | Increment | Expire
 """What a transaction may do."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Txn:
     """All comparisons hold and all writes happen, or none does."""
 
@@ -115,7 +116,12 @@ class Txn:
     @property
     def size_bytes(self) -> int:
         """Bytes of all keys and values."""
-        return sum(len(c.key) for c in self.comparisons) + sum(w.size_bytes for w in self.writes)
+        size = 0
+        for write in self.writes:
+            size += write.size_bytes
+        for comparison in self.comparisons:
+            size += len(comparison.key)
+        return size
 
 
 class RefusalReason(enum.StrEnum):
@@ -134,7 +140,7 @@ class Refusal:
     key: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Outcome:
     """What became of a transaction.
 
@@ -158,7 +164,7 @@ class Outcome:
     refusal: Refusal | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Change:
     """One key that a commit set, or deleted where `value` is None.
 
@@ -174,7 +180,7 @@ class Change:
     ended_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Commit:
     """All changes of one transaction: they share a version, and become visible and are watched together."""
 
@@ -185,4 +191,7 @@ class Commit:
     @property
     def size_bytes(self) -> int:
         """Bytes of all keys and values."""
-        return sum(len(c.key) + (len(c.value) if c.value is not None else 0) for c in self.changes)
+        size = 0
+        for change in self.changes:
+            size += len(change.key) + len(change.value or b"")
+        return size

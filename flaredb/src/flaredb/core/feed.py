@@ -75,18 +75,20 @@ class Recent:
 
     start: int
     _commits: deque[Commit] = field(default_factory=deque)
+    _sizes: deque[int] = field(default_factory=deque)
     _size_bytes: int = 0
 
     def add(self, commits: Iterable[Commit]) -> None:
         """Take commits of a batch, by rising version, and forget the oldest that no longer fit."""
         for commit in commits:
             assert not self._commits or commit.version > self._commits[-1].version, commit.version
+            size_bytes = commit.size_bytes
             self._commits.append(commit)
-            self._size_bytes += commit.size_bytes
+            self._sizes.append(size_bytes)
+            self._size_bytes += size_bytes
         while len(self._commits) > RECENT_COMMITS_MAX or self._size_bytes > RECENT_BYTES_MAX:
-            oldest = self._commits.popleft()
-            self._size_bytes -= oldest.size_bytes
-            self.start = oldest.version
+            self._size_bytes -= self._sizes.popleft()
+            self.start = self._commits.popleft().version
 
     def after(self, position: int) -> Iterator[Commit]:
         """All commits after `position`, which is not before `start`."""

@@ -105,3 +105,8 @@ def scan_end(read_version: int, *, more: bool) -> bytes:
 def write_response(version: int) -> bytes:
     """A WriteResponse."""
     return b"\x08" + varint(version)
+
+
+def txn_done(version: int) -> bytes:
+    """A TxnResponse that succeeded, and says no more than its version."""
+    return b"\x08\x01\x10" + varint(version)

@@ -16,14 +16,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any
+from typing import Literal
 
 from flaredb.core.commands import Commit, Outcome, Txn
 from flaredb.core.engine import EngineFullError, EngineStalledError, EngineWriteError
 from flaredb.errors import closing, disk_full, write_refused, write_unknown
 from flaredb.shell.store import Staged, Store
-from flaredb.shell.waiting import ResultT, Waiting, WaitingWrites, answer, tell
+from flaredb.shell.waiting import AnyWaiting, ResultT, WaitingWrites, answer, tell
 from ultracloud.base.faults import Fault
+from ultracloud.wire import ShortCall
 
 STALL_RETRY_S = 0.005
 """RocksDB asks for a pause while it flushes a memtable, which takes a few times this."""
@@ -35,7 +36,7 @@ _log = logging.getLogger("flaredb.commit")
 class _Batch:
     """Writes that the engine holds and the disk is waited for."""
 
-    waiting: list[Waiting[Any]]
+    waiting: list[AnyWaiting]
     staged: Staged
 
 
@@ -102,11 +103,23 @@ class Committer:
         if self._is_closed:
             raise closing()
         future = self._waiting.add(txn, deliver, self._loop)
+        self._wake()
+        return future
+
+    def submit_call(self, txn: Txn, call: ShortCall, render: Callable[[Outcome], bytes]) -> Literal[True]:
+        """The same of a call that the wire keeps, which is answered with what `render` makes of the outcome."""
+        if self._is_closed:
+            raise closing()
+        self._waiting.add_call(txn, call, render)
+        self._wake()
+        return True
+
+    def _wake(self) -> None:
+        """See to it that a batch begins."""
         if not self._is_busy:
             self._is_busy = True
             # In the loop's next turn: whatever else it has read from its sockets joins the batch.
             self._loop.call_soon(self._guarded, self._begin)
-        return future
 
     def close(self) -> None:
         """Refuse new writes; `run` ends when those that wait are done."""
@@ -159,7 +172,7 @@ class Committer:
         if self._is_closed:
             self._end(None)
 
-    def _stage(self, waiting: list[Waiting[Any]]) -> None:
+    def _stage(self, waiting: list[AnyWaiting]) -> None:
         """Evaluate a batch and write it; whatever comes of it, something follows that begins the next."""
         try:
             free = self.free_bytes()
@@ -185,7 +198,7 @@ class Committer:
                 # Nothing to wait for; but not at once, since the batch before is answered first.
                 self._loop.call_soon(self._guarded, self._synced, batch, None)
 
-    def _refuse(self, waiting: list[Waiting[Any]], fault: Fault) -> None:
+    def _refuse(self, waiting: list[AnyWaiting], fault: Fault) -> None:
         """Tell a batch's callers why nothing was done, and go on. The log hears of the first of a row."""
         if not self.is_refusing:
             self.is_refusing = True

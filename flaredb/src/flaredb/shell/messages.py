@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from flaredb.core import limits
+from flaredb.core import limits, octets
 from flaredb.core.commands import AnyWrite, Change, DeleteRange, Increment, Outcome, Write
 from flaredb.core.visibility import Found
 from ultracloud.api.flaredb.v1 import flaredb_pb2 as pb
@@ -35,7 +35,10 @@ def write_of(message: pb.Write, now_ms: int) -> AnyWrite:
     Raises:
         InvalidArgumentError: It asks for two things at once, or for an end that cannot be.
     """
-    set_fields = [name for name in _KINDS if message.HasField(name)]
+    has = message.HasField
+    if has("value") and not (has("range_end") or has("increment") or message.ttl_s or message.expires_at_ms):
+        return Write(message.key, message.value)  # what most writes are
+    set_fields = [name for name in _KINDS if has(name)]
     ttl_ms, expires_at_ms = end_of(message, now_ms)
     if (ttl_ms or expires_at_ms) and set_fields not in (["value"], ["increment"]):
         raise InvalidArgumentError(
@@ -95,6 +98,18 @@ def change(version: int, changed: Change) -> pb.Change:
 def write_response(outcome: Outcome) -> pb.WriteResponse:
     """The answer to Put and Delete."""
     return pb.WriteResponse(version=outcome.version)
+
+
+def txn_octets(outcome: Outcome) -> bytes:
+    """The answer to Txn, as bytes."""
+    if outcome.succeeded and not outcome.deleted and not outcome.counters:
+        return octets.txn_done(outcome.version)
+    return txn_response(outcome).SerializeToString()
+
+
+def write_octets(outcome: Outcome) -> bytes:
+    """The same as bytes."""
+    return octets.write_response(outcome.version)
 
 
 def increment_response(outcome: Outcome) -> pb.IncrementResponse:

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
 from flaredb.core.commands import Commit, DeleteRange, Outcome, Txn
 from flaredb.core.keys import encode
@@ -19,7 +18,7 @@ from flaredb.errors import closing
 from flaredb.shell.postgres_errors import SPOKEN, away, key_too_long, outcome_unknown
 from flaredb.shell.postgres_session import Writer
 from flaredb.shell.postgres_store import CommitLostError, PostgresStore, Staged
-from flaredb.shell.waiting import ResultT, Waiting, WaitingWrites, answer, tell
+from flaredb.shell.waiting import AnyWaiting, ResultT, WaitingWrites, answer, tell
 from ultracloud.base.faults import Fault
 
 ENCODED_BYTES_MAX = 2600
@@ -133,7 +132,7 @@ class PostgresCommitter:
                 _log.warning("the writer's session does not answer: %s", error)
                 self._store.connection.terminate()
 
-    async def _run_batch(self, waiting: list[Waiting[Any]]) -> None:
+    async def _run_batch(self, waiting: list[AnyWaiting]) -> None:
         """Decide, commit and answer one batch."""
         began = time.perf_counter()
         try:
@@ -150,14 +149,14 @@ class PostgresCommitter:
         else:
             self._answer(staged, waiting)
 
-    def _answer(self, staged: Staged, waiting: Sequence[Waiting[Any]]) -> None:
+    def _answer(self, staged: Staged, waiting: Sequence[AnyWaiting]) -> None:
         """Show a batch to readers, watchers and its callers, in this order."""
         if staged.evaluation.commits:
             self._store.publish(staged)
             self._committed(staged.evaluation.commits)
         answer(waiting, staged.evaluation.outcomes)
 
-    async def _recover(self, lost: Staged | None, callers: list[Waiting[Any]]) -> None:
+    async def _recover(self, lost: Staged | None, callers: list[AnyWaiting]) -> None:
         """Find a new session, and tell `callers` what became of their batch, `lost`, when that is known."""
         loop = asyncio.get_running_loop()
         self._set_connected(is_connected=False)

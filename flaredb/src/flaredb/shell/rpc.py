@@ -25,7 +25,7 @@ from flaredb.core.commands import (
 )
 from flaredb.core.feed import Interest, Page
 from flaredb.core.keys import TERMINATOR, ZERO
-from flaredb.core.octets import parse_get
+from flaredb.core.octets import parse_get, parse_put
 from flaredb.core.pages import OctetScan
 from flaredb.core.refusals import refused
 from flaredb.core.visibility import Query, Scan
@@ -56,8 +56,9 @@ from ultracloud.api.flaredb.v1.flaredb_pb2 import (
     WriteResponse,
 )
 from ultracloud.api.rpc import Call
+from ultracloud.wire import Short, ShortCall
 
-HEADS_MAX = 4096
+PLACES_MAX = 4096
 """Callers and namespaces whose right is remembered: services, agents of hundreds of hosts."""
 SCAN_SLICE_KEYS = 500
 """Keys of a scan looked at before others are served: about 2 ms."""
@@ -74,7 +75,7 @@ class KvService(Serving):
         super().__init__(watchers, access, now_ms)
         self._store: Store = store
         self._committer = committer
-        self._heads: dict[tuple[str | None, bytes, bool], bytes] = {}
+        self._places: dict[tuple[str | None, bytes, bool], tuple[limits.Namespace, bytes]] = {}
 
     def get(self, request: GetRequest, call: Call, /) -> GetResponse:
         """The value of one key."""
@@ -89,7 +90,7 @@ class KvService(Serving):
         if asked is None:
             return None
         namespace, key = asked
-        head = self._head(namespace, call, writes=False)
+        _, head = self._place(namespace, call, writes=False)
         return self._store.get_octets(EncodedKey(head + key + TERMINATOR), key)
 
     def batch_get_octets(self, octets: bytes, call: Call, /) -> bytes | None:
@@ -97,7 +98,7 @@ class KvService(Serving):
         request = BatchGetRequest.FromString(octets)
         if request.at_version:
             return None
-        head = self._head(request.namespace.encode(), call, writes=False)
+        _, head = self._place(request.namespace.encode(), call, writes=False)
         keys = limits.check_batch(request.keys)
         if any(map(_has_zero, keys)):
             return None
@@ -133,6 +134,15 @@ class KvService(Serving):
         write = Write(limits.check_key(request.key), limits.check_value(request.value), *end)
         return self._committer.submit(Txn(namespace, (), (write,)), messages.write_response)
 
+    def put_octets(self, octets: bytes, call: ShortCall, /) -> Short:
+        """`put` in short, for a plain request without an end."""
+        asked = parse_put(octets)
+        if asked is None:
+            return None
+        name, key, value = asked
+        namespace, _ = self._place(name, call, writes=True)
+        return self._committer.submit_call(Txn(namespace, (), (Write(key, value),)), call, messages.write_octets)
+
     def delete(self, request: DeleteRequest, call: Call, /) -> asyncio.Future[WriteResponse]:
         """Delete one key, if it exists."""
         namespace = self._allowed(call, request.namespace, writes=True)
@@ -165,15 +175,26 @@ class KvService(Serving):
 
     def txn(self, request: TxnRequest, call: Call, /) -> asyncio.Future[TxnResponse]:
         """Write several keys if several have the versions expected."""
-        namespace = self._allowed(call, request.namespace, writes=bool(request.writes))
-        comparisons = tuple(Comparison(c.key, c.expected_version) for c in request.comparisons)
-        now_ms = self._clock()
-        writes = tuple(messages.write_of(write, now_ms) for write in request.writes)
-        txn = limits.check_txn(Txn(namespace, comparisons, writes))
+        txn = self._txn_of(request, call)
         ranges = [write for write in txn.writes if isinstance(write, DeleteRange)]
         if ranges:
             return asyncio.ensure_future(self._txn_with(txn, ranges))
         return self._committer.submit(txn, messages.txn_response)
+
+    def txn_octets(self, octets: bytes, call: ShortCall, /) -> Short:
+        """`txn` in short, without ranges."""
+        txn = self._txn_of(TxnRequest.FromString(octets), call)
+        if any(isinstance(write, DeleteRange) for write in txn.writes):
+            return None
+        return self._committer.submit_call(txn, call, messages.txn_octets)
+
+    def _txn_of(self, request: TxnRequest, call: Call) -> Txn:
+        """What a request asks for, if it may."""
+        namespace = self._allowed(call, request.namespace, writes=bool(request.writes))
+        comparisons = tuple(Comparison(c.key, c.expected_version) for c in request.comparisons)
+        now_ms = self._clock()
+        writes = tuple(messages.write_of(write, now_ms) for write in request.writes)
+        return limits.check_txn(Txn(namespace, comparisons, writes))
 
     def namespaces(self, request: NamespacesRequest, call: Call, /) -> NamespacesResponse:
         """A page of the names of all namespaces."""
@@ -236,19 +257,19 @@ class KvService(Serving):
         await self._run_on(scan)
         return scan.octets()
 
-    def _head(self, namespace: bytes, call: Call, *, writes: bool) -> bytes:
-        """What the keys of a namespace begin with on disk, if the caller may use it. Raises as `_allowed`.
+    def _place(self, namespace: bytes, call: Call, *, writes: bool) -> tuple[limits.Namespace, bytes]:
+        """The namespace, and what its keys begin with on disk, if the caller may use it. Raises as `_allowed`.
 
         Who may do what does not change while the process runs, so it is remembered.
         """
         identity = call.peer.identity
-        head = self._heads.get((identity, namespace, writes))
-        if head is None:
+        place = self._places.get((identity, namespace, writes))
+        if place is None:
             allowed = self._allowed(call, namespace.decode("utf-8", "replace"), writes=writes)
-            if len(self._heads) >= HEADS_MAX:
-                self._heads.clear()
-            head = self._heads[identity, namespace, writes] = allowed.encode() + b"\x00"
-        return head
+            if len(self._places) >= PLACES_MAX:
+                self._places.clear()
+            place = self._places[identity, namespace, writes] = allowed, allowed.encode() + b"\x00"
+        return place
 
     def _scanned(self, scan: Scan) -> ScanResponse:
         self._store.check_scan(scan)

@@ -75,6 +75,8 @@ class Watchers:
 
     def tell(self, commits: Sequence[Commit]) -> None:
         """Wake the watchers whose range is touched by a batch."""
+        if not self._sleeping:
+            return
         touched: dict[str, list[bytes]] = {}
         for commit in commits:
             touched.setdefault(commit.namespace, []).extend(change.key for change in commit.changes)

@@ -25,7 +25,7 @@ from ultracloud.wire.shell.options import (
     ServerOptions,
     TlsFiles,
 )
-from ultracloud.wire.shell.routes import Service, service
+from ultracloud.wire.shell.routes import Service, Short, ShortCall, service
 from ultracloud.wire.shell.server import Server
 
 __all__ = [
@@ -48,6 +48,8 @@ __all__ = [
     "Server",
     "ServerOptions",
     "Service",
+    "Short",
+    "ShortCall",
     "TlsFiles",
     "parse_timeout",
     "service",

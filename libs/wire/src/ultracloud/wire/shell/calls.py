@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.message import DecodeError, Message
 
 from ultracloud.api.rpc import Peer
+from ultracloud.base.faults import Fault
 from ultracloud.wire.core.heads import Head
 from ultracloud.wire.shell.clock import now_s
 
@@ -74,6 +75,14 @@ class ServerCall:
             self.timer.cancel()
         if isinstance(self.work, asyncio.Task):
             self.work.cancel()
+
+    def reply(self, octets: bytes, /) -> None:
+        """Answer a call that was kept; see `routes.ShortCall`."""
+        self.edge.reply(self, octets)
+
+    def refuse(self, fault: Fault, /) -> None:
+        """The same with a fault."""
+        self.edge.refuse(self, fault)
 
     def push(self, message: bytes) -> bool:
         """Send one message of the answer at once; False if that is for the method to do."""

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mappi
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from google.protobuf.message import DecodeError, EncodeError
 
@@ -228,13 +228,37 @@ class Edge:
             return route.serve(route.parse(message), call)
         return self._run(call, route, message)
 
-    def _take_octets(self, call: ServerCall, route: Route, octets: bytes | asyncio.Future[bytes]) -> None:
+    def _take_octets(
+        self, call: ServerCall, route: Route, octets: bytes | asyncio.Future[bytes] | Literal[True]
+    ) -> None:
         """Answer a call with bytes that are there, or will be."""
         if type(octets) is bytes:
             self._sender.reply(call.stream_id, octets)
             self._done(call, OK)
+        elif octets is True:
+            self._keep(call, route)
         else:
             self._defer(call, route, octets)
+
+    def _keep(self, call: ServerCall, route: Route) -> None:
+        """Let a call wait for its answer."""
+        if call.route is None:
+            self._running[call.stream_id] = call
+            self._arm(call)
+        call.route = route
+
+    def reply(self, call: ServerCall, octets: bytes) -> None:
+        """Answer a call that waits, unless it was ended before."""
+        if self._running.get(call.stream_id) is call:
+            self._sender.reply(call.stream_id, octets)
+            self._done(call, OK)
+            self._flush_soon()
+
+    def refuse(self, call: ServerCall, fault: Fault) -> None:
+        """The same with a fault."""
+        if self._running.get(call.stream_id) is call:
+            self._fail(call, fault)
+            self._flush_soon()
 
     def _defer(self, call: ServerCall, route: Route, response: object) -> None:
         """Answer a call later, when a future or coroutine is done."""
@@ -244,10 +268,7 @@ class Edge:
             work = response
         else:
             raise TypeError(_wrong_response(route, response))
-        if call.route is None:
-            self._running[call.stream_id] = call
-            self._arm(call)
-        call.route = route
+        self._keep(call, route)
         call.work = work
         work.add_done_callback(call.settled)
 
