@@ -81,11 +81,6 @@ def a_late_decision_is_made(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(region_txn, "ASK_AFTER_MS", 20)
 
 
-def attempts_share_a_name(patch: pytest.MonkeyPatch) -> None:
-    """What unlocks one attempt unlocks the next one too."""
-    patch.setattr(region_txn, "ATTEMPTS_MAX", 1)
-
-
 def the_mark_passes_what_is_unresolved(patch: pytest.MonkeyPatch) -> None:
     """Who reads at a version sees a part of a transaction."""
 
@@ -207,7 +202,6 @@ RARE_TXN_MUTANTS: tuple[Break, ...] = (
     reads_look_at_what_is_not_final,
     what_is_not_decided_is_said_to_be_gone,
     a_late_decision_is_made,
-    attempts_share_a_name,
     locks_do_not_follow_a_split,
     a_decision_is_forgotten_before_all_is_resolved,
     a_sweep_takes_more_than_the_floor_allows,
