@@ -30,7 +30,7 @@ from ultracloud.base.policy import (
     require,
 )
 from ultracloud.servicekit.clock import Clock, SystemClock
-from ultracloud.servicekit.policy_file import FILE_NAME, PolicyFile, read_policy
+from ultracloud.servicekit.policy_file import FILE_NAME, PolicyFile
 from ultracloud.servicekit.policy_wire import (
     Snapshot,
     entities_of,
@@ -85,9 +85,9 @@ class Authority(Protocol):
 class PolicyCopy(Authority):
     """A watched copy. Make it with `open_copy`, keep it current with `run` in a task."""
 
-    def __init__(self, snapshot: Snapshot | None = None, file: Path | None = None) -> None:
+    def __init__(self, snapshot: Snapshot | None = None, file: PolicyFile | None = None) -> None:
         self._snapshot = snapshot or Snapshot()
-        self._file = PolicyFile(file) if file else None
+        self._file = file
         self._building: Policy | None = None
         self._changed = asyncio.Event()
         self._waiting = 0
@@ -187,16 +187,17 @@ class PolicyCopy(Authority):
 
 def open_copy(state_dir: Path) -> PolicyCopy:
     """The copy kept in `state_dir`; empty if there is none or it is unreadable (iam will send it again)."""
-    file = state_dir / FILE_NAME
+    path = state_dir / FILE_NAME
+    file, log = PolicyFile(path), logging.getLogger(__name__)
     try:
-        snapshot = read_policy(file)
+        snapshot = file.read()
     except FileNotFoundError:
         return PolicyCopy(file=file)
     except (OSError, Fault) as error:
-        logging.getLogger(__name__).warning("policy copy %s is unreadable, waiting for iam: %s", file, error)
+        log.warning("policy copy %s is unreadable, waiting for iam: %s", path, error)
         return PolicyCopy(file=file)
     if not snapshot.policy.version:
-        logging.getLogger(__name__).warning("policy copy %s is damaged, waiting for iam", file)
+        log.warning("policy copy %s is damaged, waiting for iam", path)
     return PolicyCopy(snapshot, file)
 
 
@@ -213,7 +214,8 @@ async def authorise(
         PermissionDeniedError: It may not; the sentence says why and what would change that.
         UnavailableError: The copy is older than the caller's token and does not catch up.
     """
-    require(await decision(authority, principal, permission, resource, labels))
+    if not judge(authority, principal, permission, resource, labels).allowed:
+        require(await decision(authority, principal, permission, resource, labels))
 
 
 async def decision(
@@ -239,13 +241,19 @@ def judge(
     labels: Mapping[str, str] | None = None,
 ) -> Decision:
     """The decision of the policy that is here, without waiting. Conditions are told the time and `labels`."""
-    return decide(
-        authority.snapshot.policy,
-        principal,
-        permission,
-        resource,
-        lambda: Circumstances(_CLOCK.now_ms(), labels or {}),
-    )
+    if labels:
+        return decide(
+            authority.snapshot.policy,
+            principal,
+            permission,
+            resource,
+            lambda: Circumstances(_CLOCK.now_ms(), labels),
+        )
+    return decide(authority.snapshot.policy, principal, permission, resource, _now)
+
+
+def _now() -> Circumstances:
+    return Circumstances(_CLOCK.now_ms())
 
 
 async def resolve_project(authority: Authority, principal: Principal, ref: str, permission: str) -> Project:

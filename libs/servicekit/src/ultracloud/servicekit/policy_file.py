@@ -49,6 +49,18 @@ class PolicyFile:
         self._whole_bytes = self._changes_bytes = 0
         self._dirty = asyncio.Event()
 
+    def read(self) -> Snapshot:
+        """What is in the file, as `read_policy`. Behind a torn end nothing is appended: it would not be found there.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        content = self._path.read_bytes()
+        snapshot, good_bytes = _parse(content)
+        self._whole_bytes = good_bytes
+        self._changes_bytes = 0 if good_bytes == len(content) else CHANGES_BYTES_MIN + good_bytes + 1
+        return snapshot
+
     def begin(self) -> None:
         """What is kept from now on is a whole policy, in the place of what was before."""
         self._frames.clear()
@@ -58,12 +70,12 @@ class PolicyFile:
 
     def keep(self, message: pb.PolicySnapshot) -> None:
         """Write `message` soon."""
-        payload = message.SerializeToString()
-        self._frames.append(_HEAD.pack(len(payload), zlib.crc32(payload)) + payload)
+        framed = frame(message)
+        self._frames.append(framed)
         if message.base_version:
-            self._changes_bytes += len(payload)
+            self._changes_bytes += len(framed)
         else:
-            self._whole_bytes += len(payload)
+            self._whole_bytes += len(framed)
         if not message.more:
             self._dirty.set()
 
@@ -95,30 +107,41 @@ class PolicyFile:
             await clock.sleep(PAUSE_S)
 
 
+def frame(message: pb.PolicySnapshot) -> bytes:
+    """A message as it stands in the file."""
+    payload = message.SerializeToString()
+    return _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
+
+
 def read_policy(path: Path) -> Snapshot:
     """The policy in a file, as far as it goes; empty where nothing in it is whole.
 
     Raises:
         OSError: The file cannot be read.
     """
-    policy, keys = Policy(), dict[str, bytes]()
+    return _parse(path.read_bytes())[0]
+
+
+def _parse(content: bytes) -> tuple[Snapshot, int]:
+    """The policy in a file, and how many bytes of it are good."""
+    policy, keys, good_bytes = Policy(), dict[str, bytes](), 0
     building: Policy | None = None
-    for message in _messages(path.read_bytes()):
+    for message, end in _messages(content):
         if message.base_version:
             if building is not None or not policy.version or message.base_version > policy.version:
                 break  # a change of something that is not here
-            policy, keys = policy.advanced(parse_delta(message)), keys_of(message)
+            policy, keys, good_bytes = policy.advanced(parse_delta(message)), keys_of(message), end
             continue
         building = building or Policy(version=message.version)
         building.put(entities_of(message))
         building.revoke(revocations_of(message))
         if not message.more:
-            policy, keys, building = building, keys_of(message), None
-    return Snapshot(policy, keys)
+            policy, keys, building, good_bytes = building, keys_of(message), None, end
+    return Snapshot(policy, keys), good_bytes
 
 
-def _messages(content: bytes) -> Iterator[pb.PolicySnapshot]:
-    """The messages of a file, until the first that is torn or damaged."""
+def _messages(content: bytes) -> Iterator[tuple[pb.PolicySnapshot, int]]:
+    """The messages of a file and where each ends, until the first that is torn or damaged."""
     start = 0
     while start + _HEAD.size <= len(content):
         length, checksum = _HEAD.unpack_from(content, start)
@@ -126,10 +149,11 @@ def _messages(content: bytes) -> Iterator[pb.PolicySnapshot]:
         if len(payload) != length or zlib.crc32(payload) != checksum:
             return
         try:
-            yield pb.PolicySnapshot.FromString(payload)
+            message = pb.PolicySnapshot.FromString(payload)
         except DecodeError:
             return
         start += _HEAD.size + length
+        yield message, start
 
 
 def _write(path: Path, frames: bytes, *, is_whole: bool) -> None:
