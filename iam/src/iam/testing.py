@@ -152,6 +152,7 @@ class Clients:
         self.credentials = identity_rpc.CredentialsClient(channel)
         self.sessions = identity_rpc.SessionsClient(channel)
         self.personal_tokens = identity_rpc.PersonalTokensClient(channel)
+        self.oidc_clients = identity_rpc.OidcClientsClient(channel)
 
     def with_token(self, token: str) -> Clients:
         """The same connection, speaking for the holder of a token."""

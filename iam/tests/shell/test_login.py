@@ -24,7 +24,7 @@ def test_an_invite_sets_a_first_password_and_is_good_once(live: Live):
         assert (await refusal_of(ada.login("bob@acme"))).reason == "LOGIN_WRONG"
         invite = await ada.credentials.invite(pb.InviteRequest(project="acme", ref="bob"))
         assert invite.token.startswith("uci_")
-        assert invite.url.endswith(f"/invite#{invite.token}")
+        assert invite.url.endswith(f"/login/invite#{invite.token}")
         assert "█" in invite.qr or "▄" in invite.qr
         request = pb.AcceptInviteRequest(token=invite.token, password=PASSWORD)
         assert (await ada.credentials.accept_invite(request)).login == "bob@acme"

@@ -7,4 +7,5 @@
 - `keyring`: which signing key signs, which are published, when one is made and when one is dropped
 - `passwords`, `totp`, `throttle`, `session_tokens`: which passwords are taken, which codes are right, how long who was
   wrong waits, which refresh token is good
+- `oauth`, `pages`: what OAuth and OpenID Connect ask and answer, and the pages people log in on
 """

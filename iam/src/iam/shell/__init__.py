@@ -8,5 +8,6 @@
 - `keep`, `secrets_of_users`: credentials, sessions and tickets in the store; what of them is sealed
 - `people`, `hashing`, `logins`, `security_keys`: who somebody is, and how they prove it
 - `sessions`, `sessions_rpc`, `personal_tokens`, `credentials_rpc`: what they get for it, and how they change it
-- `identity`: those put together
+- `oidc_clients`, `oidc_browser`, `oidc_login`, `oidc_tokens`, `oidc_http`: the OpenID Connect provider
+- `identity`: all of these put together
 """

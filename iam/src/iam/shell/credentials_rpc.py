@@ -100,7 +100,7 @@ class CredentialsServer:
             ends_at_ms = self._clock.now_ms() + ttl_s * 1000
             ticket = state_pb.TicketState(user=user.metadata.id, ends_at_ms=ends_at_ms)
             await self._keep.change(_invite(token), state_pb.TicketState, lambda kept: kept.CopyFrom(ticket))
-            url = f"{self._issuer()}/invite#{token}"  # behind the #, so that no log of a server has it
+            url = f"{self._issuer()}/login/invite#{token}"  # behind the #, so that no log of a server has it
             self._told(call, "invite", user)
             return pb.InviteResponse(
                 token=token, url=url, qr=_qr(url), expires_at=Timestamp(seconds=ends_at_ms // 1000)
@@ -109,22 +109,32 @@ class CredentialsServer:
     async def accept_invite(self, request: pb.AcceptInviteRequest, call: Call) -> pb.AcceptInviteResponse:
         """Set a password for an invite, which is good no more. Ends what sessions there were."""
         with deadlines.inside(call):
-            refusal = UnauthenticatedError(
-                "the invite is unknown, used or expired", hint="ask for a new one", reason="INVITE_INVALID"
-            )
-            kept = await self._keep.get(_invite(request.token), state_pb.TicketState)
-            user = await self._people.by_id(kept.message.user) if kept.is_there else None
-            if user is None:
-                raise refusal
-            login = self._people.login_of(user)
-            check_password(request.password, login, user.metadata.name, user.spec.email)
-            made = await self._hasher.make(request.password)
-            if not await self._keep.write(kept, None):  # somebody else has just used it
-                raise refusal
-            await self._set_password(user, made)
-            await self._sessions.end_all(user.metadata.id)
-            _audit.info("accept invite of %s", path_of(user), extra={"source": source_of(call)})
+            login = await self.accept(request.token, request.password, source_of(call))
             return pb.AcceptInviteResponse(login=login)
+
+    async def accept(self, token: str, password: str, source: str) -> str:
+        """Set a password for an invite; gives what to log in with.
+
+        Raises:
+            UnauthenticatedError: The invite is unknown, used or expired.
+            InvalidArgumentError: The password is too weak; the invite stays good.
+        """
+        refusal = UnauthenticatedError(
+            "the invite is unknown, used or expired", hint="ask for a new one", reason="INVITE_INVALID"
+        )
+        kept = await self._keep.get(_invite(token), state_pb.TicketState)
+        user = await self._people.by_id(kept.message.user) if kept.is_there else None
+        if user is None:
+            raise refusal
+        login = self._people.login_of(user)
+        check_password(password, login, user.metadata.name, user.spec.email)
+        made = await self._hasher.make(password)
+        if not await self._keep.write(kept, None):  # somebody else has just used it
+            raise refusal
+        await self._set_password(user, made)
+        await self._sessions.end_all(user.metadata.id)
+        _audit.info("accept invite of %s", path_of(user), extra={"source": source})
+        return login
 
     async def set_password(self, request: pb.SetPasswordRequest, call: Call) -> pb.SetPasswordResponse:
         """Change one's password."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import argon2
 
@@ -13,7 +14,12 @@ from iam.shell.hashing import Hasher
 from iam.shell.keep import Keep
 from iam.shell.keys import Keys
 from iam.shell.logins import Logins
-from iam.shell.people import People
+from iam.shell.oidc_browser import Browser
+from iam.shell.oidc_clients import OIDC_CLIENT, ClientBook, OidcClientsServer
+from iam.shell.oidc_http import Provider
+from iam.shell.oidc_login import LoginPages
+from iam.shell.oidc_tokens import TokenEndpoint
+from iam.shell.people import People, source_of
 from iam.shell.personal_tokens import PersonalTokensServer
 from iam.shell.root_keys import RootKeys
 from iam.shell.secrets_of_users import UserSecrets
@@ -21,12 +27,13 @@ from iam.shell.security_keys import SecurityKeys
 from iam.shell.sessions import Sessions
 from iam.shell.sessions_rpc import SessionsServer
 from iam.shell.source import Source
-from ultracloud.api.iam.v1.identity_rpc import CREDENTIALS, PERSONAL_TOKENS, SESSIONS
+from ultracloud.api.iam.v1.identity_rpc import CREDENTIALS, OIDC_CLIENTS, PERSONAL_TOKENS, SESSIONS
 from ultracloud.servicekit.clock import Clock
-from ultracloud.servicekit.resources import Resources
+from ultracloud.servicekit.resources import Kind, Resources
 from ultracloud.servicekit.store import Store
-from ultracloud.wire import Service, service
+from ultracloud.wire import HttpEndpoint, Service, service
 
+IDENTITY_KINDS: tuple[Kind[Any], ...] = (OIDC_CLIENT,)
 OPEN_PATHS = (
     "/ultracloud.iam.v1.Credentials/AcceptInvite",
     "/ultracloud.iam.v1.Sessions/Login",
@@ -81,12 +88,50 @@ class Identity:
             clock=clock,
         )
 
+        self._clients = OidcClientsServer(around.resources, self.keep)
+        self._provider = self._make_provider(around)
+
+    def endpoints(self) -> dict[str, HttpEndpoint]:
+        """What is served over HTTP."""
+        return self._provider.endpoints()
+
+    def _make_provider(self, around: Surroundings) -> Provider:
+        issuer, clock = around.issuer, around.clock
+        clients = ClientBook(around.resources, self.keep, clock)
+        pages = LoginPages(
+            self.keep,
+            self.people,
+            self.logins,
+            self.sessions,
+            keys=self.security_keys,
+            clients=clients,
+            browser=Browser(self.sessions, self.people, self.secrets, issuer, clock),
+            issuer=issuer,
+            accept_invite=self._credentials.accept,
+            source_of=source_of,
+            clock=clock,
+        )
+        tokens = TokenEndpoint(
+            self.keep,
+            self.people,
+            self.logins,
+            self.sessions,
+            personal_tokens=self.personal_tokens,
+            secrets=self.secrets,
+            source=around.source,
+            keys=around.keys,
+            issuer=issuer,
+            clock=clock,
+        )
+        return Provider(pages, tokens, clients, around.keys, issuer, source_of)
+
     def services(self) -> list[Service]:
         """What is served over gRPC."""
         return [
             service(CREDENTIALS, self._credentials),
             service(SESSIONS, SessionsServer(self.logins, self.sessions, self.people)),
             service(PERSONAL_TOKENS, self.personal_tokens),
+            service(OIDC_CLIENTS, self._clients),
         ]
 
     async def run(self) -> None:

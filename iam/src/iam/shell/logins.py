@@ -96,6 +96,14 @@ class Logins:
         rules = {f"user/{who}": PER_USER, f"source/{_network(source)}": PER_SOURCE}
         return _Guess(self._keep, self._clock, {_attempts_key(name): rule for name, rule in rules.items()})
 
+    async def count(self, what: str, rule: Rule) -> None:
+        """Count something that anybody may do, and that costs us something.
+
+        Raises:
+            ResourceExhaustedError: It has been done too often.
+        """
+        await _Guess(self._keep, self._clock, {_attempts_key(what): rule}).__aenter__()
+
     async def _check_code(self, user: str, code: str, factors: tuple[str, ...]) -> None:
         if not code:
             raise UnauthenticatedError(

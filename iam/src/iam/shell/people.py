@@ -16,6 +16,7 @@ from ultracloud.servicekit.policy import authorise, resolve_organisation
 from ultracloud.servicekit.resources import Resources, indexes
 from ultracloud.servicekit.resources.selectors import Operator, Requirement, Selection
 from ultracloud.servicekit.store import prefix_end
+from ultracloud.wire import HttpRequest
 
 LOGIN_LENGTH_MAX = 320
 """Characters: the longest e-mail address, or two names."""
@@ -104,7 +105,7 @@ def path_of(user: pb.User) -> str:
     return f"organisations/{user.metadata.project}/users/{user.metadata.id}"
 
 
-def source_of(call: Call) -> str:
+def source_of(call: Call | HttpRequest) -> str:
     """The address a call comes from; as the gateway says, where it is the gateway that calls."""
     address = call.peer.address
     if call.peer.identity == GATEWAY:

@@ -7,8 +7,8 @@ import argon2
 from iam.config import IamSettings
 from iam.shell.chores import Chores
 from iam.shell.hashing import PARAMETERS
+from iam.shell.identity import IDENTITY_KINDS, Identity, Surroundings
 from iam.shell.identity import OPEN_PATHS as IDENTITY_PATHS
-from iam.shell.identity import Identity, Surroundings
 from iam.shell.keys import Keys
 from iam.shell.kinds import KINDS
 from iam.shell.policy import PolicyServer
@@ -49,7 +49,7 @@ async def assemble(
         lifetime_days=settings.signing_key_days,
     )
     settled = SettledStore(store, source)
-    resources = Resources(settled, source, clock, (*KINDS, *TRUST_KINDS))
+    resources = Resources(settled, source, clock, (*KINDS, *TRUST_KINDS, *IDENTITY_KINDS))
     chores = Chores(store, source, keys, resources, clock, settings.admins)
     has_policy, has_key = runtime.readiness.gate("a policy"), runtime.readiness.gate("signing keys")
     runtime.tasks.create_task(source.run(has_policy), name="follow the store")
@@ -68,7 +68,9 @@ async def assemble(
         *identity.services(),
     ]
     authenticator = Authenticator(source, clock, open_paths=(*OPEN_PATHS, *IDENTITY_PATHS))
-    await runtime.serve(services, [trust.denials, authenticator], endpoints=lambda _calls: trust.endpoints)
+    await runtime.serve(
+        services, [trust.denials, authenticator], endpoints=lambda _calls: {**trust.endpoints, **identity.endpoints()}
+    )
     return source
 
 
