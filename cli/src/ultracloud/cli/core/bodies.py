@@ -107,6 +107,8 @@ def locate(dotted: str, noun: Noun, schema: str) -> Located:
             return Located((*path, key), field, key)
         if not rest:
             return Located(tuple(path), field)
+        if field.shape != "one":
+            raise UsageFailure(f"{'.'.join(path)} is a list; it is given whole: {'.'.join(path)}='[{{...}}]'")
         fields = noun.fields(field.message)
     raise UsageFailure(f"there is no field {dotted!r}")
 

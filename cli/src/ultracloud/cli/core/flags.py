@@ -58,7 +58,7 @@ def flags_of(noun: Noun, schema: str, omitted: frozenset[str], taken: frozenset[
     used = set(taken)
     made = []
     for path, field in found:
-        names = [name for name in _names(path, field) if name not in used]
+        names = [name for name in dict.fromkeys(_names(path, field)) if name not in used]
         used.update(names)
         made.append(Flag(path, tuple(names), field))
     return [flag for flag in made if flag.names]

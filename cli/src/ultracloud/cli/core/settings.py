@@ -174,6 +174,8 @@ def check_server(server: str) -> str:
     Raises:
         UsageFailure: It is no such address.
     """
+    if not server.isprintable() or " " in server:  # urlsplit drops newlines and tabs
+        raise UsageFailure(f"server {server[:120]!r} is no address; accepted: https://host:port")
     whole = server if "://" in server else f"https://{server}"
     try:
         parts = urlsplit(whole)

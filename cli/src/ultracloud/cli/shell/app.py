@@ -14,24 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ultracloud.cli.core.failures import DENIED, OK, Failure, UsageFailure
-from ultracloud.cli.core.outputs import Output, parse_output
-from ultracloud.cli.core.requests import Request, curl
-from ultracloud.cli.core.settings import (
-    FILE_BYTES_MAX,
-    Chosen,
-    Contexts,
-    Target,
-    choose,
-    parse_contexts,
-    parse_project_file,
-    render_contexts,
-)
 from ultracloud.cli.core.trees import Json
-from ultracloud.cli.shell import places
-from ultracloud.cli.shell.files import read_bounded, write_private
 from ultracloud.cli.shell.terminal import Progress
 
 if TYPE_CHECKING:
+    from ultracloud.cli.core.outputs import Output
+    from ultracloud.cli.core.requests import Request
+    from ultracloud.cli.core.settings import Chosen, Contexts, Target
     from ultracloud.cli.shell.client import Client
     from ultracloud.cli.shell.link import Link
 
@@ -68,23 +57,37 @@ class App:
     @cached_property
     def contexts(self) -> Contexts:
         """All contexts."""
+        from ultracloud.cli.core.settings import FILE_BYTES_MAX, Contexts, parse_contexts
+        from ultracloud.cli.shell import places
+        from ultracloud.cli.shell.files import read_bounded
+
         content = read_bounded(places.contexts_file(), FILE_BYTES_MAX)
         return parse_contexts(parse_toml(content, places.contexts_file())) if content else Contexts()
 
     def save(self, contexts: Contexts) -> None:
         """Keep these contexts instead."""
+        from ultracloud.cli.core.settings import render_contexts
+        from ultracloud.cli.shell import places
+        from ultracloud.cli.shell.files import write_private
+
         write_private(places.contexts_file(), render_contexts(contexts).encode())
         self.contexts = contexts
 
     @cached_property
     def chosen(self) -> Chosen:
         """What holds for this command."""
+        from ultracloud.cli.core.settings import choose
+
         flags = {name: self.text(name) for name in ("context", "server", "project", "org")}
         return choose(self.contexts, self.pinned, os.environ, flags)
 
     @cached_property
     def pinned(self) -> dict[str, str]:
         """What the directory's project file says."""
+        from ultracloud.cli.core.settings import FILE_BYTES_MAX, parse_project_file
+        from ultracloud.cli.shell import places
+        from ultracloud.cli.shell.files import read_bounded
+
         try:
             path = places.project_file(Path.cwd())
         except OSError:
@@ -133,6 +136,8 @@ class App:
     @cached_property
     def output(self) -> Output:
         """What `-o` asks for."""
+        from ultracloud.cli.core.outputs import parse_output
+
         text = self.text("output") or ("" if self.on("quiet") else os.environ.get("ULTRACLOUD_OUTPUT", ""))
         if not text and self.on("quiet"):
             text = "id"
@@ -213,6 +218,8 @@ class App:
         """
         target = self.target
         if self.on("curl"):
+            from ultracloud.cli.core.requests import curl
+
             line = curl(request, target.server, ca=target.ca, certificate=target.certificate, key=target.key)
             sys.stdout.write(line + "\n")
             raise Printed

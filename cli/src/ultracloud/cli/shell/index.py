@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ultracloud.cli.core.api import Noun, parse_noun
 from ultracloud.cli.core.failures import NOT_FOUND, Failure
 from ultracloud.cli.core.suggest import did_you_mean
 from ultracloud.cli.core.trees import Json, items_at, table_at, text_at
+
+if TYPE_CHECKING:
+    from ultracloud.cli.core.api import Noun
 
 FOLDER = Path(__file__).parent.parent / "index"
 
@@ -44,6 +47,8 @@ def noun(word: str) -> Noun:
     Raises:
         Failure: There is none.
     """
+    from ultracloud.cli.core.api import parse_noun
+
     name = words().get(word) or words().get(word.lower())
     if name is None:
         raise Failure(

@@ -10,7 +10,6 @@ Source: RFC 8628 (device authorisation), OpenID Connect Discovery 1.0, RFC 6749 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -86,9 +85,7 @@ def begin(client: Client, endpoints: Endpoints) -> DeviceCode:
     return code
 
 
-def poll(
-    client: Client, endpoints: Endpoints, code: DeviceCode, sleep: Callable[[float], None] = time.sleep
-) -> Credential:
+def poll(client: Client, endpoints: Endpoints, code: DeviceCode) -> Credential:
     """Wait until the person has agreed.
 
     Raises:
@@ -98,7 +95,7 @@ def poll(
     form = (("grant_type", DEVICE_GRANT), ("device_code", code.device_code), ("client_id", CLIENT_ID))
     ends_at, interval_s = time.monotonic() + code.expires_in_s, code.interval_s
     while time.monotonic() < ends_at:
-        sleep(interval_s)
+        pause(interval_s)
         try:
             return _credential(client, endpoints, client.call(Request("POST", endpoints.token, form=form)), "")
         except Refusal as refused:
@@ -117,6 +114,11 @@ def poll(
             # RFC 8628 3.5: after a loss of connection, poll more slowly.
             interval_s = min(interval_s * 2, INTERVAL_S_MAX)
     raise TimeoutFailure("nobody entered the code in time", hint="run `uc login` again")
+
+
+def pause(seconds: float) -> None:
+    """Wait between two questions."""
+    time.sleep(seconds)
 
 
 def refresh(client: Client, credential: Credential) -> Credential:
