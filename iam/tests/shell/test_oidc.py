@@ -1,36 +1,24 @@
 """A relying party that is not ours, Authlib, goes through each flow against a running iam over HTTPS."""
 
-import asyncio
-import re
-import ssl
+import hashlib
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
-import jwt
 import pytest
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 from authlib.oidc.core import CodeIDToken
+from browsing import enter, hidden, https, trust
 from joserfc import jwk
 from joserfc import jwt as jose
 
-from iam.testing import PASSWORD, Clients, Live, RunningIam
+from iam.testing import PASSWORD, Clients, Live, RunningIam, refusal_of
 from ultracloud.api.iam.v1 import identity_pb2 as pb
 from ultracloud.api.resource.v1.resource_pb2 import GetRequest
+from ultracloud.base.attenuation import encoded
 
 APP = "https://app.example/callback"
 LOOPBACK = "http://127.0.0.1:49152/callback"
 VERIFIER = "v" * 64
-
-
-def https(iam: RunningIam, **more: object) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=f"https://{iam.address}", verify=trust(iam), **more)  # type: ignore[arg-type]
-
-
-def trust(iam: RunningIam) -> ssl.SSLContext:
-    """Trusts the cloud's authority; its certificates name services and no hosts."""
-    context = ssl.create_default_context(cafile=str(iam.folder / "ca.crt"))
-    context.check_hostname = False
-    return context
 
 
 async def app(ada: Clients, *, api: bool = False, account: str = "", public: bool = False) -> tuple[str, str]:
@@ -41,19 +29,6 @@ async def app(ada: Clients, *, api: bool = False, account: str = "", public: boo
         return made.metadata.id, ""
     secret = await ada.oidc_clients.new_secret(pb.NewSecretRequest(project="acme", ref="app"))
     return secret.client_id, secret.client_secret
-
-
-def hidden(page: str) -> dict[str, str]:
-    return {
-        name: value.replace("&amp;", "&").replace("&quot;", '"')
-        for name, value in re.findall(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)"', page)
-    }
-
-
-async def enter(browser: httpx.AsyncClient, page: httpx.Response, login: str = "bob@acme") -> httpx.Response:
-    """Fill in the login page."""
-    assert page.status_code == 200, page.text
-    return await browser.post("/login", data={**hidden(page.text), "login": login, "password": PASSWORD})
 
 
 def code_of(answer: httpx.Response) -> dict[str, str]:
@@ -105,8 +80,6 @@ def test_authlib_logs_in_with_a_code_and_reads_who_it_is(live: Live):
 
 
 async def reason(ada: Clients, token: str) -> str:
-    from iam.testing import refusal_of
-
     return (await refusal_of(ada.with_token(token).who_am_i())).reason
 
 
@@ -219,7 +192,7 @@ def test_a_code_is_good_once_and_a_thief_ends_the_session(live: Live):
 
 async def code_form(browser: httpx.AsyncClient) -> dict[str, str]:
     """What the command line sends for a code, once bob has logged in."""
-    challenge = jwt.utils.base64url_encode(__import__("hashlib").sha256(VERIFIER.encode()).digest()).decode()
+    challenge = encoded(hashlib.sha256(VERIFIER.encode()).digest())
     query = {
         "client_id": "ultracloud-cli", "redirect_uri": LOOPBACK, "response_type": "code", "scope": "openid ultracloud",
         "code_challenge": challenge, "code_challenge_method": "S256", "state": "s",
@@ -313,7 +286,6 @@ def test_wrong_passwords_are_told_on_the_page_and_slowed_down(live: Live):
                 codes.append(answer.status_code)
             assert codes == [400] * 5 + [429]
             assert "too many attempts; try again in 1 s" in answer.text
-            await asyncio.sleep(0)
 
     live(scenario)
 
