@@ -13,6 +13,8 @@ from ultracloud.base.names import check_name
 from ultracloud.base.permissions import PERMISSIONS_MAX, check_pattern, patterns
 from ultracloud.base.policy import (
     BUILT_IN_ROLES,
+    Binding,
+    Group,
     Policy,
     Principal,
     Role,
@@ -154,18 +156,16 @@ def members_of(policy: Policy, principal: str) -> tuple[str, ...]:
     return group.members if group else ()
 
 
-def admit_members(
-    policy: Policy, caller: Principal, group: str, before: Sequence[str], asked: Sequence[str]
-) -> tuple[str, ...]:
+def admit_members(policy: Policy, caller: Principal, group: Group, asked: Sequence[str]) -> tuple[str, ...]:
     """The members to store for a group.
 
     Who joins gets, and who leaves loses, all that bindings give and take by the group's name: the caller must hold it.
+    Bindings of other organisations do not count: whoever binds a foreign group leaves it to its admins who is in it.
 
     Args:
         policy: The newest there is.
         caller: Who asks.
-        group: Id of the group; it need not exist yet.
-        before: Its members so far, as stored.
+        group: As it was stored, or new and without members.
         asked: Its members to be, as people write them.
 
     Raises:
@@ -177,15 +177,23 @@ def admit_members(
         raise InvalidArgumentError(
             f"a group has at most {MEMBERS_MAX} members; this has {len(asked)}", reason="MEMBERS_TOO_MANY"
         )
-    known = frozenset(before)
+    known = frozenset(group.members)
     stored = tuple(dict.fromkeys(text if text in known else resolve_member(policy, caller, text) for text in asked))
     changed = sorted(known.symmetric_difference(stored))
-    for binding in policy.bindings_of_principal.get(f"{GROUP_PREFIX}{group}", ()) if changed else ():
-        wanted = role_patterns(policy, binding.role) or frozenset()
-        require_powers(policy, caller, wanted, binding.resource, "change who is in a group that has powers")
-        for member in changed if binding.deny else ():
-            require_no_less(policy, caller, member, binding.resource, "deny something to somebody who holds more")
+    for binding in policy.bindings_of_principal.get(f"{GROUP_PREFIX}{group.id}", ()) if changed else ():
+        if organisation_of(binding.resource) in ("", group.organisation):
+            _require_group_powers(policy, caller, group, binding, changed)
     return stored
+
+
+def _require_group_powers(
+    policy: Policy, caller: Principal, group: Group, binding: Binding, changed: Sequence[str]
+) -> None:
+    """Return if `caller` may give (or take) what one binding does, to those who join or leave the group."""
+    deed = f"change who is in group '{group.name}', which is bound to role {_role_name(policy, binding.role)}"
+    require_powers(policy, caller, role_patterns(policy, binding.role) or frozenset(), binding.resource, deed)
+    for member in changed if binding.deny else ():
+        require_no_less(policy, caller, member, binding.resource, f"{deed} in a deny, for somebody who holds more")
 
 
 def admit_quotas(policy: Policy, caller: Principal, before: Mapping[str, int], after: Mapping[str, int]) -> None:

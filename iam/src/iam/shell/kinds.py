@@ -7,6 +7,7 @@ not deleted while somebody binds it. Hooks read emptiness from the store, which 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from iam.core.admission import (
@@ -24,7 +25,7 @@ from ultracloud.api.iam.v1 import iam_pb2 as pb
 from ultracloud.api.iam.v1.iam_rpc import BINDINGS, GROUPS, ORGANISATIONS, PROJECTS, ROLES, SERVICE_ACCOUNTS, USERS
 from ultracloud.base.faults import FailedPreconditionError, InvalidArgumentError
 from ultracloud.base.ids import is_id
-from ultracloud.base.policy import Policy, Role
+from ultracloud.base.policy import Group, Policy, Role
 from ultracloud.servicekit.pki import service_identity
 from ultracloud.servicekit.resources import Context, Kind, Scope, layout
 from ultracloud.servicekit.resources.kinds import MessageT
@@ -186,20 +187,23 @@ USER = Kind(
 )
 
 
+def _group(record: pb.Group, members: Iterable[str]) -> Group:
+    metadata = record.metadata
+    return Group(metadata.id, metadata.name, metadata.project, tuple(members))
+
+
 async def _admit_group(context: Context, new: pb.Group, old: pb.Group | None) -> pb.Group:
     _check_description(new.spec.description)
     if old is None:
         await _require_place(context, ORGANISATION)
-    before = tuple(old.spec.members) if old else ()
-    new.spec.members[:] = admit_members(
-        _policy(context), context.principal, new.metadata.id, before, tuple(new.spec.members)
-    )
+    before = _group(new, old.spec.members if old else ())
+    new.spec.members[:] = admit_members(_policy(context), context.principal, before, tuple(new.spec.members))
     return new
 
 
 def _group_deletable(context: Context, record: pb.Group) -> None:
     if context.principal.id != SELF:
-        admit_members(_policy(context), context.principal, record.metadata.id, tuple(record.spec.members), ())
+        admit_members(_policy(context), context.principal, _group(record, record.spec.members), ())
 
 
 GROUP = Kind(
