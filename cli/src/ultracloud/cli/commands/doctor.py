@@ -30,7 +30,8 @@ MARKS = {
     BROKEN: ("failed ", RED),
     SKIPPED: ("skipped", YELLOW),
 }
-SERVERS_OWN = 500
+SERVERS_OWN, NOT_SERVED = 500, 501
+"""501: a service that is older than this program has not all of its kinds, and answers."""
 AWAY = frozenset({502, 503, 504})
 
 
@@ -183,7 +184,7 @@ def _service(app: App, service: str, request: Request) -> Finding:
     try:
         app.client.answer(request)
     except Refusal as refused:
-        if refused.status in AWAY or refused.status >= SERVERS_OWN:
+        if refused.status >= SERVERS_OWN and refused.status != NOT_SERVED:
             return Finding(
                 f"service {service}",
                 BROKEN,
