@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jwt
 import pytest
+from browsing import https
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from iam.shell.root_key import load_root_key
@@ -241,6 +242,26 @@ def test_a_narrowed_token_reads_and_does_nothing_else_not_even_by_another_token(
         assert "has been narrowed to *.*.get, iam.tokens.issue in organisations/org-" in refusal.public
         assert (await refusal_of(reader.make_token("blue", "web"))).reason == "ESCALATION"
         assert (await answer(ada, bare(token)))[1] == "TOKEN_FORGED"
+
+    live(scenario)
+
+
+def test_a_workload_token_is_for_another_system_and_good_for_nothing_here(live: Live):
+    async def scenario(iam: RunningIam, ada: Clients) -> None:
+        web = ada.with_token(await make_web(ada))
+        request = pb.IssueWorkloadTokenRequest(project="blue", service_account="web", audience="sts.example.org")
+        assert (await refusal_of(web.tokens.issue_workload(request))).reason == "NO_BINDING"
+        token = (await ada.tokens.issue_workload(request)).token
+        async with https(iam) as browser:
+            known = (await browser.get("/.well-known/openid-configuration")).json()
+            keys = jwt.PyJWKSet.from_dict((await browser.get(known["jwks_uri"])).json())
+        key = keys[jwt.get_unverified_header(token)["kid"]]
+        claims = jwt.decode(token, key, algorithms=["ES256"], audience="sts.example.org", issuer=known["issuer"])
+        assert (claims["sub"], claims["project_name"]) == ((await web.who_am_i()).principal, "blue")
+        assert (await answer(ada, token))[1] == "TOKEN_MALFORMED"
+        for audience in ("", "ultracloud", "x" * 256):
+            request.audience = audience
+            assert (await refusal_of(ada.tokens.issue_workload(request))).reason == "AUDIENCE_INVALID"
 
     live(scenario)
 

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 from iam.core.admission import place_of
 from iam.core.powers import require_powers
-from ultracloud.base.faults import FailedPreconditionError
+from ultracloud.base.faults import FailedPreconditionError, InvalidArgumentError
 from ultracloud.base.policy import Policy, Principal, ServiceAccount, decide, grants_of, require
 from ultracloud.base.principals import SERVICE_ACCOUNT_PREFIX
-from ultracloud.base.tokens import Claims, check_ttl
+from ultracloud.base.tokens import AUDIENCE, Claims, check_ttl
 
 PERMISSION = "iam.tokens.issue"
+WORKLOAD_PERMISSION = "iam.tokens.issueworkload"
+AUDIENCE_LENGTH_MAX = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,7 @@ def issue(policy: Policy, caller: Principal, wanted: Wanted) -> Claims:
     ttl_s = check_ttl(wanted.ttl_s)
     account = wanted.account
     require(decide(policy, caller, PERMISSION, place_of(policy, account)))
-    if account.disabled:
-        raise FailedPreconditionError(
-            f"service account {account.name} is disabled and gets no tokens; enable it first",
-            reason="SERVICE_ACCOUNT_DISABLED",
-        )
+    _require_enabled(account)
     deed = f"issue a token for {account.name}, whose powers exceed yours"
     require_all_powers(policy, caller, f"{SERVICE_ACCOUNT_PREFIX}{account.id}", deed)
     return Claims(
@@ -61,6 +59,68 @@ def issue(policy: Policy, caller: Principal, wanted: Wanted) -> Claims:
         policy_version=policy.version,
         key=wanted.key,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadWanted:
+    """A token for another system as asked for.
+
+    Attributes:
+        audience: Who is to believe it.
+        issuer: The URL whose keys verify it.
+        token_id: Fresh id for the claim ``jti``.
+    """
+
+    account: ServiceAccount
+    audience: str
+    ttl_s: int
+    issuer: str
+    now_s: int
+    token_id: str
+
+
+def issue_workload(policy: Policy, caller: Principal, wanted: WorkloadWanted) -> dict[str, object]:
+    """The claims of a token that proves to another system who an account is.
+
+    It gives nothing here, so the caller need not hold what the account holds here; but what the account is given there
+    is the caller's too, so it takes a permission of its own on the account.
+
+    Raises:
+        InvalidArgumentError: The lifetime or the audience is not accepted.
+        PermissionDeniedError: The caller may not.
+        FailedPreconditionError: The account is disabled.
+    """
+    account, audience = wanted.account, wanted.audience
+    ttl_s = check_ttl(wanted.ttl_s)
+    if not 0 < len(audience) <= AUDIENCE_LENGTH_MAX or not audience.isprintable() or audience == AUDIENCE:
+        raise InvalidArgumentError(
+            f"audience {audience[:80]!a} is not accepted; accepted: the name of another system, 1 to "
+            f"{AUDIENCE_LENGTH_MAX} characters",
+            reason="AUDIENCE_INVALID",
+        )
+    require(decide(policy, caller, WORKLOAD_PERMISSION, place_of(policy, account)))
+    _require_enabled(account)
+    project = policy.project_of_id[account.project]
+    return {
+        "iss": wanted.issuer,
+        "sub": f"{SERVICE_ACCOUNT_PREFIX}{account.id}",
+        "aud": audience,
+        "iat": wanted.now_s,
+        "exp": wanted.now_s + ttl_s,
+        "jti": wanted.token_id,
+        "organisation": project.organisation,
+        "project": project.id,
+        "project_name": project.name,
+        "service_account_name": account.name,
+    }
+
+
+def _require_enabled(account: ServiceAccount) -> None:
+    if account.disabled:
+        raise FailedPreconditionError(
+            f"service account {account.name} is disabled and gets no tokens; enable it first",
+            reason="SERVICE_ACCOUNT_DISABLED",
+        )
 
 
 def require_all_powers(policy: Policy, caller: Principal, principal: str, deed: str) -> None:

@@ -62,7 +62,7 @@ async def assemble(
     trust = TrustParts(settings, runtime, store, source, keys, resources)
     services = [
         *(service(kind.service, KindServer(resources, kind)) for kind in KINDS),
-        service(TOKENS, TokensServer(source, keys, clock)),
+        service(TOKENS, TokensServer(source, keys, clock, around.issuer)),
         service(POLICY, PolicyServer(source)),
         *trust.services,
         *identity.services(),

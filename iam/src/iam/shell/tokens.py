@@ -8,12 +8,13 @@ Source: RFC 7515 (JWS compact serialisation), RFC 8037 (EdDSA).
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import jwt
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from iam.core.admission import place_of
-from iam.core.issuing import PERMISSION, Wanted, issue
+from iam.core.issuing import PERMISSION, WORKLOAD_PERMISSION, Wanted, WorkloadWanted, issue, issue_workload
 from iam.core.references import find_account
 from iam.shell.keys import Keys
 from iam.shell.source import Source
@@ -22,7 +23,7 @@ from ultracloud.api.rpc import Call
 from ultracloud.base.attenuation import KEY_BYTES, Chain, joined
 from ultracloud.base.faults import NotFoundError
 from ultracloud.base.policy import Principal, Project, ServiceAccount, project_path, require, revocation
-from ultracloud.base.tokens import ALGORITHM, Claims, render_claims
+from ultracloud.base.tokens import ALGORITHM, Claims, check_ttl, render_claims
 from ultracloud.servicekit import deadlines
 from ultracloud.servicekit.authn import principal_of
 from ultracloud.servicekit.clock import Clock, new_id
@@ -35,8 +36,9 @@ _audit = logging.getLogger("audit")
 class TokensServer:
     """Serves ultracloud.iam.v1.Tokens."""
 
-    def __init__(self, source: Source, keys: Keys, clock: Clock) -> None:
+    def __init__(self, source: Source, keys: Keys, clock: Clock, issuer: Callable[[], str]) -> None:
         self._source = source
+        self._issuer = issuer
         self._keys = keys
         self._clock = clock
 
@@ -57,6 +59,33 @@ class TokensServer:
             _audit.info("issue a token of %s", place, extra=extra)
             return pb.IssueTokenResponse(token=token, expires_at=Timestamp(seconds=claims.expires_at_s))
 
+    async def issue_workload(self, request: pb.IssueWorkloadTokenRequest, call: Call) -> pb.IssueWorkloadTokenResponse:
+        """Sign a token with which a service account proves to another system who it is."""
+        with deadlines.inside(call):
+            caller = principal_of(call)
+            project = await resolve_project(self._source, caller, request.project, WORKLOAD_PERMISSION)
+            account = await self._account(caller, project, request.service_account, WORKLOAD_PERMISSION)
+            policy = self._source.snapshot.policy
+            place = place_of(policy, account)
+            await authorise(self._source, caller, WORKLOAD_PERMISSION, place)
+            wanted = WorkloadWanted(
+                account,
+                request.audience,
+                request.ttl_s,
+                self._issuer(),
+                self._clock.now_ms() // 1000,
+                new_id(self._clock, "token"),
+            )
+            claims = issue_workload(self._source.snapshot.policy, caller, wanted)
+            kid, private = self._keys.p256_signer()
+            token = jwt.encode(claims, private, algorithm="ES256", headers={"kid": kid})
+            extra = {"principal": caller.id, "permission": WORKLOAD_PERMISSION, "resource": place}
+            _audit.info(
+                "issue a token of %s for %s", place, request.audience, extra={**extra, "token": wanted.token_id}
+            )
+            expires_at_s = wanted.now_s + check_ttl(request.ttl_s)
+            return pb.IssueWorkloadTokenResponse(token=token, expires_at=Timestamp(seconds=expires_at_s))
+
     def who_am_i(self, _request: pb.WhoAmIRequest, call: Call) -> pb.WhoAmIResponse:
         """Say who calls."""
         caller = principal_of(call)
@@ -68,12 +97,14 @@ class TokensServer:
             answer.expires_at.seconds = caller.expires_at_ms // 1000
         return answer
 
-    async def _account(self, caller: Principal, project: Project, ref: str) -> ServiceAccount:
+    async def _account(
+        self, caller: Principal, project: Project, ref: str, permission: str = PERMISSION
+    ) -> ServiceAccount:
         """The account; whoever may not issue for the whole project does not learn which accounts it lacks."""
         try:
             return find_account(self._source.snapshot.policy, project, ref)
         except NotFoundError:
-            await authorise(self._source, caller, PERMISSION, project_path(project))
+            await authorise(self._source, caller, permission, project_path(project))
             raise
 
 

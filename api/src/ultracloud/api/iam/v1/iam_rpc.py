@@ -20,6 +20,8 @@ from ultracloud.api.iam.v1.iam_pb2 import Group
 from ultracloud.api.iam.v1.iam_pb2 import GroupEvent
 from ultracloud.api.iam.v1.iam_pb2 import IssueTokenRequest
 from ultracloud.api.iam.v1.iam_pb2 import IssueTokenResponse
+from ultracloud.api.iam.v1.iam_pb2 import IssueWorkloadTokenRequest
+from ultracloud.api.iam.v1.iam_pb2 import IssueWorkloadTokenResponse
 from ultracloud.api.iam.v1.iam_pb2 import ListBindingsResponse
 from ultracloud.api.iam.v1.iam_pb2 import ListGroupsResponse
 from ultracloud.api.iam.v1.iam_pb2 import ListOrganisationsResponse
@@ -486,6 +488,7 @@ TOKENS = ServiceDescriptor(
     file="ultracloud/iam/v1/iam.proto",
     methods=(
         Method("Issue", "/ultracloud.iam.v1.Tokens/Issue", "issue", IssueTokenRequest, IssueTokenResponse, False, False),
+        Method("IssueWorkload", "/ultracloud.iam.v1.Tokens/IssueWorkload", "issue_workload", IssueWorkloadTokenRequest, IssueWorkloadTokenResponse, False, False),
         Method("WhoAmI", "/ultracloud.iam.v1.Tokens/WhoAmI", "who_am_i", WhoAmIRequest, WhoAmIResponse, False, False),
     ),
 )
@@ -501,6 +504,10 @@ class TokensClient:
         """Call /ultracloud.iam.v1.Tokens/Issue."""
         return await self._channel.unary("/ultracloud.iam.v1.Tokens/Issue", request, IssueTokenResponse, timeout_s)
 
+    async def issue_workload(self, request: IssueWorkloadTokenRequest, timeout_s: float | None = None) -> IssueWorkloadTokenResponse:
+        """Call /ultracloud.iam.v1.Tokens/IssueWorkload."""
+        return await self._channel.unary("/ultracloud.iam.v1.Tokens/IssueWorkload", request, IssueWorkloadTokenResponse, timeout_s)
+
     async def who_am_i(self, request: WhoAmIRequest, timeout_s: float | None = None) -> WhoAmIResponse:
         """Call /ultracloud.iam.v1.Tokens/WhoAmI."""
         return await self._channel.unary("/ultracloud.iam.v1.Tokens/WhoAmI", request, WhoAmIResponse, timeout_s)
@@ -510,6 +517,8 @@ class TokensServer(Protocol):
     """Serves ultracloud.iam.v1.Tokens."""
 
     def issue(self, request: IssueTokenRequest, call: Call, /) -> IssueTokenResponse | Awaitable[IssueTokenResponse]: ...
+
+    def issue_workload(self, request: IssueWorkloadTokenRequest, call: Call, /) -> IssueWorkloadTokenResponse | Awaitable[IssueWorkloadTokenResponse]: ...
 
     def who_am_i(self, request: WhoAmIRequest, call: Call, /) -> WhoAmIResponse | Awaitable[WhoAmIResponse]: ...
 
