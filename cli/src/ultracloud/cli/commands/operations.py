@@ -36,7 +36,7 @@ WAIT_S = 600.0
 NOT_FOUND_STATUS = 404
 ALL_PROJECTS = "-"
 REFS_MAX = 1000
-SECRET_WORDS = ("password", "passphrase", "private_key")
+SECRET_WORDS = ("password", "passphrase", "private_key", "secret")
 
 
 class OperationCommand(Command):
@@ -137,7 +137,7 @@ class Call:
     def _one(self, ref: str, body: Json) -> None:
         request = self._request(ref, query=self._query(), body=body)
         try:
-            answer = self.app.send(request)
+            answer = self.app.send(request, needs_login=not self.operation.open)
         except Exception as refused:
             if self.values.get("ignore_not_found") and getattr(refused, "status", 0) == NOT_FOUND_STATUS:
                 return
@@ -250,7 +250,8 @@ def expand(flag: flags.Flag, text: str) -> str:
 
 def is_secret(field: Field) -> bool:
     """Whether a field's value may not stand in arguments."""
-    return field.secret or any(word in field.name for word in SECRET_WORDS)
+    is_token = field.name == "token" or field.name.endswith("_token")
+    return field.secret or is_token or any(word in field.name for word in SECRET_WORDS)
 
 
 def query_text(value: Json) -> str:
@@ -362,6 +363,17 @@ def _list_options(noun: Noun, operation: Operation) -> list[click.Option]:
     return made
 
 
+class FieldOption(click.Option):
+    """A field's flag: `--help` shows its best name, the others are accepted too."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The record, with one name."""
+        record = super().get_help_record(ctx)
+        if record is None or len(self.opts) == 1:
+            return record
+        return f"{self.opts[0]} {self.make_metavar(ctx)}", record[1]
+
+
 def _option(flag: flags.Flag) -> click.Option:
     field = flag.field
     hidden = [name for name in flag.names if name.startswith("--spec.")]
@@ -370,7 +382,7 @@ def _option(flag: flags.Flag) -> click.Option:
         return click.Option(
             [*(f"{name}/--no-{name[2:]}" for name in names[:1]), flag.key], default=None, help=_help(field)
         )
-    return click.Option(
+    return FieldOption(
         [*flag.names, flag.key],
         multiple=flag.repeated,
         metavar=metavar(field),
@@ -401,6 +413,7 @@ def metavar(field: Field) -> str:
         return "KEY=VALUE"
     if field.kind == "message":
         return "KEY=VALUE,..."
+    name = field.name if field.shape == "one" else flags.singular(field.name)
     return {
         "integer": "N",
         "number": "N",
@@ -408,7 +421,7 @@ def metavar(field: Field) -> str:
         "time": "TIME",
         "bytes": "TEXT|@FILE",
         "enum": "|".join(w.lower() for w in field.accepted if "UNSPECIFIED" not in w)[:40],
-    }.get(field.kind, field.name.upper().replace("_", "-"))
+    }.get(field.kind, name.upper().replace("_", "-"))
 
 
 def _help(field: Field) -> str:

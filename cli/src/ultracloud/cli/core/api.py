@@ -56,6 +56,7 @@ class Operation:
         answer: Schema of the answer.
         stream: json (one answer) or ndjson (a stream of lines).
         idempotent: Whether it takes an Idempotency-Key.
+        open: Whether it needs no login.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Operation:
     answer: str = ""
     stream: str = "json"
     idempotent: bool = False
+    open: bool = False
     summary: str = ""
     doc: str = ""
 
@@ -128,6 +130,7 @@ def parse_operation(tree: Json) -> Operation:
         answer=text_at(tree, "answer"),
         stream=text_at(tree, "stream") or "json",
         idempotent=bool(at(tree, "idempotent")),
+        open=bool(at(tree, "open")),
         summary=text_at(tree, "summary"),
         doc=text_at(tree, "doc"),
     )

@@ -17,6 +17,8 @@ JSON_TYPE = "application/json"
 LINES_TYPE = "application/x-ndjson"
 ROOT_SUFFIX = "_root"
 """Of operations that do at the root of the cloud what another does in an organisation."""
+NO_LOGIN = "Needs no login"
+"""How the protos say it."""
 NUMBERS_OF_WIDTH = frozenset({-(2**31), 2**31 - 1, -(2**63), 2**63 - 1})
 """Bounds that only say how many bits a number has."""
 SINGULAR = {"policy": "policy", "trail": "trail", "status": "status", "access": "access"}
@@ -154,6 +156,8 @@ def _operation(verb: str, method: str, path: str, operation: Json, schemas: dict
     }
     if description := text_at(operation, "description"):
         made["doc"] = description
+    if at(operation, "security") == [] or NO_LOGIN in text_at(operation, "description"):
+        made["open"] = True
     query = [p for p in items_at(operation, "parameters") if text_at(p, "in") == "query"]
     if query:
         made["query"] = [_parameter(parameter) for parameter in query]

@@ -205,10 +205,10 @@ class App:
             self._exchanged = logins.exchanged(self.stranger, token).access_token
         return self._exchanged
 
-    def send(self, request: Request) -> Json:
+    def send(self, request: Request, *, needs_login: bool = True) -> Json:
         """The answer of a request, unless it is only to be shown."""
         self.show(request)
-        return self.client.call(request)
+        return (self.client if needs_login else self.stranger).call(request)
 
     def show(self, request: Request) -> None:
         """With --curl, or --dry-run for what changes something: print the request, and end.
