@@ -14,6 +14,7 @@ from ultracloud.cli.core.api import Field, Noun
 from ultracloud.cli.core.conditions import ConditionIs, Gone, lingers
 from ultracloud.cli.core.failures import Failure, UsageFailure
 from ultracloud.cli.core.fields import parse_pair, parse_text
+from ultracloud.cli.core.problems import Refusal
 from ultracloud.cli.core.requests import make
 from ultracloud.cli.core.trees import Json, text_at
 from ultracloud.cli.shell import index, printer
@@ -26,6 +27,8 @@ NAME_LENGTH_MAX = 40
 MEMORY_DIGITS_MAX = 9
 """A petabyte in MiB."""
 NOT_FOUND_STATUS = 404
+ABSENT = frozenset({501, 503})
+"""A cloud without this service, or one that is away: the rest is shown all the same."""
 
 
 def _complete_vm(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
@@ -82,7 +85,13 @@ def ls(ctx: click.Context, kind: str | None, selector: str | None) -> None:
         if name not in index.listing():
             continue
         noun = index.noun(name)
-        items = _items(app, noun, app.project, selector)
+        try:
+            items = _items(app, noun, app.project, selector)
+        except Refusal as refused:
+            if refused.status not in ABSENT:
+                raise
+            app.note(f"warning: {noun.plural} are not known: {refused.sentence}")
+            continue
         found[noun.plural] = items
         if items and app.output.tabular:
             sys.stdout.write(f"{noun.plural.upper()}\n")
@@ -246,13 +255,13 @@ def restart(ctx: click.Context, names: tuple[str, ...], force: bool, waits: bool
 )
 @click.option("--user-data", metavar="TEXT|@FILE", help="For cloud-init.")
 @click.option("-l", "--label", "labels", multiple=True, metavar="KEY=VALUE", help="May be given several times.")
-@click.option("--wait/-d,--detach", "waits", default=True, help="Until it runs; -d does not wait.")
+@click.option("-d", "--detach", is_flag=True, help="Do not wait until it runs.")
 @timeout_flag
 @click.pass_context
 def run(
     ctx: click.Context, image: str, name: str | None, flavour: str | None, cpus: str | None, memory: str | None,
     networks: tuple[str, ...], groups: tuple[str, ...], keys: tuple[str, ...], user_data: str | None,
-    labels: tuple[str, ...], waits: bool, timeout: float | None,
+    labels: tuple[str, ...], detach: bool, timeout: float | None,
 ) -> None:  # fmt: skip
     """Make a virtual machine from an image, start it, and wait until it runs: `uc run debian-12 -n web --network a`."""
     app, noun = app_of(ctx), index.noun("vm")
@@ -278,9 +287,9 @@ def run(
         body["labels"] = dict(parse_pair(Field("labels"), text, "--label", noun) for text in labels)
     headers = {"Idempotency-Key": os.urandom(16).hex()}
     resource = app.send(make(operation, {"project": app.project}, (), body, headers))
-    if waits:
+    if not detach:
         resource = wait_for(app, noun, resource, ConditionIs("Ready", "TRUE"), timeout or WAIT_S)
-    printer.print_done(app, noun, resource, "runs" if waits else "created")
+    printer.print_done(app, noun, resource, "created" if detach else "runs")
 
 
 def parse_memory(text: str) -> int:

@@ -11,10 +11,10 @@ from typing import Any
 
 import click
 
-from ultracloud.cli.commands.base import COMMON_NAMES, Command, app_of, span
-from ultracloud.cli.commands.names import live_names
+from ultracloud.cli.commands.base import Command, app_of
+from ultracloud.cli.commands.parameters import NEVER_FLAGS, arguments_of, flags_of, is_secret, option_of, options_of
 from ultracloud.cli.core import bodies, flags
-from ultracloud.cli.core.api import Field, Noun, Operation
+from ultracloud.cli.core.api import Noun, Operation
 from ultracloud.cli.core.conditions import ConditionIs, Ended, Gone, lingers
 from ultracloud.cli.core.failures import UsageFailure
 from ultracloud.cli.core.fields import parse_text
@@ -23,20 +23,10 @@ from ultracloud.cli.core.trees import Json
 from ultracloud.cli.shell import printer
 from ultracloud.cli.shell.app import App
 
-OF_CONTEXT = frozenset({"project", "organisation"})
-"""Places that flags and the context fill."""
-NEVER_FLAGS = frozenset({"idempotency_key", "etag", "update_mask"})
-"""Fields of requests that are said by headers, or not at all."""
-OF_LISTS = frozenset({"page_size", "page_token", "label_selector", "selector", "filter", "from_version"})
-OWN_NAMES = COMMON_NAMES | {
-    "--help", "-h", "-f", "--file", "-w", "--watch", "--wait", "--timeout", "-l", "--selector", "--filter",
-    "--field-selector", "--limit", "-A", "--all-projects", "--if-match", "--root", "--ignore-not-found", "--service",
-}  # fmt: skip
 WAIT_S = 600.0
 NOT_FOUND_STATUS = 404
 ALL_PROJECTS = "-"
 REFS_MAX = 1000
-SECRET_WORDS = ("password", "passphrase", "private_key", "secret")
 
 
 class OperationCommand(Command):
@@ -44,10 +34,10 @@ class OperationCommand(Command):
 
     def __init__(self, noun: Noun, operation: Operation) -> None:
         self.noun, self.operation = noun, operation
-        self.flags = _flags(noun, operation)
+        self.flags = flags_of(noun, operation)
         super().__init__(
             operation.verb,
-            params=[*_arguments(noun, operation), *_options(noun, operation), *map(_option, self.flags)],
+            params=[*arguments_of(noun, operation), *options_of(noun, operation), *map(option_of, self.flags)],
             callback=click.pass_context(self._run),
             help="\n\n".join(
                 text
@@ -92,6 +82,9 @@ class Call:
 
     def _list(self) -> None:
         request = self._request("", query=self._query())
+        if not self.noun.kind:
+            printer.print_answer(self.app, self.noun, self.operation.answer, self.app.send(request))
+            return
         if self.values.get("watch"):
             watch = self.noun.operations["watch"]
             request = make(watch, self._places(""), self._query(), at_root=self._at_root())
@@ -248,185 +241,9 @@ def expand(flag: flags.Flag, text: str) -> str:
     return text
 
 
-def is_secret(field: Field) -> bool:
-    """Whether a field's value may not stand in arguments."""
-    is_token = field.name == "token" or field.name.endswith("_token")
-    return field.secret or is_token or any(word in field.name for word in SECRET_WORDS)
-
-
 def query_text(value: Json) -> str:
     """A value in a query."""
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _flags(noun: Noun, operation: Operation) -> list[flags.Flag]:
-    omitted = NEVER_FLAGS | ({"name"} if operation.verb in ("create", "update") else frozenset())
-    return flags.flags_of(noun, operation.body, frozenset(omitted), OWN_NAMES) if operation.body else []
-
-
-def _arguments(noun: Noun, operation: Operation) -> list[click.Parameter]:
-    made: list[click.Parameter] = []
-    positional = [field for field in operation.path_fields if field.name not in OF_CONTEXT | {"service"}]
-    for field in positional:
-        several = (
-            field.name == "ref" and len(positional) == 1 and operation.verb != "update" and operation.stream == "json"
-        )
-        kind = noun.name if field.name == "ref" else field.name.replace("_", "")
-        made.append(
-            click.Argument(
-                [field.name],
-                nargs=-1 if several else 1,
-                required=True,
-                metavar=("NAME..." if several else "NAME") if field.name == "ref" else field.name.upper(),
-                shell_complete=_completes(kind),
-            )
-        )
-    if operation.verb == "create":
-        made.append(click.Argument(["name"], required=False, metavar="[NAME]"))
-    if operation.verb == "update":
-        made.append(click.Argument(["changes"], nargs=-1, metavar="[FIELD=VALUE | FIELD-]..."))
-    return made
-
-
-def _completes(kind: str) -> Any:
-    def complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-        return live_names(ctx, kind, incomplete)
-
-    return complete
-
-
-def _options(noun: Noun, operation: Operation) -> list[click.Option]:
-    made: list[click.Option] = []
-    made += [_service_option(field) for field in operation.path_fields if field.name == "service"]
-    if operation.root_path:
-        made.append(click.Option(["--root"], is_flag=True, help="At the root of the cloud, not in an organisation."))
-    if operation.verb in ("list", "watch"):
-        made += _list_options(noun, operation)
-    made += [
-        click.Option(
-            ["--" + field.name.replace("_", "-"), "query_" + field.name], help=field.doc or None, metavar=metavar(field)
-        )
-        for field in operation.query
-        if field.name not in OF_LISTS | NEVER_FLAGS
-    ]
-    if operation.body:
-        made.append(
-            click.Option(
-                ["-f", "--file"],
-                metavar="FILE",
-                help="Request or resource as YAML or JSON; - is stdin.",
-                type=click.Path(allow_dash=True),
-            )
-        )
-    if operation.idempotent:
-        made.append(
-            click.Option(
-                ["--idempotency-key"], metavar="KEY", help="The same key makes it once, however often it is sent."
-            )
-        )
-    if operation.verb in ("update", "delete") or any(f.name == "etag" for f in noun.fields(operation.body)):
-        made.append(click.Option(["--if-match"], metavar="ETAG", help="Only while it is as it was read."))
-    if operation.verb == "delete":
-        made.append(click.Option(["--ignore-not-found"], is_flag=True, help="What is not there is deleted."))
-    if operation.answer == noun.kind and noun.kind and operation.method != "GET" and "get" in noun.operations:
-        made.append(
-            click.Option(
-                ["--wait"],
-                is_flag=True,
-                help="Until it is gone." if operation.verb == "delete" else "Until it is ready.",
-            )
-        )
-        made.append(click.Option(["--timeout"], callback=span, metavar="SPAN", help="How long to wait; 10m."))
-    return made
-
-
-def _service_option(field: Field) -> click.Option:
-    known = click.Choice(list(field.accepted))
-    return click.Option(["--service"], type=known, required=True, help="Which service is asked.")
-
-
-def _list_options(noun: Noun, operation: Operation) -> list[click.Option]:
-    made = [
-        click.Option(["-l", "--selector"], help="Labels: tier=web,env in (a,b),!old."),
-        click.Option(
-            ["--field-selector", "--filter", "filter"],
-            metavar="FIELDS",
-            help="Fields in the same syntax: status.host=n1.",
-        ),
-    ]
-    if "project" in operation.places:
-        made.append(click.Option(["-A", "--all-projects"], is_flag=True, help="In every project that you may see."))
-    if operation.verb == "list":
-        made.append(click.Option(["--limit"], type=click.IntRange(1, 1_000_000), help="At most so many; all."))
-        if "watch" in noun.operations:
-            made.append(click.Option(["-w", "--watch"], is_flag=True, help="Then every change as it comes."))
-    return made
-
-
-class FieldOption(click.Option):
-    """A field's flag: `--help` shows its best name, the others are accepted too."""
-
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """The record, with one name."""
-        record = super().get_help_record(ctx)
-        if record is None or len(self.opts) == 1:
-            return record
-        return f"{self.opts[0]} {self.make_metavar(ctx)}", record[1]
-
-
-def _option(flag: flags.Flag) -> click.Option:
-    field = flag.field
-    hidden = [name for name in flag.names if name.startswith("--spec.")]
-    names = [name for name in flag.names if name not in hidden] or hidden
-    if field.kind == "boolean" and not flag.repeated:
-        return click.Option(
-            [*(f"{name}/--no-{name[2:]}" for name in names[:1]), flag.key], default=None, help=_help(field)
-        )
-    return FieldOption(
-        [*flag.names, flag.key],
-        multiple=flag.repeated,
-        metavar=metavar(field),
-        help=_help(field),
-        shell_complete=_values(field),
-    )
-
-
-def _values(field: Field) -> Any:
-    def complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-        if field.kind == "enum":
-            return [
-                word.lower()
-                for word in field.accepted
-                if word.lower().startswith(incomplete.lower()) and "UNSPECIFIED" not in word
-            ]
-        from ultracloud.cli.shell import index
-
-        kind = index.words().get(field.name.replace("_", ""))
-        return live_names(ctx, kind, incomplete) if kind else []
-
-    return complete
-
-
-def metavar(field: Field) -> str:
-    """What stands for a value in `--help`."""
-    if field.shape == "map":
-        return "KEY=VALUE"
-    if field.kind == "message":
-        return "KEY=VALUE,..."
-    name = field.name if field.shape == "one" else flags.singular(field.name)
-    return {
-        "integer": "N",
-        "number": "N",
-        "boolean": "true|false",
-        "time": "TIME",
-        "bytes": "TEXT|@FILE",
-        "enum": "|".join(w.lower() for w in field.accepted if "UNSPECIFIED" not in w)[:40],
-    }.get(field.kind, name.upper().replace("_", "-"))
-
-
-def _help(field: Field) -> str:
-    several = " May be given several times." if field.shape != "one" else ""
-    return (field.doc + several).strip()
 
 
 def _example(noun: Noun, operation: Operation) -> str:
