@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from iam.shell.invite import invite_first
 from iam.testing import PASSWORD, Clients, Live, RunningIam, refusal_of
 from ultracloud.api.iam.v1 import iam_pb2
 from ultracloud.api.iam.v1 import identity_pb2 as pb
@@ -32,6 +33,18 @@ def test_an_invite_sets_a_first_password_and_is_good_once(live: Live):
         me = await ada.with_token((await ada.login("bob@acme")).access_token).who_am_i()
         assert me.principal.startswith("user:usr-")
         assert 3590 <= me.expires_at.seconds - SystemClock().now_ms() // 1000 <= 3600
+
+    live(scenario)
+
+
+def test_the_first_person_is_let_in_by_a_certificate_and_asking_twice_does_no_harm(live: Live):
+    async def scenario(_iam: RunningIam, ada: Clients) -> None:
+        await invite_first(ada.channel, "bob", "acme", "owner")
+        invite = await invite_first(ada.channel, "bob", "acme", "owner")
+        await ada.credentials.accept_invite(pb.AcceptInviteRequest(token=invite.token, password=PASSWORD))
+        bob = ada.with_token((await ada.login("bob@acme")).access_token)
+        assert (await bob.make_project("acme", "blue")).metadata.name == "blue"
+        assert (await refusal_of(bob.make_organisation("other"))).reason == "NO_BINDING"
 
     live(scenario)
 

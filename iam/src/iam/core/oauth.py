@@ -167,7 +167,9 @@ def granted_scope(client: Client, wanted: str) -> str:
     Raises:
         OAuthError: It may have no token for our API.
     """
-    scopes = [scope for scope in dict.fromkeys(wanted.split()) if scope in SCOPES]
+    # The command line is there for the API, whether or not it says so.
+    asked = [*wanted.split(), *([API_SCOPE] if client.id == CLI_CLIENT else [])]
+    scopes = [scope for scope in dict.fromkeys(asked) if scope in SCOPES]
     if API_SCOPE in scopes and not client.api_access:
         raise OAuthError("invalid_scope", f"{client.name} may not have scope {API_SCOPE}: set api_access for it")
     return " ".join(scopes)

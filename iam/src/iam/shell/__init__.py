@@ -10,4 +10,5 @@
 - `sessions`, `sessions_rpc`, `personal_tokens`, `credentials_rpc`: what they get for it, and how they change it
 - `oidc_clients`, `oidc_browser`, `oidc_login`, `oidc_tokens`, `oidc_http`: the OpenID Connect provider
 - `identity`: all of these put together
+- `invite`: the command that lets the first person in
 """

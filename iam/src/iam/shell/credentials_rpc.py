@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import base64
-import io
 import logging
 from collections.abc import Callable
 
-import segno
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from iam.core.issuing import require_all_powers
@@ -24,6 +22,7 @@ from iam.shell.hashing import Hasher
 from iam.shell.keep import Keep, digest
 from iam.shell.logins import Logins, key_of
 from iam.shell.people import People, path_of, source_of
+from iam.shell.qr import qr_text
 from iam.shell.secrets_of_users import UserSecrets
 from iam.shell.security_keys import SecurityKeys
 from iam.shell.sessions import Sessions
@@ -103,7 +102,7 @@ class CredentialsServer:
             url = f"{self._issuer()}/login/invite#{token}"  # behind the #, so that no log of a server has it
             self._told(call, "invite", user)
             return pb.InviteResponse(
-                token=token, url=url, qr=_qr(url), expires_at=Timestamp(seconds=ends_at_ms // 1000)
+                token=token, url=url, qr=qr_text(url), expires_at=Timestamp(seconds=ends_at_ms // 1000)
             )
 
     async def accept_invite(self, request: pb.AcceptInviteRequest, call: Call) -> pb.AcceptInviteResponse:
@@ -182,7 +181,7 @@ class CredentialsServer:
 
             await self._keep.change(key_of(user.metadata.id), state_pb.UserCredentials, change)
             uri = totp_uri(secret, self._people.login_of(user), "UltraCloud")
-            return pb.EnrolTotpResponse(secret=secret, uri=uri, qr=_qr(uri))
+            return pb.EnrolTotpResponse(secret=secret, uri=uri, qr=qr_text(uri))
 
     async def confirm_totp(self, request: pb.ConfirmTotpRequest, call: Call) -> pb.ConfirmTotpResponse:
         """Make the app count, with a code of it; gives recovery codes."""
@@ -304,10 +303,3 @@ def _moment(at_ms: int) -> Timestamp:
     moment = Timestamp()
     moment.FromMilliseconds(at_ms)
     return moment
-
-
-def _qr(text: str) -> str:
-    """A QR code for a terminal."""
-    out = io.StringIO()
-    segno.make(text, micro=False, error="l").terminal(out, compact=True)
-    return out.getvalue()
