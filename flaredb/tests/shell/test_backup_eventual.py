@@ -12,8 +12,11 @@ import pytest
 from command_line import run
 
 from flaredb.core.backup import MAGIC, MAGIC_EVENTUAL
+from ultracloud.api.flaredb.v1 import eventual_pb2
 from ultracloud.api.flaredb.v1 import flaredb_pb2 as pb
+from ultracloud.api.flaredb.v1.eventual_rpc import EventualClient
 from ultracloud.api.flaredb.v1.flaredb_rpc import KvClient
+from ultracloud.base.faults import FailedPreconditionError, Fault, InvalidArgumentError
 from ultracloud.servicekit import pki
 from ultracloud.servicekit.channels import connect
 from ultracloud.servicekit.pki import TlsIdentity
@@ -197,3 +200,47 @@ def test_operators_back_up_and_do_not_restore_and_services_only_their_own(tmp_pa
         assert "may not write to namespace" in run("restore", *operator, "-n", NS, "--lower-versions", path).err
         assert "may not read from namespace 'seen'" in run("backup", *iam, "-n", "seen", tmp_path / "y").err
         assert "may not list namespaces" in run("backup", *iam, tmp_path / "y").err
+
+
+FAR_MS = 4_000_000_000_000
+
+
+def stamped(key: bytes = b"bad", **fields: int | bytes) -> eventual_pb2.StampedKey:
+    return eventual_pb2.StampedKey(**{"key": key, "value": b"v", "time": 1 << 16, "store": 1, **fields})
+
+
+@pytest.mark.parametrize(
+    ("keys", "kind", "says"),
+    [
+        ([stamped(), stamped(b"")], InvalidArgumentError, "0 bytes; accepted: 1 to 4096"),
+        ([stamped(), stamped(b"k" * 4097)], InvalidArgumentError, "accepted: 1 to 4096"),
+        ([stamped(), stamped(value=b"v" * (1 << 20) + b"v")], InvalidArgumentError, "accepted: 0 to 1048576"),
+        ([stamped(), stamped(time=0)], InvalidArgumentError, "stamped with time 0 and store 1"),
+        ([stamped(), stamped(store=-1)], InvalidArgumentError, "accepted: 1 and above"),
+        ([stamped(), stamped(expires_at_ms=-1)], InvalidArgumentError, "'expires_at_ms' is -1"),
+        ([stamped(b"%d" % number) for number in range(1001)], InvalidArgumentError, "1000 keys with"),
+        ([stamped(), stamped(time=FAR_MS << 16)], FailedPreconditionError, "clock skew over the bound"),
+    ],
+)
+def test_what_cannot_be_restored_is_refused_and_nothing_of_it_is_there(
+    origin: Process, keys: list[eventual_pb2.StampedKey], kind: type[Fault], says: str
+):
+    async def body() -> None:
+        channel = connect(origin.addresses[0])
+        with pytest.raises(kind, match=says):
+            await EventualClient(channel).restore(eventual_pb2.RestoreRequest(namespace="seen", keys=keys))
+        await channel.close()
+
+    asyncio.run(body())
+    assert state(origin, "seen") == {}
+
+
+def test_what_only_eventual_namespaces_have_is_refused_of_others(origin: Process):
+    async def body() -> None:
+        channel = connect(origin.addresses[0])
+        with pytest.raises(FailedPreconditionError, match="'iam' is not eventual on this server") as refused:
+            await EventualClient(channel).dump(eventual_pb2.DumpRequest(namespace="iam"))
+        assert '[eventual] namespaces = ["iam"]' in refused.value.hint
+        await channel.close()
+
+    asyncio.run(body())
