@@ -1,15 +1,23 @@
 """Logging in, staying logged in, and out, at the endpoints that discovery names."""
 
+import html
 import json
+import os
+import re
+import ssl
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 from clouds import Cloud, Person
 from rehearsed import Asked, Reply, Stage, stage
 
+from iam.testing import PASSWORD
 from ultracloud.cli.shell import oidc
 from ultracloud.testkit.pki import TlsMaterial
 
@@ -182,3 +190,37 @@ def test_a_token_of_the_real_iam_is_taken_by_the_real_gateway(dev: Person, cloud
     who = dev.ok("whoami", "-o", "json").json
     assert who["principal"].startswith("user:usr-")
     assert cloud.url in dev.ok("whoami").out
+
+
+def browse(cloud: Cloud, where: str) -> None:
+    """Open the address of a device login at the gateway, log in as ada, and agree."""
+    trust = ssl.create_default_context(cafile=str(cloud.ca))
+    with httpx.Client(base_url=cloud.url, verify=trust) as browser:
+        parts = urlsplit(where)
+        page = browser.get(f"{parts.path}?{parts.query}")
+        entered = browser.post("/login", data={**hidden(page.text), "login": "ada@acme", "password": PASSWORD})
+        page = browser.get(urlsplit(entered.headers["location"])._replace(scheme="", netloc="").geturl())
+        agreed = browser.post("/device", data={**hidden(page.text), "answer": "yes"})
+        assert "logged in" in agreed.text
+
+
+def hidden(page: str) -> dict[str, str]:
+    found = re.findall(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)"', page)
+    return {name: html.unescape(value) for name, value in found}
+
+
+def test_a_person_logs_in_through_the_real_gateway_and_stays_logged_in(uc: Person, cloud: Cloud) -> None:
+    uc.ok("context", "add", "test", "--server", cloud.url, "--ca", str(cloud.ca), "-p", "blue")
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "XDG_CONFIG_HOME")}
+    words = [sys.executable, "-m", "ultracloud.cli", "login", "--no-open"]
+    waiting = subprocess.Popen(words, env=kept, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert waiting.stderr is not None
+    browse(cloud, waiting.stderr.readline().removeprefix("Open ").strip())
+    out, err = waiting.communicate(timeout=40)
+    assert (waiting.returncode, out.startswith("logged in as user:usr-")) == (0, True), err
+    uc.ok("vpc", "list")
+    make_old(uc)
+    uc.ok("vpc", "list")
+    assert json.loads(credential_file(uc).read_text())["expires_at_s"] > 1
+    uc.ok("logout")
+    assert "run `uc login`" in uc.fails(4, "vpc", "list")
