@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,12 +40,14 @@ class Cloud:
         ca: File with the authority that its certificate is of.
         token: Of a service account that owns the whole cloud.
         tenant: Of one that develops in the project `web` of the organisation `acme` and has no other right.
+        addresses: Service -> where it is, for those that do without the gateway.
     """
 
     url: str
     ca: Path
     token: str
     tenant: str
+    addresses: Mapping[str, str]
 
 
 @asynccontextmanager
@@ -90,7 +92,8 @@ async def running_cloud(folder: Path) -> AsyncIterator[Cloud]:
         )
         address = await serve("apigateway", front, lambda made: assemble_gateway(front, made, made.authority()))
         token, tenant = await _tokens(iam)
-        yield Cloud(f"https://{address}", folder / "iam" / "ca.crt", token, tenant)
+        behind = {"iam": iam.address, "prismnet": prismnet, "plasmavmc": plasmavmc}
+        yield Cloud(f"https://{address}", folder / "iam" / "ca.crt", token, tenant, behind)
 
 
 @asynccontextmanager
