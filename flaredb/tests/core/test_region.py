@@ -109,6 +109,14 @@ def test_who_comes_by_the_old_map_is_told_both_halves() -> None:
     assert "6e73006d0001" in moved.value.public
 
 
+def test_who_led_a_region_leads_its_right_half_before_anybody_loses_patience() -> None:
+    group = Group()
+    right = group.split("m")
+    group.tick(2)
+    assert [group.nodes[store].replica(right.region).is_leader for store in STORES] == [True, False, False]
+    assert isinstance(group.put("m", "1", right), tuple)
+
+
 def test_what_was_routed_before_a_split_does_nothing_after_it() -> None:
     group = Group()
     node = group.nodes[StoreId(1)]

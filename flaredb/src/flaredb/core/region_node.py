@@ -51,13 +51,17 @@ from ultracloud.raft import events
 from ultracloud.raft.messages import Append, Heartbeat, Install, Message, VoteRequest
 from ultracloud.raft.options import Options
 from ultracloud.raft.state import Draw
-from ultracloud.raft.words import Config, HardState, NodeId, SnapshotMark
+from ultracloud.raft.words import NOBODY, Config, HardState, NodeId, SnapshotMark
 
 LINGER_TICKS = 30
 """How long a removed peer goes on, three election timeouts: others learn from its votes that it is removed."""
 INQUIRY_TICKS = 50
 """How long a replica is without a leader before it asks whether it is still wanted, and between two such questions: a
 few elections, so that they are seldom the reason."""
+
+EAGER_TICKS = 5
+"""How often the right half of a split is asked again to stand for election: other stores take some ticks to cut it too,
+and would wait for a leader's silence of a second or two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +176,7 @@ class RegionNode(Generic[TokenT]):
         self._sorted: tuple[Region, ...] | None = None
         self._senders: dict[tuple[RegionId, NodeId], StoreId] = {}
         self._removed_ticks: dict[RegionId, int] = {}
+        self._eager: dict[RegionId, int] = {}
         self._mail: list[Mail] = []
         self._dropped: list[RegionReplica[TokenT]] = []
         self._left: list[RegionReplica[TokenT]] = []
@@ -299,6 +304,7 @@ class RegionNode(Generic[TokenT]):
             ticks = self._removed_ticks[replica.id] = self._removed_ticks.get(replica.id, 0) + 1
             if ticks >= LINGER_TICKS:
                 self._drop(replica)
+        self._stand()
         for replica in self.replicas.values():
             if replica.lonely_ticks % INQUIRY_TICKS == INQUIRY_TICKS - 1:
                 self._inquire(replica)
@@ -400,6 +406,16 @@ class RegionNode(Generic[TokenT]):
             self._senders[replica.id, message.sender] = letter.sender
             replica.receive((message,))
             self._touched[replica.id] = None
+
+    def _stand(self) -> None:
+        """Have the right halves of splits stand for election again that have no leader yet."""
+        for region, left in list(self._eager.items()):
+            replica = self.replicas.get(region)
+            if replica is None or not left or replica.raft.leader != NOBODY:
+                del self._eager[region]
+            else:
+                replica.tell(events.Campaign())
+                self._eager[region] = left - 1
 
     def _inquire(self, replica: RegionReplica[TokenT]) -> None:
         """Ask all stores that may know whether a replica without a leader is still wanted.
@@ -511,6 +527,7 @@ class RegionNode(Generic[TokenT]):
         if leads:
             # Nobody else has a reason to, and nobody could write there until one's patience ends.
             right.tell(events.Campaign())
+            self._eager[region.region] = EAGER_TICKS
 
 
 def _nobody(region: RegionId, peer: NodeId) -> Region:
