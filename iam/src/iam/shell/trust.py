@@ -5,15 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from iam.config import IamSettings
+from iam.shell.access_keys import ACCESS_KEY, AccessKeyChanges, AccessKeysServer
 from iam.shell.ca import OPEN_PATHS, TRUST_PAGE, CaServer, LocalIssuer
 from iam.shell.ca_keeper import CaKeeper
+from iam.shell.data_keys import DataKeys
 from iam.shell.heads import AuditHeadsServer, Heads
 from iam.shell.join_tokens import JOIN_TOKEN, JoinTokens, JoinTokensServer
 from iam.shell.keys import Keys
 from iam.shell.root_keys import RootKeys
+from iam.shell.secrets import SECRET, SecretsServer
 from iam.shell.source import Source
+from ultracloud.api.iam.v1.access_keys_rpc import ACCESS_KEYS
 from ultracloud.api.iam.v1.audit_heads_rpc import AUDIT_HEADS
 from ultracloud.api.iam.v1.ca_rpc import CA, JOIN_TOKENS
+from ultracloud.api.iam.v1.secrets_rpc import SECRETS
 from ultracloud.api.trail.v1.trail_rpc import TRAIL
 from ultracloud.servicekit.resources import Denials, Kind, Resources, TrailServer
 from ultracloud.servicekit.runtime import Runtime
@@ -22,7 +27,7 @@ from ultracloud.wire import HttpEndpoint, Service, service
 
 __all__ = ["OPEN_PATHS", "TRUST_KINDS", "TrustParts"]
 
-TRUST_KINDS: tuple[Kind[Any], ...] = (JOIN_TOKEN,)
+TRUST_KINDS: tuple[Kind[Any], ...] = (JOIN_TOKEN, ACCESS_KEY, SECRET)
 
 
 class TrustParts:
@@ -50,12 +55,18 @@ class TrustParts:
         runtime.tasks.create_task(keeper.run(), name="keep the certificate authority")
         if settings.tls.renew:
             runtime.renew_certificate(LocalIssuer(keeper))
+        changes = AccessKeyChanges(resources, store)
+        runtime.tasks.create_task(changes.run(), name="follow access keys")
+        data_keys = DataKeys(store, root_keys, runtime.clock)
+        runtime.tasks.create_task(data_keys.run(), name="rotate data keys")
         heads = Heads(keys, runtime.clock)
         self.denials = Denials(resources.trail, runtime.clock).watch(runtime)
         self.services: tuple[Service, ...] = (
             service(AUDIT_HEADS, AuditHeadsServer(heads)),
             service(TRAIL, TrailServer(resources, "iam", heads.sign_own)),
             service(CA, authority),
+            service(ACCESS_KEYS, AccessKeysServer(resources, store, root_keys, changes)),
+            service(SECRETS, SecretsServer(resources, store, data_keys)),
             service(JOIN_TOKENS, JoinTokensServer(resources, store)),
         )
         self.endpoints: dict[str, HttpEndpoint] = {TRUST_PAGE: authority.trust_page}

@@ -23,7 +23,15 @@ _READING = ("get", "list", "watch")
 
 # chainfire and flaredb are not here: they stand below iam and decide by certificate alone.
 _VIEWER = tuple(f"{service}.*.{verb}" for service in ("iam", *TENANT_KINDS) for verb in _READING)
-_DEVELOPER = (*_VIEWER, *(f"{service}.{kind}.*" for service, kinds in TENANT_KINDS.items() for kind in kinds))
+_WRITING_SECRETS = tuple(
+    f"iam.secrets.{verb}" for verb in ("create", "update", "delete", "addversion", "destroyversion")
+)
+_DEVELOPER = (
+    *_VIEWER,
+    *(f"{service}.{kind}.*" for service, kinds in TENANT_KINDS.items() for kind in kinds),
+    # What they have written they cannot read back: values are for the programs they are given to.
+    *_WRITING_SECRETS,
+)
 _OPERATOR = (*_DEVELOPER, *(f"{service}.*" for service in TENANT_KINDS), "iam.policy.explain")
 _ADMIN = (
     *_OPERATOR,
@@ -36,6 +44,8 @@ _ADMIN = (
     "iam.sessions.*",
     "iam.personaltokens.*",
     "iam.oidcclients.*",
+    "iam.accesskeys.*",
+    "iam.secrets.*",
     "iam.roles.*",
     "iam.bindings.*",
     "iam.tokens.*",
@@ -81,6 +91,13 @@ BUILT_IN_BINDINGS: tuple[BuiltInBinding, ...] = (
         ("iam.policy.watch",),
         "",
         "every service decides from its own copy of the policy",
+    ),
+    BuiltInBinding(
+        "lightningstor-verifies-signatures",
+        "service/lightningstor",
+        ("iam.accesskeys.resolve", "iam.accesskeys.watchchanges"),
+        "",
+        "S3 requests are signed with access keys",
     ),
     BuiltInBinding(
         "plasmavmc-wires-vms",
