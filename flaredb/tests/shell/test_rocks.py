@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +19,21 @@ from ultracloud.base.faults import DataLossError
 
 MIB = 1024 * 1024
 Open = Callable[[], RocksEngine]
+
+
+WRITE_AND_DIE = """
+import os, signal, sys
+from pathlib import Path
+from flaredb.core.engine import Column
+from flaredb.shell.rocks import open_rocks
+engine = open_rocks(Path(sys.argv[1]), 4 << 20, 4 << 20)
+for number in range(1, int(sys.argv[2]) + 1):
+    values = [(Column.DATA, b"%d" % n, b"%d/" % number + os.urandom(25_000)) for n in range(16)]
+    engine.write([*values, (Column.META, b"number", b"%d" % number)])
+    engine.sync(number)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+"""Writes batches until RocksDB has used logs again, and is killed right after the last sync."""
 
 
 def test_what_was_synced_is_there_after_opening_again(open_store_folder: Open):
@@ -45,6 +63,20 @@ def test_what_a_crash_left_half_written_is_dropped(tmp_path: Path):
     log.write_bytes(log.read_bytes()[:-500])
     with closing(open_rocks(copy, 4 * MIB, 4 * MIB)) as again:
         assert [again.get(Column.DATA, b"%d" % n) is not None for n in (0, 8, 9)] == [True, True, False]
+
+
+@pytest.mark.parametrize("batches", [70, 83, 101])
+def test_what_an_earlier_use_of_a_log_left_behind_is_not_replayed(tmp_path: Path, batches: int):
+    """Logs are written over, so behind the last batch stand whole ones of long ago; each says another number."""
+    ran = subprocess.run([sys.executable, "-c", WRITE_AND_DIE, str(tmp_path / "db"), str(batches)], check=False)
+    assert ran.returncode == -signal.SIGKILL
+    assert "reusing log" in (tmp_path / "db" / "rocksdb" / "LOG").read_text()
+
+    with closing(open_rocks(tmp_path / "db", 4 * MIB, 4 * MIB)) as again:
+        assert again.synced() == batches
+        assert again.get(Column.META, b"number") == b"%d" % batches
+        found = {(again.get(Column.DATA, b"%d" % n) or b"").partition(b"/")[0] for n in range(16)}
+        assert found == {b"%d" % batches}
 
 
 def test_what_was_confirmed_is_remembered(tmp_path: Path):
