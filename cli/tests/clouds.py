@@ -55,7 +55,15 @@ async def admit(_context: Context, new: net.Vpc, _old: net.Vpc | None) -> net.Vp
     return new
 
 
-VPC = Kind(name="Vpc", prefix="vpc", service=VPCS, message=net.Vpc, admit=admit, indexed=("spec.cidr",))
+VPC = Kind(
+    name="Vpc",
+    prefix="vpc",
+    service=VPCS,
+    message=net.Vpc,
+    admit=admit,
+    indexed=("spec.cidr",),
+    costs=lambda _vpc: {"vpcs": 1},
+)
 
 
 class MakeReady:

@@ -166,6 +166,18 @@ def test_every_operation_of_the_api_is_a_command() -> None:
             assert f"uc-{name}-{verb}" in found
 
 
+def test_what_a_project_has_is_counted(dev: Person) -> None:
+    dev.ok("vpc", "create", "counted", "--cidr", "10.0.0.0/16")
+    said = dev.ok("quota", "usage")
+    assert said.out.splitlines()[1].split()[:2] == ["prismnet", "vpcs"]
+    assert "warning: plasmavmc is not counted" in said.err
+
+
+def test_all_projects_are_those_that_one_may_see(dev: Person) -> None:
+    dev.ok("vpc", "create", "anywhere", "--cidr", "10.0.0.0/16", "--label", "set=anywhere")
+    assert dev.ok("vpc", "ls", "-A", "-l", "set=anywhere", "-o", "name").out == "vpc/anywhere\n"
+
+
 def test_a_mistyped_command_and_flag_are_usage_errors(uc: Person) -> None:
     assert "did you mean 'vpc'" in uc.fails(2, "vcp")
     assert "did you mean 'list'" in uc.fails(2, "vm", "lsit")

@@ -23,6 +23,7 @@ BY_HAND: dict[str, dict[str, Lazy]] = {
         "console": Lazy(f"{HERE}.console", "console", "Watch its console"),
         "logs": Lazy(f"{HERE}.console", "logs", "What its console printed"),
     },
+    "quota": {"usage": Lazy(f"{HERE}.quota", "usage", "What the project has, of what it may have")},
     "token": {
         "narrow": Lazy(f"{HERE}.token", "narrow", "Narrow a token, without asking the server"),
         "show": Lazy(f"{HERE}.token", "show", "What a token says, without asking the server"),

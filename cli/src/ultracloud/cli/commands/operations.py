@@ -18,13 +18,14 @@ from ultracloud.cli.core.api import Noun, Operation
 from ultracloud.cli.core.conditions import ConditionIs, Ended, Gone, lingers
 from ultracloud.cli.core.failures import UsageFailure
 from ultracloud.cli.core.fields import parse_text
+from ultracloud.cli.core.problems import Refusal
 from ultracloud.cli.core.requests import Request, make
-from ultracloud.cli.core.trees import Json
-from ultracloud.cli.shell import printer
+from ultracloud.cli.core.trees import Json, text_at
+from ultracloud.cli.shell import index, printer
 from ultracloud.cli.shell.app import App
 
 WAIT_S = 600.0
-NOT_FOUND_STATUS = 404
+NOT_FOUND_STATUS, FORBIDDEN_STATUS = 404, 403
 ALL_PROJECTS = "-"
 REFS_MAX = 1000
 
@@ -92,7 +93,26 @@ class Call:
             printer.print_events(self.app, self.noun, self.app.client.events(request))
             return
         self.app.show(request)
-        printer.print_items(self.app, self.noun, self.app.client.all(request, self.values.get("limit") or 0))
+        printer.print_items(self.app, self.noun, self._all(request))
+
+    def _all(self, request: Request) -> list[Json]:
+        """All items; who may not ask for all projects at once is given those of their organisation one by one."""
+        limit = self.values.get("limit") or 0
+        try:
+            return self.app.client.all(request, limit)
+        except Refusal as refused:
+            if not self.values.get("all_projects") or refused.status != FORBIDDEN_STATUS:
+                raise
+        projects = index.noun("project").operations["list"]
+        found: list[Json] = []
+        for project in self.app.client.all(make(projects, {"organisation": self.app.organisation})):
+            places = {"project": text_at(project, "metadata", "name")}
+            found += self.app.client.all(
+                make(self.operation, places, self._query()), limit - len(found) if limit else 0
+            )
+            if limit and len(found) >= limit:
+                break
+        return found
 
     def _stream(self) -> None:
         request = self._request(next(iter(self._refs()), ""), query=self._query())

@@ -26,7 +26,7 @@ ALIASES = {
     "vpc": ("network",),
     "securitygroup": ("sg", "security-group"),
     "serviceaccount": ("sa", "service-account"),
-    "organisation": ("organization",),
+    "organisation": ("org", "orgs", "organization"),
     "flavour": ("flavor",),
 }
 
