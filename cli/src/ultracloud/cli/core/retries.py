@@ -24,6 +24,10 @@ TOO_MANY = 429
 NOT_NOW = frozenset({TOO_MANY, 502, 503, 504})
 
 
+LASTING = frozenset({"SERVICE_ABSENT"})
+"""Reasons that a person must change: asking again changes nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How one attempt ended.
@@ -32,11 +36,13 @@ class Outcome:
         status: Of the answer; 0 if none came.
         sent: Whether the server may have got the request.
         retry_after_s: What the answer asks for; None if nothing.
+        reason: The server's word for it.
     """
 
     status: int
     sent: bool
     retry_after_s: float | None = None
+    reason: str = ""
 
 
 def next_wait_s(attempt: int, outcome: Outcome, *, repeatable: bool, waited_s: float, jitter: float) -> float | None:
@@ -68,6 +74,8 @@ def parse_retry_after(text: str) -> float | None:
 def _may_repeat(outcome: Outcome, *, repeatable: bool) -> bool:
     if outcome.status == 0:
         return repeatable or not outcome.sent
+    if outcome.reason in LASTING:
+        return False
     if outcome.status == TOO_MANY:
         return True
     return outcome.status in NOT_NOW and repeatable

@@ -160,7 +160,8 @@ class Client:
         except UnreachableFailure as failure:
             return None, failure, Outcome(0, sent=True)
         after = parse_retry_after(answer.headers.get("retry-after", ""))
-        return answer, None, Outcome(answer.status, sent=True, retry_after_s=after)
+        reason = "" if answer.status < REFUSALS else _refused(answer).reason
+        return answer, None, Outcome(answer.status, sent=True, retry_after_s=after, reason=reason)
 
     def _headers(self, header: str) -> dict[str, str]:
         return {"Authorization": header} if header else {}
