@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -30,6 +31,28 @@ def test_a_touched_watcher_wakes_before_the_batch():
         task = await sleeping(watchers, Interest("iam", b"b", b"c"))
         watchers.tell([commit(7, b"a"), commit(8, b"b")])
         assert await task == (6, True)
+
+    asyncio.run(main())
+
+
+def test_a_watcher_that_is_told_asleep_sleeps_on_until_it_must_wake():
+    async def main() -> None:
+        watchers, told = Watchers(), []
+
+        def push(commits: Sequence[Commit]) -> bool:
+            told.append([one.version for one in commits])
+            return len(told) < 3
+
+        task = asyncio.create_task(watchers.wait_touched(Interest("iam", b"b", b"c"), lambda: 40, LONG_S, push))
+        await asyncio.sleep(0)
+        watchers.tell([commit(7, b"a"), commit(8, b"b")])
+        watchers.tell([commit(9, b"a")])
+        watchers.tell([commit(10, b"b")])
+        await asyncio.sleep(0)
+        assert not task.done()
+        watchers.tell([commit(11, b"b")])
+        assert await task == (10, True)
+        assert told == [[7, 8], [10], [11]]
 
     asyncio.run(main())
 

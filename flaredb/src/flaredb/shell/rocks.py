@@ -177,8 +177,8 @@ def _options(write_buffer_bytes: int, cache: Cache) -> Options:
     options.set_max_write_buffer_number(2)
     options.set_db_write_buffer_size(2 * write_buffer_bytes)
     options.set_max_total_wal_size(WAL_BYTES_MAX)
-    # Safe with the recovery mode above since RocksDB 9.1 (its pull request 12403): what an old use of the file left behind
-    # is told from a damaged record, and nothing after a hole is replayed. No write goes past the log.
+    # Safe with the recovery mode above since RocksDB 9.1 (its pull request 12403): what an old use of the file left
+    # behind is told from a damaged record, and nothing after a hole is replayed. No write goes past the log.
     options.set_recycle_log_file_num(WAL_FILES_REUSED)
     options.set_max_background_jobs(BACKGROUND_JOBS)
     options.set_max_open_files(OPEN_FILES_MAX)

@@ -15,6 +15,15 @@ WATCHES_MAX = 10_000
 """Watches at once: one a service and kind, one an agent, with room for hundreds of hosts; each costs about 2 KiB."""
 
 
+Push = Callable[[Sequence[Commit]], bool]
+"""Tells a sleeping watcher all of a batch that it wants, at once; False if it must wake for that."""
+
+
+def _wake(_commits: Sequence[Commit]) -> bool:
+    """A watcher that is never told asleep."""
+    return False
+
+
 @dataclass(slots=True, eq=False)
 class Place:
     """How far a watch is.
@@ -22,10 +31,12 @@ class Place:
     Attributes:
         position: Up to which version it has been told everything.
         is_asleep: Whether nothing was left to tell it.
+        push: How it is told while it sleeps.
     """
 
     position: int
     is_asleep: bool = False
+    push: Push = _wake
 
 
 class Watchers:
@@ -37,7 +48,7 @@ class Watchers:
     """
 
     def __init__(self) -> None:
-        self._sleeping: dict[str, dict[asyncio.Future[tuple[int, bool]], Interest]] = {}
+        self._sleeping: dict[str, dict[asyncio.Future[tuple[int, bool]], tuple[Interest, Push]]] = {}
         self._is_closed = False
         self.count = 0
         self.places: set[Place] = set()
@@ -74,7 +85,7 @@ class Watchers:
                     future.set_exception(closing())
 
     def tell(self, commits: Sequence[Commit]) -> None:
-        """Wake the watchers whose range is touched by a batch."""
+        """Tell the watchers whose range is touched by a batch, without waking them where that can be."""
         if not self._sleeping:
             return
         touched: dict[str, list[bytes]] = {}
@@ -82,12 +93,14 @@ class Watchers:
             touched.setdefault(commit.namespace, []).extend(change.key for change in commit.changes)
         before = commits[0].version - 1
         for namespace, keys in touched.items():
-            for future, interest in self._sleeping.get(namespace, {}).items():
-                if not future.done() and any(map(interest.wants, keys)):
+            for future, (interest, push) in self._sleeping.get(namespace, {}).items():
+                if not future.done() and any(map(interest.wants, keys)) and not push(commits):
                     future.set_result((before, True))
 
-    async def wait_touched(self, interest: Interest, newest: Callable[[], int], timeout_s: float) -> tuple[int, bool]:
-        """Sleep until a commit touches the range, or for `timeout_s`.
+    async def wait_touched(
+        self, interest: Interest, newest: Callable[[], int], timeout_s: float, push: Push = _wake
+    ) -> tuple[int, bool]:
+        """Sleep until a commit touches the range that `push` does not tell of, or for `timeout_s`.
 
         Call it only for a watcher that has seen everything up to `newest()`, with nothing awaited since.
 
@@ -106,7 +119,7 @@ class Watchers:
         # watcher's turn on the loop would be stepped over.
         timer = loop.call_later(timeout_s, _settle, future, newest)
         sleeping = self._sleeping.setdefault(interest.namespace, {})
-        sleeping[future] = interest
+        sleeping[future] = interest, push
         try:
             return await future
         finally:
