@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import argon2
 
-from iam.config import IamSettings
+from iam.config import IamSettings, Upstream
 from iam.shell.server import assemble
 from iam.shell.source import Source
 from ultracloud.api.iam.v1 import iam_pb2 as pb
@@ -245,6 +245,7 @@ async def running_iam(
     clock: Clock | None = None,
     admins: tuple[str, ...] = (ADA,),
     signing_key_days: int = 30,
+    upstreams: tuple[Upstream, ...] = (),
 ) -> AsyncIterator[RunningIam]:
     """A whole iam in this process over `store`, with mTLS on a free port; state and certificates are in `folder`."""
     ca = pki.load_ca(folder) if (folder / "ca.key").exists() else pki.make_ca(folder)
@@ -258,6 +259,7 @@ async def running_iam(
         create_root_key=True,
         admins=admins,
         signing_key_days=signing_key_days,
+        upstreams=upstreams,
         drain_s=0.5,
     )
     served: asyncio.Future[RunningIam] = asyncio.get_running_loop().create_future()

@@ -7,5 +7,6 @@
 - `keyring`: which signing key signs, which are published, when one is made and when one is dropped
 - `passwords`, `totp`, `throttle`, `session_tokens`: which passwords are taken, which codes are right, how long who was
   wrong waits, which refresh token is good
+- `federation`: whom of ours another issuer's word means
 - `oauth`, `pages`: what OAuth and OpenID Connect ask and answer, and the pages people log in on
 """

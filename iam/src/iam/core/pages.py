@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from urllib.parse import urlsplit
 
@@ -81,15 +81,27 @@ def headers(redirect_uri: str = "") -> dict[str, str]:
     }
 
 
-def login_form(hidden: Mapping[str, str], login: str, client: str) -> str:
-    """Login and password."""
+def login_form(hidden: Mapping[str, str], login: str, client: str, upstreams: Sequence[str] = ()) -> str:
+    """Login and password, and a button for each other issuer."""
+    others = "".join(
+        f'<button name="upstream" value="{escape(name)}" formaction="/login/upstream" formnovalidate>'
+        f"Log in with {escape(name)}</button>"
+        for name in upstreams
+    )
     return _form(
         hidden,
         (f"<p>to continue to {escape(client)}</p>" if client else "")
         + _field("login", "Login", login, 'autocomplete="username" placeholder="name@organisation" required autofocus')
         + _field("password", "Password", "", 'type="password" autocomplete="current-password" required')
-        + "<button>Log in</button>",
+        + "<button>Log in</button>"
+        + others,
     )
+
+
+def elsewhere(uri: str, name: str) -> str:
+    """Leads on to another issuer: a page, because browsers let a form's answer redirect only where the form may end."""
+    target = escape(uri)
+    return f'<meta http-equiv="refresh" content="0;url={target}"><p><a href="{target}">Go on to {escape(name)}</a></p>'
 
 
 def factor_form(hidden: Mapping[str, str], *, has_code: bool, key_options: str) -> str:

@@ -9,7 +9,9 @@ from typing import Any
 
 import argon2
 
+from iam.config import Upstream
 from iam.shell.credentials_rpc import CredentialsServer
+from iam.shell.federation import Federation
 from iam.shell.hashing import Hasher
 from iam.shell.keep import Keep
 from iam.shell.keys import Keys
@@ -65,7 +67,9 @@ class Surroundings:
 class Identity:
     """The parts, and the services they are reached by."""
 
-    def __init__(self, around: Surroundings, passwords: argon2.Parameters) -> None:
+    def __init__(
+        self, around: Surroundings, passwords: argon2.Parameters, upstreams: tuple[Upstream, ...] = ()
+    ) -> None:
         source, clock = around.source, around.clock
         self.keep = Keep(around.store, clock)
         self.secrets = UserSecrets(around.store, RootKeys(around.keys.root_keys), clock)
@@ -88,6 +92,7 @@ class Identity:
             clock=clock,
         )
 
+        self._federation = Federation(upstreams, self.keep, self.people, around.issuer, clock)
         self._clients = OidcClientsServer(around.resources, self.keep)
         self._provider = self._make_provider(around)
 
@@ -107,6 +112,7 @@ class Identity:
             clients=clients,
             browser=Browser(self.sessions, self.people, self.secrets, issuer, clock),
             issuer=issuer,
+            federation=self._federation,
             accept_invite=self._credentials.accept,
             source_of=source_of,
             clock=clock,
@@ -140,3 +146,4 @@ class Identity:
             await asyncio.gather(self.keep.sweep(), self.sessions.sweep())
         finally:
             self.hasher.close()
+            await self._federation.close()

@@ -9,6 +9,8 @@
 | ``~t/<sort>/<digest>`` | TicketState: good once, by its token's digest |
 | ``~d/<digest>``, ``~e/<user code>`` | DeviceState by its token's digest; that digest by the code |
 | ``~o/<client>`` | ClientSecretState |
+| ``~l/<digest>`` | TicketState: the user whom somebody at another issuer is, and that a user is somebody there |
+| ``~k`` | SealedMac: the key of MACs |
 
 All of it stands behind what the policy follows (`layout.DERIVED`): it can be large and no service needs it. Several
 iam share it, so every change compares the version that it was decided on.

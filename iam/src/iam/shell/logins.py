@@ -20,8 +20,8 @@ from ultracloud.api.iam.v1 import identity_state_pb2 as pb
 from ultracloud.base.faults import ResourceExhaustedError, UnauthenticatedError
 from ultracloud.servicekit.clock import Clock
 
-PASSWORD, ONE_TIME_CODE, SECURITY_KEY = "pwd", "otp", "hwk"
-"""How somebody logged in. Source: RFC 8176."""
+PASSWORD, ONE_TIME_CODE, SECURITY_KEY, FEDERATED = "pwd", "otp", "hwk", "fed"
+"""How somebody logged in. Source: RFC 8176; the last, for another issuer's word, is ours."""
 PASSWORD_LENGTH_MAX = 1024
 """What is longer is no password of ours and is not digested."""
 

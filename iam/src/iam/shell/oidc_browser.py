@@ -81,6 +81,10 @@ class Browser:
         hidden = {**hints, "csrf": await self.signed("form", said)}
         return hidden, self._set("form", nonce, 3600, "Lax")
 
+    def binding(self, request: HttpRequest) -> str:
+        """What this browser alone has, since it was shown a form; empty if it was shown none."""
+        return self._cookie(request, "form")
+
     async def is_own_form(self, request: HttpRequest, fields: dict[str, str], names: tuple[str, ...]) -> bool:
         """Whether a form with the hints `names` was made for this browser and has not been changed."""
         origin = request.metadata.get("origin", "")

@@ -55,6 +55,8 @@ class Provider:
             "/oauth2/authorize": _page(self._pages.authorize),
             "/login": _page(self._pages.login),
             "/login/invite": _page(self._pages.invite),
+            "/login/upstream": _page(self._pages.upstream),
+            "/login/callback": _page(self._pages.callback),
             "/logout": _page(self._pages.logout),
             "/device": _page(self._pages.device),
             SCRIPT_PATH: self._script,

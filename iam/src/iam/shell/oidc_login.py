@@ -20,9 +20,10 @@ from iam.core.oauth import (
     plain_user_code,
     with_fields,
 )
-from iam.core.pages import device_form, factor_form, invite_form, login_form
+from iam.core.pages import device_form, elsewhere, factor_form, invite_form, login_form
+from iam.shell.federation import Federation
 from iam.shell.keep import Keep, digest
-from iam.shell.logins import ONE_TIME_CODE, PASSWORD, SECURITY_KEY, Authenticated, Logins, Proof, key_of
+from iam.shell.logins import FEDERATED, ONE_TIME_CODE, PASSWORD, SECURITY_KEY, Authenticated, Logins, Proof, key_of
 from iam.shell.oidc_browser import Browser, Visitor, redirect
 from iam.shell.oidc_clients import ClientBook
 from iam.shell.people import People, path_of
@@ -65,6 +66,7 @@ class LoginPages:
         clients: ClientBook,
         browser: Browser,
         issuer: Callable[[], str],
+        federation: Federation,
         accept_invite: Callable[[str, str, str], Awaitable[str]],
         source_of: Callable[[HttpRequest], str],
         clock: Clock,
@@ -78,6 +80,7 @@ class LoginPages:
         self._browser = browser
         self._issuer = issuer
         self._accept_invite = accept_invite
+        self._federation = federation
         self._source_of = source_of
         self._clock = clock
 
@@ -164,6 +167,27 @@ class LoginPages:
         text = f"<p>You are {escape(self._people.login_of(visitor.user))}.</p><p><a href=/logout>Log out</a></p>"
         return self._browser.reply("You are logged in", text)
 
+    async def upstream(self, request: HttpRequest) -> HttpReply:
+        """Send somebody to another issuer."""
+        fields = fields_of(body_of(request)) if request.method == "POST" else {}
+        if not await self._browser.is_own_form(request, fields, ("to",)):
+            return await self._login_page(request, LOGIN, FORM_STRANGE, status=400)
+        name = fields.get("upstream", "")
+        try:
+            uri = await self._federation.begin(name, fields["to"], self._browser.binding(request))
+        except (UnauthenticatedError, UnavailableError) as fault:
+            return await self._login_page(request, fields["to"], fault.public, status=400)
+        return self._browser.reply("Log in elsewhere", elsewhere(uri, name))
+
+    async def callback(self, request: HttpRequest) -> HttpReply:
+        """Take somebody back from another issuer."""
+        try:
+            user, to = await self._federation.finish(fields_of(request.query), self._browser.binding(request))
+        except (UnauthenticatedError, UnavailableError) as fault:
+            _audit.info("login refused: %s", fault.reason, extra={"source": self._source_of(request)})
+            return await self._login_page(request, LOGIN, fault.public, status=400)
+        return await self._logged_in(request, Authenticated(user, (FEDERATED,), self._clock.now_ms()), to)
+
     async def _first_step(self, request: HttpRequest, fields: dict[str, str]) -> Authenticated:
         proof = Proof(fields.get("login", ""), fields.get("password", ""), "", self._source_of(request))
         try:
@@ -232,7 +256,8 @@ class LoginPages:
         fields = fields_of(to.partition("?")[2]) if to.startswith(AUTHORIZE) else {}
         client = await self._clients.find(fields.get("client_id", ""))
         hidden, cookie = await self._browser.form(request, {"to": to})
-        body = login_form(hidden, login or fields.get("login_hint", ""), client.name if client else "")
+        shown = login or fields.get("login_hint", "")
+        body = login_form(hidden, shown, client.name if client else "", self._federation.names())
         target = fields.get("redirect_uri", "") if client else ""
         return self._browser.reply("Log in", body, error, status=status, more=cookie, redirect_uri=target)
 

@@ -40,7 +40,7 @@ class People:
         organisation = self._source.snapshot.policy.organisation_of_name.get(place)
         # Both are looked for, whatever is found: how long it takes says nothing of who exists.
         named = await self._resources.find(USER, organisation.id if organisation else _NO_ONE, name)
-        mailed = await self._by_email(text)
+        mailed = await self.by_email(text)
         found = named.message if named else mailed
         return found if found is not None and not found.metadata.HasField("deleted_at") else None
 
@@ -53,6 +53,11 @@ class People:
         """What a user logs in with: ``ada@acme``."""
         organisation = self._source.snapshot.policy.organisation_of_id.get(user.metadata.project)
         return f"{user.metadata.name}@{organisation.name if organisation else user.metadata.project}"
+
+    def is_of(self, user: pb.User, organisation: str) -> bool:
+        """Whether a user is of the organisation with this name."""
+        found = self._source.snapshot.policy.organisation_of_name.get(organisation)
+        return found is not None and found.id == user.metadata.project
 
     async def oneself(self, call: Call, permission: str) -> pb.User:
         """The user who calls, about themselves.
@@ -90,7 +95,7 @@ class People:
         await authorise(self._source, caller, permission, path_of(found.message))
         return found.message
 
-    async def _by_email(self, email: str) -> pb.User | None:
+    async def by_email(self, email: str) -> pb.User | None:
         """The user with this address; None if several organisations have one, since nobody can tell whom is meant."""
         wanted = Selection(fields=(Requirement("spec.email", Operator.IN, (email,)),))
         ((prefix,),) = indexes.ranges(USER, wanted)

@@ -57,7 +57,7 @@ async def assemble(
     runtime.tasks.create_task(chores.run(has_key), name="chores")
     runtime.tasks.create_task(tidy(resources), name="tidy")
     around = Surroundings(store, settled, source, keys, resources, clock, lambda: issuer_of(settings, runtime))
-    identity = Identity(around, passwords)
+    identity = Identity(around, passwords, settings.upstreams)
     runtime.tasks.create_task(identity.run(), name="identity")
     trust = TrustParts(settings, runtime, store, source, keys, resources)
     services = [
