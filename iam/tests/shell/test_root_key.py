@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from iam.errors import RootKeyError
-from iam.shell.root_key import create_root_key, load_root_key
+from iam.shell.root_key import create_root_key, load_root_key, load_root_keys
 
 
 def test_a_new_key_is_for_its_owner_alone_and_is_read_back(tmp_path: Path):
@@ -65,3 +65,29 @@ def test_somebody_elses_key_is_refused(tmp_path: Path):
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path):
     with pytest.raises(RootKeyError, match="nowhere/root\\.key cannot be written: No such file"):
         create_root_key(tmp_path / "nowhere" / "root.key")
+
+
+def test_the_first_line_seals_and_each_opens(tmp_path: Path):
+    path = tmp_path / "root.key"
+    path.touch(mode=0o600)
+    path.write_text(f"{'ab' * 32}\n{'cd' * 32}\n")
+    assert load_root_keys(path) == (b"\xab" * 32, b"\xcd" * 32)
+    assert load_root_key(path) == b"\xab" * 32
+    path.write_text(f"{'ab' * 32}\n" * 5)
+    with pytest.raises(RootKeyError, match="must hold"):
+        load_root_keys(path)
+
+
+def test_a_credential_of_systemd_is_taken_from_where_it_put_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    named = Path("/etc/ultracloud/credential:root.key")
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    with pytest.raises(RootKeyError, match=r"LoadCredentialEncrypted=root\.key"):
+        load_root_key(named)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert load_root_key(named) is None
+    key = create_root_key(tmp_path / "root.key")
+    (tmp_path / "root.key").chmod(0o440)
+    assert load_root_key(named) == key
+    (tmp_path / "root.key").chmod(0o444)
+    with pytest.raises(RootKeyError, match="open to others"):
+        load_root_key(named)

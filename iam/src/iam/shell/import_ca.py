@@ -16,7 +16,7 @@ from pathlib import Path
 from iam.config import IamSettings
 from iam.errors import RootKeyError
 from iam.shell.ca_codec import STATE_KEY, sealed_root
-from iam.shell.root_key import load_root_key
+from iam.shell.root_key import load_root_keys
 from iam.shell.root_keys import RootKeys
 from ultracloud.api.iam.v1 import ca_state_pb2 as state_pb
 from ultracloud.base.faults import Fault
@@ -44,24 +44,24 @@ def run(arguments: argparse.Namespace) -> int:
         ca = pki.load_ca(arguments.folder)
     except (OSError, ValueError) as error:
         raise StartError(f"{arguments.folder} has no authority: {error}") from error
-    key = load_root_key(settings.root_key_file)
-    if key is None:
+    keys = load_root_keys(settings.root_key_file)
+    if not keys:
         raise RootKeyError(f"root_key_file {settings.root_key_file} does not exist yet; start iam once, then import")
     try:
-        said = asyncio.run(_import(settings, ca, key))
+        said = asyncio.run(_import(settings, ca, keys))
     except Fault as error:
         raise StartError(f"flaredb does not take it: {error}") from error
     sys.stdout.write(f"{said}\n")
     return 0
 
 
-async def _import(settings: IamSettings, ca: Ca, key: bytes) -> str:
+async def _import(settings: IamSettings, ca: Ca, keys: tuple[bytes, ...]) -> str:
     """Over a connection of our own, as iam; a running iam notices."""
     identity = identity_of(settings)
     target = settings.peers.flaredb.split(",")[0]
     channel = channels.connect(target, identity, pki.service_identity("flaredb") if identity else "")
     try:
-        return await import_ca(FlaredbStore(channel, "iam"), RootKeys(lambda: (key,)), ca, int(time.time() * 1000))
+        return await import_ca(FlaredbStore(channel, "iam"), RootKeys(lambda: keys), ca, int(time.time() * 1000))
     finally:
         await channel.close()
 

@@ -12,12 +12,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from iam.core.keyring import next_change_ms, plan_keys
 from iam.errors import RootKeyError
-from iam.shell.root_key import create_root_key, load_root_key
+from iam.shell.root_key import create_root_key, load_root_keys
 from iam.shell.sealing import (
     make_sealed_key,
     make_sealed_p256_key,
     open_sealed_key,
     open_sealed_p256_key,
+    resealed_key,
     signing_key,
 )
 from iam.shell.source import RING_KEY, Source
@@ -44,10 +45,10 @@ class Keys:
         self._file = root_key_file
         self._create = create
         self._lifetime_ms = lifetime_days * DAY_MS
-        self._root_key = load_root_key(root_key_file)
+        self._root_keys = load_root_keys(root_key_file)
         self._opened: dict[str, Ed25519PrivateKey] = {}
         self._opened_p256: dict[str, ec.EllipticCurvePrivateKey] = {}
-        if self._root_key is None and not create:
+        if not self._root_keys and not create:
             raise RootKeyError(
                 f"root_key_file {root_key_file} does not exist; put back the one this cloud began with, or set "
                 "create_root_key = true for a new cloud"
@@ -88,9 +89,9 @@ class Keys:
         Raises:
             UnavailableError: It is made when the store has been read for the first time.
         """
-        if self._root_key is None:
+        if not self._root_keys:
             raise UnavailableError("there is no root key yet; try again in a moment")
-        return (self._root_key,)
+        return self._root_keys
 
     async def tend(self) -> int:
         """Open new keys, make one if one is due, drop those that are done; gives when to come again, in milliseconds.
@@ -101,21 +102,27 @@ class Keys:
         """
         ring, now_ms = self._ring(), self._clock.now_ms()
         root_key = self._require_root_key(ring)
-        for key in ring.keys:
+        ed25519 = [self._current(key) for key in ring.keys]
+        p256 = [self._current(key) for key in ring.p256_keys]
+        for key in ed25519:
             if key.kid not in self._opened:
                 self._opened[key.kid] = open_sealed_key(root_key, key)
-        for key in ring.p256_keys:
+        for key in p256:
             if key.kid not in self._opened_p256:
                 self._opened_p256[key.kid] = open_sealed_p256_key(root_key, key)
         changed = pb.KeyRing(
-            keys=self._tended(ring.keys, lambda: make_sealed_key(root_key, now_ms)),
-            p256_keys=self._tended(ring.p256_keys, lambda: make_sealed_p256_key(root_key, now_ms)),
+            keys=self._tended(ed25519, lambda: make_sealed_key(root_key, now_ms)),
+            p256_keys=self._tended(p256, lambda: make_sealed_p256_key(root_key, now_ms)),
         )
         if changed != ring:
             # Lost to another writer: the ring comes back through the source, and this is called again.
             await self._store.txn({RING_KEY: self._source.ring.version}, {RING_KEY: changed.SerializeToString()})
         keys = [signing_key(key) for key in (*ring.keys, *ring.p256_keys)]
         return next_change_ms(keys, now_ms, self._lifetime_ms)
+
+    def _current(self, key: pb.SealedKey) -> pb.SealedKey:
+        """A key under the newest root key, wherever there is more than one."""
+        return key if len(self._root_keys) == 1 else resealed_key(self._root_keys, key)
 
     def _tended(self, keys: Sequence[pb.SealedKey], make: Callable[[], pb.SealedKey]) -> list[pb.SealedKey]:
         """The keys that are still needed, and a new one if one is due."""
@@ -131,16 +138,16 @@ class Keys:
 
     def _require_root_key(self, ring: pb.KeyRing) -> bytes:
         """The root key; a new one only while nothing has been sealed."""
-        if self._root_key is None and ring.keys:
+        if not self._root_keys and ring.keys:
             raise RootKeyError(
                 f"root_key_file {self._file} does not exist, but this cloud's signing keys are sealed with it; "
                 "put it back"
             )
-        if self._root_key is None:
+        if not self._root_keys:
             assert self._create
-            self._root_key = create_root_key(self._file)
+            self._root_keys = (create_root_key(self._file),)
             logging.getLogger(__name__).warning("made root key %s: keep a copy elsewhere", self._file)
-        return self._root_key
+        return self._root_keys[0]
 
 
 def _jwk(kid: str, algorithm: str, *, kty: str, crv: str, **coordinates: bytes) -> dict[str, str]:

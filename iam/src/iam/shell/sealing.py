@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -64,6 +65,30 @@ def open_sealed_key(root_key: bytes, key: pb.SealedKey) -> Ed25519PrivateKey:
     private = Ed25519PrivateKey.from_private_bytes(raw)
     assert private.public_key().public_bytes_raw() == key.ed25519_public, key.kid
     return private
+
+
+def resealed_key(root_keys: Sequence[bytes], key: pb.SealedKey) -> pb.SealedKey:
+    """The same key under the first root key; itself if it is already.
+
+    Raises:
+        RootKeyError: None of the root keys opens it.
+    """
+    public = key.ed25519_public or key.p256_public
+    for root_key in root_keys[:-1]:
+        try:
+            raw = _opened(root_key, key, public)
+        except RootKeyError:
+            continue
+        break
+    else:
+        root_key = root_keys[-1]
+        raw = _opened(root_key, key, public)
+    if root_key == root_keys[0]:
+        return key
+    fresh, nonce = pb.SealedKey(), os.urandom(NONCE_BYTES)
+    fresh.CopyFrom(key)
+    fresh.sealed_private = nonce + ChaCha20Poly1305(root_keys[0]).encrypt(nonce, raw, _bound_to(key.kid, public))
+    return fresh
 
 
 def signing_key(key: pb.SealedKey) -> SigningKey:

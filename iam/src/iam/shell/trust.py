@@ -12,6 +12,7 @@ from iam.shell.data_keys import DataKeys
 from iam.shell.heads import AuditHeadsServer, Heads
 from iam.shell.join_tokens import JOIN_TOKEN, JoinTokens, JoinTokensServer
 from iam.shell.keys import Keys
+from iam.shell.resealing import Resealer
 from iam.shell.root_keys import RootKeys
 from iam.shell.secrets import SECRET, SecretsServer
 from iam.shell.source import Source
@@ -59,6 +60,8 @@ class TrustParts:
         runtime.tasks.create_task(changes.run(), name="follow access keys")
         data_keys = DataKeys(store, root_keys, runtime.clock)
         runtime.tasks.create_task(data_keys.run(), name="rotate data keys")
+        resealer = Resealer(store, root_keys, keys.root_keys, runtime.clock, runtime.metrics.registry)
+        runtime.tasks.create_task(resealer.run(), name="seal anew")
         heads = Heads(keys, runtime.clock)
         self.denials = Denials(resources.trail, runtime.clock).watch(runtime)
         self.services: tuple[Service, ...] = (
