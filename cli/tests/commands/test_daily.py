@@ -112,3 +112,25 @@ def test_lists_of_what_is_no_resource_are_tables(uc: Person, at: Stage) -> None:
     at.answer = lambda _asked: Reply({"items": [{"id": "s1", "client": "uc on laptop", "is_current": True}]})
     assert "uc on laptop" in uc.ok("session", "list").out
     assert uc.ok("session", "list").out.startswith("ID ")
+
+
+def test_what_is_said_once_is_shown(uc: Person, at: Stage) -> None:
+    made = {"metadata": {"name": "n1", "id": "join-1"}, "token": "ucj_once"}
+    at.answer = lambda _asked: Reply(made, 201)
+    assert uc.ok("jointoken", "create", "n1", "--identity", "node/n1").out == "jointoken/n1 created\ntoken: ucj_once\n"
+    said = uc.ok("jointoken", "create", "n1", "--identity", "node/n1", "-q")
+    assert (said.out, said.err) == ("join-1\n", "token: ucj_once\n")
+
+
+def test_a_personal_token_is_shown_when_it_is_made(uc: Person, at: Stage) -> None:
+    at.answer = lambda _asked: Reply({"token": "ucp_once", "personal_token": {"id": "pat-1", "name": "ci"}})
+    assert "ucp_once" in uc.ok("personaltoken", "create", "ci").out
+
+
+def test_a_secret_is_not_taken_from_the_arguments_and_is_shown_as_text(uc: Person, at: Stage) -> None:
+    assert "is a secret" in uc.fails(2, "secret", "create", "db", "--value", "hunter2")
+    (uc.home / "value").write_text("hunter2\n")
+    uc.ok("secret", "create", "db", "--value", f"@{uc.home / 'value'}")
+    assert json.loads(at.asked[-1].body)["spec"]["value"] == base64.b64encode(b"hunter2").decode()
+    at.answer = lambda _asked: Reply({"value": base64.b64encode(b"hunter2").decode(), "number": 1})
+    assert "hunter2\n" in uc.ok("secret", "access", "db").out

@@ -128,8 +128,12 @@ class Call:
         if self.values.get("name"):
             body["name"] = self.values["name"]
         flags.require(self.noun, self.operation.body, body, NEVER_FLAGS)
-        made = self.app.send(self._request("", body=body))
-        self._finish(made, "created")
+        made = self.app.send(self._request("", body=body), needs_login=not self.operation.open)
+        if self.operation.answer == self.noun.kind and self.noun.kind:
+            self._finish(made, "created")
+        else:
+            # What is said once, and never again, stands here: the text of a token.
+            printer.print_answer(self.app, self.noun, self.operation.answer, made)
 
     def _each(self) -> None:
         refs = self._refs()

@@ -17,8 +17,9 @@ JSON_TYPE = "application/json"
 LINES_TYPE = "application/x-ndjson"
 ROOT_SUFFIX = "_root"
 """Of operations that do at the root of the cloud what another does in an organisation."""
+NEVER_ANSWERED = "Never in an answer"
 NO_LOGIN = "Needs no login"
-"""How the protos say it."""
+"""How the protos say what OpenAPI has no word for."""
 NUMBERS_OF_WIDTH = frozenset({-(2**31), 2**31 - 1, -(2**63), 2**63 - 1})
 """Bounds that only say how many bits a number has."""
 SINGULAR = {"policy": "policy", "trail": "trail", "status": "status", "access": "access"}
@@ -28,16 +29,23 @@ ALIASES = {
     "serviceaccount": ("sa", "service-account"),
     "organisation": ("org", "orgs", "organization"),
     "flavour": ("flavor",),
+    "accesskey": ("access-key",),
+    "jointoken": ("join-token",),
+    "personaltoken": ("pat", "personal-token"),
+    "oidcclient": ("oidc-client",),
 }
 
 
 SUMMARIES = {
+    "accesskey": "Keys for S3",
     "binding": "Who has which role where",
+    "ca": "The cluster's certificate authority",
     "credential": "Passwords, authenticator apps, security keys, invites",
     "flavour": "Sizes of virtual machines",
     "group": "Users and accounts that bindings name at once",
     "host": "Machines that run virtual machines",
     "image": "What virtual machines boot",
+    "jointoken": "What lets a machine or a service in, once",
     "oidcclient": "Programs that people log in to with this cloud",
     "operation": "Work that takes long",
     "organisation": "Tenants",
@@ -226,7 +234,7 @@ def _field(name: str, schema: Json, *, required: bool) -> dict[str, Json]:
     made.update({"doc": text_at(schema, "description")} if text_at(schema, "description") else {})
     flags = {"required": required, "read_only": at(schema, "readOnly"), "secret": at(schema, "writeOnly")}
     made.update({key: True for key, value in flags.items() if value is True})
-    if text_at(inner, "format") == "password":
+    if text_at(inner, "format") == "password" or NEVER_ANSWERED in text_at(schema, "description"):
         made["secret"] = True
     return made
 

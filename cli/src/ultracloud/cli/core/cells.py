@@ -166,6 +166,28 @@ CHOSEN: dict[str, tuple[Column, ...]] = {
         AGE,
         Column("CONDITION", value("spec", "condition"), wide=True),
     ),
+    "accesskey": (
+        NAME,
+        Column("ACCESS-KEY-ID", value("status", "access_key_id")),
+        Column("PRINCIPAL", value("spec", "principal")),
+        Column("DISABLED", value("spec", "disabled")),
+        Column("EXPIRES", value("spec", "expires_at")),
+        AGE,
+    ),
+    "jointoken": (
+        NAME,
+        Column("IDENTITY", value("spec", "identity")),
+        Column("USED-BY", value("status", "used_by")),
+        Column("EXPIRES", value("status", "expires_at")),
+        AGE,
+    ),
+    "user": (
+        NAME,
+        Column("DISPLAY-NAME", value("spec", "display_name")),
+        Column("EMAIL", value("spec", "email")),
+        Column("DISABLED", value("spec", "disabled")),
+        AGE,
+    ),
     "role": (
         NAME,
         Column("PERMISSIONS", joined(".spec.permissions[*]")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 import time
@@ -37,10 +38,17 @@ def print_one(app: App, noun: Noun, resource: Json) -> None:
 
 def print_done(app: App, noun: Noun, resource: Json, done: str) -> None:
     """What has happened to a resource: a line for people, the resource for programs."""
+    told = [(field.name, text_at(resource, field.name)) for field in noun.fields(noun.kind) if field.kind == "string"]
+    once = [f"{name.replace('_', '-')}: {text}" for name, text in told if text]
     if app.output.tabular:
         sys.stdout.write(f"{noun.name}/{text_at(resource, 'metadata', 'name')} {done}\n")
-    else:
-        print_document(app, resource, noun.name)
+        sys.stdout.write("".join(f"{line}\n" for line in once))
+        return
+    print_document(app, resource, noun.name)
+    if app.output.format in ("name", "id"):
+        # The text of a token is in this answer and in no other.
+        for line in once:
+            app.note(line)
 
 
 def print_answer(app: App, noun: Noun, schema: str, answer: Json) -> None:
@@ -53,7 +61,8 @@ def print_answer(app: App, noun: Noun, schema: str, answer: Json) -> None:
         columns = [_column(field) for field in noun.fields(lists[0].message) if field.kind not in ("message", "any")]
         print_table(columns, items_at(answer, lists[0].name), bare=app.output.bare)
         return
-    lines = [(key.replace("_", "-"), _shown(value)) for key, value in table_at({"a": answer}, "a").items()]
+    kinds = {field.name: field.kind for field in noun.fields(schema)}
+    lines = [(key.replace("_", "-"), _said(kinds.get(key, ""), value)) for key, value in table_at(answer).items()]
     sys.stdout.write(tables.render(("", ""), lines, bare=True))
 
 
@@ -131,6 +140,16 @@ def _column(field: Field) -> Column:
         field.name.upper().replace("_", "-"),
         lambda item, _now: short(_shown(table_at({"i": item}, "i").get(field.name))),
     )
+
+
+def _said(kind: str, value: Json) -> str:
+    """A value for people: bytes that are text as text."""
+    if kind != "bytes" or not isinstance(value, str):
+        return _shown(value)
+    try:
+        return base64.b64decode(value, validate=True).decode()
+    except ValueError:
+        return value
 
 
 def _shown(value: Json) -> str:
