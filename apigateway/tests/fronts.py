@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,13 +80,10 @@ class Front:
         host, _, port = self.gateway.address.rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(sent)
-        received = b""
-        try:
-            async with asyncio.timeout(0.5):
-                while part := await reader.read(65536):
-                    received += part
-        except TimeoutError:
-            pass
+        received, patience_s = b"", 2.0
+        with suppress(TimeoutError):
+            while part := await asyncio.wait_for(reader.read(65536), patience_s):
+                received, patience_s = received + part, 0.25
         writer.close()
         return received
 

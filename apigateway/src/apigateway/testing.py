@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from apigateway.config import GatewaySettings
-from apigateway.shell.server import assemble
+from apigateway.shell.server import assemble, build
+from apigateway.shell.versions import COMMANDS
+from ultracloud.servicekit import lifecycle
 from ultracloud.servicekit.policy import Authority
 from ultracloud.servicekit.runtime import Runtime
 from ultracloud.servicekit.settings import Peers
@@ -71,3 +73,8 @@ async def _failed(living: asyncio.Task[None]) -> RunningGateway:
     """Raise why it did not start."""
     await living
     raise AssertionError("the gateway ended by itself")
+
+
+def rolled_back(config: Path) -> int:
+    """The exit code of ``apigateway rollback``."""
+    return lifecycle.main("apigateway", GatewaySettings, build, ["rollback", "--config", str(config)], COMMANDS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import NamedTuple
 
 KEYS_MAX = 50_000
 """Buckets at once: 200 bytes each, more than the callers of a busy minute."""
@@ -30,8 +31,7 @@ class Rate:
             raise ValueError(f"a rate of {self.per_second:g} with a burst of {self.burst}; accepted: from 0, from 1")
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """What asking a bucket gave.
 
     Attributes:

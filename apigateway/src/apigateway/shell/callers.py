@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from apigateway.core.rates import Buckets, Taken
 from apigateway.core.traffic import Traffic
@@ -11,6 +11,10 @@ from ultracloud.base.faults import ResourceExhaustedError, UnauthenticatedError
 from ultracloud.base.policy import Principal
 from ultracloud.servicekit.authn import Authenticator
 from ultracloud.servicekit.clock import Clock
+from ultracloud.servicekit.policy import Authority
+
+TOLD_MAX = 4096
+"""Callers that are remembered for a second."""
 
 
 class RateLimitedError(ResourceExhaustedError):
@@ -26,8 +30,7 @@ class RateLimitedError(ResourceExhaustedError):
         self.fields = {"retry-after": str(wait_s), **rate_fields(whose, buckets, taken)}
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who calls, with the token that says so, and the fields that tell how often they may go on."""
 
     principal: Principal
@@ -39,14 +42,17 @@ class Callers:
     """Tells callers and counts them.
 
     Args:
-        authenticator: Verifies tokens.
+        authority: The policy and the keys.
         clock: Time.
         traffic: The limits.
     """
 
-    def __init__(self, authenticator: Authenticator, clock: Clock, traffic: Traffic) -> None:
-        self._authenticator = authenticator
+    def __init__(self, authority: Authority, clock: Clock, traffic: Traffic) -> None:
+        self._authority = authority
+        self._authenticator = Authenticator(authority, clock)
         self._clock = clock
+        self._told: dict[str, Principal] = {}
+        self._told_at: tuple[object, ...] = ()
         self._principals = Buckets(traffic.principals)
         self._sources = Buckets(traffic.sources)
 
@@ -79,13 +85,27 @@ class Callers:
                 hint="send 'Authorization: Bearer <token>'",
                 reason="NO_IDENTITY",
             )
-        principal = self._authenticator.principal_of_token(token)
-        taken = self._principals.take(principal.id, self._clock.now_ms() / 1000)
+        now_ms = self._clock.now_ms()
+        principal = self._principal(token, now_ms)
+        taken = self._principals.take(principal.id, now_ms / 1000)
         if taken is None:
             return Caller(principal, token, {})
         if not taken.is_allowed:
             raise RateLimitedError("principal", self._principals, taken)
         return Caller(principal, token, rate_fields("principal", self._principals, taken))
+
+    def _principal(self, token: str, now_ms: int) -> Principal:
+        """Who a token speaks for; asked again each second, and at once when the policy is another one."""
+        snapshot = self._authority.snapshot
+        told_at = (snapshot, snapshot.policy.version, now_ms // 1000)
+        if told_at[0] is not (self._told_at or (None,))[0] or told_at[1:] != self._told_at[1:]:
+            self._told, self._told_at = {}, told_at
+        principal = self._told.get(token)
+        if principal is None:
+            principal = self._authenticator.principal_of_token(token)
+            if len(self._told) < TOLD_MAX:
+                self._told[token] = principal
+        return principal
 
 
 def rate_fields(whose: str, buckets: Buckets, taken: Taken) -> dict[str, str]:

@@ -19,7 +19,6 @@ from apigateway.shell.passing import Doorkeeper, passed_on
 from apigateway.shell.versions import Versions
 from ultracloud.base.faults import NotFoundError
 from ultracloud.servicekit import deadlines
-from ultracloud.servicekit.authn import Authenticator
 from ultracloud.servicekit.doors import UNIX, Door, doors_of
 from ultracloud.servicekit.metrics import CONTENT_TYPE
 from ultracloud.servicekit.policy import Authority
@@ -39,7 +38,7 @@ async def build(settings: GatewaySettings, runtime: Runtime) -> Login | None:
 async def assemble(settings: GatewaySettings, runtime: Runtime, authority: Authority) -> Login | None:
     """Serve the API."""
     backends = Backends(ways(settings.peers, runtime))
-    callers = Callers(Authenticator(authority, runtime.clock), runtime.clock, Traffic())
+    callers = Callers(authority, runtime.clock, Traffic())
     gateway = Gateway(backends, callers, Traffic())
     versions = Versions(settings.traffic, settings.state_dir, gateway.operations)
     gateway.use(versions.first())

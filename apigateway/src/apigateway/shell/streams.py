@@ -24,7 +24,7 @@ from ultracloud.base.faults import Fault, ResourceExhaustedError
 from ultracloud.wire import HttpStream
 
 FIRST_S = 0.4
-"""How long the head of an answer waits for a refusal: a service itself waits a quarter of a second for a newer policy."""
+"""How long an answer waits for a refusal: a service itself waits a quarter of a second for a newer policy first."""
 BOOKMARK = "BOOKMARK"
 """The event behind all that existed."""
 BEAT_S = 15.0

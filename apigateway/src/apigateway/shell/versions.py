@@ -70,14 +70,16 @@ class Versions:
         """Look at the file for ever, and use what it says when it changes."""
         while self._path is not None:
             await clock.sleep(CHECK_S)
-            stamp = _stamp(self._path)
-            if stamp != self._stamp:
-                self._stamp = stamp
-                self._change(use, self._path)
+            self.look(use)
 
-    def _change(self, use: Callable[[Traffic], None], path: Path) -> None:
+    def look(self, use: Callable[[Traffic], None]) -> None:
+        """Use what the file says if it has changed; a wrong one is told and changes nothing."""
+        stamp = _stamp(self._path) if self._path is not None else ()
+        if self._path is None or stamp == self._stamp:
+            return
+        self._stamp = stamp
         try:
-            use(self._accepted(path))
+            use(self._accepted(self._path))
         except ConfigError as error:
             self.is_refused = True
             _log.warning("%s; what was before stays in force", error)

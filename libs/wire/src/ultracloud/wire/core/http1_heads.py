@@ -19,8 +19,12 @@ _ORIGIN = re.compile(r"(?i:https?)://[^/?]*")
 _LENGTH = re.compile(r"[0-9]{1,12}")
 REASONS = {
     200: "OK",
+    201: "Created",
     204: "No Content",
     301: "Moved Permanently",
+    302: "Found",
+    303: "See Other",
+    304: "Not Modified",
     400: "Bad Request",
     401: "Unauthorized",
     403: "Forbidden",
@@ -28,6 +32,8 @@ REASONS = {
     405: "Method Not Allowed",
     408: "Request Timeout",
     409: "Conflict",
+    410: "Gone",
+    412: "Precondition Failed",
     413: "Content Too Large",
     415: "Unsupported Media Type",
     417: "Expectation Failed",
@@ -35,6 +41,7 @@ REASONS = {
     431: "Request Header Fields Too Large",
     500: "Internal Server Error",
     501: "Not Implemented",
+    502: "Bad Gateway",
     503: "Service Unavailable",
     504: "Gateway Timeout",
 }
