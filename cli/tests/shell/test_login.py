@@ -224,3 +224,14 @@ def test_a_person_logs_in_through_the_real_gateway_and_stays_logged_in(uc: Perso
     assert json.loads(credential_file(uc).read_text())["expires_at_s"] > 1
     uc.ok("logout")
     assert "run `uc login`" in uc.fails(4, "vpc", "list")
+
+
+def test_of_many_commands_at_once_one_refreshes(uc: Person, at: Stage) -> None:
+    provider = at.answer = Provider(granted())
+    uc.ok("login")
+    make_old(uc)
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "XDG_CONFIG_HOME")}
+    words = [sys.executable, "-m", "ultracloud.cli", "whoami"]
+    running = [subprocess.Popen(words, env=kept, stdout=subprocess.DEVNULL) for _ in range(4)]
+    assert [one.wait(20) for one in running] == [0] * 4
+    assert provider.refreshed == 1

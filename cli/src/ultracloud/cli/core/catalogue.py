@@ -84,15 +84,19 @@ def compile_index(document: Json) -> dict[str, Json]:
         listing[name] = {
             "plural": plural,
             "kind": text_at(noun, "kind"),
-            "service": text_at(operations[0][2], "x-ultracloud", "service")
-            .removeprefix("ultracloud.")
-            .partition(".")[0],
+            "service": _service(operations),
             "summary": text_at(noun, "summary"),
             "aliases": [*([plural] if plural != name else []), *ALIASES.get(name, ())],
             "verbs": [text_at(operation, "verb") for operation in items_at(noun, "operations")],
         }
     index["nouns"] = {"version": text_at(document, "info", "version"), "nouns": listing}
     return index
+
+
+def _service(operations: list[tuple[str, str, Json]]) -> str:
+    """Whose a noun is: `iam` of `ultracloud.iam.v1.Users`."""
+    names = (text_at(operation, "x-ultracloud", "service") for _, _, operation in operations)
+    return next((name.removeprefix("ultracloud.").partition(".")[0] for name in names if name), "")
 
 
 def singular(plural: str) -> str:
