@@ -149,7 +149,12 @@ def _render_kind(value: object, out: list[bytes]) -> None:
         values.pop()
     out.append(_HEAD.pack(_KIND, _NUMBERS[kind] << 8 | len(values)))
     for each in values:
-        _render(each, out)
+        if type(each) is bytes:  # most are, and a call would cost as much again
+            out += (_HEAD.pack(_BYTES, len(each)), each)
+        elif type(each) is int:
+            out.append(_HEADED_NUMBER.pack(_INTEGER, 0, each))
+        else:
+            _render(each, out)
 
 
 def _render_other(value: object, out: list[bytes]) -> None:

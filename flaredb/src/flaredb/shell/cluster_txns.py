@@ -21,6 +21,9 @@ from ultracloud.servicekit.clock import Clock
 
 LOOK_S = 0.5
 """Between two looks for parts that are locked for long."""
+COUNT_BYTES = 3
+"""Of a transaction's name: they count; the others are drawn once a process, since to draw them costs more than all else
+of a name. In one millisecond no process begins so many."""
 FORGET_S = 0.05
 """Decisions that are needed no more are gathered for so long: each would be a step of its own."""
 NOWHERE = Region(RegionId(0), b"", b"", Epoch(0, 0), (), Config(), NodeId(0))
@@ -42,6 +45,7 @@ class Transactions:
         self._router = router
         self._clock = clock
         self._start = start
+        self._salt, self._count = clock.entropy(TXN_RANDOM_BYTES - COUNT_BYTES), 0
         self._settling: set[bytes] = set()
         self._forgotten: dict[tuple[RegionId, Epoch], list[TxnId]] = {}
 
@@ -53,7 +57,8 @@ class Transactions:
             Fault: Nothing was done.
         """
         ends_at_ms = self._clock.monotonic_ms() + TXN_MS_MAX
-        name = txn_id(self._node.now_ms(), self._clock.entropy(TXN_RANDOM_BYTES))
+        self._count = (self._count + 1) % (1 << 8 * COUNT_BYTES)
+        name = txn_id(self._node.now_ms(), self._salt + self._count.to_bytes(COUNT_BYTES, "big"))
         coordinator = Coordinator(name, txn, self._look_up, ends_at_ms)
         told: asyncio.Future[Outcome | Fault] = asyncio.get_running_loop().create_future()
 
