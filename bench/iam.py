@@ -223,7 +223,7 @@ async def enforced(world: World, folder: Path) -> list[Row]:
         following = [await stack.enter_async_context(_Following(iam, number)) for number in range(COPIES)]
         for one in following:
             await one.until(lambda policy: len(policy.binding_of_id) > len(world.bindings))
-        gc.freeze()  # the copies stand for as many services: one collector looking at all of them would be nobody's pause
+        gc.freeze()  # the copies stand for as many services, whose collectors look at one each
         given = [await give(world, ada, following, number) for number in range(CHANGES)]
         revoked = [await revoke(world, store, following, number) for number in range(CHANGES)]
         gc.unfreeze()

@@ -17,6 +17,8 @@ from ultracloud.base.wording import describe_binding
 
 DECIDED_MAX = 64
 """Decisions remembered of one principal: a program does few things in few places. About 20 kB each at most."""
+MACHINES_MAX = 4096
+"""Holdings up to which those of certificates are kept that no binding names: services, and some agents."""
 PROJECT_PAIRS = 2
 """Pairs of a project's path: ``organisations/<id>/projects/<id>``."""
 
@@ -105,10 +107,16 @@ def holding_of(policy: Policy, principal: str) -> Holding:
     holding = policy.compiled.get(principal)
     if holding is None:
         holding = _compile(policy, principal)
-        # Not kept of nobody: anybody may ask about any number of principals that do not exist.
-        if holding.places or principal in policy.user_of_principal or principal in policy.account_of_principal:
+        if _is_kept(policy, principal, holding):
             policy.compiled[principal] = holding
     return holding
+
+
+def _is_kept(policy: Policy, principal: str, holding: Holding) -> bool:
+    """Not of nobody: anybody may ask about any number of principals that do not exist."""
+    if holding.places or principal in policy.user_of_principal or principal in policy.account_of_principal:
+        return True
+    return principal.startswith(SPIFFE_PREFIX) and len(policy.compiled) < MACHINES_MAX
 
 
 def grant_of(policy: Policy, binding: Binding) -> Grant | None:
