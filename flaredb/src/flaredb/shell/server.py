@@ -24,10 +24,14 @@ from ultracloud.api.flaredb.v1.eventual_rpc import EVENTUAL
 from ultracloud.api.flaredb.v1.flaredb_rpc import KV
 from ultracloud.servicekit.lifecycle import Service
 from ultracloud.servicekit.runtime import Runtime
-from ultracloud.wire import service
+from ultracloud.wire import Limits, service
 
 if TYPE_CHECKING:
     from flaredb.shell.eventual_alone import EventualAlone
+
+
+BUSY_POLL_S = 40e-6
+"""A client on this machine has its answer, and has asked again, in half of that; to sleep and wake takes as long."""
 
 
 @dataclass(slots=True)
@@ -104,5 +108,5 @@ async def build_embedded(config: Config, runtime: Runtime) -> Flaredb:
         eventual = eventual_alone.build(config, runtime, engine, kv, access)
         kv = eventual.kv
         services.append(service(EVENTUAL, eventual.copies))
-    await runtime.serve([service(KV, kv), *services])
+    await runtime.serve([service(KV, kv), *services], limits=Limits(busy_poll_s=BUSY_POLL_S))
     return Flaredb(engine, committer, watchers, committing, sweeping, expiring, eventual)

@@ -112,6 +112,11 @@ class Edge:
         self._running: dict[int, ServerCall] = {}
         self._waiting: dict[int, asyncio.Future[None]] = {}
 
+    @property
+    def has_calls(self) -> bool:
+        """Whether a call waits for its answer."""
+        return bool(self._running)
+
     # What the machine reports.
 
     def arrive(self, event: CallArrived) -> None:

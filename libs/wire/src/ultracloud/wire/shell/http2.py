@@ -53,6 +53,7 @@ class Http2Protocol(asyncio.Protocol):
         self._edge = Edge(site, self._connection, peer, self._flush, self._flush_soon)
         self._pages = Http2Pages(pages, self._connection, peer, self._flush_soon)
         self._backlog: deque[Event] = deque()
+        self._busy_poll = members.busy_poll(limits.busy_poll_s) if limits.busy_poll_s else None
         self._flush_is_due = False
         self._lingers = False
         self._transport: asyncio.Transport
@@ -79,6 +80,8 @@ class Http2Protocol(asyncio.Protocol):
         finally:
             self._flush_is_due = is_due
         self._flush()
+        if self._busy_poll is not None and not self._edge.has_calls:
+            self._busy_poll.kick()
 
     def pause_writing(self) -> None:
         """The client reads slower than we write: read no more of its requests until it has caught up."""
@@ -175,6 +178,8 @@ class Http2Protocol(asyncio.Protocol):
         """Write what was put off."""
         self._flush_is_due = False
         self._flush()
+        if self._busy_poll is not None and not self._edge.has_calls:
+            self._busy_poll.kick()
 
     def _flush(self) -> None:
         """Write now."""

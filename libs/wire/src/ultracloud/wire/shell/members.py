@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from ultracloud.base.faults import Fault
+from ultracloud.wire.shell.busy_poll import BusyPoll
 
 
 class Member(Protocol):
@@ -45,6 +46,7 @@ class Members:
         self.sent_bytes = 0
         self._members: set[Member] = set()
         self._emptied: asyncio.Future[None] | None = None
+        self._busy_poll: BusyPoll | None = None
 
     def __len__(self) -> int:
         return len(self._members)
@@ -52,6 +54,12 @@ class Members:
     def all(self) -> list[Member]:
         """Those that are here now, in a list that stays as it is while they leave."""
         return list(self._members)
+
+    def busy_poll(self, seconds: float) -> BusyPoll:
+        """What keeps the loop awake for all of them; the first to ask says for how long."""
+        if self._busy_poll is None:
+            self._busy_poll = BusyPoll(seconds)
+        return self._busy_poll
 
     def add(self, member: Member) -> None:
         """Enter a connection."""
