@@ -9,6 +9,7 @@
 - `people`, `hashing`, `logins`, `security_keys`: who somebody is, and how they prove it
 - `sessions`, `sessions_rpc`, `personal_tokens`, `credentials_rpc`: what they get for it, and how they change it
 - `oidc_clients`, `oidc_browser`, `oidc_login`, `oidc_tokens`, `oidc_http`: the OpenID Connect provider
+- `forgetting`: what is kept of users who are gone
 - `federation`: logging in through another issuer
 - `identity`: all of these put together
 - `invite`: the command that lets the first person in

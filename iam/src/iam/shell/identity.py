@@ -12,6 +12,7 @@ import argon2
 from iam.config import Upstream
 from iam.shell.credentials_rpc import CredentialsServer
 from iam.shell.federation import Federation
+from iam.shell.forgetting import Forgetting
 from iam.shell.hashing import Hasher
 from iam.shell.keep import Keep
 from iam.shell.keys import Keys
@@ -74,6 +75,7 @@ class Identity:
         self.keep = Keep(around.store, clock)
         self.secrets = UserSecrets(around.store, RootKeys(around.keys.root_keys), clock)
         self.people = People(source, around.resources)
+        self.forgetting = Forgetting(around.store, source, self.people, clock)
         self.hasher = Hasher(passwords)
         self.logins = Logins(self.keep, self.people, self.hasher, self.secrets, clock)
         self.sessions = Sessions(self.keep, around.settled, source, around.keys, self.secrets, self.people, clock)
@@ -143,7 +145,7 @@ class Identity:
     async def run(self) -> None:
         """Remove what has ended, as long as iam lives."""
         try:
-            await asyncio.gather(self.keep.sweep(), self.sessions.sweep())
+            await asyncio.gather(self.keep.sweep(), self.sessions.sweep(), self.forgetting.run())
         finally:
             self.hasher.close()
             await self._federation.close()
