@@ -12,7 +12,6 @@ Source: RFC 8259; RFC 3339; the JSON mapping of protobuf, where ours does not di
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -41,7 +40,7 @@ class Writers:
     """The functions that were made so far."""
 
     def __init__(self) -> None:
-        self._words: dict[str, Any] = {"s": encode_basestring, "b": _bytes, "t": _timestamp, "n": _number}
+        self._words: dict[str, Any] = {"s": encode_basestring, "b": _bytes, "t": _stamp, "n": _number}
         """What the texts of the functions name, and the functions themselves."""
         self._names: dict[str, str] = {}
 
@@ -59,32 +58,32 @@ class Writers:
         known = self._names.get(message.full_name)
         if known is not None:
             return known
-        if message.full_name == TIMESTAMP:
-            return "t"
         assert not message.full_name.startswith("google."), f"no JSON is written for {message.full_name}"
         name = self._names[message.full_name] = f"w{len(self._names)}"
-        parts = "+".join(self._member(field) for field in fields_of(message)) or "''"
+        text = "".join(self._member(field) for field in fields_of(message))
         # Names come from our own protos, and values are arguments: nothing of a request is in this text.
-        exec(f"def {name}(m): return '{{'+({parts})[1:]+'}}'", self._words)  # noqa: S102 - see above
+        exec(f"def {name}(m): return '{{'+f'''{text}'''[1:]+'}}'", self._words)  # noqa: S102 - see above
         return name
 
     def _member(self, field: FieldDescriptor) -> str:
-        """The expression of one field, with the comma before it."""
-        key, value = json.dumps(f',"{field.name}":'), f"m.{field.name}"
+        """The part of an f-string for one field, with the comma before it."""
+        key, value = f',"{field.name}":', f"m.{field.name}"
         if is_map(field):
             named, kept = map_parts(field)
-            pairs = f"[{self._key(named)}+':'+{self._value(kept, 'v')} for k,v in sorted({value}.items())]"
-            text = f"'{{'+','.join({pairs})+'}}'"
-            return f"{key}+({text} if {value} else '{{}}')"
+            # Items of a map are slow to come by in protobuf; its keys, and their values one by one, are not.
+            pairs = f"[{self._key(named)}+':'+{self._value(kept, 'x[k]')} for k in sorted(x)]"
+            return f"{key}{{('{{'+','.join({pairs})+'}}') if (x:={value}) else '{{}}'}}"
         if field.is_repeated:
-            text = f"'['+','.join([{self._value(field, 'v')} for v in {value}])+']'"
-            return f"{key}+({text} if {value} else '[]')"
+            each = f"[{self._value(field, 'v')} for v in x]"
+            return f"{key}{{('['+','.join({each})+']') if (x:={value}) else '[]'}}"
         if field.has_presence:
-            return f"({key}+{self._value(field, value)} if m.HasField('{field.name}') else '')"
-        return f"{key}+{self._value(field, value)}"
+            return f"{{('{key}'+{self._value(field, value)}) if m.HasField('{field.name}') else ''}}"
+        return f"{key}{{{self._value(field, value)}}}"
 
     def _value(self, field: FieldDescriptor, value: str) -> str:
         """The expression of one value."""
+        if field.message_type is not None and field.message_type.full_name == TIMESTAMP:
+            return f"t({value}.seconds,{value}.nanos)"
         if field.message_type is not None:
             return f"{self._name(inner(field))}({value})"
         if field.enum_type is not None:
@@ -120,10 +119,6 @@ def _number(value: float) -> str:
     if value in (float("inf"), float("-inf")):
         return '"Infinity"' if value > 0 else '"-Infinity"'
     return repr(value)
-
-
-def _timestamp(value: Any) -> str:
-    return _stamp(value.seconds, value.nanos)
 
 
 @lru_cache(maxsize=4096)
