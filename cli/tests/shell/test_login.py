@@ -219,6 +219,8 @@ def test_a_person_logs_in_through_the_real_gateway_and_stays_logged_in(uc: Perso
     out, err = waiting.communicate(timeout=40)
     assert (waiting.returncode, out.startswith("logged in as user:usr-")) == (0, True), err
     uc.ok("vpc", "list")
+    checks = uc.types("doctor", "-o", "json").json["checks"]
+    assert next(check["state"] for check in checks if check["what"] == "clock") == "ok"
     make_old(uc)
     uc.ok("vpc", "list")
     assert json.loads(credential_file(uc).read_text())["expires_at_s"] > 1

@@ -18,7 +18,7 @@ from ultracloud.cli.core.problems import Refusal
 from ultracloud.cli.core.requests import Request, make, places_of
 from ultracloud.cli.core.trees import text_at
 from ultracloud.cli.core.versions import skew
-from ultracloud.cli.shell import index, printer
+from ultracloud.cli.shell import credentials, index, printer
 from ultracloud.cli.shell.app import App
 from ultracloud.cli.shell.link import Answer
 from ultracloud.cli.shell.terminal import GREEN, RED, YELLOW, paint
@@ -72,7 +72,7 @@ def examine(app: App) -> Iterator[Finding]:
     reached = yield from _reach(app)
     if reached is None:
         return
-    yield from _clock(reached)
+    yield from _clock(app, reached)
     yield from _versions(app)
     logged_in = yield from _login(app)
     if logged_in:
@@ -118,13 +118,17 @@ def _certificate(app: App) -> Iterator[Finding]:
     yield findings.certificate(ssl.cert_time_to_seconds(str(peer["notAfter"])) - time.time())
 
 
-def _clock(answer: Answer) -> Iterator[Finding]:
-    try:
-        theirs = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
-    except ValueError:
-        yield Finding("clock", SKIPPED, "the gateway does not say what time it is")
+def _clock(app: App, answer: Answer) -> Iterator[Finding]:
+    """By the answer's date; without one, by when the login's token was issued."""
+    with suppress(ValueError):
+        yield findings.clock(parsedate_to_datetime(answer.headers.get("date", "")).timestamp() - time.time())
         return
-    yield findings.clock(theirs - time.time())
+    with suppress(Failure):
+        kept = credentials.load(app.target.name, app.target.server)
+        if kept is not None and kept.refresh_token:
+            yield findings.clock(float(kept.skew_s))
+            return
+    yield Finding("clock", SKIPPED, "the gateway does not say what time it is, and there is no login to tell it by")
 
 
 def _versions(app: App) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from ultracloud.cli.core.requests import Request
 from ultracloud.cli.core.trees import Json, text_at
 from ultracloud.cli.shell import oidc
 from ultracloud.cli.shell.client import Client
-from ultracloud.cli.shell.credentials import Credential, check_token
+from ultracloud.cli.shell.credentials import Credential, check_token, skew_of
 
 LOGIN_PATH = "/v1/sessions:login"
 REFRESH_PATH = "/v1/sessions:refresh"
@@ -66,6 +66,7 @@ def _credential(client: Client, answer: Json, refresh_token: str, path: str) -> 
     return Credential(
         server=client.link.target.server,
         access_token=check_token(text_at(answer, "access_token"), "the server's answer"),
+        skew_s=skew_of(text_at(answer, "access_token")),
         expires_at_s=int(ends) if ends is not None else int(time.time()) + 60,
         refresh_token=refresh_token,
         token_path=path,

@@ -18,7 +18,7 @@ from ultracloud.cli.core.problems import Refusal, printable
 from ultracloud.cli.core.requests import Request
 from ultracloud.cli.core.trees import Json, number_at, text_at
 from ultracloud.cli.shell.client import Client
-from ultracloud.cli.shell.credentials import Credential, check_token
+from ultracloud.cli.shell.credentials import Credential, check_token, skew_of
 
 CLIENT_ID = "ultracloud-cli"
 SCOPE = "openid offline_access"
@@ -165,6 +165,7 @@ def _credential(client: Client, endpoints: Endpoints, answer: Json, refresh_toke
     return Credential(
         server=client.link.target.server,
         access_token=check_token(text_at(answer, "access_token"), "the server's answer"),
+        skew_s=skew_of(text_at(answer, "access_token")),
         expires_at_s=int(time.time()) + expires_in_s if expires_in_s > 0 else 0,
         refresh_token=text_at(answer, "refresh_token") or refresh_token,
         token_path=endpoints.token,
