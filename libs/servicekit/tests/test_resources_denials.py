@@ -59,6 +59,22 @@ def test_tokens_come_back_up_to_the_most_there_are() -> None:
     assert len(fold.take(10_000 * MINUTE_MS)) == RECORDS_AT_ONCE
 
 
+def test_a_deed_that_is_no_kinds_is_in_the_trail_too() -> None:
+    async def play() -> None:
+        trail = Trail(MemoryStore())
+        denials = Denials(trail, SetClock(), ["/ultracloud.iam.v1.Tokens/Issue"])
+        call = FakeCall(path="/ultracloud.iam.v1.Tokens/Issue")
+        note_asked(call, "blue", "web")
+        denials.done(call, 0, 0.1)
+        denials.done(FakeCall(path="/ultracloud.iam.v1.Tokens/WhoAmI"), 0, 0.1)
+        denials.done(call, NotFoundError.code, 0.1)
+        await denials.flush()
+        found = [record for lane in range(LANES) for record in await trail.read(lane)]
+        assert [(one.permission, one.resource, one.refusal) for one in found] == [("iam.tokens.issue", "blue/web", "")]
+
+    asyncio.run(play())
+
+
 def test_a_refused_call_is_in_the_trail_with_what_it_asked_for() -> None:
     async def play() -> None:
         trail = Trail(MemoryStore())

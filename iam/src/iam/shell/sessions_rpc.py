@@ -15,6 +15,7 @@ from ultracloud.api.rpc import Call
 from ultracloud.base.faults import Fault
 from ultracloud.servicekit import deadlines
 from ultracloud.servicekit.authn import principal_of
+from ultracloud.servicekit.resources.denials import note_asked
 
 _audit = logging.getLogger("audit")
 
@@ -31,6 +32,7 @@ class SessionsServer:
         """Begin a session."""
         with deadlines.inside(call):
             source = source_of(call)
+            note_asked(call, "", request.login)
             try:
                 who = await self._logins.prove(Proof(request.login, request.password, request.code, source))
             except Fault as fault:

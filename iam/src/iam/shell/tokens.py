@@ -29,6 +29,7 @@ from ultracloud.servicekit.authn import principal_of
 from ultracloud.servicekit.clock import Clock, new_id
 from ultracloud.servicekit.ed25519 import Ed25519
 from ultracloud.servicekit.policy import authorise, resolve_project
+from ultracloud.servicekit.resources.denials import note_asked
 
 _audit = logging.getLogger("audit")
 
@@ -46,6 +47,7 @@ class TokensServer:
         """Sign a token of a service account."""
         with deadlines.inside(call):
             caller = principal_of(call)
+            note_asked(call, request.project, request.service_account)
             project = await resolve_project(self._source, caller, request.project, PERMISSION)
             account = await self._account(caller, project, request.service_account)
             policy = self._source.snapshot.policy

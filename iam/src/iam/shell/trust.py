@@ -19,6 +19,8 @@ from iam.shell.source import Source
 from ultracloud.api.iam.v1.access_keys_rpc import ACCESS_KEYS
 from ultracloud.api.iam.v1.audit_heads_rpc import AUDIT_HEADS
 from ultracloud.api.iam.v1.ca_rpc import CA, JOIN_TOKENS
+from ultracloud.api.iam.v1.iam_rpc import TOKENS
+from ultracloud.api.iam.v1.identity_rpc import CREDENTIALS, PERSONAL_TOKENS, SESSIONS
 from ultracloud.api.iam.v1.secrets_rpc import SECRETS
 from ultracloud.api.trail.v1.trail_rpc import TRAIL
 from ultracloud.servicekit.resources import Denials, Kind, Resources, TrailServer
@@ -29,6 +31,16 @@ from ultracloud.wire import HttpEndpoint, Service, service
 __all__ = ["OPEN_PATHS", "TRUST_KINDS", "TrustParts"]
 
 TRUST_KINDS: tuple[Kind[Any], ...] = (JOIN_TOKEN, ACCESS_KEY, SECRET)
+
+_QUIET = frozenset({"Describe", "List", "Refresh", "Exchange", "WhoAmI"})
+"""What changes nothing, or happens every few minutes for as long as somebody is there."""
+DEEDS = tuple(
+    method.path
+    for served in (CREDENTIALS, SESSIONS, PERSONAL_TOKENS, TOKENS)
+    for method in served.methods
+    if method.name not in _QUIET
+)
+"""What is no kind's and is in the audit trail all the same: tokens given out, logins, passwords set."""
 
 
 class TrustParts:
@@ -63,7 +75,7 @@ class TrustParts:
         resealer = Resealer(store, root_keys, keys.root_keys, runtime.clock, runtime.metrics.registry)
         runtime.tasks.create_task(resealer.run(), name="seal anew")
         heads = Heads(keys, runtime.clock)
-        self.denials = Denials(resources.trail, runtime.clock).watch(runtime)
+        self.denials = Denials(resources.trail, runtime.clock, DEEDS).watch(runtime)
         self.services: tuple[Service, ...] = (
             service(AUDIT_HEADS, AuditHeadsServer(heads)),
             service(TRAIL, TrailServer(resources, "iam", heads.sign_own)),

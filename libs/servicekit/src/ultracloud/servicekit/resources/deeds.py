@@ -8,6 +8,7 @@ from ultracloud.api.resource.v1 import resource_pb2 as pb
 from ultracloud.api.rpc import Call
 from ultracloud.servicekit import deadlines
 from ultracloud.servicekit.clock import Clock
+from ultracloud.servicekit.origin import source_of
 from ultracloud.servicekit.resources.audit import TEXT_LENGTH_MAX
 from ultracloud.servicekit.resources.records import timestamp
 
@@ -33,7 +34,7 @@ def deed(
     return pb.AuditRecord(
         time=timestamp(clock.now_ms()),
         principal=principal,
-        source=call.peer.address,
+        source=source_of(call),
         request=deadlines.TRACE.get() or deadlines.trace_of(call.metadata),
         permission=permission,
         resource=resource,

@@ -9,6 +9,7 @@ record every minute.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from ultracloud.base.faults import Fault, PermissionDeniedError, Unauthenticated
 from ultracloud.servicekit import deadlines
 from ultracloud.servicekit.authn import PRINCIPAL
 from ultracloud.servicekit.clock import Clock
+from ultracloud.servicekit.origin import source_of
+from ultracloud.servicekit.resources.deeds import deed
 from ultracloud.servicekit.resources.records import timestamp
 from ultracloud.servicekit.resources.trail import Trail
 
@@ -30,7 +33,10 @@ REFILL_S = 60.0
 """One more a minute: 130,000 in the 90 days that records are kept, some 50 MB."""
 FOLDED_MAX = 256
 """Kinds of refusals that wait; more are counted together, because a flood may invent names without end."""
+DEEDS_MAX = 10_000
+"""Deeds that wait: as many as are done in some seconds; more means that the store is away."""
 FLUSH_S = 2.0
+OK = 0
 ASKED_LENGTH_MAX = 200
 CODES = {kind.code: kind.code_name for kind in (UnauthenticatedError, PermissionDeniedError)}
 MANY = "(many)"
@@ -116,11 +122,19 @@ class Denials:
     """A server interceptor that notes refusals, and the task that writes them.
 
     Place it before the `Authenticator`, so that it also hears of callers nobody knows.
+
+    Args:
+        trail: Where records go.
+        clock: Time.
+        deeds: Paths of RPCs that change something and are no kind's, such as giving out a token: who has called them
+            with success is written down too, one by one.
     """
 
-    def __init__(self, trail: Trail, clock: Clock) -> None:
+    def __init__(self, trail: Trail, clock: Clock, deeds: Iterable[str] = ()) -> None:
         self._trail = trail
         self._clock = clock
+        self._deeds = frozenset(deeds)
+        self._done: list[pb.AuditRecord] = []
         self._fold = Fold(filled_ms=clock.now_ms())
 
     def watch(self, runtime: Runtime) -> Denials:
@@ -133,14 +147,26 @@ class Denials:
         """Let everything in."""
 
     def done(self, call: Call, code: int, _seconds: float, /) -> None:
-        """Note a refusal."""
+        """Note a refusal, or a deed."""
         name = CODES.get(code)
         if name is None:
+            if code == OK and call.path in self._deeds:
+                self._note_deed(call)
             return
         principal = getattr(call.context.get(PRINCIPAL), "id", "")
         asked = str(call.context.get(ASKED, ""))[:ASKED_LENGTH_MAX]
-        refused = Refused(principal, _host(call.peer.address), call.path[:ASKED_LENGTH_MAX], asked, name)
+        refused = Refused(principal, _host(source_of(call)), call.path[:ASKED_LENGTH_MAX], asked, name)
         self._fold.add(refused, deadlines.trace_of(call.metadata), self._clock.now_ms())
+
+    def _note_deed(self, call: Call) -> None:
+        principal = getattr(call.context.get(PRINCIPAL), "id", "")
+        service, _, verb = call.path.removeprefix("/ultracloud.").rpartition("/")
+        permission = f"{service.partition('.')[0]}.{service.rpartition('.')[2]}.{verb}".lower()
+        record = deed(call, self._clock, principal, permission, str(call.context.get(ASKED, "")))
+        if len(self._done) < DEEDS_MAX:
+            self._done.append(record)
+        else:
+            logging.getLogger(__name__).warning("a deed is not in the audit trail: %s by %s", permission, principal)
 
     async def run(self) -> None:
         """Write what waits, for ever."""
@@ -150,13 +176,14 @@ class Denials:
 
     async def flush(self) -> None:
         """Write what waits and may be written; what the store does not take is lost, and the log says so."""
-        drafts = self._fold.take(self._clock.now_ms())
+        done, self._done = self._done, []
+        drafts = [*done, *self._fold.take(self._clock.now_ms())]
         for number, draft in enumerate(drafts):
             try:
                 await self._trail.record(draft)
             except Fault as error:
-                lost = sum(one.count for one in drafts[number:])
-                logging.getLogger(__name__).warning("%d refusals are not in the audit trail: %s", lost, error)
+                lost = sum(max(1, one.count) for one in drafts[number:])
+                logging.getLogger(__name__).warning("%d events are not in the audit trail: %s", lost, error)
                 return
 
 

@@ -21,6 +21,7 @@ from ultracloud.base.faults import NotFoundError
 from ultracloud.base.policy import require
 from ultracloud.servicekit import deadlines
 from ultracloud.servicekit.authn import principal_of
+from ultracloud.servicekit.origin import source_of
 from ultracloud.servicekit.policy import authorise, decision, judge
 from ultracloud.servicekit.resources import listing, watching
 from ultracloud.servicekit.resources.context import Context, Origin
@@ -249,4 +250,4 @@ class KindServer(Generic[MessageT]):
 
 def _origin(call: Call, verb: str) -> Origin:
     """Where a call comes from."""
-    return Origin(call.peer.address, deadlines.TRACE.get() or deadlines.trace_of(call.metadata), verb)
+    return Origin(source_of(call), deadlines.TRACE.get() or deadlines.trace_of(call.metadata), verb)
