@@ -39,6 +39,8 @@ POSTGRES_SETTINGS = {
     "fsync": "on",
 }
 """As its administrators set it: memory for the index, checkpoints that are rare."""
+LOGS = (".log", ".wal")
+"""Write-ahead logs, RocksDB's and etcd's, by the ends of their names. PostgreSQL's is not counted either."""
 READY_S = 600.0
 """For ten million rows."""
 FILL_ROWS, MD5_BYTES = 1_000_000, 16
@@ -94,8 +96,9 @@ class Grpc:
         return pss_bytes(self.member.pid)
 
     def disk_bytes(self) -> int:
-        """Blocks of its files, once they change no more."""
-        return settled_bytes(self.member.folder)
+        """Blocks of its files, once they change no more, without its log: that is of a fixed size."""
+        settled_bytes(self.member.folder)
+        return _blocks(self.member.folder, LOGS)
 
     def start_s(self) -> float:
         """Stop it and start it again: seconds until it has answered a read."""
@@ -293,9 +296,11 @@ def _running(server: Grpc) -> Iterator[Grpc]:
         server.member.stop()
 
 
-def _blocks(folder: Path) -> int:
+def _blocks(folder: Path, without: tuple[str, ...] = ()) -> int:
     total = 0
     for path in folder.rglob("*"):
+        if path.name.endswith(without):
+            continue
         with contextlib.suppress(FileNotFoundError):
             total += path.stat().st_blocks * 512
     return total
