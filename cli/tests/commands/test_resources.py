@@ -75,11 +75,21 @@ def test_a_file_and_flags_over_it_make_one_request(dev: Person) -> None:
 
 def test_what_is_printed_as_yaml_can_be_applied_again(dev: Person) -> None:
     dev.ok("vpc", "create", "yaml", "--cidr", "10.1.0.0/16")
-    document = "kind: Vpc\n" + dev.ok("vpc", "get", "yaml", "-o", "yaml").out
+    document = dev.ok("vpc", "get", "yaml", "-o", "yaml").out
     (dev.home / "vpc.yaml").write_text(document)
     assert dev.ok("apply", "-f", str(dev.home)).out == "vpc/yaml is so already\n"
     (dev.home / "vpc.yaml").write_text(document.replace("egress_nat: false", "egress_nat: true"))
     assert dev.ok("apply", "-f", str(dev.home / "vpc.yaml")).out == "vpc/yaml changed\n"
+
+
+def test_a_whole_list_can_be_applied_again(dev: Person) -> None:
+    for name in ("l1", "l2"):
+        dev.ok("vpc", "create", name, "--cidr", "10.0.0.0/16", "--label", "set=list")
+    (dev.home / "all.json").write_text(dev.ok("vpc", "ls", "-l", "set=list", "-o", "json").out)
+    dev.ok("rm", "vpc/l1")
+    said = dev.ok("apply", "-f", str(dev.home / "all.json"), "--dry-run").out
+    assert said == "vpc/l1 would be created\nvpc/l2 is so already\n"
+    assert dev.ok("apply", "-f", str(dev.home / "all.json")).out == "vpc/l1 created\nvpc/l2 is so already\n"
 
 
 def test_dry_run_sends_nothing(dev: Person) -> None:

@@ -1,6 +1,6 @@
 """`uc apply -f`: make what files describe where it is not there, and change what is there and differs.
 
-A document names its kind: `kind: Vm`, as `get -o yaml` prints it when asked with `--kind`, or the noun. Documents are
+A document names its kind, `kind: Vm`, as `get -o yaml` prints it; a list of them may stand in `items`. Documents are
 applied in the order of the files; what a document does not name is left as it is.
 """
 
@@ -21,7 +21,7 @@ from ultracloud.cli.core.conditions import ConditionIs
 from ultracloud.cli.core.failures import Failure, UsageFailure
 from ultracloud.cli.core.problems import Refusal
 from ultracloud.cli.core.requests import make
-from ultracloud.cli.core.trees import Json, at, table_at, text_at
+from ultracloud.cli.core.trees import Json, at, items_at, table_at, text_at
 from ultracloud.cli.shell import index, printer
 from ultracloud.cli.shell.app import App
 
@@ -48,7 +48,9 @@ def apply(ctx: click.Context, files: tuple[str, ...], waits: bool) -> None:
     from ultracloud.cli.shell.documents import read_documents
 
     app = app_of(ctx)
-    documents = [(source, document) for source in sources(files) for document in read_documents(source)]
+    documents = [
+        (source, one) for source in sources(files) for document in read_documents(source) for one in expanded(document)
+    ]
     # All of it is checked before any of it is sent.
     wanted = [_parse(source, document) for source, document in documents]
     for noun, body in wanted:
@@ -77,6 +79,12 @@ def sources(files: tuple[str, ...]) -> list[str]:
     if len(found) > FILES_MAX:
         raise UsageFailure(f"{len(found)} files; at most {FILES_MAX} are accepted at once")
     return found
+
+
+def expanded(document: Json) -> list[Json]:
+    """The documents of a list as `get -o yaml` prints one; any other document is itself."""
+    is_list = isinstance(document, dict) and isinstance(document.get("items"), list) and "spec" not in document
+    return items_at(document, "items") if is_list else [document]
 
 
 def _parse(source: str, document: Json) -> tuple[Noun, dict[str, Json]]:

@@ -138,7 +138,7 @@ def inspect(ctx: click.Context, names: tuple[str, ...]) -> None:
         noun, ref = thing(name)
         if at_index and app.output.format in ("table", "wide", "yaml"):
             sys.stdout.write("---\n")
-        printer.print_document(app, app.send(get_request(app, noun, ref)), noun.name)
+        printer.print_document(app, printer.with_kind(noun, app.send(get_request(app, noun, ref))), noun.name)
 
 
 @command("rm", short_help="Delete: virtual machines, or KIND/NAME")

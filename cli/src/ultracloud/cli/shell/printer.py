@@ -25,7 +25,7 @@ def print_items(app: App, noun: Noun, items: list[Json]) -> None:
             return
         print_table(columns_of(noun, wide=output.format == "wide"), items, bare=output.bare)
         return
-    print_document(app, {"items": items}, noun.name)
+    print_document(app, {"items": [with_kind(noun, item) for item in items]}, noun.name)
 
 
 def print_one(app: App, noun: Noun, resource: Json) -> None:
@@ -33,7 +33,12 @@ def print_one(app: App, noun: Noun, resource: Json) -> None:
     if app.output.tabular:
         print_table(columns_of(noun, wide=app.output.format == "wide"), [resource], bare=app.output.bare)
     else:
-        print_document(app, resource, noun.name)
+        print_document(app, with_kind(noun, resource), noun.name)
+
+
+def with_kind(noun: Noun, resource: Json) -> Json:
+    """A resource that says what it is, so that what is printed can be applied."""
+    return {"kind": noun.kind, **resource} if noun.kind and isinstance(resource, dict) else resource
 
 
 def print_done(app: App, noun: Noun, resource: Json, done: str) -> None:
@@ -44,7 +49,7 @@ def print_done(app: App, noun: Noun, resource: Json, done: str) -> None:
         sys.stdout.write(f"{noun.name}/{text_at(resource, 'metadata', 'name')} {done}\n")
         sys.stdout.write("".join(f"{line}\n" for line in once))
         return
-    print_document(app, resource, noun.name)
+    print_document(app, with_kind(noun, resource), noun.name)
     if app.output.format in ("name", "id"):
         # The text of a token is in this answer and in no other.
         for line in once:
