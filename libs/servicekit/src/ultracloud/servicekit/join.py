@@ -12,6 +12,7 @@ Source: kubeadm's discovery token (the same idea, with a signed ConfigMap).
 from __future__ import annotations
 
 import argparse
+import asyncio
 import hashlib
 import hmac
 import json
@@ -23,10 +24,14 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
+from ultracloud.api.iam.v1 import ca_pb2 as pb
+from ultracloud.api.iam.v1.ca_rpc import CaClient
+from ultracloud.base.faults import Fault
 from ultracloud.base.principals import SPIFFE_PREFIX
+from ultracloud.servicekit import channels
 from ultracloud.servicekit.certificates import Names, key_pem, new_key, request_for
 from ultracloud.servicekit.files import write_atomically
-from ultracloud.servicekit.pki import TlsIdentity, expected_name, file_stem, service_identity
+from ultracloud.servicekit.pki import TlsIdentity, file_stem, service_identity
 
 TIMEOUT_S = 10.0
 ANSWER_BYTES_MAX = 1 << 20
@@ -41,13 +46,15 @@ def join(
 ) -> TlsIdentity:
     """Get a certificate of a SPIFFE `identity` and write it, its key and the roots into `folder`.
 
+    It has a loop of its own, so call it where none runs.
+
     Raises:
         JoinError: iam does not answer, is not the one the token is from, or refuses.
     """
     roots = trusted_roots(target, token)
     key = new_key()
     request = request_for(key, Names(identity, tuple(hosts), tuple(addresses)))
-    certificate, roots = _issue(target, token, roots, request)
+    certificate, roots = asyncio.run(_issue(target, token, roots, request))
     folder.mkdir(parents=True, exist_ok=True)
     stem = file_stem(identity)
     files = TlsIdentity(folder / f"{stem}.crt", folder / f"{stem}.key", folder / "ca.crt")
@@ -89,23 +96,16 @@ def trusted_roots(target: str, token: str) -> bytes:
     return roots
 
 
-def _issue(target: str, token: str, roots: bytes, request: bytes) -> tuple[bytes, bytes]:
+async def _issue(target: str, token: str, roots: bytes, request: bytes) -> tuple[bytes, bytes]:
     """The certificate, and the roots as they are then."""
-    import grpc
-
-    from ultracloud.api.iam.v1 import ca_pb2 as pb
-
-    options = [("grpc.ssl_target_name_override", expected_name(service_identity("iam"))), ("grpc.enable_http_proxy", 0)]
-    with grpc.secure_channel(target, grpc.ssl_channel_credentials(roots), options) as channel:
-        method = channel.unary_unary(
-            "/ultracloud.iam.v1.Ca/IssueCertificate",
-            request_serializer=pb.IssueCertificateRequest.SerializeToString,
-            response_deserializer=pb.IssueCertificateResponse.FromString,
-        )
-        try:
-            answer = method(pb.IssueCertificateRequest(request=request, join_token=token), timeout=TIMEOUT_S)
-        except grpc.RpcError as error:
-            raise JoinError(str(error.details())) from error
+    channel = channels.connect(target, roots=roots.decode(), expect=service_identity("iam"), deadline_s=TIMEOUT_S)
+    try:
+        asked = pb.IssueCertificateRequest(request=request, join_token=token)
+        answer = await CaClient(channel).issue_certificate(asked)
+    except Fault as error:
+        raise JoinError(error.public) from error
+    finally:
+        await channel.close()
     return answer.certificate.encode(), answer.trust.roots.encode()
 
 
