@@ -172,6 +172,48 @@ def test_a_service_account_speaks_through_its_client(live: Live):
     live(scenario)
 
 
+def test_only_an_owner_has_a_say_in_a_client_that_acts_for_others(live: Live):
+    async def scenario(_iam: RunningIam, ada: Clients) -> None:
+        await ada.make_organisation("acme")
+        await ada.make_project("acme", "blue")
+        await ada.make_account("blue", "web")
+        await ada.make_login("acme", "eve")
+        await ada.make_binding("acme", "clerk", "admin", "user:eve@acme", "organisations/acme")
+        await ada.make_binding("acme", "boss", "owner", "serviceaccount:blue/web", "projects/blue")
+        eve = ada.with_token((await ada.login("eve@acme")).access_token)
+        assert (await app(eve))[1].startswith("ucs_")
+        for spec in (pb.OidcClientSpec(api_access=True), pb.OidcClientSpec(service_account="blue/web")):
+            request = pb.CreateOidcClientRequest(project="acme", name="more", spec=spec)
+            assert (await refusal_of(eve.oidc_clients.create(request))).reason == "ESCALATION"
+        strong = pb.CreateOidcClientRequest(project="acme", name="strong", spec=pb.OidcClientSpec(api_access=True))
+        await ada.oidc_clients.create(strong)
+        secret = pb.NewSecretRequest(project="acme", ref="strong")
+        assert (await refusal_of(eve.oidc_clients.new_secret(secret))).reason == "ESCALATION"
+        uris = pb.OidcClientSpec(api_access=True, redirect_uris=[APP])
+        change = pb.UpdateOidcClientRequest(project="acme", ref="strong", spec=uris)
+        assert (await refusal_of(eve.oidc_clients.update(change))).reason == "ESCALATION"
+
+    live(scenario)
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason_"),
+    [
+        (pb.OidcClientSpec(redirect_uris=["http://app.example/"]), "REDIRECT_URI_INVALID"),
+        (pb.OidcClientSpec(redirect_uris=[APP] * 21), "TOO_MANY_URIS"),
+        (pb.OidcClientSpec(is_public=True, service_account="blue/web"), "CLIENT_PUBLIC"),
+        (pb.OidcClientSpec(description="x" * 1001), "DESCRIPTION_TOO_LONG"),
+    ],
+)
+def test_a_client_that_is_wrong_is_refused(live: Live, spec: pb.OidcClientSpec, reason_: str):
+    async def scenario(_iam: RunningIam, ada: Clients) -> None:
+        await ada.make_organisation("acme")
+        request = pb.CreateOidcClientRequest(project="acme", name="app", spec=spec)
+        assert (await refusal_of(ada.oidc_clients.create(request))).reason == reason_
+
+    live(scenario)
+
+
 def test_a_code_is_good_once_and_a_thief_ends_the_session(live: Live):
     async def scenario(iam: RunningIam, ada: Clients) -> None:
         await ada.make_organisation("acme")

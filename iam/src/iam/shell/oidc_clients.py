@@ -14,6 +14,7 @@ from urllib.parse import unquote_plus
 from iam.core.admission import place_of
 from iam.core.issuing import PERMISSION, require_all_powers
 from iam.core.oauth import BUILT_IN, Client, OAuthError, is_registrable
+from iam.core.powers import require_powers
 from iam.core.references import find_account
 from iam.shell.keep import Keep, digest
 from iam.shell.kinds import ORGANISATION
@@ -57,8 +58,17 @@ async def _admit(context: Context, new: pb.OidcClient, old: pb.OidcClient | None
         )
     if old is None and await context.read(ORGANISATION, context.place.id) is None:
         raise FailedPreconditionError(f"{context.place.shown} has been deleted", reason="PLACE_GONE")
+    _require_api_powers(context, new)
     new.spec.service_account = _account(context, new.spec.service_account)
     return new
+
+
+def _require_api_powers(context: Context, client: pb.OidcClient) -> None:
+    """Whoever has a say in a client with `api_access` could act for all who log in there, so must hold all they may."""
+    if client.spec.api_access:
+        place = f"organisations/{client.metadata.project}"
+        deed = "let a client act for whoever logs in to it"
+        require_powers(context.resources.authority.snapshot.policy, context.principal, ["*.*.*"], place, deed)
 
 
 def _account(context: Context, ref: str) -> str:
@@ -101,6 +111,7 @@ class OidcClientsServer(KindServer[pb.OidcClient]):
             client = located.stored.message
             if client.spec.is_public:
                 raise FailedPreconditionError("a public client has no secret", reason="CLIENT_PUBLIC")
+            _require_api_powers(located.context, client)
             _account(located.context, client.spec.service_account)
             secret = SECRET_PREFIX + encoded(self.resources.clock.entropy(SECRET_BYTES))
             now_ms = self.resources.clock.now_ms()
