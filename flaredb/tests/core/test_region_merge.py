@@ -177,6 +177,31 @@ def test_a_store_that_was_away_comes_to_the_same_with_its_log_or_with_the_state(
         assert load(group.engines[STORES[2]])[2] == {right.region}
 
 
+def test_a_store_that_missed_a_merge_and_a_cut_after_it_comes_to_the_same() -> None:
+    group, right = two_regions()
+    group.put("q", "1", right)
+    merge(group, right, Seal)
+    merger, send = merge_on(group, right)
+    group.cut_off = {STORES[2]}
+    assert send is not None
+    merger.answered(send, step(group, send))
+    born = group.split("x", 20)  # inside of what was the right half
+    group.nodes[STORES[0]].replica(born.region).tell(events.Campaign())
+    group.run()
+    for replica in group.nodes[STORES[0]].replicas.values():
+        replica.kept_entries = replica.compact_step = 1
+    for number in range(5):
+        group.put("a", str(number), group.region(ONE))
+        group.put("z", str(number), born)
+    group.nodes[STORES[2]] = group.node(STORES[2])
+    group.cut_off = set()
+    group.tick(80)
+    assert group.nodes[STORES[2]].regions == (group.region(ONE), group.region(born.region))
+    for region in group.nodes[STORES[0]].regions:
+        assert len({checksum(engine, region) for engine in group.engines.values()}) == 1
+    assert load(group.engines[STORES[2]])[2] == {right.region}
+
+
 def merge_on(group: Group, right: Region) -> tuple[Merger, MergeSend | None]:
     """Go on until both are ready to be one."""
     merging = group.nodes[STORES[0]].replica(ONE).merging

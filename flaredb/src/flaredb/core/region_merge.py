@@ -15,8 +15,9 @@ If the right one cannot be sealed, the left one goes back: `Release` (it will ne
 in the right one, whose new epoch keeps a `Seal` out that comes late, then `Clear`. Whatever fails half-way stands in
 the left one's state, and its leader goes on from there: `Merger.resume`.
 
-Epochs of a key's regions only rise. So a replica whose range lies within that of a region with a higher epoch is of the
-past, and a store that gets the state of the one drops the other.
+Epochs of a key's regions only rise, and a region keeps its first key as long as it lives: splits leave it the left
+half, and it takes over what is right of it. So a replica whose first key is another region's by a higher epoch is of
+the past, wherever either ends by now, and a store that gets the state of the one drops the other.
 
 Source: "TiKV" (deep dive, "Multi-Raft": region merge) for the two stages; here all replicas must have the seal first.
 """
@@ -89,9 +90,12 @@ def absorbed(engine: Engine, region: Region, applied: Applied, step: Absorb) -> 
 
 
 def is_past(other: Region, region: Region) -> bool:
-    """Whether a region as it is here ended before `region` as it is there: that has all its keys by a later epoch."""
-    is_within = region.start <= other.start and (not region.end or (bool(other.end) and other.end <= region.end))
-    return is_within and other.region != region.region and other.epoch.version < region.epoch.version
+    """Whether a region as it is here ended before `region` as it is there: that has its first key by a later epoch.
+
+    That may have been cut again meanwhile: what follows is then neither the one's nor, here, anybody's.
+    """
+    has_start = other.region != region.region and region.covers(other.start)
+    return has_start and other.epoch.version < region.epoch.version
 
 
 def _changes(engine: Engine, region: Region, right: Region) -> list[Row]:

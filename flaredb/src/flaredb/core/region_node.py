@@ -483,11 +483,17 @@ class RegionNode(Generic[TokenT]):
         return left.staged.index < seal[1] or (left.merging.right == replica.id and left.merging.token == seal[1])
 
     def _absorb_within(self, replica: RegionReplica[TokenT], work: NodeWork) -> None:
-        """Drop those whose keys are all in a region that has just got them; what stands there is that one's now."""
+        """Drop those whose first key is in a region that has just got it; what stands in that one is its own now.
+
+        What stands beyond it is nobody's here: it was cut off since, and comes with a state of its own if it comes.
+        """
         region = replica.region
         for other in [each for each in self.replicas.values() if each is not replica and each.region.overlaps(region)]:
             assert is_past(other.region, region), (other.region, region)
             work.rows = [row for row in work.rows if not is_of(other.region, row)]
+            if region.end and (not other.region.end or other.region.end > region.end):
+                beyond = dataclasses.replace(other.region, start=region.end)
+                work.rows += ((column, key, None) for column, key, _ in state_rows(self._engine, beyond))
             work.rows += ((Column.META, key, None) for key in meta_keys(self._engine, other.id))
             changes = scan(self._engine, Column.CHANGES, number(other.id), number(other.id + 1))
             work.rows += ((Column.CHANGES, key, None) for key, _ in changes)
