@@ -1,13 +1,15 @@
 """Invites, passwords, sessions and refresh tokens, against a running iam."""
 
 import asyncio
+import sys
 
 import pytest
 
 from iam.shell.invite import invite_first
-from iam.testing import PASSWORD, Clients, Live, RunningIam, refusal_of
+from iam.testing import ADA, PASSWORD, Clients, Live, RunningIam, refusal_of
 from ultracloud.api.iam.v1 import iam_pb2
 from ultracloud.api.iam.v1 import identity_pb2 as pb
+from ultracloud.servicekit import pki
 from ultracloud.servicekit.clock import SystemClock
 
 BINDING = "user:bob@acme"
@@ -45,6 +47,23 @@ def test_the_first_person_is_let_in_by_a_certificate_and_asking_twice_does_no_ha
         bob = ada.with_token((await ada.login("bob@acme")).access_token)
         assert (await bob.make_project("acme", "blue")).metadata.name == "blue"
         assert (await refusal_of(bob.make_organisation("other"))).reason == "NO_BINDING"
+
+    live(scenario)
+
+
+def test_the_command_invites_and_says_where_to_go(live: Live):
+    async def scenario(iam: RunningIam, ada: Clients) -> None:
+        files = pki.issue(iam.ca, ADA, iam.folder / "op")
+        command = ["invite", "bob@acme", "--everywhere", "--target", iam.address]
+        for name in ("certificate", "key", "ca"):
+            command += [f"--{name}", str(getattr(files, name))]
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "iam", *command, stdout=-1, stderr=-1)
+        out, err = (each.decode() for each in await process.communicate())
+        assert (process.returncode, err) == (0, "")
+        token = out.partition("/login/invite#")[2].split()[0]
+        await ada.credentials.accept_invite(pb.AcceptInviteRequest(token=token, password=PASSWORD))
+        bob = ada.with_token((await ada.login("bob@acme")).access_token)
+        assert (await bob.make_organisation("other")).metadata.name == "other"
 
     live(scenario)
 
