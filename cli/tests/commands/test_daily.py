@@ -77,6 +77,16 @@ def test_a_run_that_cannot_be_is_refused_before_it_is_sent(uc: Person, at: Stage
     assert at.asked == []
 
 
+@pytest.mark.parametrize("words", [("-o", "jsn"), ("-o", "jsonpath={"), ("--sort-by", "[")])
+def test_a_form_that_there_is_not_is_refused_before_anything_is_sent(
+    uc: Person, at: Stage, words: tuple[str, ...]
+) -> None:
+    uc.fails(2, "vpc", "create", "x", "--cidr", "10.0.0.0/16", *words)
+    uc.fails(2, "rm", "x", *words)
+    uc.fails(2, "ps", *words)
+    assert at.asked == []
+
+
 def test_power_verbs_take_several_names(uc: Person, at: Stage) -> None:
     assert uc.ok("stop", "web", "vm/old", "--force").out == "vm/web is stopping\n" * 2
     assert [asked.path for asked in at.asked] == ["/v1/projects/blue/vms/web:stop", "/v1/projects/blue/vms/old:stop"]

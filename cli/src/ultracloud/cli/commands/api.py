@@ -47,9 +47,9 @@ def api(
     if method == "POST" and not path.rpartition("/")[2].count(":"):
         given.setdefault("Idempotency-Key", os.urandom(16).hex())
     request = Request(method, path, (), body, (), given, method == "GET" or "Idempotency-Key" in given)
-    app.show(request)
     if not app.text("output"):
         app.flags["output"] = "json"
+    app.show(request)
     if stream:
         for message in app.client.stream(request):
             printer.print_document(app, message)

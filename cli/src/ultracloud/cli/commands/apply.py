@@ -53,6 +53,7 @@ def apply(ctx: click.Context, files: tuple[str, ...], waits: bool) -> None:
     ]
     # All of it is checked before any of it is sent.
     wanted = [_parse(source, document) for source, document in documents]
+    app.check_output()
     for noun, body in wanted:
         resource, done = _apply_one(app, noun, body)
         if waits:

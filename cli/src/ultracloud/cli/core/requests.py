@@ -147,7 +147,7 @@ def masked(tree: Json) -> Json:
 
 
 def _place(name: str, value: str) -> str:
-    shown = name.replace("_", " ")
+    shown = "name" if name == "ref" else name.replace("_", " ")
     if not value:
         raise UsageFailure(f"the {shown} is empty; accepted: a name or an id")
     if len(value) > PLACE_LENGTH_MAX or value in (".", ".."):

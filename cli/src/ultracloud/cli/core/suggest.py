@@ -22,7 +22,7 @@ def nearest(word: str, known: Iterable[str]) -> list[str]:
     """Known words that `word` was probably meant to be, best first, at most SUGGESTIONS_MAX."""
     if not word or len(word) > WORD_LENGTH_MAX:
         return []
-    limit = min(DISTANCE_MAX, max(1, len(word) // 2))
+    limit = min(DISTANCE_MAX, max(1, len(word) // 3))
     scored: list[tuple[int, str]] = []
     for candidate in sorted(set(known)):
         if len(word) >= PREFIX_LENGTH_MIN and candidate.startswith(word):

@@ -143,6 +143,10 @@ class App:
             text = "id"
         return parse_output(text, bare=self.on("no_headers"), sort_by=self.text("sort_by"))
 
+    def check_output(self) -> None:
+        """Refuse a form of output that there is not, before anything is changed."""
+        assert self.output
+
     @cached_property
     def progress(self) -> Progress:
         """The line of stderr."""
@@ -216,7 +220,8 @@ class App:
         Raises:
             Printed: It was printed.
         """
-        target = self.target
+        self.check_output()
+        output, target = self.output, self.target
         if self.on("curl"):
             from ultracloud.cli.core.requests import curl
 
@@ -224,17 +229,16 @@ class App:
             sys.stdout.write(line + "\n")
             raise Printed
         if self.on("dry_run") and request.method not in READING:
-            self.print_plan(request)
+            self.print_plan(request, output)
             raise Printed
 
-    def print_plan(self, request: Request) -> None:
+    def print_plan(self, request: Request, output: Output) -> None:
         """A request as a document."""
         from ultracloud.cli.core.outputs import render
         from ultracloud.cli.shell.documents import to_yaml
 
         plan: Json = {"method": request.method, "path": request.target, "body": request.body}
-        as_json = self.output.format == "json"
-        sys.stdout.write(render(self.output, plan, "") if as_json else to_yaml(plan))
+        sys.stdout.write(render(output, plan, "") if output.format == "json" else to_yaml(plan))
 
     def note(self, line: str) -> None:
         """A line for stderr, whatever is asked to be quiet."""
