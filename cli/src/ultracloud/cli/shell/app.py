@@ -145,7 +145,7 @@ class App:
 
     def check_output(self) -> None:
         """Refuse a form of output that there is not, before anything is changed."""
-        assert self.output
+        _ = self.output
 
     @cached_property
     def progress(self) -> Progress:
