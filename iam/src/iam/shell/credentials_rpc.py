@@ -21,7 +21,7 @@ from iam.core.totp import (
 from iam.shell.hashing import Hasher
 from iam.shell.keep import Keep, digest
 from iam.shell.logins import Logins, key_of
-from iam.shell.people import People, path_of, source_of
+from iam.shell.people import People, address_of, path_of
 from iam.shell.qr import qr_text
 from iam.shell.secrets_of_users import UserSecrets
 from iam.shell.security_keys import SecurityKeys
@@ -108,7 +108,7 @@ class CredentialsServer:
     async def accept_invite(self, request: pb.AcceptInviteRequest, call: Call) -> pb.AcceptInviteResponse:
         """Set a password for an invite, which is good no more. Ends what sessions there were."""
         with deadlines.inside(call):
-            login = await self.accept(request.token, request.password, source_of(call))
+            login = await self.accept(request.token, request.password, address_of(call))
             return pb.AcceptInviteResponse(login=login)
 
     async def accept(self, token: str, password: str, source: str) -> str:
@@ -199,7 +199,7 @@ class CredentialsServer:
                 kept.totp.is_confirmed, kept.totp.last_step = True, step
                 kept.recovery_codes[:] = [bytes.fromhex(digest(plain_recovery_code(code))) for code in codes]
 
-            async with self._logins.guess(user.metadata.id, source_of(call)):
+            async with self._logins.guess(user.metadata.id, address_of(call)):
                 await self._keep.change(key_of(user.metadata.id), state_pb.UserCredentials, change)
             self._told(call, "add an authenticator app", user)
             return pb.ConfirmTotpResponse(recovery_codes=codes)
@@ -274,7 +274,7 @@ class CredentialsServer:
     async def _confirmed(self, call: Call, permission: str, password: str) -> iam_pb2.User:
         """The caller, who has typed the password again: a token that was left open does not change how one logs in."""
         user = await self._people.oneself(call, permission)
-        async with self._logins.guess(user.metadata.id, source_of(call)):
+        async with self._logins.guess(user.metadata.id, address_of(call)):
             await self._logins.check_password(user, password)
         return user
 
@@ -291,7 +291,7 @@ class CredentialsServer:
 
     def _told(self, call: Call, deed: str, user: iam_pb2.User) -> None:
         _audit.info(
-            "%s: %s", deed, path_of(user), extra={"principal": principal_of(call).id, "source": source_of(call)}
+            "%s: %s", deed, path_of(user), extra={"principal": principal_of(call).id, "source": address_of(call)}
         )
 
 

@@ -22,7 +22,7 @@ from iam.shell.oidc_clients import OIDC_CLIENT, ClientBook, OidcClientsServer
 from iam.shell.oidc_http import Provider
 from iam.shell.oidc_login import LoginPages
 from iam.shell.oidc_tokens import TokenEndpoint
-from iam.shell.people import People, source_of
+from iam.shell.people import People, address_of
 from iam.shell.personal_tokens import PersonalTokensServer
 from iam.shell.root_keys import RootKeys
 from iam.shell.secrets_of_users import UserSecrets
@@ -116,7 +116,7 @@ class Identity:
             issuer=issuer,
             federation=self._federation,
             accept_invite=self._credentials.accept,
-            source_of=source_of,
+            source_of=address_of,
             clock=clock,
         )
         tokens = TokenEndpoint(
@@ -131,7 +131,7 @@ class Identity:
             issuer=issuer,
             clock=clock,
         )
-        return Provider(pages, tokens, clients, around.keys, issuer, source_of)
+        return Provider(pages, tokens, clients, around.keys, issuer, address_of)
 
     def services(self) -> list[Service]:
         """What is served over gRPC."""

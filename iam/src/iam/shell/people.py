@@ -11,16 +11,14 @@ from ultracloud.base.narrowing import leaves
 from ultracloud.base.policy import Principal, PrincipalKind, require, revocation
 from ultracloud.base.principals import USER_PREFIX
 from ultracloud.servicekit.authn import principal_of
-from ultracloud.servicekit.pki import service_identity
+from ultracloud.servicekit.origin import Visit, source_of
 from ultracloud.servicekit.policy import authorise, resolve_organisation
 from ultracloud.servicekit.resources import Resources, indexes
 from ultracloud.servicekit.resources.selectors import Operator, Requirement, Selection
 from ultracloud.servicekit.store import prefix_end
-from ultracloud.wire import HttpRequest
 
 LOGIN_LENGTH_MAX = 320
 """Characters: the longest e-mail address, or two names."""
-GATEWAY = service_identity("apigateway")
 _NO_ONE = "nobody"
 
 
@@ -110,12 +108,9 @@ def path_of(user: pb.User) -> str:
     return f"organisations/{user.metadata.project}/users/{user.metadata.id}"
 
 
-def source_of(call: Call | HttpRequest) -> str:
-    """The address a call comes from; as the gateway says, where it is the gateway that calls."""
-    address = call.peer.address
-    if call.peer.identity == GATEWAY:
-        # The last one is what the gateway itself saw; what stands before it, anybody may have written.
-        address = call.metadata.get("x-forwarded-for", address).rpartition(",")[2].strip()
+def address_of(call: Visit) -> str:
+    """The address a call comes from, without its port: what guesses are counted by."""
+    address = source_of(call)
     return address.rpartition(":")[0].strip("[]") if address.count(":") == 1 or address.startswith("[") else address
 
 

@@ -7,7 +7,7 @@ import logging
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from iam.shell.logins import Logins, Proof
-from iam.shell.people import People, path_of, source_of
+from iam.shell.people import People, address_of, path_of
 from iam.shell.sessions import Issued, Sessions, Wish
 from ultracloud.api.iam.v1 import identity_pb2 as pb
 from ultracloud.api.iam.v1 import identity_state_pb2 as state_pb
@@ -31,7 +31,7 @@ class SessionsServer:
     async def login(self, request: pb.LoginRequest, call: Call) -> pb.LoginResponse:
         """Begin a session."""
         with deadlines.inside(call):
-            source = source_of(call)
+            source = address_of(call)
             note_asked(call, "", request.login)
             try:
                 who = await self._logins.prove(Proof(request.login, request.password, request.code, source))

@@ -18,7 +18,7 @@ from ultracloud.api.rpc import Call
 from ultracloud.base.attenuation import Attenuation, split, walk
 from ultracloud.base.faults import InvalidArgumentError, PermissionDeniedError, UnauthenticatedError
 from ultracloud.base.policy import Principal, PrincipalKind
-from ultracloud.base.principals import SPIFFE_PREFIX, spiffe_parts, spiffe_principal
+from ultracloud.base.principals import spiffe_parts, spiffe_principal
 from ultracloud.base.tokens import (
     ALGORITHM,
     AUDIENCE,
@@ -28,6 +28,7 @@ from ultracloud.base.tokens import (
     principal_of_claims,
 )
 from ultracloud.servicekit.clock import Clock
+from ultracloud.servicekit.origin import source_of
 from ultracloud.servicekit.policy import Authority
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 OPEN_PATHS = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 """Beginnings of paths that need no identity: a load balancer's probe has none, and the API is no secret."""
-FORWARDED_FOR = "x-forwarded-for"
-GATEWAY = f"{SPIFFE_PREFIX}service/apigateway"
 VERIFIED_MAX = 4096
 """Tokens whose signature is remembered; a signature costs 80 us, a look-up nothing."""
 PERSONAL_PREFIX = "ucp_"
@@ -256,14 +255,6 @@ def _malformed(token: str) -> UnauthenticatedError:
     return UnauthenticatedError(
         "the bearer token is no JSON Web Token of ours", hint="issue a new one", reason="TOKEN_MALFORMED"
     )
-
-
-def source_of(call: Call) -> str:
-    """The address a call comes from; of one that the gateway passes on, the address it came to the gateway from."""
-    forwarded = call.metadata.get(FORWARDED_FOR, "")
-    if forwarded and call.peer.identity == GATEWAY:  # anybody may write the header; only the gateway is believed
-        return forwarded.rpartition(",")[2].strip()
-    return call.peer.address
 
 
 def _bearer(header: str) -> str:
