@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from ultracloud.api.resource.v1 import resource_pb2 as ultracloud_dot_resource_dot_v1_dot_resource__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aultracloud/iam/v1/ca.proto\x12\x11ultracloud.iam.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%ultracloud/resource/v1/resource.proto\"E\n\rJoinTokenSpec\x12\x10\n\x08identity\x18\x01 \x01(\t\x12\r\n\x05ttl_s\x18\x02 \x01(\x05\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"\xc9\x01\n\x0fJoinTokenStatus\x12\x35\n\nconditions\x18\x01 \x03(\x0b\x32!.ultracloud.resource.v1.Condition\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07used_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07used_by\x18\x04 \x01(\t\x12\x11\n\tused_from\x18\x05 \x01(\t\"\xb2\x01\n\tJoinToken\x12\x32\n\x08metadata\x18\x01 \x01(\x0b\x32 .ultracloud.resource.v1.Metadata\x12.\n\x04spec\x18\x02 \x01(\x0b\x32 .ultracloud.iam.v1.JoinTokenSpec\x12\x32\n\x06status\x18\x03 \x01(\x0b\x32\".ultracloud.iam.v1.JoinTokenStatus\x12\r\n\x05token\x18\x04 \x01(\t\"\xf6\x01\n\x16\x43reateJoinTokenRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x45\n\x06labels\x18\x03 \x03(\x0b\x32\x35.ultracloud.iam.v1.CreateJoinTokenRequest.LabelsEntry\x12.\n\x04spec\x18\x04 \x01(\x0b\x32 .ultracloud.iam.v1.JoinTokenSpec\x12\x17\n\x0fidempotency_key\x18\x05 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xff\x01\n\x16UpdateJoinTokenRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03ref\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x13\n\x0bupdate_mask\x18\x04 \x03(\t\x12.\n\x04spec\x18\x05 \x01(\x0b\x32 .ultracloud.iam.v1.JoinTokenSpec\x12\x45\n\x06labels\x18\x06 \x03(\x0b\x32\x35.ultracloud.iam.v1.UpdateJoinTokenRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"o\n\x16ListJoinTokensResponse\x12+\n\x05items\x18\x01 \x03(\x0b\x32\x1c.ultracloud.iam.v1.JoinToken\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\"\x80\x01\n\x0eJoinTokenEvent\x12/\n\x04type\x18\x01 \x01(\x0e\x32!.ultracloud.resource.v1.EventType\x12,\n\x06object\x18\x02 \x01(\x0b\x32\x1c.ultracloud.iam.v1.JoinToken\x12\x0f\n\x07version\x18\x03 \x01(\x03\"P\n\x17IssueCertificateRequest\x12\x0f\n\x07request\x18\x01 \x01(\x0c\x12\x12\n\njoin_token\x18\x02 \x01(\t\x12\x10\n\x08replaces\x18\x03 \x01(\t\"\x98\x01\n\x18IssueCertificateResponse\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\t\x12\'\n\x05trust\x18\x02 \x01(\x0b\x32\x18.ultracloud.iam.v1.Trust\x12\x0e\n\x06serial\x18\x03 \x01(\t\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"8\n\x05Trust\x12\r\n\x05roots\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0f\n\x07signing\x18\x03 \x01(\t\"A\n\x11WatchTrustRequest\x12\x15\n\rknown_version\x18\x01 \x01(\x03\x12\x15\n\rknown_signing\x18\x02 \x01(\t\"@\n\x12\x41\x63knowledgeRequest\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\x15\n\rtrust_version\x18\x02 \x01(\x03\"\x15\n\x13\x41\x63knowledgeResponse\"\x8f\x01\n\x0fRotateCaRequest\x12\x39\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32).ultracloud.iam.v1.RotateCaRequest.Action\"A\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\t\n\x05\x42\x45GIN\x10\x01\x12\t\n\x05\x46ORCE\x10\x02\x12\t\n\x05\x41\x42ORT\x10\x03\"\x11\n\x0f\x43\x61StatusRequest\"\xa5\x01\n\x06\x43\x61Root\x12\n\n\x02id\x18\x01 \x01(\t\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nis_signing\x18\x03 \x01(\x08\x12\x14\n\x0c\x63\x65rtificates\x18\x04 \x01(\x03\x12\x35\n\x11unaccounted_until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa7\x02\n\x08\x43\x61Status\x12\x30\n\x05phase\x18\x01 \x01(\x0e\x32!.ultracloud.iam.v1.CaStatus.Phase\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x05roots\x18\x03 \x03(\x0b\x32\x19.ultracloud.iam.v1.CaRoot\x12\x14\n\x0c\x63\x65rtificates\x18\x04 \x01(\x03\x12\x0f\n\x07waiting\x18\x05 \x01(\x03\x12\x13\n\x0bwaiting_for\x18\x06 \x03(\t\x12\x0c\n\x04next\x18\x07 \x01(\t\"J\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\n\n\x06STEADY\x10\x01\x12\x10\n\x0c\x44ISTRIBUTING\x10\x02\x12\x0c\n\x08RENEWING\x10\x03\x32\xa4\x05\n\nJoinTokens\x12l\n\x06\x43reate\x12).ultracloud.iam.v1.CreateJoinTokenRequest\x1a\x1c.ultracloud.iam.v1.JoinToken\"\x19\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/jointokens:\x01*\x12\x65\n\x03Get\x12\".ultracloud.resource.v1.GetRequest\x1a\x1c.ultracloud.iam.v1.JoinToken\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/jointokens/{ref}\x12n\n\x04List\x12#.ultracloud.resource.v1.ListRequest\x1a).ultracloud.iam.v1.ListJoinTokensResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/jointokens\x12r\n\x06Update\x12).ultracloud.iam.v1.UpdateJoinTokenRequest\x1a\x1c.ultracloud.iam.v1.JoinToken\"\x1f\x82\xd3\xe4\x93\x02\x19\x32\x14/v1/jointokens/{ref}:\x01*\x12k\n\x06\x44\x65lete\x12%.ultracloud.resource.v1.DeleteRequest\x1a\x1c.ultracloud.iam.v1.JoinToken\"\x1c\x82\xd3\xe4\x93\x02\x16*\x14/v1/jointokens/{ref}\x12p\n\x05Watch\x12$.ultracloud.resource.v1.WatchRequest\x1a!.ultracloud.iam.v1.JoinTokenEvent\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/jointokens:watch0\x01\x32\xbd\x04\n\x02\x43\x61\x12\x8b\x01\n\x10IssueCertificate\x12*.ultracloud.iam.v1.IssueCertificateRequest\x1a+.ultracloud.iam.v1.IssueCertificateResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/v1/ca/certificates:\x01*\x12j\n\nWatchTrust\x12$.ultracloud.iam.v1.WatchTrustRequest\x1a\x18.ultracloud.iam.v1.Trust\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/ca/trust:watch0\x01\x12{\n\x0b\x41\x63knowledge\x12%.ultracloud.iam.v1.AcknowledgeRequest\x1a&.ultracloud.iam.v1.AcknowledgeResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x12/v1/ca:acknowledge:\x01*\x12\x65\n\x08RotateCa\x12\".ultracloud.iam.v1.RotateCaRequest\x1a\x1b.ultracloud.iam.v1.CaStatus\"\x18\x82\xd3\xe4\x93\x02\x12\"\r/v1/ca:rotate:\x01*\x12Y\n\x06Status\x12\".ultracloud.iam.v1.CaStatusRequest\x1a\x1b.ultracloud.iam.v1.CaStatus\"\x0e\x82\xd3\xe4\x93\x02\x08\x12\x06/v1/cab\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aultracloud/iam/v1/ca.proto\x12\x11ultracloud.iam.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%ultracloud/resource/v1/resource.proto\"E\n\rJoinTokenSpec\x12\x10\n\x08identity\x18\x01 \x01(\t\x12\r\n\x05ttl_s\x18\x02 \x01(\x05\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"\xc9\x01\n\x0fJoinTokenStatus\x12\x35\n\nconditions\x18\x01 \x03(\x0b\x32!.ultracloud.resource.v1.Condition\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07used_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07used_by\x18\x04 \x01(\t\x12\x11\n\tused_from\x18\x05 \x01(\t\"\xb2\x01\n\tJoinToken\x12\x32\n\x08metadata\x18\x01 \x01(\x0b\x32 .ultracloud.resource.v1.Metadata\x12.\n\x04spec\x18\x02 \x01(\x0b\x32 .ultracloud.iam.v1.JoinTokenSpec\x12\x32\n\x06status\x18\x03 \x01(\x0b\x32\".ultracloud.iam.v1.JoinTokenStatus\x12\r\n\x05token\x18\x04 \x01(\t\"\xf6\x01\n\x16\x43reateJoinTokenRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x45\n\x06labels\x18\x03 \x03(\x0b\x32\x35.ultracloud.iam.v1.CreateJoinTokenRequest.LabelsEntry\x12.\n\x04spec\x18\x04 \x01(\x0b\x32 .ultracloud.iam.v1.JoinTokenSpec\x12\x17\n\x0fidempotency_key\x18\x05 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xff\x01\n\x16UpdateJoinTokenRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03ref\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x13\n\x0bupdate_mask\x18\x04 \x03(\t\x12.\n\x04spec\x18\x05 \x01(\x0b\x32 .ultracloud.iam.v1.JoinTokenSpec\x12\x45\n\x06labels\x18\x06 \x03(\x0b\x32\x35.ultracloud.iam.v1.UpdateJoinTokenRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"s\n\x16ListJoinTokensResponse\x12+\n\x05items\x18\x01 \x03(\x0b\x32\x1c.ultracloud.iam.v1.JoinToken\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x07version\x18\x03 \x01(\x03\x42\x02\x30\x01\"\x84\x01\n\x0eJoinTokenEvent\x12/\n\x04type\x18\x01 \x01(\x0e\x32!.ultracloud.resource.v1.EventType\x12,\n\x06object\x18\x02 \x01(\x0b\x32\x1c.ultracloud.iam.v1.JoinToken\x12\x13\n\x07version\x18\x03 \x01(\x03\x42\x02\x30\x01\"P\n\x17IssueCertificateRequest\x12\x0f\n\x07request\x18\x01 \x01(\x0c\x12\x12\n\njoin_token\x18\x02 \x01(\t\x12\x10\n\x08replaces\x18\x03 \x01(\t\"\x98\x01\n\x18IssueCertificateResponse\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\t\x12\'\n\x05trust\x18\x02 \x01(\x0b\x32\x18.ultracloud.iam.v1.Trust\x12\x0e\n\x06serial\x18\x03 \x01(\t\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"<\n\x05Trust\x12\r\n\x05roots\x18\x01 \x01(\t\x12\x13\n\x07version\x18\x02 \x01(\x03\x42\x02\x30\x01\x12\x0f\n\x07signing\x18\x03 \x01(\t\"E\n\x11WatchTrustRequest\x12\x19\n\rknown_version\x18\x01 \x01(\x03\x42\x02\x30\x01\x12\x15\n\rknown_signing\x18\x02 \x01(\t\"D\n\x12\x41\x63knowledgeRequest\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\x19\n\rtrust_version\x18\x02 \x01(\x03\x42\x02\x30\x01\"\x15\n\x13\x41\x63knowledgeResponse\"\x8f\x01\n\x0fRotateCaRequest\x12\x39\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32).ultracloud.iam.v1.RotateCaRequest.Action\"A\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\t\n\x05\x42\x45GIN\x10\x01\x12\t\n\x05\x46ORCE\x10\x02\x12\t\n\x05\x41\x42ORT\x10\x03\"\x11\n\x0f\x43\x61StatusRequest\"\xa5\x01\n\x06\x43\x61Root\x12\n\n\x02id\x18\x01 \x01(\t\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nis_signing\x18\x03 \x01(\x08\x12\x14\n\x0c\x63\x65rtificates\x18\x04 \x01(\x03\x12\x35\n\x11unaccounted_until\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa7\x02\n\x08\x43\x61Status\x12\x30\n\x05phase\x18\x01 \x01(\x0e\x32!.ultracloud.iam.v1.CaStatus.Phase\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x05roots\x18\x03 \x03(\x0b\x32\x19.ultracloud.iam.v1.CaRoot\x12\x14\n\x0c\x63\x65rtificates\x18\x04 \x01(\x03\x12\x0f\n\x07waiting\x18\x05 \x01(\x03\x12\x13\n\x0bwaiting_for\x18\x06 \x03(\t\x12\x0c\n\x04next\x18\x07 \x01(\t\"J\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\n\n\x06STEADY\x10\x01\x12\x10\n\x0c\x44ISTRIBUTING\x10\x02\x12\x0c\n\x08RENEWING\x10\x03\x32\xa4\x05\n\nJoinTokens\x12l\n\x06\x43reate\x12).ultracloud.iam.v1.CreateJoinTokenRequest\x1a\x1c.ultracloud.iam.v1.JoinToken\"\x19\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/jointokens:\x01*\x12\x65\n\x03Get\x12\".ultracloud.resource.v1.GetRequest\x1a\x1c.ultracloud.iam.v1.JoinToken\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/jointokens/{ref}\x12n\n\x04List\x12#.ultracloud.resource.v1.ListRequest\x1a).ultracloud.iam.v1.ListJoinTokensResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/jointokens\x12r\n\x06Update\x12).ultracloud.iam.v1.UpdateJoinTokenRequest\x1a\x1c.ultracloud.iam.v1.JoinToken\"\x1f\x82\xd3\xe4\x93\x02\x19\x32\x14/v1/jointokens/{ref}:\x01*\x12k\n\x06\x44\x65lete\x12%.ultracloud.resource.v1.DeleteRequest\x1a\x1c.ultracloud.iam.v1.JoinToken\"\x1c\x82\xd3\xe4\x93\x02\x16*\x14/v1/jointokens/{ref}\x12p\n\x05Watch\x12$.ultracloud.resource.v1.WatchRequest\x1a!.ultracloud.iam.v1.JoinTokenEvent\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/jointokens:watch0\x01\x32\xbd\x04\n\x02\x43\x61\x12\x8b\x01\n\x10IssueCertificate\x12*.ultracloud.iam.v1.IssueCertificateRequest\x1a+.ultracloud.iam.v1.IssueCertificateResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/v1/ca/certificates:\x01*\x12j\n\nWatchTrust\x12$.ultracloud.iam.v1.WatchTrustRequest\x1a\x18.ultracloud.iam.v1.Trust\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/ca/trust:watch0\x01\x12{\n\x0b\x41\x63knowledge\x12%.ultracloud.iam.v1.AcknowledgeRequest\x1a&.ultracloud.iam.v1.AcknowledgeResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x12/v1/ca:acknowledge:\x01*\x12\x65\n\x08RotateCa\x12\".ultracloud.iam.v1.RotateCaRequest\x1a\x1b.ultracloud.iam.v1.CaStatus\"\x18\x82\xd3\xe4\x93\x02\x12\"\r/v1/ca:rotate:\x01*\x12Y\n\x06Status\x12\".ultracloud.iam.v1.CaStatusRequest\x1a\x1b.ultracloud.iam.v1.CaStatus\"\x0e\x82\xd3\xe4\x93\x02\x08\x12\x06/v1/cab\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +38,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEJOINTOKENREQUEST_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_UPDATEJOINTOKENREQUEST_LABELSENTRY']._loaded_options = None
   _globals['_UPDATEJOINTOKENREQUEST_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_LISTJOINTOKENSRESPONSE'].fields_by_name['version']._loaded_options = None
+  _globals['_LISTJOINTOKENSRESPONSE'].fields_by_name['version']._serialized_options = b'0\001'
+  _globals['_JOINTOKENEVENT'].fields_by_name['version']._loaded_options = None
+  _globals['_JOINTOKENEVENT'].fields_by_name['version']._serialized_options = b'0\001'
+  _globals['_TRUST'].fields_by_name['version']._loaded_options = None
+  _globals['_TRUST'].fields_by_name['version']._serialized_options = b'0\001'
+  _globals['_WATCHTRUSTREQUEST'].fields_by_name['known_version']._loaded_options = None
+  _globals['_WATCHTRUSTREQUEST'].fields_by_name['known_version']._serialized_options = b'0\001'
+  _globals['_ACKNOWLEDGEREQUEST'].fields_by_name['trust_version']._loaded_options = None
+  _globals['_ACKNOWLEDGEREQUEST'].fields_by_name['trust_version']._serialized_options = b'0\001'
   _globals['_JOINTOKENS'].methods_by_name['Create']._loaded_options = None
   _globals['_JOINTOKENS'].methods_by_name['Create']._serialized_options = b'\202\323\344\223\002\023\"\016/v1/jointokens:\001*'
   _globals['_JOINTOKENS'].methods_by_name['Get']._loaded_options = None
@@ -75,35 +85,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEJOINTOKENREQUEST_LABELSENTRY']._serialized_start=809
   _globals['_UPDATEJOINTOKENREQUEST_LABELSENTRY']._serialized_end=854
   _globals['_LISTJOINTOKENSRESPONSE']._serialized_start=1114
-  _globals['_LISTJOINTOKENSRESPONSE']._serialized_end=1225
-  _globals['_JOINTOKENEVENT']._serialized_start=1228
-  _globals['_JOINTOKENEVENT']._serialized_end=1356
-  _globals['_ISSUECERTIFICATEREQUEST']._serialized_start=1358
-  _globals['_ISSUECERTIFICATEREQUEST']._serialized_end=1438
-  _globals['_ISSUECERTIFICATERESPONSE']._serialized_start=1441
-  _globals['_ISSUECERTIFICATERESPONSE']._serialized_end=1593
-  _globals['_TRUST']._serialized_start=1595
-  _globals['_TRUST']._serialized_end=1651
-  _globals['_WATCHTRUSTREQUEST']._serialized_start=1653
-  _globals['_WATCHTRUSTREQUEST']._serialized_end=1718
-  _globals['_ACKNOWLEDGEREQUEST']._serialized_start=1720
-  _globals['_ACKNOWLEDGEREQUEST']._serialized_end=1784
-  _globals['_ACKNOWLEDGERESPONSE']._serialized_start=1786
-  _globals['_ACKNOWLEDGERESPONSE']._serialized_end=1807
-  _globals['_ROTATECAREQUEST']._serialized_start=1810
-  _globals['_ROTATECAREQUEST']._serialized_end=1953
-  _globals['_ROTATECAREQUEST_ACTION']._serialized_start=1888
-  _globals['_ROTATECAREQUEST_ACTION']._serialized_end=1953
-  _globals['_CASTATUSREQUEST']._serialized_start=1955
-  _globals['_CASTATUSREQUEST']._serialized_end=1972
-  _globals['_CAROOT']._serialized_start=1975
-  _globals['_CAROOT']._serialized_end=2140
-  _globals['_CASTATUS']._serialized_start=2143
-  _globals['_CASTATUS']._serialized_end=2438
-  _globals['_CASTATUS_PHASE']._serialized_start=2364
-  _globals['_CASTATUS_PHASE']._serialized_end=2438
-  _globals['_JOINTOKENS']._serialized_start=2441
-  _globals['_JOINTOKENS']._serialized_end=3117
-  _globals['_CA']._serialized_start=3120
-  _globals['_CA']._serialized_end=3693
+  _globals['_LISTJOINTOKENSRESPONSE']._serialized_end=1229
+  _globals['_JOINTOKENEVENT']._serialized_start=1232
+  _globals['_JOINTOKENEVENT']._serialized_end=1364
+  _globals['_ISSUECERTIFICATEREQUEST']._serialized_start=1366
+  _globals['_ISSUECERTIFICATEREQUEST']._serialized_end=1446
+  _globals['_ISSUECERTIFICATERESPONSE']._serialized_start=1449
+  _globals['_ISSUECERTIFICATERESPONSE']._serialized_end=1601
+  _globals['_TRUST']._serialized_start=1603
+  _globals['_TRUST']._serialized_end=1663
+  _globals['_WATCHTRUSTREQUEST']._serialized_start=1665
+  _globals['_WATCHTRUSTREQUEST']._serialized_end=1734
+  _globals['_ACKNOWLEDGEREQUEST']._serialized_start=1736
+  _globals['_ACKNOWLEDGEREQUEST']._serialized_end=1804
+  _globals['_ACKNOWLEDGERESPONSE']._serialized_start=1806
+  _globals['_ACKNOWLEDGERESPONSE']._serialized_end=1827
+  _globals['_ROTATECAREQUEST']._serialized_start=1830
+  _globals['_ROTATECAREQUEST']._serialized_end=1973
+  _globals['_ROTATECAREQUEST_ACTION']._serialized_start=1908
+  _globals['_ROTATECAREQUEST_ACTION']._serialized_end=1973
+  _globals['_CASTATUSREQUEST']._serialized_start=1975
+  _globals['_CASTATUSREQUEST']._serialized_end=1992
+  _globals['_CAROOT']._serialized_start=1995
+  _globals['_CAROOT']._serialized_end=2160
+  _globals['_CASTATUS']._serialized_start=2163
+  _globals['_CASTATUS']._serialized_end=2458
+  _globals['_CASTATUS_PHASE']._serialized_start=2384
+  _globals['_CASTATUS_PHASE']._serialized_end=2458
+  _globals['_JOINTOKENS']._serialized_start=2461
+  _globals['_JOINTOKENS']._serialized_end=3137
+  _globals['_CA']._serialized_start=3140
+  _globals['_CA']._serialized_end=3713
 # @@protoc_insertion_point(module_scope)
