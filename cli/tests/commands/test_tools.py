@@ -120,8 +120,13 @@ def test_a_watch_shows_what_is_and_what_comes(dev: Person) -> None:
 def completed(dev: Person, line: str) -> list[str]:
     """What bash is told for a line whose last word is being typed."""
     words = line.split(" ")
-    variables = {"_UC_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
-    program = [sys.executable, "-c", "from ultracloud.cli.__main__ import main; main()"]
+    variables = {
+        f"_{words[0].upper()}_COMPLETE": "bash_complete",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(words) - 1),
+    }
+    named = f"import sys; sys.argv[0] = '/bin/{words[0]}'"
+    program = [sys.executable, "-c", f"{named}; from ultracloud.cli.__main__ import main; main()"]
     done = subprocess.run(program, env=environment(dev) | variables, capture_output=True, text=True, check=False)
     return [found.partition(",")[2] for found in done.stdout.split()]
 
@@ -130,6 +135,7 @@ def test_commands_flags_values_and_live_names_are_completed(dev: Person) -> None
     dev.ok("vpc", "create", "tab-me", "--cidr", "10.0.0.0/16")
     assert "vpc" in completed(dev, "uc vp")
     assert "create" in completed(dev, "uc vpc cr")
+    assert "create" in completed(dev, "ultracloud vpc cr")
     assert "--cidr" in completed(dev, "uc vpc create --ci")
     assert completed(dev, "uc vpc get tab") == ["tab-me"]
     assert completed(dev, "uc vm create --power st") == ["stopped"]

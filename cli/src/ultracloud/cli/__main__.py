@@ -18,13 +18,13 @@ PIPE_CLOSED = 141
 
 def main() -> None:
     """The entry point of both names."""
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:], "ultracloud" if sys.argv[0].endswith("ultracloud") else "uc"))
 
 
-def run(arguments: list[str]) -> int:  # noqa: PLR0911 - a line a way to end
-    """Run one command and give its exit code."""
+def run(arguments: list[str], name: str = "uc") -> int:  # noqa: PLR0911 - a line a way to end
+    """Run one command, called by one of its names, and give its exit code."""
     try:
-        code = root.main(arguments, prog_name="uc", standalone_mode=False)
+        code = root.main(arguments, prog_name=name, standalone_mode=False)
         sys.stdout.flush()
     except Printed:
         return OK
