@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import re
 import ssl
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
 from iam.testing import PASSWORD, RunningIam
+from ultracloud.base.attenuation import encoded
+
+LOOPBACK = "http://127.0.0.1:49152/callback"
+VERIFIER = "v" * 64
 
 
 def https(iam: RunningIam) -> httpx.AsyncClient:
@@ -40,3 +46,23 @@ async def enter(browser: httpx.AsyncClient, page: httpx.Response, login: str = "
     """Fill in the login page."""
     assert page.status_code == 200, page.text
     return await browser.post("/login", data={**hidden(page.text), "login": login, "password": PASSWORD})
+
+
+def code_of(answer: httpx.Response) -> dict[str, str]:
+    """What an answer that sends the browser back says."""
+    assert answer.status_code == 303, answer.text
+    return {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["location"]).query).items()}
+
+
+async def code_form(browser: httpx.AsyncClient) -> dict[str, str]:
+    """What the command line sends for a code, once bob has logged in."""
+    challenge = encoded(hashlib.sha256(VERIFIER.encode()).digest())
+    query = {
+        "client_id": "ultracloud-cli", "redirect_uri": LOOPBACK, "response_type": "code", "scope": "openid ultracloud",
+        "code_challenge": challenge, "code_challenge_method": "S256", "state": "s",
+    }  # fmt: skip
+    answer = await enter(browser, await browser.get("/oauth2/authorize", params=query))
+    return {
+        "grant_type": "authorization_code", "client_id": "ultracloud-cli", "code": code_of(answer)["code"],
+        "redirect_uri": LOOPBACK, "code_verifier": VERIFIER,
+    }  # fmt: skip

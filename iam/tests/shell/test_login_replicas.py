@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from browsing import code_form, https
 
 from iam.testing import Clients, RunningIam, refusal_of, running_iam
 from ultracloud.api.iam.v1 import identity_pb2 as pb
@@ -84,6 +85,19 @@ def test_an_invite_that_two_bring_is_good_once(both: Callable[[Play], None]):
         assert (await right.login("bob@acme", f"passphrase of {winner}")).access_token
 
     both(scenario)
+
+
+def test_a_code_that_two_bring_is_good_once(tmp_path: Path):
+    async def play() -> None:
+        async with two(tmp_path) as (first, second), first.clients() as left:
+            await left.make_login("acme", "bob")
+            await second.until(lambda policy: bool(policy.users))
+            async with https(first) as browser, https(second) as other:
+                form = await code_form(browser)
+                done = await asyncio.gather(*[each.post("/oauth2/token", data=form) for each in (browser, other)])
+            assert sorted(one.status_code for one in done) == [200, 400]
+
+    asyncio.run(asyncio.wait_for(play(), 20))
 
 
 def test_guesses_at_one_count_at_the_other(both: Callable[[Play], None]):

@@ -1,24 +1,17 @@
 """A relying party that is not ours, Authlib, goes through each flow against a running iam over HTTPS."""
 
-import hashlib
-from urllib.parse import parse_qs, urlsplit
-
-import httpx
 import pytest
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 from authlib.oidc.core import CodeIDToken
-from browsing import enter, hidden, https, trust
+from browsing import LOOPBACK, VERIFIER, code_form, code_of, enter, hidden, https, trust
 from joserfc import jwk
 from joserfc import jwt as jose
 
 from iam.testing import PASSWORD, Clients, Live, RunningIam, refusal_of
 from ultracloud.api.iam.v1 import identity_pb2 as pb
 from ultracloud.api.resource.v1.resource_pb2 import GetRequest
-from ultracloud.base.attenuation import encoded
 
 APP = "https://app.example/callback"
-LOOPBACK = "http://127.0.0.1:49152/callback"
-VERIFIER = "v" * 64
 
 
 async def app(ada: Clients, *, api: bool = False, account: str = "", public: bool = False) -> tuple[str, str]:
@@ -29,11 +22,6 @@ async def app(ada: Clients, *, api: bool = False, account: str = "", public: boo
         return made.metadata.id, ""
     secret = await ada.oidc_clients.new_secret(pb.NewSecretRequest(project="acme", ref="app"))
     return secret.client_id, secret.client_secret
-
-
-def code_of(answer: httpx.Response) -> dict[str, str]:
-    assert answer.status_code == 303, answer.text
-    return {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["location"]).query).items()}
 
 
 def test_authlib_logs_in_with_a_code_and_reads_who_it_is(live: Live):
@@ -230,20 +218,6 @@ def test_a_code_is_good_once_and_a_thief_ends_the_session(live: Live):
             assert await reason(ada, token)
 
     live(scenario)
-
-
-async def code_form(browser: httpx.AsyncClient) -> dict[str, str]:
-    """What the command line sends for a code, once bob has logged in."""
-    challenge = encoded(hashlib.sha256(VERIFIER.encode()).digest())
-    query = {
-        "client_id": "ultracloud-cli", "redirect_uri": LOOPBACK, "response_type": "code", "scope": "openid ultracloud",
-        "code_challenge": challenge, "code_challenge_method": "S256", "state": "s",
-    }  # fmt: skip
-    answer = await enter(browser, await browser.get("/oauth2/authorize", params=query))
-    return {
-        "grant_type": "authorization_code", "client_id": "ultracloud-cli", "code": code_of(answer)["code"],
-        "redirect_uri": LOOPBACK, "code_verifier": VERIFIER,
-    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
