@@ -34,6 +34,8 @@ CONDITION_LENGTH_MAX = 2000
 """Characters: a dozen comparisons. Every service holds every condition."""
 COMPILED_MAX = 4096
 """Different expressions kept parsed; bindings that repeat one share it."""
+ENTITIES_MAX = 1024
+"""Askers and resources kept as Cedar's: most of what a condition costs is making them."""
 MILLISECONDS_PER_S = 1000
 _TYPES = {
     PrincipalKind.USER: "User",
@@ -212,25 +214,41 @@ def _host_of(address: str) -> str:
     return address.partition(":")[0] if address.count(":") == 1 else address
 
 
-def _entities(request: Request) -> list[dict[str, object]]:
+def _entities(request: Request) -> cedarpy.Entities:
+    """The principal and the resource, as Cedar keeps them; parsed once for those who ask again about the same."""
     principal = request.principal
-    organisation, project, kinds = _place_of(request.resource)
+    whose = (principal.id, principal.kind, principal.organisation, principal.project)
+    return _parsed(whose, request.groups, request.resource, tuple(request.circumstances.labels.items()))
+
+
+@lru_cache(maxsize=ENTITIES_MAX)
+def _parsed(
+    whose: tuple[str, PrincipalKind, str, str],
+    groups: tuple[str, ...],
+    resource: str,
+    labels: tuple[tuple[str, str], ...],
+) -> cedarpy.Entities:
+    import cedarpy
+
+    principal = Principal(*whose)
+    organisation, project, kinds = _place_of(resource)
     place = {"organisation": organisation, "project": project, "kinds": kinds}
     of_principal = {"organisation": principal.organisation, "project": principal.project}
     known: dict[str, object] = {name: value for name, value in place.items() if value}
-    known["labels"] = dict(request.circumstances.labels)
-    return [
+    known["labels"] = dict(labels)
+    entities = [
         _entity(
             _principal_uid(principal),
             {name: value for name, value in of_principal.items() if value},
-            ({"type": "Group", "id": group.partition(":")[2]} for group in request.groups),
+            ({"type": "Group", "id": group.partition(":")[2]} for group in groups),
         ),
         _entity(
-            {"type": "Resource", "id": request.resource},
+            {"type": "Resource", "id": resource},
             known,
-            ({"type": "Resource", "id": above} for above in _above(request.resource)),
+            ({"type": "Resource", "id": above} for above in _above(resource)),
         ),
     ]
+    return cedarpy.Entities.from_json_str(json.dumps(entities))
 
 
 def _entity(
