@@ -79,7 +79,7 @@ class DataKeys:
         while True:
             self._wake.clear()
             try:
-                await self._tend()
+                await self.tend()
             except Fault as error:
                 logging.getLogger(__name__).warning("values are not sealed anew: %s", error)
             try:
@@ -88,7 +88,8 @@ class DataKeys:
             except TimeoutError:
                 continue
 
-    async def _tend(self) -> None:
+    async def tend(self) -> None:
+        """Look at every ring once, and seal anew what is due."""
         start = RINGS
         while True:
             page = await self._store.scan(start, prefix_end(RINGS), limit=PAGE)
