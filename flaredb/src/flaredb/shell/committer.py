@@ -151,8 +151,9 @@ class Committer:
                 self._store.sync(batch.staged)
             except EngineWriteError as error:
                 failure = error
-            self.timed(time.perf_counter() - began)
+            ended = time.perf_counter()
             self._loop.call_soon_threadsafe(self._guarded, self._synced, batch, failure)
+            self.timed(ended - began)
 
     def _guarded(self, step: Callable[..., None], *arguments: object) -> None:
         """Run a step; if it fails, so does `run`, and with it the process: nobody would be answered any more."""

@@ -87,6 +87,7 @@ class Edge:
         peer: The client.
         flush: Writes now what the machine has to send.
         flush_soon: Writes it once this turn of the loop is over.
+        flush_last: Writes it now: no other call waits for an answer that could go with it.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Edge:
         peer: Peer,
         flush: Callable[[], None],
         flush_soon: Callable[[], None],
+        flush_last: Callable[[], None],
     ) -> None:
         self.peer = peer
         self.is_paused = False
@@ -109,6 +111,7 @@ class Edge:
         self._sender = connection.sender
         self._flush = flush
         self._flush_soon = flush_soon
+        self._flush_last = flush_last
         self._running: dict[int, ServerCall] = {}
         self._waiting: dict[int, asyncio.Future[None]] = {}
 
@@ -257,7 +260,10 @@ class Edge:
         if self._running.get(call.stream_id) is call:
             self._sender.reply(call.stream_id, octets)
             self._done(call, OK)
-            self._flush_soon()
+            if self._running:
+                self._flush_soon()
+            else:
+                self._flush_last()
 
     def refuse(self, call: ServerCall, fault: Fault) -> None:
         """The same with a fault."""

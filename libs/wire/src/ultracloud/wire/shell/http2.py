@@ -50,7 +50,7 @@ class Http2Protocol(asyncio.Protocol):
         self._members = members
         self._connection = Connection(limits, now_s())
         self._sender = self._connection.sender
-        self._edge = Edge(site, self._connection, peer, self._flush, self._flush_soon)
+        self._edge = Edge(site, self._connection, peer, self._flush, self._flush_soon, self._flush_last)
         self._pages = Http2Pages(pages, self._connection, peer, self._flush_soon)
         self._backlog: deque[Event] = deque()
         self._busy_poll = members.busy_poll(limits.busy_poll_s) if limits.busy_poll_s else None
@@ -79,9 +79,7 @@ class Http2Protocol(asyncio.Protocol):
                 self._serve(events)
         finally:
             self._flush_is_due = is_due
-        self._flush()
-        if self._busy_poll is not None and not self._edge.has_calls:
-            self._busy_poll.kick()
+        self._flush_last()
 
     def pause_writing(self) -> None:
         """The client reads slower than we write: read no more of its requests until it has caught up."""
@@ -177,6 +175,10 @@ class Http2Protocol(asyncio.Protocol):
     def _flush_due(self) -> None:
         """Write what was put off."""
         self._flush_is_due = False
+        self._flush_last()
+
+    def _flush_last(self) -> None:
+        """Write now, and look out for the next request if all calls are answered."""
         self._flush()
         if self._busy_poll is not None and not self._edge.has_calls:
             self._busy_poll.kick()
