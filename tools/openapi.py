@@ -147,6 +147,8 @@ def operation(route: Route, comments: Comments, schemas: Schemas) -> Node:
     if route.body:
         made["requestBody"] = request_body(route, schemas)
     made["responses"] = responses(route, schemas)
+    if route.is_open:
+        made["security"] = []
     made["x-ultracloud"] = {
         "service": route.service.name,
         "rpc": route.rpc.name,

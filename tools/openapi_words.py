@@ -67,6 +67,12 @@ FIELDS: Mapping[str, str] = {
     "version": "Version of the store this is of; a watch from it misses nothing.",
     "type": "What happened.",
     "object": "The resource as it is now, or was last.",
+    "label_selector": "Only those with all of these labels.",
+    "selector": "Only those whose labels are so: `tier=web,env in (prod,test),!canary`.",
+    "filter": "Only those whose fields are so, in the same words: `spec.vpc=vpc-01...`.",
+    "keys": "What is typed, which only gRPC passes on.",
+    "id": "Its id.",
+    "session": "Id of the session.",
     "kind": "Kind of the resource, `vm`.",
 }
 

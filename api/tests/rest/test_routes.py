@@ -13,7 +13,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from ultracloud.api.rest.absent import ABSENT, why_absent
 from ultracloud.api.rest.descriptors import descriptor_of, fields_of, is_text
 from ultracloud.api.rest.problems import STATUS_OF_CODE, TITLES, problem_type, status_of
-from ultracloud.api.rest.routes import MOUNTED, all_routes, routes_of, services
+from ultracloud.api.rest.routes import MOUNTED, OPEN, all_routes, routes_of, services
 from ultracloud.api.rest.templates import Tree
 from ultracloud.api.rpc import Method, ServiceDescriptor
 
@@ -32,6 +32,10 @@ def test_every_rpc_has_a_path_or_a_reason_why_not(service: ServiceDescriptor, rp
 def test_the_list_of_reasons_names_only_what_there_is() -> None:
     names = {f"{service.name}.{rpc.name}" for service, rpc in RPCS}
     assert [each for each in ABSENT if not any(name == each or name.startswith(f"{each}.") for name in names)] == []
+
+
+def test_what_needs_no_token_exists() -> None:
+    assert len(OPEN) == len({route.operation for route in ROUTES if route.is_open})
 
 
 def test_operations_are_named_once_and_paths_lead_to_one_of_them() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from ultracloud.api.prismnet.v1.prismnet_rpc import VpcsClient
 from ultracloud.api.quota.v1 import quota_pb2 as quota
 from ultracloud.api.quota.v1.quota_rpc import QuotasClient
 from ultracloud.api.resource.v1.resource_pb2 import GetRequest, WatchRequest
+from ultracloud.api.rest.routes import all_routes
 from ultracloud.base.faults import InvalidArgumentError, UnauthenticatedError
 from ultracloud.servicekit.channels import connect
 
@@ -95,6 +97,20 @@ def test_without_a_good_token_nothing_is_passed_on(tmp_path: Path, header: str) 
             found = await front.client.get(path, headers={"authorization": header})
             assert problem(found)["code"] == "UNAUTHENTICATED"
             assert found.headers["www-authenticate"].startswith('Bearer realm="ultracloud"')
+
+    play(tmp_path, scenario)
+
+
+def test_no_path_is_served_without_a_token_but_those_that_bring_a_proof(tmp_path: Path) -> None:
+    async def scenario(front: Front) -> None:
+        front.client.headers.pop("authorization")
+        answered = {}
+        for route in all_routes():
+            path = re.sub(r"\{\w+\}", "x", route.template.text)
+            found = await front.client.request(route.http_method, path, json={} if route.body else None)
+            answered[route.operation] = found.status_code
+        refused = {operation for operation, status in answered.items() if status == 401}
+        assert set(answered) - refused == {route.operation for route in all_routes() if route.is_open}
 
     play(tmp_path, scenario)
 

@@ -1,25 +1,55 @@
 """The services behind the gateway, and the one rule about them: nobody is ever spoken for by the gateway itself.
 
 The gateway's certificate makes the connection; each call on it carries its caller's token, and the service decides on
-that. A call without a token is never made, or the service would take the gateway's identity for the caller's.
+that. Only RPCs that ask for no identity (`Route.is_open`) go without one: a service would take the gateway's for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from typing import Protocol, TypeVar
+
+from google.protobuf.message import Message
 
 from ultracloud.api.rpc import Channel
 from ultracloud.base.faults import UnavailableError
+from ultracloud.servicekit.channels import Headers
 
+ResponseT = TypeVar("ResponseT", bound=Message)
 SPEAKING_MAX = 4096
 """Callers whose channels are kept: each has the header fields of its calls ready."""
 
 
-class TokenChannel(Channel, Protocol):
+class Way(Channel, Protocol):
+    """A channel whose calls take header fields of their own."""
+
+    async def unary(
+        self,
+        path: str,
+        request: Message,
+        response_type: type[ResponseT],
+        timeout_s: float | None = None,
+        headers: Headers = (),
+    ) -> ResponseT:
+        """As `Channel.unary`."""
+        ...
+
+    def stream(
+        self,
+        path: str,
+        requests: Message | AsyncIterable[Message],
+        response_type: type[ResponseT],
+        timeout_s: float | None = None,
+        headers: Headers = (),
+    ) -> AsyncIterator[ResponseT]:
+        """As `Channel.stream`."""
+        ...
+
+
+class TokenChannel(Way, Protocol):
     """A channel that can speak for the holder of a token."""
 
-    def with_token(self, token: str) -> Channel:
+    def with_token(self, token: str) -> Way:
         """The same connection, for the holder of `token`."""
         ...
 
@@ -33,9 +63,9 @@ class Backends:
 
     def __init__(self, channels: Mapping[str, TokenChannel]) -> None:
         self._channels = dict(channels)
-        self._speaking: dict[tuple[str, str], Channel] = {}
+        self._speaking: dict[tuple[str, str], Way] = {}
 
-    def of(self, service: str, token: str) -> Channel:
+    def of(self, service: str, token: str) -> Way:
         """The way to a service for the holder of a token.
 
         Raises:
@@ -46,12 +76,30 @@ class Backends:
         speaking = self._speaking.get((service, token))
         if speaking is not None:
             return speaking
+        channel = self.open(service)
+        if len(self._speaking) >= SPEAKING_MAX:
+            self._speaking.clear()
+        speaking = self._speaking[service, token] = channel.with_token(token)
+        return speaking
+
+    def open(self, service: str) -> TokenChannel:
+        """The way to a service for a call that needs no token, because it brings the proof of who calls.
+
+        Raises:
+            UnavailableError: This gateway does not know where the service is.
+        """
         channel = self._channels.get(service)
         if channel is None:
             raise UnavailableError(
                 f"this cloud's gateway has no {service}", hint=f"set peers.{service}", reason="SERVICE_ABSENT"
             )
-        if len(self._speaking) >= SPEAKING_MAX:
-            self._speaking.clear()
-        speaking = self._speaking[service, token] = channel.with_token(token)
-        return speaking
+        return channel
+
+    def for_caller(self, service: str, token: str) -> Way:
+        """One of both: `open` where there is no token."""
+        return self.of(service, token) if token else self.open(service)
+
+
+def forwarded(address: str) -> Headers:
+    """The field that tells a service which address calls; it believes it of the gateway's certificate alone."""
+    return (("x-forwarded-for", address.rpartition(":")[0] or address),)

@@ -33,9 +33,13 @@ class RateLimitedError(ResourceExhaustedError):
 class Caller(NamedTuple):
     """Who calls, with the token that says so, and the fields that tell how often they may go on."""
 
-    principal: Principal
+    who: str
     token: str
     fields: Mapping[str, str]
+
+
+ANYONE = Caller("", "", {})
+"""Who calls what needs no token."""
 
 
 class Callers:
@@ -89,10 +93,10 @@ class Callers:
         principal = self._principal(token, now_ms)
         taken = self._principals.take(principal.id, now_ms / 1000)
         if taken is None:
-            return Caller(principal, token, {})
+            return Caller(principal.id, token, {})
         if not taken.is_allowed:
             raise RateLimitedError("principal", self._principals, taken)
-        return Caller(principal, token, rate_fields("principal", self._principals, taken))
+        return Caller(principal.id, token, rate_fields("principal", self._principals, taken))
 
     def _principal(self, token: str, now_ms: int) -> Principal:
         """Who a token speaks for; asked again each second, and at once when the policy is another one."""

@@ -19,8 +19,8 @@ from apigateway.core.problems import PROBLEM_TYPE, problem_of
 from apigateway.core.streaming import form_of
 from apigateway.core.traffic import DEFAULT_TIMEOUTS_S, Traffic
 from apigateway.core.writing import Write, Writers
-from apigateway.shell.backends import Backends
-from apigateway.shell.callers import Caller, Callers, RateLimitedError
+from apigateway.shell.backends import Backends, forwarded
+from apigateway.shell.callers import ANYONE, Caller, Callers, RateLimitedError
 from apigateway.shell.streams import Streams, Way
 from ultracloud.api.rest.descriptors import descriptor_of, fields_by_name
 from ultracloud.api.rest.routes import Route, all_routes
@@ -94,7 +94,7 @@ class Gateway:
             served = ends.get("GET" if request.method == "HEAD" else request.method)
             if served is None or (request.method == "HEAD" and served.route.rpc.server_streaming):
                 return self._other_method(request, ends, fields)
-            caller = self._callers.admit(headers.get("authorization", ""))
+            caller = ANYONE if served.route.is_open else self._callers.admit(headers.get("authorization", ""))
             fields.update(caller.fields)
             if served.route.operation in self._closed:
                 raise UnavailableError(f"{served.route.operation} is closed for now", reason="OPERATION_CLOSED")
@@ -111,9 +111,11 @@ class Gateway:
         served, rpc = asked.served, asked.served.route.rpc
         deadlines.TRACE.set(asked.trace)
         try:
-            channel = self._backends.of(asked.backend, asked.caller.token)
+            channel = self._backends.for_caller(asked.backend, asked.caller.token)
             timeout_s = self._timeouts_s.get(served.route.operation)
-            answer = await channel.unary(rpc.path, asked.message, rpc.response_type, timeout_s)
+            answer = await channel.unary(
+                rpc.path, asked.message, rpc.response_type, timeout_s, forwarded(request.peer.address)
+            )
         except Fault as fault:
             return self._problem(fault, asked.trace, fields)
         if served.has_metadata:
@@ -134,8 +136,9 @@ class Gateway:
         try:
             channel = self._backends.of(asked.backend, asked.caller.token)
             requests = _only(asked.message) if rpc.client_streaming else asked.message
-            messages = channel.stream(rpc.path, requests, rpc.response_type)
-            way = Way(form, asked.caller.principal.id, asked.trace, bool(getattr(asked.message, "from_version", 0)))
+            source = forwarded(request.peer.address)
+            messages = channel.stream(rpc.path, requests, rpc.response_type, None, source)
+            way = Way(form, asked.caller.who, asked.trace, bool(getattr(asked.message, "from_version", 0)))
             return await self.streams.open(messages, rpc, way, fields)
         except Fault as fault:
             return self._problem(fault, asked.trace, fields)

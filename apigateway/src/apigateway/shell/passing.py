@@ -12,8 +12,8 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from apigateway.shell.backends import Backends
-from apigateway.shell.callers import Caller, Callers
+from apigateway.shell.backends import Backends, forwarded
+from apigateway.shell.callers import ANYONE, Caller, Callers
 from ultracloud.api.rest.routes import Route, all_routes
 from ultracloud.api.rpc import Call
 from ultracloud.base.faults import InvalidArgumentError
@@ -44,6 +44,7 @@ class Doorkeeper(Interceptor):
     ) -> None:
         self._callers = callers
         self._own = own
+        self._open = frozenset(route.rpc.path for route in all_routes() if route.is_open)
 
     def admit(self, call: Call, /) -> None:
         """Let a call in.
@@ -52,7 +53,9 @@ class Doorkeeper(Interceptor):
             UnauthenticatedError, RateLimitedError: As `Callers`.
         """
         self._callers.admit_source(call.peer.address)
-        if not call.path.startswith(self._own):
+        if call.path in self._open:
+            call.context[CALLER] = ANYONE
+        elif not call.path.startswith(self._own):
             call.context[CALLER] = self._callers.admit(call.metadata.get("authorization", ""))
 
     def done(self, _call: Call, _code: int, _seconds: float, /) -> None:
@@ -77,12 +80,14 @@ def _method(backends: Backends, route: Route) -> Callable[..., Any]:
 
     async def unary(request: Message, call: Call) -> Message:
         with deadlines.inside(call):
-            channel = backends.of(_service(route, call), _caller(call).token)
-            return await channel.unary(rpc.path, request, rpc.response_type, call.time_remaining())
+            channel = backends.for_caller(_service(route, call), _caller(call).token)
+            source = forwarded(call.peer.address)
+            return await channel.unary(rpc.path, request, rpc.response_type, call.time_remaining(), source)
 
     async def stream(requests: Any, call: Call) -> AsyncIterator[Message]:
         channel = backends.of(_service(route, call), _caller(call).token)
-        answers = channel.stream(rpc.path, requests, rpc.response_type, call.time_remaining())
+        source = forwarded(call.peer.address)
+        answers = channel.stream(rpc.path, requests, rpc.response_type, call.time_remaining(), source)
         async with closing(answers):
             async for answer in answers:
                 yield answer

@@ -23,6 +23,7 @@ ABSENT: Mapping[str, str] = {
     "ultracloud.iam.v1.Policy.Watch": "the whole cloud's policy, for services that decide by it",
     "ultracloud.iam.v1.AccessKeys.Resolve": "tells secrets, to services that verify signatures and to nobody else",
     "ultracloud.iam.v1.AccessKeys.WatchChanges": "as AccessKeys.Resolve",
+    "ultracloud.iam.v1.Secrets.Resolve": "for services that run workloads; people use Secrets.Access",
     "ultracloud.iam.v1.AuditHeads": "signs for services, by their certificates",
     "ultracloud.prismnet.v1.Hosts": _AGENT,
     "ultracloud.plasmavmc.v1.Hosts.WatchHost": _AGENT,

@@ -27,6 +27,15 @@ MOUNT = "service"
 """The variable that says which service is asked."""
 PLACE = "project"
 ANYWHERE = "-"
+OPEN = frozenset(
+    {
+        "ultracloud.iam.v1.Credentials.AcceptInvite",
+        "ultracloud.iam.v1.PersonalTokens.Exchange",
+        "ultracloud.iam.v1.Sessions.Login",
+        "ultracloud.iam.v1.Sessions.Refresh",
+    }
+)
+"""RPCs that need no token, since what they bring is the proof of who calls. All others are refused without one."""
 MOUNTED: Mapping[str, tuple[str, ...]] = {
     "ultracloud.operations.v1": (),
     "ultracloud.quota.v1": ("plasmavmc", "prismnet"),
@@ -59,6 +68,11 @@ class Route:
     body: str
     place: str
     hidden: frozenset[str]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it needs no token."""
+        return f"{self.service.name}.{self.rpc.name}" in OPEN
 
     @property
     def is_mounted(self) -> bool:
@@ -139,7 +153,7 @@ def _route(operation: str, rule: HttpRule, service: ServiceDescriptor, rpc: Meth
         backends=backends,
         body=rule.body,
         place=_place(template) if is_placed else "",
-        hidden=frozenset({PLACE} if is_of_a_kind and not is_placed else ()),
+        hidden=frozenset({PLACE} & set(fields) if is_of_a_kind and not is_placed else ()),
     )
 
 

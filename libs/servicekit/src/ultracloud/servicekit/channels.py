@@ -104,7 +104,12 @@ class PeerChannel(Channel):
         await self._connection.close()
 
     async def unary(
-        self, path: str, request: Message, response_type: type[ResponseT], timeout_s: float | None = None
+        self,
+        path: str,
+        request: Message,
+        response_type: type[ResponseT],
+        timeout_s: float | None = None,
+        headers: Headers = (),
     ) -> ResponseT:
         """Send one message, get one.
 
@@ -115,7 +120,7 @@ class PeerChannel(Channel):
         pause_s = RETRY_FIRST_S
         while True:
             try:
-                return await self._attempt(path, request, response_type, ends_at)
+                return await self._attempt(path, request, response_type, ends_at, headers)
             except UnavailableError:
                 left_s = ends_at - time.monotonic()
                 if not self.is_idempotent(path) or left_s <= pause_s:
