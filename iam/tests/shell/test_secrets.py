@@ -12,6 +12,7 @@ from ultracloud.api.iam.v1.secrets_rpc import SecretsClient
 from ultracloud.api.resource.v1.resource_pb2 import DeleteRequest, GetRequest, ListRequest
 from ultracloud.api.trail.v1.trail_pb2 import ExportRequest
 from ultracloud.api.trail.v1.trail_rpc import TrailClient
+from ultracloud.servicekit import pki
 from ultracloud.servicekit.store import prefix_end
 
 VALUES = b"keys/secrets/"
@@ -141,5 +142,22 @@ def test_rotation_seals_every_value_anew_while_they_are_read_and_written(live: L
                 await asyncio.sleep(0.05)
         await add(ada, b"v2")
         assert [await access(ada, number) for number in (1, 2)] == [b"v1", b"v2"]
+
+    live(scenario)
+
+
+def test_services_that_run_workloads_resolve_what_resources_refer_to(live: Live) -> None:
+    async def scenario(iam: RunningIam, ada: Clients) -> None:
+        made = await secret_of_blue(ada, b"v1")
+        await add(ada, b"v2")
+        refs = [pb.SecretRef(secret="db"), pb.SecretRef(secret=made.metadata.id, number=1)]
+        asked = pb.ResolveSecretsRequest(project="blue", refs=refs)
+        async with iam.clients(pki.service_identity("plasmavmc")) as plasmavmc:
+            answer = await SecretsClient(plasmavmc.channel).resolve(asked)
+            assert [(one.value, one.number) for one in answer.values] == [(b"v2", 2), (b"v1", 1)]
+            assert (await refusal_of(access(plasmavmc))).reason == "NO_BINDING"
+        assert (await refusal_of(SecretsClient(ada.channel).resolve(asked))).reason == "NOT_A_SERVICE"
+        async with iam.clients(pki.service_identity("prismnet")) as prismnet:
+            assert (await refusal_of(SecretsClient(prismnet.channel).resolve(asked))).reason == "NO_BINDING"
 
     live(scenario)

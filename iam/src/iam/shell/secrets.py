@@ -13,8 +13,16 @@ from ultracloud.api.iam.v1 import secrets_pb2 as pb
 from ultracloud.api.iam.v1.secrets_rpc import SECRETS
 from ultracloud.api.resource.v1.resource_pb2 import DeleteRequest
 from ultracloud.api.rpc import Call
-from ultracloud.base.faults import AbortedError, FailedPreconditionError, InvalidArgumentError, NotFoundError
+from ultracloud.base.faults import (
+    AbortedError,
+    FailedPreconditionError,
+    InvalidArgumentError,
+    NotFoundError,
+    PermissionDeniedError,
+)
+from ultracloud.base.principals import PrincipalKind
 from ultracloud.servicekit import deadlines
+from ultracloud.servicekit.authn import principal_of
 from ultracloud.servicekit.resources import Context, Kind, KindServer, Located, Resources
 from ultracloud.servicekit.resources.deeds import deed
 from ultracloud.servicekit.resources.places import resource_path
@@ -25,6 +33,8 @@ VALUE_BYTES_MAX = 65_536
 """A certificate with its chain and key has some 10 KB; what is larger is a file and belongs into object storage."""
 VERSIONS_MAX, VERSIONS_DEFAULT = 100, 10
 DESCRIPTION_LENGTH_MAX = 1000
+REFS_MAX = 100
+"""References of one resource: a pod has a few, and each costs an audit record."""
 RACES_MAX = 20
 PAGE = 100
 
@@ -122,13 +132,23 @@ class SecretsServer(KindServer[pb.Secret]):
             secret = located.stored.message
             number = request.number or secret.status.latest
             await self._record(call, located, "access", {"version": str(number)})
-            key = value_key(secret.metadata.project, secret.metadata.id, max(0, number))
-            entry = await self._store.get(key)
-            if number <= 0 or entry is None:
-                raise NotFoundError(
-                    f"secret {secret.metadata.name} has no version {number}", reason="SECRET_VERSION_NOT_FOUND"
-                )
-            return pb.AccessSecretResponse(value=await self._keys.open(value_context(key), entry.value), number=number)
+            return await self._value(secret, number)
+
+    async def resolve(self, request: pb.ResolveSecretsRequest, call: Call) -> pb.ResolveSecretsResponse:
+        """Give the values that a resource refers to, to the service whose resource it is; written down as Access is."""
+        with deadlines.inside(call):
+            if principal_of(call).kind is not PrincipalKind.SERVICE:
+                raise PermissionDeniedError("only services that run workloads may ask this", reason="NOT_A_SERVICE")
+            if len(request.refs) > REFS_MAX:
+                raise InvalidArgumentError(f"the request has {len(request.refs)} refs; at most {REFS_MAX} are accepted")
+            answer = pb.ResolveSecretsResponse()
+            for ref in request.refs:
+                located = await self.locate(call, "resolve", request.project, ref.secret)
+                secret = located.stored.message
+                number = ref.number or secret.status.latest
+                await self._record(call, located, "resolve", {"version": str(number)})
+                answer.values.append(await self._value(secret, number))
+            return answer
 
     async def destroy_version(self, request: pb.DestroySecretVersionRequest, call: Call) -> pb.Secret:
         """Make one value unreadable for good."""
@@ -162,6 +182,20 @@ class SecretsServer(KindServer[pb.Secret]):
             )
             await self.resources.trail.record(draft)
             return pb.RotateSecretKeysResponse(key_version=await self._keys.rotate(context.place.id))
+
+    async def _value(self, secret: pb.Secret, number: int) -> pb.AccessSecretResponse:
+        """A version's value.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        key = value_key(secret.metadata.project, secret.metadata.id, max(0, number))
+        entry = await self._store.get(key)
+        if number <= 0 or entry is None:
+            raise NotFoundError(
+                f"secret {secret.metadata.name} has no version {number}", reason="SECRET_VERSION_NOT_FOUND"
+            )
+        return pb.AccessSecretResponse(value=await self._keys.open(value_context(key), entry.value), number=number)
 
     async def _add(self, located: Located[pb.Secret], value: bytes) -> pb.Secret:
         """Write the value first: a version in the list has one."""

@@ -99,6 +99,16 @@ BUILT_IN_BINDINGS: tuple[BuiltInBinding, ...] = (
         "",
         "S3 requests are signed with access keys",
     ),
+    *(
+        BuiltInBinding(
+            f"{service}-resolves-secrets",
+            f"service/{service}",
+            ("iam.secrets.resolve",),
+            "",
+            "workloads refer to secrets",
+        )
+        for service in ("k8shost", "plasmavmc")
+    ),
     BuiltInBinding(
         "plasmavmc-wires-vms",
         "service/plasmavmc",

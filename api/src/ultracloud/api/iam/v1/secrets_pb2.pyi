@@ -157,6 +157,20 @@ class AccessSecretResponse(_message.Message):
     number: int
     def __init__(self, value: _Optional[bytes] = ..., number: _Optional[int] = ...) -> None: ...
 
+class ResolveSecretsRequest(_message.Message):
+    __slots__ = ("project", "refs")
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    REFS_FIELD_NUMBER: _ClassVar[int]
+    project: str
+    refs: _containers.RepeatedCompositeFieldContainer[SecretRef]
+    def __init__(self, project: _Optional[str] = ..., refs: _Optional[_Iterable[_Union[SecretRef, _Mapping]]] = ...) -> None: ...
+
+class ResolveSecretsResponse(_message.Message):
+    __slots__ = ("values",)
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    values: _containers.RepeatedCompositeFieldContainer[AccessSecretResponse]
+    def __init__(self, values: _Optional[_Iterable[_Union[AccessSecretResponse, _Mapping]]] = ...) -> None: ...
+
 class DestroySecretVersionRequest(_message.Message):
     __slots__ = ("project", "ref", "number")
     PROJECT_FIELD_NUMBER: _ClassVar[int]

@@ -11,6 +11,8 @@ from ultracloud.api.iam.v1.secrets_pb2 import AddSecretVersionRequest
 from ultracloud.api.iam.v1.secrets_pb2 import CreateSecretRequest
 from ultracloud.api.iam.v1.secrets_pb2 import DestroySecretVersionRequest
 from ultracloud.api.iam.v1.secrets_pb2 import ListSecretsResponse
+from ultracloud.api.iam.v1.secrets_pb2 import ResolveSecretsRequest
+from ultracloud.api.iam.v1.secrets_pb2 import ResolveSecretsResponse
 from ultracloud.api.iam.v1.secrets_pb2 import RotateSecretKeysRequest
 from ultracloud.api.iam.v1.secrets_pb2 import RotateSecretKeysResponse
 from ultracloud.api.iam.v1.secrets_pb2 import Secret
@@ -34,6 +36,7 @@ SECRETS = ServiceDescriptor(
         Method("Watch", "/ultracloud.iam.v1.Secrets/Watch", "watch", WatchRequest, SecretEvent, False, True),
         Method("AddVersion", "/ultracloud.iam.v1.Secrets/AddVersion", "add_version", AddSecretVersionRequest, Secret, False, False),
         Method("Access", "/ultracloud.iam.v1.Secrets/Access", "access", AccessSecretRequest, AccessSecretResponse, False, False),
+        Method("Resolve", "/ultracloud.iam.v1.Secrets/Resolve", "resolve", ResolveSecretsRequest, ResolveSecretsResponse, False, False),
         Method("DestroyVersion", "/ultracloud.iam.v1.Secrets/DestroyVersion", "destroy_version", DestroySecretVersionRequest, Secret, False, False),
         Method("RotateKeys", "/ultracloud.iam.v1.Secrets/RotateKeys", "rotate_keys", RotateSecretKeysRequest, RotateSecretKeysResponse, False, False),
     ),
@@ -78,6 +81,10 @@ class SecretsClient:
         """Call /ultracloud.iam.v1.Secrets/Access."""
         return await self._channel.unary("/ultracloud.iam.v1.Secrets/Access", request, AccessSecretResponse, timeout_s)
 
+    async def resolve(self, request: ResolveSecretsRequest, timeout_s: float | None = None) -> ResolveSecretsResponse:
+        """Call /ultracloud.iam.v1.Secrets/Resolve."""
+        return await self._channel.unary("/ultracloud.iam.v1.Secrets/Resolve", request, ResolveSecretsResponse, timeout_s)
+
     async def destroy_version(self, request: DestroySecretVersionRequest, timeout_s: float | None = None) -> Secret:
         """Call /ultracloud.iam.v1.Secrets/DestroyVersion."""
         return await self._channel.unary("/ultracloud.iam.v1.Secrets/DestroyVersion", request, Secret, timeout_s)
@@ -105,6 +112,8 @@ class SecretsServer(Protocol):
     def add_version(self, request: AddSecretVersionRequest, call: Call, /) -> Secret | Awaitable[Secret]: ...
 
     def access(self, request: AccessSecretRequest, call: Call, /) -> AccessSecretResponse | Awaitable[AccessSecretResponse]: ...
+
+    def resolve(self, request: ResolveSecretsRequest, call: Call, /) -> ResolveSecretsResponse | Awaitable[ResolveSecretsResponse]: ...
 
     def destroy_version(self, request: DestroySecretVersionRequest, call: Call, /) -> Secret | Awaitable[Secret]: ...
 
