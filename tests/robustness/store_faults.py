@@ -165,4 +165,6 @@ STORE_FAULTS: Mapping[str, Callable[[Scene], Awaitable[None]]] = {
 NEEDS_WHOLE = frozenset({"lose_store", "lose_two", "lose_two_at_once", "lose_and_shrink"})
 """Faults before which every region must be whole, or a majority is lost for good."""
 NEEDS_FIVE_REPLICAS = frozenset({"lose_two_at_once"})
+NEEDS_SPARE = frozenset({"lose_and_shrink"})
+"""Faults after which fewer stores must still be enough for all replicas."""
 STARTS_MOST = frozenset({"kill_all", "kill_two"})

@@ -17,7 +17,14 @@ from tests.robustness.clients import Record
 from tests.robustness.rounds import QUIET_S, RECOVERY_S, START_S, Plan
 from tests.robustness.servers import CLIENT_PORT, MEETING_ADDRESS, Stores
 from tests.robustness.store_clients import AFTER, FIRST, NAMESPACE, Channels, Client, Watcher, ask, check_watch
-from tests.robustness.store_faults import NEEDS_FIVE_REPLICAS, NEEDS_WHOLE, STARTS_MOST, STORE_FAULTS, StoreScene
+from tests.robustness.store_faults import (
+    NEEDS_FIVE_REPLICAS,
+    NEEDS_SPARE,
+    NEEDS_WHOLE,
+    STARTS_MOST,
+    STORE_FAULTS,
+    StoreScene,
+)
 from ultracloud.api.flaredb.v1 import flaredb_pb2 as pb
 from ultracloud.api.flaredb.v1.flaredb_rpc import KvClient
 from ultracloud.servicekit import coordination, pki
@@ -175,6 +182,8 @@ class _Round:
         await asyncio.sleep(self._random.uniform(*QUIET_S))
         for name in self._plan.faults:
             if name in NEEDS_FIVE_REPLICAS and self._scene.replicas < 5:
+                continue
+            if name in NEEDS_SPARE and self._scene.replicas >= self._plan.members:
                 continue
             if name in NEEDS_WHOLE:
                 await self._scene.wait_whole()
