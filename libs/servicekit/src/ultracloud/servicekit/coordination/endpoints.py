@@ -27,13 +27,13 @@ from google.protobuf.message import Message
 
 from ultracloud.base.faults import DeadlineExceededError, Fault, UnavailableError
 from ultracloud.servicekit.channels import (
-    CONNECT_S,
     DEADLINE_S,
     RETRY_FIRST_S,
     RETRY_MAX_S,
     NotSentError,
     PeerChannel,
 )
+from ultracloud.servicekit.connections import CONNECT_S
 from ultracloud.servicekit.coordination.errors import TOKEN, is_elsewhere, is_not_done, translate
 from ultracloud.servicekit.coordination.tokens import Tokens
 from ultracloud.servicekit.streams import closing
