@@ -20,7 +20,7 @@ DOCUMENT: Json = {
         "/v1/disks:watch": {
             "get": {
                 "operationId": "disks.watch",
-                "description": "Needs no login.",
+                "security": [],
                 "responses": {"200": {"content": {"application/x-ndjson": {"schema": REFERENCE}}}},
             }
         },

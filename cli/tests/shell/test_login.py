@@ -237,3 +237,28 @@ def test_of_many_commands_at_once_one_refreshes(uc: Person, at: Stage) -> None:
     running = [subprocess.Popen(words, env=kept, stdout=subprocess.DEVNULL) for _ in range(4)]
     assert [one.wait(20) for one in running] == [0] * 4
     assert provider.refreshed == 1
+
+
+def test_a_password_logs_in_through_the_real_gateway_and_is_refreshed(uc: Person, cloud: Cloud) -> None:
+    (uc.home / "password").write_text(PASSWORD + "\n")
+    uc.ok("context", "add", "test", "--server", cloud.url, "--ca", str(cloud.ca), "-p", "blue")
+    said = uc.ok("login", "--user", "ada@acme", "--password", f"@{uc.home / 'password'}")
+    assert said.out.startswith("logged in as user:usr-")
+    first = json.loads(credential_file(uc).read_text())
+    make_old(uc)
+    uc.ok("vpc", "list")
+    assert json.loads(credential_file(uc).read_text())["refresh_token"] != first["refresh_token"]
+
+
+def test_a_wrong_password_is_denied(uc: Person, cloud: Cloud) -> None:
+    (uc.home / "password").write_text("wrong horse\n")
+    uc.ok("context", "add", "test", "--server", cloud.url, "--ca", str(cloud.ca))
+    uc.fails(4, "login", "--user", "ada@acme", "--password", f"@{uc.home / 'password'}")
+    assert not credential_file(uc).exists()
+
+
+def test_a_personal_token_is_made_used_and_narrow(dev: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = dev.ok("personaltoken", "create", "ci", "--scope", "*.list", "--scope", "*.get", "-o", "json").json
+    monkeypatch.setenv("ULTRACLOUD_TOKEN", made["token"])
+    dev.ok("vpc", "list")
+    dev.fails(4, "vpc", "create", "no", "--cidr", "10.0.0.0/16")

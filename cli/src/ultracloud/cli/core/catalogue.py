@@ -18,7 +18,6 @@ LINES_TYPE = "application/x-ndjson"
 ROOT_SUFFIX = "_root"
 """Of operations that do at the root of the cloud what another does in an organisation."""
 NEVER_ANSWERED = "Never in an answer"
-NO_LOGIN = "Needs no login"
 """How the protos say what OpenAPI has no word for."""
 NUMBERS_OF_WIDTH = frozenset({-(2**31), 2**31 - 1, -(2**63), 2**63 - 1})
 """Bounds that only say how many bits a number has."""
@@ -168,7 +167,7 @@ def _operation(verb: str, method: str, path: str, operation: Json, schemas: dict
     }
     if description := text_at(operation, "description"):
         made["doc"] = description
-    if at(operation, "security") == [] or NO_LOGIN in text_at(operation, "description"):
+    if at(operation, "security") == []:
         made["open"] = True
     query = [p for p in items_at(operation, "parameters") if text_at(p, "in") == "query"]
     if query:
