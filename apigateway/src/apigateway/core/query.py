@@ -20,6 +20,8 @@ PARAMETERS_MAX = 100
 """Parameters of one query; a head has 16 KiB, and a thousand empty ones would cost more than a large body."""
 _ESCAPES = re.compile(r"(?:[^%]|%[0-9A-Fa-f]{2})*")
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f/\\]")
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+"""What nearly every name and id is: nothing to decode, and nothing to refuse."""
 _BOOLS = {"true": True, "false": False}
 _F = FieldDescriptor
 
@@ -30,7 +32,7 @@ def decode_segment(segment: str) -> str:
     Raises:
         InvalidArgumentError: It has what no name has, above all a separator: nobody behind us shall read it as a path.
     """
-    if segment.isascii() and segment.isalnum():
+    if _NAME.fullmatch(segment):
         return segment
     text = _decoded(segment, "the path")
     if _FORBIDDEN.search(text) or text in (".", ".."):
