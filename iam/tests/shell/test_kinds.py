@@ -62,7 +62,13 @@ def test_a_binding_is_stored_with_ids_whatever_it_was_written_with(live: Live):
             "projects/blue",
             "no role 'vieuwer' in organisations/acme; accepted: viewer,",
         ),
-        ("acme", "viewer", "web", "projects/blue", "principal 'web' is not one; accepted: user:<id>, group:<id>, serviceaccount:<id"),
+        (
+            "acme",
+            "viewer",
+            "web",
+            "projects/blue",
+            "principal 'web' is not one; accepted: user:<id>, group:<id>, serviceaccount:<id",
+        ),
         (
             "acme",
             "viewer",
