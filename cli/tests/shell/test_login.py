@@ -1,6 +1,7 @@
 """Logging in, staying logged in, and out, at the endpoints that discovery names."""
 
 import html
+import io
 import json
 import os
 import re
@@ -173,6 +174,15 @@ def test_the_password_login_asks_for_a_code_only_if_the_server_wants_one(uc: Per
         "password": "correct horse",
         "client": "",
     }
+
+
+def test_a_second_factor_is_asked_for(uc: Person, at: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    (uc.home / "password").write_text("correct horse\n")
+    monkeypatch.setattr("sys.stdin", io.StringIO("123456\n"))
+    session = {"access_token": "a", "refresh_token": "r", "expires_at": "2099-01-01T00:00:00Z"}
+    at.follows(Reply({"detail": "and the code", "reason": "SECOND_FACTOR_NEEDED"}, 401), Reply(session))
+    uc.ok("login", "--user", "ada@acme", "--password", f"@{uc.home / 'password'}")
+    assert [json.loads(asked.body).get("code") for asked in at.asked[:2]] == [None, "123456"]
 
 
 def test_a_certificate_of_an_unknown_authority_is_not_believed(

@@ -21,7 +21,7 @@ LOGIN_PATH = "/v1/sessions:login"
 REFRESH_PATH = "/v1/sessions:refresh"
 EXCHANGE_PATH = "/v1/personaltokens:exchange"
 PERSONAL_PREFIX = "ucp_"
-CODE_REASONS = frozenset({"CODE_REQUIRED", "SECOND_FACTOR_REQUIRED", "TOTP_REQUIRED"})
+CODE_REASONS = frozenset({"SECOND_FACTOR_NEEDED"})
 """What the server says to a right password that is not enough."""
 
 
