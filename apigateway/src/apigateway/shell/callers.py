@@ -8,13 +8,9 @@ from typing import NamedTuple
 from apigateway.core.rates import Buckets, Taken
 from apigateway.core.traffic import Traffic
 from ultracloud.base.faults import ResourceExhaustedError, UnauthenticatedError
-from ultracloud.base.policy import Principal
 from ultracloud.servicekit.authn import Authenticator
 from ultracloud.servicekit.clock import Clock
 from ultracloud.servicekit.policy import Authority
-
-TOLD_MAX = 4096
-"""Callers that are remembered for a second."""
 
 
 class RateLimitedError(ResourceExhaustedError):
@@ -52,11 +48,8 @@ class Callers:
     """
 
     def __init__(self, authority: Authority, clock: Clock, traffic: Traffic) -> None:
-        self._authority = authority
         self._authenticator = Authenticator(authority, clock)
         self._clock = clock
-        self._told: dict[str, Principal] = {}
-        self._told_at: tuple[object, ...] = ()
         self._principals = Buckets(traffic.principals)
         self._sources = Buckets(traffic.sources)
 
@@ -90,26 +83,13 @@ class Callers:
                 reason="NO_IDENTITY",
             )
         now_ms = self._clock.now_ms()
-        principal = self._principal(token, now_ms)
+        principal = self._authenticator.principal_of_token(token)
         taken = self._principals.take(principal.id, now_ms / 1000)
         if taken is None:
             return Caller(principal.id, token, {})
         if not taken.is_allowed:
             raise RateLimitedError("principal", self._principals, taken)
         return Caller(principal.id, token, rate_fields("principal", self._principals, taken))
-
-    def _principal(self, token: str, now_ms: int) -> Principal:
-        """Who a token speaks for; asked again each second, and at once when the policy is another one."""
-        snapshot = self._authority.snapshot
-        told_at = (snapshot, snapshot.policy.version, now_ms // 1000)
-        if told_at[0] is not (self._told_at or (None,))[0] or told_at[1:] != self._told_at[1:]:
-            self._told, self._told_at = {}, told_at
-        principal = self._told.get(token)
-        if principal is None:
-            principal = self._authenticator.principal_of_token(token)
-            if len(self._told) < TOLD_MAX:
-                self._told[token] = principal
-        return principal
 
 
 def rate_fields(whose: str, buckets: Buckets, taken: Taken) -> dict[str, str]:
