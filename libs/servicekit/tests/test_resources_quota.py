@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ultracloud.base.faults import ResourceExhaustedError
@@ -29,6 +29,7 @@ def counted(parts: dict[int, Part], own: int, added: dict[str, int], limit: int 
 
 
 @given(STEPS)
+@example([(1, {"vms": 4}, 10), (0, {"vms": 4}, None), (1, {"vms": 3}, 10)])
 def test_the_sum_is_right_and_no_change_gets_over_its_limit(
     steps: list[tuple[int, dict[str, int], int | None]],
 ) -> None:

@@ -3,8 +3,9 @@
 One number for each project would be written by every create, so that each waited for the one before. So there are
 PARTS, each with how much is used and how far that may rise without a look at the others: its share. A change counts in
 any part that has room, and touches that alone. Where it has none it takes room from others; where nobody knows the
-shares (a new limit), all are made anew. The sum of the larger of `used` and `share` over all parts is never above the
-limit, so no order of changes gets over it; what an operator lowers below what is used stays, and may only fall.
+shares (a new limit, or none any more), all are made anew. The sum of the larger of `used` and `share` over all parts is
+never above the limit, so no order of changes gets over it; what an operator lowers below what is used stays, and may
+only fall.
 
 Source: O'Neil, "The Escrow Transactional Method" (1986).
 """
@@ -96,12 +97,10 @@ def counted(part: Part, added: Mapping[str, int], limits: Mapping[str, int | Non
     for what, amount in added.items():
         before, limit = part.of(what), limits.get(what)
         used = before.used + amount
-        if amount > 0 and limit is None:
-            amounts[what] = Amount(used)
-        elif amount > 0 and (before.limit != limit or used > before.share):
+        # Without a limit there are no shares; but those of one that is gone count until all parts have forgotten it.
+        if amount > 0 and (before.limit != limit or (limit is not None and used > before.share)):
             return None
-        else:
-            amounts[what] = Amount(used, before.share, before.limit)
+        amounts[what] = Amount(used, before.share, before.limit)
     return Part(amounts)
 
 
@@ -122,6 +121,9 @@ def planned(parts: Mapping[int, Part], own: int, added: Mapping[str, int], limit
     needs_all = False
     for what, amount in added.items():
         limit = limits.get(what)
+        if amount > 0 and limit is None and any(part.of(what).limit is not None for part in parts.values()):
+            _unshare(changed, what)
+            needs_all = True
         if amount <= 0 or limit is None:
             part = counted(changed[own], {what: amount}, limits)
             assert part is not None, "giving back, and what has no limit, has room everywhere"
@@ -176,6 +178,12 @@ def _take(parts: dict[int, Part], own: int, what: str, amount: int) -> None:
         got += theirs.room
         parts[number] = parts[number].having(what, replace(theirs, share=theirs.share - theirs.room))
     parts[own] = parts[own].having(what, replace(mine, used=mine.used + amount, share=mine.share + got))
+
+
+def _unshare(parts: dict[int, Part], what: str) -> None:
+    """Forget shares of a limit that is gone: what is counted without one is in none of them."""
+    for number, part in parts.items():
+        parts[number] = part.having(what, Amount(part.of(what).used))
 
 
 def _share_out(parts: dict[int, Part], own: int, what: str, amount: int, limit: int) -> None:
