@@ -85,6 +85,8 @@ def test_a_credential_of_systemd_is_taken_from_where_it_put_it(tmp_path: Path, m
         load_root_key(named)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     assert load_root_key(named) is None
+    with pytest.raises(RootKeyError, match="systemd's to give"):
+        create_root_key(named)
     key = create_root_key(tmp_path / "root.key")
     (tmp_path / "root.key").chmod(0o440)
     assert load_root_key(named) == key

@@ -63,6 +63,8 @@ def create_root_key(path: Path) -> bytes:
     Raises:
         RootKeyError: It cannot be written.
     """
+    if _place(path) != path:
+        raise RootKeyError(f"root_key_file {path.name} is systemd's to give; make it there, with create_root_key off")
     key = secrets.token_bytes(KEY_BYTES)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
