@@ -66,13 +66,14 @@ def test_answers_are_as_documented(case: schemathesis.Case, cloud: Cloud, sessio
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("who", ["token", "tenant"])
-def test_every_answer_is_as_documented(cloud: Cloud, tmp_path: Path, who: str) -> None:
+@pytest.mark.parametrize(("who", "phases"), [("token", "examples,coverage,fuzzing"), ("tenant", "fuzzing")])
+def test_every_answer_is_as_documented(cloud: Cloud, tmp_path: Path, who: str, phases: str) -> None:
+    # Nearly all that a tenant asks is refused, and a refusal waits a quarter of a second for a newer policy.
     checks = ",".join(check.__name__ for check in CHECKS)
     ran = subprocess.run(
         [
             *(str(Path(sys.executable).parent / "schemathesis"), "run", str(FILE), "--url", cloud.url),
-            *("--checks", checks, "--phases", "examples,coverage,fuzzing", "--max-examples", str(EXAMPLES)),
+            *("--checks", checks, "--phases", phases, "--max-examples", str(EXAMPLES)),
             *("--exclude-path-regex", ":(watch|console)$", "--tls-verify", str(cloud.ca)),
             *("--header", f"Authorization: Bearer {getattr(cloud, who)}", "--generation-deterministic"),
         ],
