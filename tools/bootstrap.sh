@@ -131,8 +131,11 @@ find_python() {
     exit 1
 }
 
+# The list of the root pyproject.toml, whose patterns the shell expands: there is no other one to forget a member in.
 members() {
-    printf '%s\n' api libs/base libs/raft libs/wire libs/servicekit libs/testkit chainfire flaredb iam prismnet plasmavmc cli quickstart
+    for pattern in $(sed -n 's/^members = \[\(.*\)\]$/\1/p' pyproject.toml | tr -d '",'); do
+        for member in $pattern; do [ ! -f "$member/pyproject.toml" ] || printf '%s\n' "$member"; done
+    done
 }
 
 wanted_stamp() {
