@@ -19,6 +19,8 @@ from tools.workspace import MEMBERS, ROOT
 HERE = Path(os.environ.get("ULTRACLOUD_FROM", ROOT))
 """Where the person stood when they called `./dev`."""
 EXIT_USAGE = 2
+KEEP_FAILED = ("-o", "tmp_path_retention_policy=failed")
+"""Stores preallocate: the folders of all tests would fill a disk within a few runs."""
 PYTEST_NO_TESTS = 5
 WORKERS = 2
 """pytest workers a member's tests run on; the suite is sized for two cores."""
@@ -112,7 +114,7 @@ def test(arguments: list[str]) -> int:
     failed: list[str] = []
     for name, folder in chosen.items():
         started = time.monotonic()
-        command = [sys.executable, "-m", "pytest", "-q", "-n", str(WORKERS), *lane, *extra]
+        command = [sys.executable, "-m", "pytest", "-q", "-n", str(WORKERS), *KEEP_FAILED, *lane, *extra]
         status = subprocess.run(command, cwd=folder, env=environment(), check=False).returncode
         if status not in (0, PYTEST_NO_TESTS):
             failed.append(name)
