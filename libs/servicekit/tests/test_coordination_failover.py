@@ -307,9 +307,9 @@ def test_everything_outlives_each_member_of_a_real_cluster(find: Callable[[], Se
                         told.extend(event.pair.value for event in batch if event.pair)
 
             looking = asyncio.create_task(look())
-            listing = asyncio.create_task(register(kv, "demo", "127.0.0.1:7", CLOCK, ttl_s=5))
+            listing = asyncio.create_task(register(kv, "demo", "127.0.0.1:7", CLOCK, ttl_s=15))
             wrote = [b"first"]
-            async with Session(kv, CLOCK, ttl_s=5) as session, Lock(session, b"/lock") as lock:
+            async with Session(kv, CLOCK, ttl_s=15) as session, Lock(session, b"/lock") as lock:
                 fence = lock.fence
                 for number in range(3):
                     processes[number].kill()
