@@ -21,7 +21,7 @@ def loaded(tmp_path: Path, text: str) -> Config:
 def test_a_state_dir_is_all_that_must_be_set(tmp_path: Path):
     config = loaded(tmp_path, "")
     assert config.history.bounds() == History(3_600_000, 1_000_000, 512 * 1024 * 1024)
-    assert (config.rocksdb.write_buffer_mib, config.rocksdb.block_cache_mib) == (8, 16)
+    assert (config.rocksdb.write_buffer_mib, config.rocksdb.block_cache_mib) == (8, 0)
 
 
 def test_a_namespace_may_be_given_to_several(tmp_path: Path):

@@ -44,7 +44,7 @@ HISTORY_CHANGES_MAX = 100_000_000
 HISTORY_MIB_MAX = 64 * 1024
 WRITE_BUFFER_MIB_MIN, WRITE_BUFFER_MIB_MAX = 4, 512
 """A batch of the largest transactions fits the smallest; above the largest a start replays the log for many seconds."""
-BLOCK_CACHE_MIB_MIN, BLOCK_CACHE_MIB_MAX = 1, 64 * 1024
+BLOCK_CACHE_MIB_MIN, BLOCK_CACHE_MIB_MAX = 0, 64 * 1024
 DISK_RESERVE_MIB_MAX = 1024 * 1024
 LABELS = ("zone", "rack", "host")
 """What may fail together, the widest first."""
@@ -103,15 +103,15 @@ class HistoryConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RocksConfig:
-    """RocksDB's memory. The defaults serve a control plane of hundreds of thousands of objects in some 30 MiB.
+    """RocksDB's memory. It takes what is used: a control plane of hundreds of thousands of objects is some 30 MiB.
 
     Attributes:
         write_buffer_mib: One memtable; there are up to two.
-        block_cache_mib: Blocks, indexes and filters.
+        block_cache_mib: Blocks, indexes and filters at most; 0 is a sixteenth of the memory, 16 MiB to 1 GiB.
     """
 
     write_buffer_mib: int = 8
-    block_cache_mib: int = 16
+    block_cache_mib: int = 0
 
     def __post_init__(self) -> None:
         _check("write_buffer_mib", self.write_buffer_mib, WRITE_BUFFER_MIB_MIN, WRITE_BUFFER_MIB_MAX)

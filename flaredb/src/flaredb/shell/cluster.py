@@ -14,7 +14,7 @@ from flaredb.core.access import Access
 from flaredb.core.placement import MIB, Policy
 from flaredb.core.region import LOGICAL_BITS, RegionId, StoreId
 from flaredb.core.region_rows import founding_rows, load
-from flaredb.shell import disk
+from flaredb.shell import disk, memory
 from flaredb.shell.cluster_aging import Aging
 from flaredb.shell.cluster_clock import StoreClock
 from flaredb.shell.cluster_disk import addresses_of, claim, cluster_of, store_of
@@ -82,7 +82,8 @@ async def build(config: Config, runtime: Runtime) -> ClusterFlaredb:
         StoreDirectoryError: The state directory is in use, damaged, or holds something else.
         StartError: An address is taken.
     """
-    engine = open_rocks(config.state_dir, config.rocksdb.write_buffer_mib * MIB, config.rocksdb.block_cache_mib * MIB)
+    rocksdb = config.rocksdb
+    engine = open_rocks(config.state_dir, rocksdb.write_buffer_mib * MIB, memory.cache_bytes(rocksdb.block_cache_mib))
     cluster = config.cluster
     regions = ClusterMap(runtime.coordination(), cluster.name, runtime.clock)
     beside: list[asyncio.Task[None]] = []

@@ -4,8 +4,8 @@ Column families `data`, `changes` and `meta` share one write-ahead log, so a bat
 one sync. `rocksdict` holds Python's lock while it writes, sync included, but not in `flush_wal`; so a batch is written
 without sync, on the loop, which takes microseconds, and another thread waits for the disk in `sync`.
 
-Memory is bounded from the start: a few MiB of memtables and of block cache serve a control plane's records, and the
-operator may raise both.
+Memory is bounded from the start: a few MiB of memtables, and a block cache that takes what is read up to a part of the
+machine's memory; the operator may set both.
 
 Source: RocksDB wiki, "Column Families", "WAL Recovery Modes", "Partitioned Index Filters", "Setup Options and Basic
 Tuning".

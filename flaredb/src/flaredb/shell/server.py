@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flaredb.config import Config
 from flaredb.core.access import Access
 from flaredb.errors import MIB
-from flaredb.shell import disk, meters
+from flaredb.shell import disk, memory, meters
 from flaredb.shell.committer import Committer
 from flaredb.shell.expirer import Expirer
 from flaredb.shell.one_node import OneNode
@@ -82,7 +82,8 @@ async def build_embedded(config: Config, runtime: Runtime) -> Flaredb:
         StoreDirectoryError: The state directory is in use, damaged or not writable.
         StartError: An address is taken.
     """
-    engine = open_rocks(config.state_dir, config.rocksdb.write_buffer_mib * MIB, config.rocksdb.block_cache_mib * MIB)
+    rocksdb = config.rocksdb
+    engine = open_rocks(config.state_dir, rocksdb.write_buffer_mib * MIB, memory.cache_bytes(rocksdb.block_cache_mib))
     store = Store(engine, config.history.bounds(), config.first_version)
     watchers = Watchers()
     committer = Committer(
