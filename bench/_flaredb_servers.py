@@ -272,8 +272,11 @@ def start_pinned(server: PostgresServer, port: int) -> None:
 
 
 def pss_bytes(pid: int) -> int:
-    """What a process has in memory: pages shared with others count in part."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    """What a process has in memory: pages shared with others count in part. Of one that has just ended: nothing."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):  # a worker of PostgreSQL's that had no more to do
+        return 0
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024
 
 
