@@ -85,7 +85,10 @@ class Caller:
                 return "\n".join(shown(one) for one in self._stream(method, messages, int(count), metadata))
             return self._unary(method, messages[0], metadata)
         except grpc.RpcError as error:
-            return f"{error.code().name}: {error.details()}"  # type: ignore[attr-defined] # it is a Call too
+            code, sentence = error.code(), error.details()  # type: ignore[attr-defined] # it is a Call too
+            # The client's clock and the server's race for who says this.
+            late = code is grpc.StatusCode.DEADLINE_EXCEEDED
+            return f"{code.name}: {'Deadline Exceeded' if late else sentence}"
 
     def _unary(self, method: Method, message: Message, metadata: Sequence[tuple[str, str]]) -> str:
         call = self._channel.unary_unary(method.path, type(message).SerializeToString, method.response_type.FromString)

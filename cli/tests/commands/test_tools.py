@@ -15,6 +15,9 @@ from ultracloud.cli.commands.man import walk
 from ultracloud.cli.commands.root import root
 from ultracloud.cli.shell import index
 
+INTERRUPTIBLE = ("env", "--default-signal=INT", sys.executable, "-m", "ultracloud.cli")
+"""Whatever runs the tests in the background has them ignore interrupts, and their children too."""
+
 
 def environment(dev: Person) -> dict[str, str]:
     return {name: os.environ[name] for name in ("PATH", "HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")}
@@ -95,7 +98,6 @@ def keep(dev: Person, token: str) -> Path:
 def test_a_narrowed_token_reads_and_does_not_write(dev: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     dev.ok("vpc", "create", "narrow", "--cidr", "10.0.0.0/16")
     weak = dev.ok("token", "narrow", "--read-only", "--to-project", "blue", "--for", "1h").out.strip()
-    assert "*.get" in dev.ok("token", "show").out or True
     monkeypatch.setenv("ULTRACLOUD_TOKEN", weak)
     assert "narrow" in dev.ok("vpc", "get", "narrow").out
     dev.fails(4, "vpc", "set", "narrow", "egress_nat=true")
@@ -103,7 +105,7 @@ def test_a_narrowed_token_reads_and_does_not_write(dev: Person, monkeypatch: pyt
 
 def test_a_watch_shows_what_is_and_what_comes(dev: Person) -> None:
     dev.ok("vpc", "create", "w1", "--cidr", "10.0.0.0/16", "--label", "set=watched")
-    words = [sys.executable, "-m", "ultracloud.cli", "vpc", "ls", "-w", "-l", "set=watched"]
+    words = [*INTERRUPTIBLE, "vpc", "ls", "-w", "-l", "set=watched"]
     watching = subprocess.Popen(words, env=environment(dev), stdout=subprocess.PIPE, text=True)
     assert watching.stdout is not None
     try:
@@ -205,7 +207,7 @@ def test_an_edit_sends_what_was_changed(dev: Person, monkeypatch: pytest.MonkeyP
 
 
 def test_an_interrupted_command_ends_with_130(dev: Person) -> None:
-    words = [sys.executable, "-m", "ultracloud.cli", "vpc", "create", "stuck-long", "--cidr", "10.0.0.0/16", "--wait"]
+    words = [*INTERRUPTIBLE, "vpc", "create", "stuck-long", "--cidr", "10.0.0.0/16", "--wait"]
     waiting = subprocess.Popen(words, env=environment(dev), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for _ in range(100):
         if dev.types("vpc", "get", "stuck-long").code == 0:

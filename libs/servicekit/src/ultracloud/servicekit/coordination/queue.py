@@ -7,11 +7,14 @@ Source: etcd 3.5, client/v3/concurrency (the key's form, ``<name>/<lease in hex>
 
 from __future__ import annotations
 
-from ultracloud.base.faults import NotFoundError
+import asyncio
+
+from ultracloud.base.faults import Fault, NotFoundError
 from ultracloud.servicekit.coordination.errors import CompactedError, LeaseLostError
 from ultracloud.servicekit.coordination.interface import Coordinator
 from ultracloud.servicekit.coordination.sessions import Session
 from ultracloud.servicekit.coordination.words import (
+    Delete,
     Get,
     Pair,
     Put,
@@ -23,14 +26,28 @@ from ultracloud.servicekit.coordination.words import (
 )
 from ultracloud.servicekit.streams import closing
 
+LEAVE_S = 2.0
+"""To give a place in line back that one did not want any more: an election of the store's is over by then."""
+
 
 async def take_place(session: Session, name: bytes, content: bytes) -> Pair:
-    """Stand in line, or find the place that we have; gives our key.
+    """Stand in line, or find the place that we have; gives our key. Whoever is cancelled stands there no more.
 
     Raises:
         LeaseLostError: The session's lease is gone.
     """
-    key = place_of(session, name)
+    asking = asyncio.ensure_future(_ask_place(session, place_of(session, name), content))
+    try:
+        return await asyncio.shield(asking)
+    except asyncio.CancelledError:
+        # It is asked already. One who stands in line and does not know it keeps all behind waiting for ever.
+        if not await _has_left(session, asking):
+            session.lost.set()
+        raise
+
+
+async def _ask_place(session: Session, key: bytes, content: bytes) -> Pair:
+    """See `take_place`."""
     txn = (
         Txn()
         .when(create_revision(key).equal(0))
@@ -47,6 +64,20 @@ async def take_place(session: Session, name: bytes, content: bytes) -> Pair:
     (found,) = result.results
     assert isinstance(found, Range), "the other way reads the key"
     return found.pairs[0]
+
+
+async def _has_left(session: Session, asking: asyncio.Future[Pair]) -> bool:
+    """Give a place back once it is known; whether that was possible."""
+    try:
+        async with asyncio.timeout(LEAVE_S):
+            mine = await asking
+            gone = Txn().when(create_revision(mine.key).equal(mine.create_revision)).then(Delete(key=mine.key))
+            await session.coordinator.perform(gone, repeatable=True)
+    except LeaseLostError:
+        return True
+    except (Fault, TimeoutError):
+        return False
+    return True
 
 
 def place_of(session: Session, name: bytes) -> bytes:
