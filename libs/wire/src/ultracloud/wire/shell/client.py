@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from typing import cast
 
 from ultracloud.wire.core.client import (
@@ -130,19 +129,16 @@ class ClientProtocol(asyncio.Protocol):
 
     Args:
         limits: Its bounds.
-        on_leaving: Called once when no more calls may begin here, because the server said so or the connection ended.
     """
 
-    def __init__(self, limits: Limits = CLIENT_LIMITS, on_leaving: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, limits: Limits = CLIENT_LIMITS) -> None:
         self._loop = asyncio.get_running_loop()
         self._machine = ClientConnection(limits, now_s())
         self._calls: dict[int, _Unary | Exchange] = {}
         self._slots: deque[asyncio.Future[None]] = deque()
         self._transport: asyncio.Transport | None = None
-        self._on_leaving = on_leaving
         self._has_left = False
         self._is_flushing = False
-        self._is_retired = False
         self._ticking: asyncio.TimerHandle | None = None
         self.greeted: asyncio.Future[bool] = self._loop.create_future()
         """True once the server has spoken; False if it ends before."""
@@ -152,7 +148,7 @@ class ClientProtocol(asyncio.Protocol):
     @property
     def is_usable(self) -> bool:
         """Whether calls may begin here, now or when others have ended."""
-        return self._transport is not None and not self._has_left and not self._is_retired
+        return self._transport is not None and not self._has_left
 
     # Calls.
 
@@ -227,8 +223,7 @@ class ClientProtocol(asyncio.Protocol):
 
     def retire(self, grace_s: float) -> None:
         """Begin no more calls; end the connection when those that are open have ended, or after `grace_s`."""
-        self._is_retired = True
-        self._leave()
+        self._has_left = True
         if not self._machine.open_calls:
             self.close()
         else:
@@ -279,7 +274,7 @@ class ClientProtocol(asyncio.Protocol):
                 if not self.greeted.done():
                     self.greeted.set_result(True)
             case Leaving():
-                self._leave()
+                self._has_left = True
             case Closed(_, reason):
                 self._end_with(reason)
 
@@ -371,15 +366,9 @@ class ClientProtocol(asyncio.Protocol):
         if sender.out_bytes and self._transport is not None and not self._transport.is_closing():
             self._transport.write(sender.take())
 
-    def _leave(self) -> None:
-        """Tell, once, that no more calls begin here."""
-        if not self._has_left:
-            self._has_left = True
-            self._on_leaving()
-
     def _lose(self, why: str) -> None:
         """End every call: the connection is gone."""
-        self._leave()
+        self._has_left = True
         if self._ticking is not None:
             self._ticking.cancel()
         if not self.greeted.done():
