@@ -3,15 +3,12 @@
 import json
 
 import pytest
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ultracloud.base.attenuation import (
     BLOCKS_MAX,
     Chain,
-    Curve,
     confirmation,
     decoded,
     encoded,
@@ -20,26 +17,11 @@ from ultracloud.base.attenuation import (
     split,
     walk,
 )
+from ultracloud.base.ed25519 import Ed25519
 from ultracloud.base.faults import InvalidArgumentError, UnauthenticatedError
 from ultracloud.base.narrowing import Narrowing
 
-
-class Real(Curve):
-    def public_of(self, secret: bytes) -> bytes:
-        return Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
-
-    def sign(self, secret: bytes, message: bytes) -> bytes:
-        return Ed25519PrivateKey.from_private_bytes(secret).sign(message)
-
-    def is_signed(self, public: bytes, message: bytes, signature: bytes) -> bool:
-        try:
-            Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
-        except (InvalidSignature, ValueError):
-            return False
-        return True
-
-
-REAL = Real()
+REAL = Ed25519()
 FIRST = bytes(32)
 CLAIMS = {"cnf": confirmation(REAL.public_of(FIRST))}
 WHOLE = joined("h.p.s", Chain((), FIRST))

@@ -36,13 +36,13 @@ from iam.shell.tokens import signed
 from ultracloud.api.iam.v1 import iam_pb2
 from ultracloud.api.iam.v1 import identity_state_pb2 as pb
 from ultracloud.base.attenuation import KEY_BYTES, encoded
+from ultracloud.base.ed25519 import Ed25519
 from ultracloud.base.faults import UnauthenticatedError
 from ultracloud.base.policy import revocation
 from ultracloud.base.principals import SERVICE_ACCOUNT_PREFIX, USER_PREFIX
 from ultracloud.base.tokens import Claims, principal_of_claims
 from ultracloud.servicekit.authn import Authenticator
 from ultracloud.servicekit.clock import Clock, new_id
-from ultracloud.servicekit.ed25519 import Ed25519
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 EXCHANGE_GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"

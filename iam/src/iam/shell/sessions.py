@@ -21,13 +21,13 @@ from iam.shell.tokens import signed
 from ultracloud.api.iam.v1 import iam_pb2
 from ultracloud.api.iam.v1 import identity_state_pb2 as pb
 from ultracloud.base.attenuation import KEY_BYTES
+from ultracloud.base.ed25519 import Ed25519
 from ultracloud.base.faults import Fault, NotFoundError, UnauthenticatedError
 from ultracloud.base.ids import is_id
 from ultracloud.base.narrowing import Narrowing
 from ultracloud.base.principals import USER_PREFIX
 from ultracloud.base.tokens import AUDIENCE, CLOCK_SKEW_S, Claims
 from ultracloud.servicekit.clock import Clock, new_id
-from ultracloud.servicekit.ed25519 import Ed25519
 from ultracloud.servicekit.store import Store, prefix_end
 from ultracloud.servicekit.store.interface import PAGE_MAX
 

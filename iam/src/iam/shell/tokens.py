@@ -21,13 +21,13 @@ from iam.shell.source import Source
 from ultracloud.api.iam.v1 import iam_pb2 as pb
 from ultracloud.api.rpc import Call
 from ultracloud.base.attenuation import KEY_BYTES, Chain, joined
+from ultracloud.base.ed25519 import Ed25519
 from ultracloud.base.faults import NotFoundError
 from ultracloud.base.policy import Principal, Project, ServiceAccount, project_path, require, revocation
 from ultracloud.base.tokens import ALGORITHM, Claims, check_ttl, render_claims
 from ultracloud.servicekit import deadlines
 from ultracloud.servicekit.authn import principal_of
 from ultracloud.servicekit.clock import Clock, new_id
-from ultracloud.servicekit.ed25519 import Ed25519
 from ultracloud.servicekit.policy import authorise, resolve_project
 from ultracloud.servicekit.resources.denials import note_asked
 

@@ -54,9 +54,9 @@ def narrow(
     """
     from ultracloud.base.attenuation import KEY_BYTES
     from ultracloud.base.attenuation import narrow as narrowed
+    from ultracloud.base.ed25519 import Ed25519
     from ultracloud.base.faults import Fault
     from ultracloud.base.narrowing import make_narrowing
-    from ultracloud.cli.shell.curve import Ed25519
 
     app = app_of(ctx)
     allowed = [*patterns, *(("*.get", "*.list", "*.watch") if read_only else ())]

@@ -189,7 +189,7 @@ class Authenticator:
 
     def _verify(self, token: str, keys: Mapping[str, bytes]) -> tuple[Mapping[str, object], Attenuation]:
         """What a token says under good signatures, and what its holders have left of it."""
-        from ultracloud.servicekit.ed25519 import Ed25519
+        from ultracloud.base.ed25519 import Ed25519
 
         if len(token) > TOKEN_LENGTH_MAX or token.startswith(PERSONAL_PREFIX):
             raise _malformed(token)
