@@ -24,7 +24,8 @@ from pathlib import Path
 import jwt
 
 from bench._gateway_server import KEY, VPC_COUNT
-from bench.wire import LOAD_CORE, ROOT, SERVER_CORE, cpu_seconds, machine
+from bench._results import machine, record
+from bench.wire import LOAD_CORE, ROOT, SERVER_CORE, cpu_seconds
 from ultracloud.api.resource.v1.resource_pb2 import GetRequest, ListRequest
 from ultracloud.base.tokens import Claims, render_claims
 from ultracloud.servicekit.testing import ACME, BLUE, DEVELOPER
@@ -111,7 +112,7 @@ def main() -> int:
                 f" x{row['ratio'] or '-'} {row['peer_name'] or ''}"
             )
     if not arguments.no_record:
-        record(rows)
+        record(rows, RESULTS)
     return 0
 
 
@@ -252,16 +253,6 @@ def serving(kind: str, core: int, behind: Serving | None = None) -> Iterator[Ser
             raise SystemExit(f"the {kind} server did not start; its message is above")
         yield Serving(kind, server, int(json.loads(line)["port"]))
         server.stdin.close()
-
-
-def record(rows: list[dict[str, object]]) -> None:
-    """Add the rows to the results, with the commit."""
-    head = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    with RESULTS.open("a") as results:
-        for each in rows:
-            results.write(json.dumps({"commit": head.stdout.strip(), "machine": machine(), **each}) + "\n")
 
 
 if __name__ == "__main__":

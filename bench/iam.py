@@ -14,8 +14,6 @@ import gc
 import json
 import logging
 import os
-import platform
-import re
 import statistics
 import subprocess
 import sys
@@ -29,6 +27,7 @@ from typing import Self
 import cedarpy
 
 from bench._iam_world import PERMISSIONS, World, again, fill, make_world, questions
+from bench._results import machine, record
 from iam.shell.source import REVOKED
 from iam.testing import Clients, RunningIam, running_iam
 from ultracloud.api.iam.v1 import iam_pb2 as pb
@@ -87,7 +86,7 @@ def main() -> int:
             peer = "-" if each["peer"] is None else each["peer"]
             print(f"{each['what']:62} {each['ours']:>12} {peer:>10} {each['unit']:12} x{each['ratio']}")
     if not arguments.no_record and not arguments.quick:
-        record(rows)
+        record(rows, RESULTS)
     return 0
 
 
@@ -334,24 +333,6 @@ def row(what: str, ours: float, peer: float | None, unit: str) -> Row:
     shown = None if peer is None else round(peer, 1)
     name = None if peer is None else PEER
     return {"what": what, "ours": round(ours, digits), "peer": shown, "peer_name": name, "unit": unit, "ratio": ratio}
-
-
-def machine() -> str:
-    """What this ran on, in one line."""
-    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    processor = model[1] if model else platform.machine()
-    return f"{processor}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
-
-
-def record(rows: list[Row]) -> None:
-    """Add the rows to the results, with the commit."""
-    head = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    with RESULTS.open("a") as results:
-        for each in rows:
-            results.write(json.dumps({"commit": head.stdout.strip(), "machine": machine(), **each}) + "\n")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import json
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -25,6 +24,7 @@ from pathlib import Path
 
 import grpc
 
+from bench._results import machine, record
 from ultracloud.api.wire.v1.echo_pb2 import EchoRequest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -103,7 +103,7 @@ def main() -> int:
     if arguments.json:
         print(json.dumps({"bench": "wire", "machine": machine(), "rows": rows}))
     if not arguments.no_record:
-        record(rows)
+        record(rows, RESULTS)
     return 0
 
 
@@ -195,24 +195,6 @@ def make_certificate(folder: Path) -> None:
         check=True,
         capture_output=True,
     )
-
-
-def machine() -> str:
-    """What this ran on, in one line."""
-    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    processor = model[1] if model else platform.machine()
-    return f"{processor}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
-
-
-def record(rows: list[dict[str, object]]) -> None:
-    """Add the rows to the results, with the commit."""
-    head = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    with RESULTS.open("a") as results:
-        for each in rows:
-            results.write(json.dumps({"commit": head.stdout.strip(), "machine": machine(), **each}) + "\n")
 
 
 if __name__ == "__main__":
