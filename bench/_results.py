@@ -8,6 +8,7 @@ import platform
 import re
 import subprocess
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,11 +22,13 @@ def machine() -> str:
 
 
 def record(rows: Iterable[Mapping[str, object]], path: Path) -> None:
-    """Add rows to a file of results, with the commit."""
+    """Add rows to a file of results, with the commit, the time and the machine."""
     head = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     )
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    kept = {"commit": head.stdout.strip(), "when": when, "machine": machine()}
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as results:
         for each in rows:
-            results.write(json.dumps({"commit": head.stdout.strip(), "machine": machine(), **each}) + "\n")
+            results.write(json.dumps({**kept, **each}) + "\n")

@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -20,7 +19,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -28,9 +26,9 @@ from google.protobuf.message import Message
 
 from bench._chainfire_load import Load
 from bench._chainfire_servers import KEY, VALUE, Cluster, make_certificate, running
+from bench._results import ROOT, machine, record
 from ultracloud.api.etcd import rpc_pb2
 
-ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results" / "chainfire.jsonl"
 ETCD = ROOT / ".cache" / "trixie" / "usr" / "bin" / "etcd"
 TOOLS = ("h2load", "taskset", "gcc", "openssl")
@@ -132,7 +130,7 @@ def main() -> int:
                 print(line_of(row), flush=True)
     if arguments.json:
         print(json.dumps({"bench": "chainfire", "machine": machine(), "rows": [asdict(row) for row in rows]}))
-    keep(rows, arguments.results)
+    record(map(asdict, rows), arguments.results)
     return 0
 
 
@@ -269,22 +267,6 @@ def version_of(program: str) -> str:
 def line_of(row: Row) -> str:
     """A row for people."""
     return f"{row.what:44} {row.ours:12.2f} {row.peer:12.2f} {row.unit:4} {row.ratio:6.2f}x  ({row.peer_name})"
-
-
-def machine() -> str:
-    """What this runs on."""
-    return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-
-
-def keep(rows: list[Row], path: Path) -> None:
-    """Add the rows to the results, with the commit."""
-    ran = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    when = datetime.now(UTC).isoformat(timespec="seconds")
-    kept = {"commit": ran.stdout.strip(), "when": when, "machine": machine()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as results:
-        for row in rows:
-            results.write(json.dumps({**kept, **asdict(row)}) + "\n")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import argparse
 import contextlib
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -24,7 +23,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -33,9 +31,9 @@ from bench._flaredb_feed import feed_of_flaredb, feed_of_postgres
 from bench._flaredb_load import Load, LoadError, Round
 from bench._flaredb_servers import Grpc, Postgres, cluster, etcd, flaredb, port_path, postgres, regions_of
 from bench._flaredb_work import WATCHED, Work, cluster_works, watch_of, words_of, works
+from bench._results import ROOT, machine, record
 from ultracloud.testkit.postgres import find_postgres
 
-ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results" / "flaredb.jsonl"
 ETCD = ROOT / ".cache" / "trixie" / "usr" / "bin" / "etcd"
 TOOLS = ("taskset", "gcc", "pgrep")
@@ -114,7 +112,7 @@ def main() -> int:
                 print(line_of(row), flush=True)
     if arguments.json:
         print(json.dumps({"bench": "flaredb", "machine": machine(), "rows": [asdict(row) for row in rows]}))
-    keep(rows, arguments.results)
+    record(map(asdict, rows), arguments.results)
     return 0
 
 
@@ -301,22 +299,6 @@ def version_of(program: str) -> str:
 def line_of(row: Row) -> str:
     """A row for people."""
     return f"{row.what:48} {row.ours:12.2f} {row.peer:12.2f} {row.unit:4} {row.ratio:7.2f}x  ({row.peer_name})"
-
-
-def machine() -> str:
-    """What this runs on."""
-    return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-
-
-def keep(rows: list[Row], path: Path) -> None:
-    """Add the rows to the results, with the commit."""
-    ran = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    when = datetime.now(UTC).isoformat(timespec="seconds")
-    kept = {"commit": ran.stdout.strip(), "when": when, "machine": machine()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as results:
-        for row in rows:
-            results.write(json.dumps({**kept, **asdict(row)}) + "\n")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -21,12 +20,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import uvloop
 
 from bench._resources_server import NAMESPACE, VM
+from bench._results import ROOT, machine, record
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.api.plasmavmc.v1.plasmavmc_rpc import VmsClient
 from ultracloud.api.resource.v1 import resource_pb2 as resource
@@ -38,7 +37,6 @@ from ultracloud.servicekit.store import FlaredbStore
 from ultracloud.servicekit.testing import sample_authority
 from ultracloud.testkit.processes import serve
 
-ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results" / "resources.jsonl"
 PROJECT = "blue"
 CREATORS = 32
@@ -260,16 +258,10 @@ def rss_mib(pid: int) -> float:
 
 def report(rows: list[Row], *, as_json: bool, forget: bool) -> None:
     """Print the rows, and keep them."""
-    git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    kept = {"commit": git.stdout.strip(), "when": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine}
     if not forget:
-        RESULTS.parent.mkdir(parents=True, exist_ok=True)
-        with RESULTS.open("a") as results:
-            for row in rows:
-                results.write(json.dumps({**kept, **asdict(row)}) + "\n")
+        record(map(asdict, rows), RESULTS)
     if as_json:
-        print(json.dumps({"bench": "resources", "machine": machine, "rows": [asdict(row) for row in rows]}))
+        print(json.dumps({"bench": "resources", "machine": machine(), "rows": [asdict(row) for row in rows]}))
         return
     for row in rows:
         print(f"{row.what:50} {row.value:12.2f} {row.unit:4} {f'aim {row.aim:g}' if row.aim else ''}")
