@@ -6,6 +6,7 @@ set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
 cd "$root"
 venv="$root/.venv"
+. "$root/tools/releases.sh"
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -61,28 +62,6 @@ unpack_packages() {
     done
 }
 
-# The machine's own package sources with the suite changed to another release's, as deb822 stanzas or one-line entries.
-sources_of_release() {
-    own=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
-    for list in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
-        [ -r "$list" ] || continue
-        awk -v own="$own" -v wanted="$1" '$1 == "deb" {
-            for (at = 2; at < NF; at++) if ($at == own) { $at = wanted; print; next }
-        }' "$list"
-    done > "$2/own.list"
-    for stanzas in /etc/apt/sources.list.d/*.sources; do
-        [ -r "$stanzas" ] || continue
-        awk -v own="$own" -v wanted="$1" 'BEGIN { RS = ""; FS = "\n" } {
-            found = 0
-            for (line = 1; line <= NF; line++) if ($line ~ "^Suites:" && $line " " ~ "[: ]" own " ") {
-                $line = "Suites: " wanted
-                found = 1
-            }
-            if (found) { for (line = 1; line <= NF; line++) print $line; print "" }
-        }' "$stanzas"
-    done > "$2/own.sources"
-}
-
 # Packages of a newer release, read through an apt state of our own: the machine's lists and packages stay as they are.
 unpack_release() {
     command -v apt-get > /dev/null 2>&1 || return 0
@@ -93,20 +72,15 @@ unpack_release() {
     say "Unpacking packages of Debian $release below .cache (not installed): $wanted"
     # Two checkouts' commands may do this at once.
     scratch="$base/apt.$$"
-    mkdir -p "$scratch/state/lists/partial" "$scratch/cache/archives/partial" "$scratch/sources" "$scratch/debs"
-    # apt fetches as a user of its own where it may.
+    apt_folders "$scratch"
     chmod -R a+rX "$base"
     sources_of_release "$release" "$scratch/sources"
-    set -- -q -o Dir::State="$scratch/state" -o Dir::Cache="$scratch/cache" -o Dir::Etc::sourcelist=/dev/null \
-        -o Dir::Etc::sourceparts="$scratch/sources" -o Dir::State::status=/var/lib/dpkg/status \
-        -o APT::Default-Release="$release" -o Acquire::Languages=none -o Acquire::Retries=1 \
-        -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20
     log="$root/.cache/unpack-$release.log"
     # A source of somebody else's that has no such release fails the update and leaves the lists we need.
     # shellcheck disable=SC2086 # one word a package
     if ! {
-        apt-get "$@" update || :
-        cd "$scratch/debs" && apt-get "$@" download $wanted
+        apt_of_release "$release" "$scratch" update || :
+        cd "$scratch/debs" && apt_of_release "$release" "$scratch" download $wanted
         for package in ./*.deb; do dpkg-deb -x "$package" "$base"; done
     } > "$log" 2>&1 < /dev/null; then
         cd "$root"
@@ -200,6 +174,8 @@ case "${1:-}" in
         install_packages
         unpack_packages
         unpack_release trixie
+        # What needs Nix says why it is not there.
+        [ "$1" != test ] || "$root/tools/nix.sh" || :
         ;;
     *) install_packages ;;
 esac
