@@ -6,7 +6,6 @@ set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
 cd "$root"
 venv="$root/.venv"
-. "$root/tools/releases.sh"
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -65,6 +64,7 @@ unpack_packages() {
 # Packages of a newer release, read through an apt state of our own: the machine's lists and packages stay as they are.
 unpack_release() {
     command -v apt-get > /dev/null 2>&1 || return 0
+    . "$root/tools/releases.sh"
     release=$1
     base="$root/.cache/$release"
     wanted=$(purposes=$release wanted_packages | tr '\n' ' ')
