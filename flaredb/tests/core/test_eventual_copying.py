@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flaredb.core import eventual_copying
+from flaredb.core import eventual_reads
 from flaredb.core.eventual_clock import SKEW_MS_MAX, Stamp
 from flaredb.core.eventual_copying import Restored, told_of
 from flaredb.core.eventual_errors import ClockSkewError
@@ -19,7 +19,7 @@ WRITES = st.lists(st.tuples(st.integers(0, 1), st.sampled_from(KEYS), st.none() 
 
 
 def dumped(store: EventualStore, now_ms: int, limit: int = 1000) -> list[Stamped]:
-    page = eventual_copying.dump(store.replica.contents, NAMESPACE, b"", limit, now_ms)
+    page = eventual_reads.dump(store.replica.contents, NAMESPACE, b"", limit, now_ms)
     assert page.run(1000)
     return page.found
 
@@ -103,7 +103,7 @@ def test_a_page_of_a_dump_ends_at_its_limit_and_says_that_more_follow():
     for number in range(5):
         store.put(b"%d" % number, b"v", START_MS)
     store.put(b"1", None, START_MS)
-    page = eventual_copying.dump(store.replica.contents, NAMESPACE, b"0\0", 3, START_MS)
+    page = eventual_reads.dump(store.replica.contents, NAMESPACE, b"0\0", 3, START_MS)
     assert page.run(1000)
     assert ([each.key for each in page.found], page.more) == ([b"2", b"3", b"4"], False)
     assert len(dumped(store, START_MS, limit=2)) == 2

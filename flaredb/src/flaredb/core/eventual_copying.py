@@ -1,4 +1,4 @@
-"""What a backup takes of an eventual namespace, and what a restore makes of it: writes with their stamps.
+"""What a restore makes of a backup of an eventual namespace (`eventual_reads.dump` takes it): writes with their stamps.
 
 A backup is like one more store that was away: what it has is compared with what is here, and of each key the later
 write stays. It has no deletions, so it deletes nothing; a key that was deleted here so long ago that nothing is left of
@@ -7,15 +7,13 @@ that comes back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from flaredb.core.eventual_clock import SKEW_MS_MAX
-from flaredb.core.eventual_contents import Contents
 from flaredb.core.eventual_errors import stamped_ahead
-from flaredb.core.eventual_reads import is_visible
 from flaredb.core.eventual_records import Record, Stamped, Told
-from flaredb.core.keys import bounds, encode, key_of
+from flaredb.core.keys import encode
 from flaredb.core.limits import PAGE_BYTES_MAX
 from flaredb.core.visibility import is_ended
 
@@ -23,52 +21,6 @@ RESTORE_KEYS_MAX = 1000
 """Keys of one request to restore: some 20 ms."""
 RESTORE_BYTES_MAX = PAGE_BYTES_MAX
 """Keys and values of one; with a value more, it fits a message."""
-
-
-@dataclass(slots=True)
-class Dump:
-    """One page of a namespace as it was when the dump was made, in the making.
-
-    Attributes:
-        limit: Keys at most.
-        now_ms: What has ended by then is left out.
-        found: Keys so far, in order.
-        more: Whether the namespace goes on after the page.
-    """
-
-    namespace: str
-    limit: int
-    now_ms: int
-    records: Iterator[Record]
-    found: list[Stamped] = field(default_factory=list)
-    more: bool = False
-    _size_bytes: int = 0
-
-    def run(self, steps: int) -> bool:
-        """Look at up to `steps` keys, deleted ones too; True when the page is complete. Raises DataLossError."""
-        for _ in range(steps):
-            record = next(self.records, None)
-            if record is None or self._take(record):
-                return True
-        return False
-
-    def _take(self, record: Record) -> bool:
-        """Add a key to the page; True if the page is full without it."""
-        told = record.told
-        if told.value is None or not is_visible(record, self.now_ms):
-            return False
-        if len(self.found) == self.limit or self._size_bytes >= PAGE_BYTES_MAX:
-            self.more = True
-            return True
-        key = key_of(told.encoded, self.namespace)
-        self.found.append(Stamped(key, told.value, told.stamp, told.expires_at_ms))
-        self._size_bytes += len(key) + len(told.value)
-        return False
-
-
-def dump(contents: Contents, namespace: str, start: bytes, limit: int, now_ms: int) -> Dump:
-    """A page of what is on the disk now; run it."""
-    return Dump(namespace, limit, now_ms, contents.scan(*bounds(namespace, start, b"")))
 
 
 @dataclass(slots=True)

@@ -7,19 +7,22 @@ kept. What it knows after each message is what a reader would have seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Generic, TypeVar
 
-from flaredb.core.commands import Change, Commit, EncodedKey
+from flaredb.core.commands import Change, Commit
 from flaredb.core.eventual_contents import Contents
 from flaredb.core.eventual_errors import not_ours
-from flaredb.core.eventual_records import Record
+from flaredb.core.eventual_records import Record, Stamped
 from flaredb.core.feed import FEED_COMMITS_MAX, Interest, Page, page_of
 from flaredb.core.keys import bounds, encode, key_of
 from flaredb.core.limits import PAGE_BYTES_MAX, check_batch_response
 from flaredb.core.visibility import Found, Query, is_ended
 from flaredb.errors import compacted
+
+FoundT = TypeVar("FoundT", Found, Stamped)
 
 
 def get(contents: Contents, namespace: str, key: bytes, now_ms: int) -> Found | None:
@@ -48,47 +51,51 @@ def batch_get(contents: Contents, namespace: str, keys: Sequence[bytes], now_ms:
 
 
 @dataclass(slots=True)
-class EventualScan:
+class EventualScan(Generic[FoundT]):
     """One page of a range as it was when the scan was made, in the making.
 
     Attributes:
         query: Its `at_version` is what the page is as of.
+        make: What stands on the page of a key: key, value, record.
         found: Keys so far, in the order of the scan.
         more: Whether the range goes on after the page.
     """
 
     query: Query
     records: Iterator[Record]
-    found: list[Found] = field(default_factory=list)
+    make: Callable[[bytes, bytes, Record], FoundT]
+    found: list[FoundT] = field(default_factory=list)
     more: bool = False
     _size_bytes: int = 0
 
     def run(self, steps: int) -> bool:
         """Look at up to `steps` keys, deleted ones too; True when the page is complete. Raises DataLossError."""
+        query, found, make = self.query, self.found, self.make
         for _ in range(steps):
             record = next(self.records, None)
-            if record is None or self._take(record):
+            if record is None:
                 return True
-        return False
-
-    def _take(self, record: Record) -> bool:
-        """Add a key to the page; True if the page is full without it."""
-        told, query = record.told, self.query
-        if told.value is None or not is_visible(record, query.now_ms):
-            return False
-        if len(self.found) == query.limit or self._size_bytes >= PAGE_BYTES_MAX:
-            self.more = True
-            return True
-        key, value = key_of(told.encoded, query.namespace), b"" if query.keys_only else told.value
-        self.found.append(Found(key, value, record.version, told.expires_at_ms))
-        self._size_bytes += len(key) + len(value)
+            told = record.told
+            if told.value is None or is_ended(told.expires_at_ms, query.now_ms):
+                continue
+            if len(found) == query.limit or self._size_bytes >= PAGE_BYTES_MAX:
+                self.more = True
+                return True
+            key, value = key_of(told.encoded, query.namespace), b"" if query.keys_only else told.value
+            found.append(make(key, value, record))
+            self._size_bytes += len(key) + len(value)
         return False
 
 
-def scan(contents: Contents, query: Query) -> EventualScan:
+def scan(contents: Contents, query: Query) -> EventualScan[Found]:
     """A scan of what is on the disk now; run it."""
-    lower, upper = bounds(query.namespace, query.start, query.end)
-    return EventualScan(query, contents.scan(EncodedKey(lower), EncodedKey(upper), reverse=query.reverse))
+    return _scan_of(contents, query, _found)
+
+
+def dump(contents: Contents, namespace: str, start: bytes, limit: int, now_ms: int) -> EventualScan[Stamped]:
+    """As `scan`, for a backup: with stamps."""
+    query = Query(namespace, start, b"", limit, 0, now_ms=now_ms)
+    return _scan_of(contents, query, _stamped)
 
 
 def changes_after(contents: Contents, interest: Interest, position: int) -> Page:
@@ -115,6 +122,19 @@ def commit_of(record: Record) -> Commit:
     key = key_of(told.encoded, namespace)
     end = told.expires_at_ms if told.value is not None else 0
     return Commit(record.version, namespace, (Change(told.encoded, key, told.value, end),))
+
+
+def _found(key: bytes, value: bytes, record: Record) -> Found:
+    return Found(key, value, record.version, record.told.expires_at_ms)
+
+
+def _stamped(key: bytes, value: bytes, record: Record) -> Stamped:
+    return Stamped(key, value, record.told.stamp, record.told.expires_at_ms)
+
+
+def _scan_of(contents: Contents, query: Query, make: Callable[[bytes, bytes, Record], FoundT]) -> EventualScan[FoundT]:
+    lower, upper = bounds(query.namespace, query.start, query.end)
+    return EventualScan(query, contents.scan(lower, upper, reverse=query.reverse), make)
 
 
 def is_visible(record: Record, now_ms: int) -> bool:

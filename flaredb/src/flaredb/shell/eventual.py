@@ -25,14 +25,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from flaredb.core import eventual_copying, eventual_reads, limits
+from flaredb.core import eventual_reads, limits
 from flaredb.core.commands import Write
 from flaredb.core.engine import Column, Engine, Row
 from flaredb.core.eventual_contents import Contents
-from flaredb.core.eventual_copying import Dump, Restored
+from flaredb.core.eventual_copying import Restored
 from flaredb.core.eventual_errors import joining
 from flaredb.core.eventual_reads import EventualScan
-from flaredb.core.eventual_records import Told
+from flaredb.core.eventual_records import Stamped, Told
 from flaredb.core.eventual_replica import TOMBSTONE_MS, EventualReplica
 from flaredb.core.feed import Interest, Page
 from flaredb.core.keys import bounds
@@ -128,9 +128,9 @@ class EventualSpace:
         await kept
         return done
 
-    def dump(self, namespace: str, start: bytes, limit: int) -> Dump:
+    def dump(self, namespace: str, start: bytes, limit: int) -> EventualScan[Stamped]:
         """A page of what is on the disk now, for a backup; run it. Raises as `get`."""
-        return eventual_copying.dump(self._contents(), namespace, start, limit, self.clock_ms())
+        return eventual_reads.dump(self._contents(), namespace, start, limit, self.clock_ms())
 
     def get(self, namespace: str, key: bytes) -> Found | None:
         """The value of one key. Raises DataLossError, and UnavailableError on a store that has just joined."""
@@ -140,7 +140,7 @@ class EventualSpace:
         """The values of several keys; see `get` and `eventual_reads.batch_get`."""
         return eventual_reads.batch_get(self._contents(), namespace, keys, self.clock_ms())
 
-    def scan(self, query: Query) -> EventualScan:
+    def scan(self, query: Query) -> EventualScan[Found]:
         """A scan of what is on the disk now; run it. Raises as `get`."""
         return eventual_reads.scan(self._contents(), query)
 

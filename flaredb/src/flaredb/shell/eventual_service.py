@@ -16,7 +16,7 @@ from flaredb.core.commands import Write
 from flaredb.core.eventual_errors import not_eventual
 from flaredb.core.eventual_reads import EventualScan
 from flaredb.core.feed import Interest, Page
-from flaredb.core.visibility import Query
+from flaredb.core.visibility import Found, Query
 from flaredb.shell import messages
 from flaredb.shell.eventual import EventualSpace
 from flaredb.shell.rpc import SCAN_SLICE_KEYS
@@ -212,7 +212,7 @@ def _written(version: int) -> WriteResponse:
     return WriteResponse(version=version)
 
 
-async def _scan_on(scan: EventualScan) -> ScanResponse:
+async def _scan_on(scan: EventualScan[Found]) -> ScanResponse:
     """The rest of a scan that is longer than a slice."""
     is_done = False
     while not is_done:
@@ -221,7 +221,7 @@ async def _scan_on(scan: EventualScan) -> ScanResponse:
     return _scanned(scan)
 
 
-def _scanned(scan: EventualScan) -> ScanResponse:
+def _scanned(scan: EventualScan[Found]) -> ScanResponse:
     response = ScanResponse(read_version=scan.query.at_version, more=scan.more)
     add = response.kvs.add
     for found in scan.found:
