@@ -6,13 +6,15 @@ The stubs know nothing of grpcio or of `ultracloud.wire`; they are written again
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from google.protobuf.message import Message
 
 ResponseT = TypeVar("ResponseT", bound=Message)
+Headers = Sequence[tuple[str, str]]
+"""Header fields that one call adds; names in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Channel(Protocol):
         request: Message,
         response_type: type[ResponseT],
         timeout_s: float | None = None,
+        headers: Headers = (),
     ) -> ResponseT:
         """Send one message, get one. Raises a Fault; the channel's own deadline holds where `timeout_s` is None."""
         ...
@@ -78,6 +81,7 @@ class Channel(Protocol):
         requests: Message | AsyncIterable[Message],
         response_type: type[ResponseT],
         timeout_s: float | None = None,
+        headers: Headers = (),
     ) -> AsyncIterator[ResponseT]:
         """Send one message or many, get many. Closing the iterator cancels the call."""
         ...

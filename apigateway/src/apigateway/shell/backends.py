@@ -6,50 +6,20 @@ that. Only RPCs that ask for no identity (`Route.is_open`) go without one: a ser
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
-from typing import Protocol, TypeVar
+from collections.abc import Mapping
+from typing import Protocol
 
-from google.protobuf.message import Message
-
-from ultracloud.api.rpc import Channel
+from ultracloud.api.rpc import Channel, Headers
 from ultracloud.base.faults import UnavailableError
-from ultracloud.servicekit.channels import Headers
 
-ResponseT = TypeVar("ResponseT", bound=Message)
 SPEAKING_MAX = 4096
 """Callers whose channels are kept: each has the header fields of its calls ready."""
 
 
-class Way(Channel, Protocol):
-    """A channel whose calls take header fields of their own."""
-
-    async def unary(
-        self,
-        path: str,
-        request: Message,
-        response_type: type[ResponseT],
-        timeout_s: float | None = None,
-        headers: Headers = (),
-    ) -> ResponseT:
-        """As `Channel.unary`."""
-        ...
-
-    def stream(
-        self,
-        path: str,
-        requests: Message | AsyncIterable[Message],
-        response_type: type[ResponseT],
-        timeout_s: float | None = None,
-        headers: Headers = (),
-    ) -> AsyncIterator[ResponseT]:
-        """As `Channel.stream`."""
-        ...
-
-
-class TokenChannel(Way, Protocol):
+class TokenChannel(Channel, Protocol):
     """A channel that can speak for the holder of a token."""
 
-    def with_token(self, token: str) -> Way:
+    def with_token(self, token: str) -> Channel:
         """The same connection, for the holder of `token`."""
         ...
 
@@ -63,9 +33,9 @@ class Backends:
 
     def __init__(self, channels: Mapping[str, TokenChannel]) -> None:
         self._channels = dict(channels)
-        self._speaking: dict[tuple[str, str], Way] = {}
+        self._speaking: dict[tuple[str, str], Channel] = {}
 
-    def of(self, service: str, token: str) -> Way:
+    def of(self, service: str, token: str) -> Channel:
         """The way to a service for the holder of a token.
 
         Raises:
@@ -95,7 +65,7 @@ class Backends:
             )
         return channel
 
-    def for_caller(self, service: str, token: str) -> Way:
+    def for_caller(self, service: str, token: str) -> Channel:
         """One of both: `open` where there is no token."""
         return self.of(service, token) if token else self.open(service)
 

@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 
 from chainfire.config import Config
 from ultracloud.api.etcd.rpc_rpc import ClusterClient, KVClient, LeaseClient, MaintenanceClient
-from ultracloud.api.rpc import Channel
+from ultracloud.api.rpc import Channel, Headers
 from ultracloud.base.faults import Fault, UnavailableError
 from ultracloud.servicekit import channels, pki
 from ultracloud.servicekit import config as configuration
@@ -108,12 +108,18 @@ class Endpoint(Channel):
         self._tokens = tokens
 
     async def unary(
-        self, path: str, request: Message, response_type: type[ResponseT], timeout_s: float | None = None
+        self,
+        path: str,
+        request: Message,
+        response_type: type[ResponseT],
+        timeout_s: float | None = None,
+        headers: Headers = (),
     ) -> ResponseT:
         """Send one message, get one; raises what the member says, in its own words."""
         timeout_s = self.timeout_s if timeout_s is None else timeout_s
         try:
-            return await self._channel.once(path, request, response_type, timeout_s, await self._headers())
+            every = (*await self._headers(), *headers)
+            return await self._channel.once(path, request, response_type, timeout_s, every)
         except Fault as fault:
             raise translate(fault) from fault
 
@@ -123,9 +129,10 @@ class Endpoint(Channel):
         requests: Message | AsyncIterable[Message],
         response_type: type[ResponseT],
         timeout_s: float | None = None,
+        headers: Headers = (),
     ) -> AsyncIterator[ResponseT]:
         """Send one message or many, get many."""
-        return self._stream(path, requests, response_type, timeout_s)
+        return self._stream(path, requests, response_type, timeout_s, headers)
 
     async def close(self) -> None:
         """End the connection."""
@@ -137,10 +144,11 @@ class Endpoint(Channel):
         requests: Message | AsyncIterable[Message],
         response_type: type[ResponseT],
         timeout_s: float | None,
+        headers: Headers,
     ) -> AsyncIterator[ResponseT]:
-        headers = await self._headers()
+        every = (*await self._headers(), *headers)
         async with contextlib.aclosing(
-            self._channel.stream(path, requests, response_type, timeout_s, headers)  # type: ignore[type-var] # a generator
+            self._channel.stream(path, requests, response_type, timeout_s, every)  # type: ignore[type-var] # a generator
         ) as answers:
             async for answer in answers:
                 yield answer

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
-from ultracloud.api.rpc import Channel
+from ultracloud.api.rpc import Channel, Headers
 from ultracloud.base.faults import InternalError, InvalidArgumentError, UnavailableError
 from ultracloud.servicekit import deadlines
 from ultracloud.servicekit.connections import CONNECT_S, Connection, NotSentError, fault_of
@@ -29,8 +29,6 @@ from ultracloud.wire import CallFailedError, Exchange
 __all__ = ["DEADLINE_S", "NotSentError", "PeerChannel", "connect"]
 
 ResponseT = TypeVar("ResponseT", bound=Message)
-Headers = Sequence[tuple[str, str]]
-"""Names in lower case."""
 Fields = tuple[tuple[str, str], ...]
 
 DEADLINE_S = 5.0

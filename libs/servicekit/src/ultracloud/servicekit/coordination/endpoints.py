@@ -25,6 +25,7 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
+from ultracloud.api.rpc import Headers
 from ultracloud.base.faults import DeadlineExceededError, Fault, UnavailableError
 from ultracloud.servicekit.channels import (
     DEADLINE_S,
@@ -80,6 +81,7 @@ class Endpoints:
         harmless_twice: bool,
         timeout_s: float = DEADLINE_S,
         needs_leader: bool = True,
+        headers: Headers = (),
     ) -> ResponseT:
         """Send one message to one member, get one; see the module for when it is sent again.
 
@@ -93,8 +95,8 @@ class Endpoints:
             left_s = ends_at - time.monotonic()
             wait_s = min(left_s, ATTEMPT_S) if harmless_twice and len(self._endpoints) > 1 else left_s
             try:
-                headers = await self._headers(endpoint, needs_leader=needs_leader, timeout_s=left_s)
-                return await endpoint.channel.once(path, request, response_type, wait_s, headers)
+                ours = await self._headers(endpoint, needs_leader=needs_leader, timeout_s=left_s)
+                return await endpoint.channel.once(path, request, response_type, wait_s, (*ours, *headers))
             except Fault as error:
                 fault = translate(error)
             if fault.reason in TOKEN and self._tokens is not None and not has_new_token:
@@ -118,6 +120,7 @@ class Endpoints:
         *,
         timeout_s: float | None = None,
         needs_leader: bool = True,
+        headers: Headers = (),
     ) -> AsyncIterator[ResponseT]:
         """Send one message or many to one member, get many. Who wants it to go on after a fault opens it again.
 
@@ -126,8 +129,9 @@ class Endpoints:
         """
         endpoint = await self._pick(time.monotonic() + CONNECT_S)
         try:
-            headers = await self._headers(endpoint, needs_leader=needs_leader, timeout_s=timeout_s or DEADLINE_S)
-            async with closing(endpoint.channel.stream(path, requests, response_type, timeout_s, headers)) as answers:
+            ours = await self._headers(endpoint, needs_leader=needs_leader, timeout_s=timeout_s or DEADLINE_S)
+            every = (*ours, *headers)
+            async with closing(endpoint.channel.stream(path, requests, response_type, timeout_s, every)) as answers:
                 async for answer in answers:
                     yield answer
         except Fault as error:

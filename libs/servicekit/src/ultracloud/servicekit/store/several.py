@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from ultracloud.api.rpc import Channel
+from ultracloud.api.rpc import Channel, Headers
 from ultracloud.servicekit.channels import DEADLINE_S, PeerChannel, connect
 from ultracloud.servicekit.coordination.endpoints import Endpoints
 from ultracloud.servicekit.pki import TlsIdentity
@@ -25,7 +25,12 @@ class SeveralChannel(Channel):
         self._endpoints = Endpoints(channels)
 
     async def unary(
-        self, path: str, request: Message, response_type: type[ResponseT], timeout_s: float | None = None
+        self,
+        path: str,
+        request: Message,
+        response_type: type[ResponseT],
+        timeout_s: float | None = None,
+        headers: Headers = (),
     ) -> ResponseT:
         """Send one message, get one; see `Channel`."""
         return await self._endpoints.unary(
@@ -35,6 +40,7 @@ class SeveralChannel(Channel):
             harmless_twice=self._endpoints.channels[0].is_idempotent(path),
             timeout_s=DEADLINE_S if timeout_s is None else timeout_s,
             needs_leader=False,
+            headers=headers,
         )
 
     def stream(
@@ -43,9 +49,12 @@ class SeveralChannel(Channel):
         requests: Message | AsyncIterable[Message],
         response_type: type[ResponseT],
         timeout_s: float | None = None,
+        headers: Headers = (),
     ) -> AsyncIterator[ResponseT]:
         """Send one message or many, get many; see `Channel`."""
-        return self._endpoints.stream(path, requests, response_type, timeout_s=timeout_s, needs_leader=False)
+        return self._endpoints.stream(
+            path, requests, response_type, timeout_s=timeout_s, needs_leader=False, headers=headers
+        )
 
     async def close(self) -> None:
         """End all connections."""
