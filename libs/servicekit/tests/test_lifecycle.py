@@ -227,6 +227,15 @@ def test_systemd_hears_ready_the_watchdog_and_stopping(tmp_path: Path) -> None:
             assert process.wait() == 0
 
 
+def test_check_config_can_do_without_the_files_that_are_named(tmp_path: Path) -> None:
+    configured(tmp_path, '[tls]\ncertificate = "demo.crt"\nkey = "demo.key"\nca = "ca.crt"')
+    command = [*DEMO, "check-config", "--config", str(tmp_path / "demo.toml")]
+    code, said = refused(command)
+    assert code == 2
+    assert "demo.crt is missing" in said
+    assert subprocess.run([*command, "--no-files"], capture_output=True, check=False, timeout=20).returncode == 0
+
+
 def test_check_config_and_version_serve_nothing(tmp_path: Path) -> None:
     configured(tmp_path)
     done = subprocess.run(

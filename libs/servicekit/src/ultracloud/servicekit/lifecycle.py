@@ -98,7 +98,8 @@ def main(
         settings = configuration.load(config_cls, arguments.config, os.environ, _prefix(name))
         # Before the state folder is touched: a wrong address leaves nothing half-made.
         parse_address(settings.listen.address)
-        identity_of(settings)
+        if not (arguments.command == "check-config" and arguments.no_files):
+            identity_of(settings)
         if arguments.command == "check-config":
             sys.stdout.write(f"{arguments.config or 'environment'}: ok\n")
             return 0
@@ -131,6 +132,9 @@ def _arguments(name: str, besides: Sequence[Command]) -> argparse.ArgumentParser
     for command, about in (("serve", "run the service"), ("check-config", "check the configuration and exit")):
         sub = commands.add_parser(command, help=about)
         sub.add_argument("--config", type=Path, help=f"TOML file; {_prefix(name)}_* variables override it")
+        if command == "check-config":
+            # Where a configuration is built, the machine it is for and its certificates are not there.
+            sub.add_argument("--no-files", action="store_true", help="do not ask for the files that it names")
     for each in besides:
         each.configure(commands.add_parser(each.name, help=each.about, description=f"{each.about.capitalize()}."))
     return parser
