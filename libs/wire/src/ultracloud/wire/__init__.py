@@ -9,6 +9,7 @@ What a service uses stands here.
 
 from ultracloud.wire.core.limits import Limits
 from ultracloud.wire.core.timeouts import parse_timeout
+from ultracloud.wire.core.websocket import Message, wants_websocket
 from ultracloud.wire.errors import CallFailedError
 from ultracloud.wire.shell.client import ClientProtocol, Exchange
 from ultracloud.wire.shell.health import Health
@@ -24,6 +25,8 @@ from ultracloud.wire.shell.options import (
     Interceptor,
     ServerOptions,
     TlsFiles,
+    WebSocket,
+    WebSocketAnswer,
 )
 from ultracloud.wire.shell.routes import Service, Short, ShortCall, service
 from ultracloud.wire.shell.server import Server
@@ -45,12 +48,16 @@ __all__ = [
     "InnerCalls",
     "Interceptor",
     "Limits",
+    "Message",
     "Server",
     "ServerOptions",
     "Service",
     "Short",
     "ShortCall",
     "TlsFiles",
+    "WebSocket",
+    "WebSocketAnswer",
     "parse_timeout",
     "service",
+    "wants_websocket",
 ]

@@ -20,11 +20,13 @@ from ultracloud.wire.core.http1 import (
     render_response,
 )
 from ultracloud.wire.core.http1_heads import BadRequest, RequestHead, render_head
+from ultracloud.wire.core.websocket import accept, render_switch
 from ultracloud.wire.shell.clock import now_s
 from ultracloud.wire.shell.edge import GIVEN_UP
 from ultracloud.wire.shell.members import Members
-from ultracloud.wire.shell.options import PLAIN, HttpReply, HttpRequest, HttpStream
+from ultracloud.wire.shell.options import PLAIN, HttpReply, HttpRequest, HttpStream, WebSocketAnswer
 from ultracloud.wire.shell.pages import Pages, deliver
+from ultracloud.wire.shell.websocket import WebSocketProtocol
 
 IDLE_S = 75.0
 """Silence after which a kept connection is closed; scrapers come every 15 to 60 s."""
@@ -183,6 +185,25 @@ class Http1Protocol(asyncio.Protocol):
         self._is_streaming = False
         if not self._keeps_alive(self._serving):
             self._close()
+
+    def switch(self, answer: WebSocketAnswer) -> None:
+        """Hand the connection over to a conversation."""
+        head = self._serving
+        assert head is not None
+        accepted = accept(head.method, head.fields)
+        if self._waiting or self._connection.is_midway:
+            accepted = BadRequest(400, "something follows the handshake before it is answered")
+        if isinstance(accepted, BadRequest):
+            self._refuse(accepted)
+            return
+        chosen = {"sec-websocket-protocol": answer.protocol} if answer.protocol else {}
+        self._transport.write(render_switch(accepted, {**answer.fields, **chosen}))
+        talk = WebSocketProtocol(answer, head.path, self._members, is_stalled=self._stalled_s is not None)
+        self._task = None
+        self._is_over = True
+        self._transport.set_protocol(talk)
+        talk.connection_made(self._transport)
+        self._members.discard(self)
 
     def cut(self) -> None:
         """Close without the last chunk."""

@@ -11,7 +11,7 @@ from ultracloud.wire.core.connection import Connection
 from ultracloud.wire.core.events import CallReset, Event, PageRequested, StreamReady
 from ultracloud.wire.errors import ErrorCode
 from ultracloud.wire.shell.edge import GIVEN_UP
-from ultracloud.wire.shell.options import HttpReply, HttpRequest, HttpStream
+from ultracloud.wire.shell.options import HttpReply, HttpRequest, HttpStream, WebSocketAnswer
 from ultracloud.wire.shell.pages import Pages, deliver
 
 
@@ -117,6 +117,10 @@ class _Visit:
         """All parts are sent."""
         self._sender.send_page(self._stream_id, b"", ends=True)
         self._flush_soon()
+
+    def switch(self, _answer: WebSocketAnswer) -> None:
+        """Refuse: a WebSocket has a connection of HTTP/1.1 to itself (RFC 8441 is not offered in our SETTINGS)."""
+        self.reply(HttpReply(501, b"WebSocket is served over HTTP/1.1\n"))
 
     def cut(self) -> None:
         """Reset the stream."""

@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from ultracloud.api.rpc import Call, Peer
 from ultracloud.wire.core.limits import Limits
+from ultracloud.wire.core.websocket import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +96,43 @@ class HttpStream:
     fields: Mapping[str, str] = field(default_factory=dict)
 
 
+class WebSocket(Protocol):
+    """What an endpoint talks to a client over."""
+
+    async def receive(self) -> Message:
+        """The next message; the endpoint is cancelled when the client has gone."""
+        ...
+
+    async def send(self, octets: bytes, *, is_text: bool = False) -> None:
+        """Send a message; wait while the client does not keep up."""
+        ...
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Say why the conversation ends, with a close code of RFC 6455; nothing is sent after that."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketAnswer:
+    """An answer that is a conversation. What is no handshake of WebSocket, or comes over HTTP/2, is refused instead.
+
+    Attributes:
+        serve: Talks to the client; when it returns the conversation has ended well, and a Fault is told with 1011.
+        protocol: The subprotocol that was chosen of those that the client offers; empty for none.
+        message_bytes_max: Most that a message of the client may have.
+        fields: Header fields of the answer, names in lower case.
+    """
+
+    serve: Callable[[WebSocket], Awaitable[None]]
+    protocol: str = ""
+    message_bytes_max: int = 64 * 1024
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
 HttpRoute: TypeAlias = Callable[[], HttpReply]
 """Makes a page; answered inline, so it must not block."""
 
-HttpAnswer: TypeAlias = HttpReply | HttpStream
+HttpAnswer: TypeAlias = HttpReply | HttpStream | WebSocketAnswer
 HttpEndpoint: TypeAlias = Callable[[HttpRequest], HttpReply | Awaitable[HttpAnswer]]
 """Answers any request to its path; inline if it gives a reply, in a task if it is a coroutine function."""
 

@@ -12,7 +12,15 @@ from typing import Protocol
 
 from ultracloud.base.faults import Fault
 from ultracloud.wire.shell.edge import faults_only
-from ultracloud.wire.shell.options import HttpAnswer, HttpEndpoint, HttpReply, HttpRequest, HttpRoute, HttpStream
+from ultracloud.wire.shell.options import (
+    HttpAnswer,
+    HttpEndpoint,
+    HttpReply,
+    HttpRequest,
+    HttpRoute,
+    HttpStream,
+    WebSocketAnswer,
+)
 
 
 class Sink(Protocol):
@@ -32,6 +40,10 @@ class Sink(Protocol):
 
     def end(self) -> None:
         """All parts are sent."""
+        ...
+
+    def switch(self, answer: WebSocketAnswer) -> None:
+        """Let a conversation begin, or refuse it."""
         ...
 
     def cut(self) -> None:
@@ -79,6 +91,9 @@ async def deliver(work: Awaitable[HttpAnswer], path: str, sink: Sink) -> None:
         return
     if isinstance(answer, HttpReply):
         sink.reply(answer)
+        return
+    if isinstance(answer, WebSocketAnswer):
+        sink.switch(answer)
         return
     sink.begin(answer)
     try:
