@@ -2,6 +2,7 @@
 
 - `limits`: every bound, with its reason.
 - `frames`, `headers`, `heads`, `messages`, `timeouts`, `status`: codecs, from frames up to gRPC's status.
+- `blocks`: a header block over several frames.
 - `floods`: budgets for frames that cost the client nothing.
 - `streams`: one call's state; `requests` and `sending`: the two halves of a connection.
 - `connection`: the machine; `events`: what it tells the shell.

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from ultracloud.wire.core.blocks import OpenBlock, continued, fragment, opened
 from ultracloud.wire.core.client_blocks import UNKNOWN, AnswerReader, BlockWriter, Fields
 from ultracloud.wire.core.client_sending import ClientStream, RequestSender
 from ultracloud.wire.core.events import Closed, MessageArrived, StreamReady
@@ -33,7 +34,6 @@ from ultracloud.wire.core.frames import (
     render_settings,
     render_window_update,
     without_padding,
-    without_priority,
 )
 from ultracloud.wire.core.limits import MIB, Limits
 from ultracloud.wire.core.messages import RefusedMessageError
@@ -90,16 +90,6 @@ class Leaving:
 ClientEvent: TypeAlias = MessageArrived | CallEnded | StreamReady | Greeted | Leaving | Closed
 
 
-@dataclass(slots=True)
-class _OpenBlock:
-    """A header block whose CONTINUATION frames are still coming."""
-
-    stream_id: int
-    ends: bool
-    block: bytearray
-    frames: int
-
-
 class ClientConnection:
     """One connection from its preface to its end.
 
@@ -121,7 +111,7 @@ class ClientConnection:
         self._next_id = 1
         self._calls_max = STREAMS_UNTOLD
         self._rest = b""
-        self._block: _OpenBlock | None = None
+        self._block: OpenBlock | None = None
         self._receive_window = WINDOW_BYTES_DEFAULT
         self._uncredited = limits.connection_window_bytes - WINDOW_BYTES_DEFAULT
         self._has_settings = False
@@ -301,25 +291,17 @@ class ClientConnection:
 
     def _take_headers(self, stream_id: int, flags: int, payload: bytes, events: list[ClientEvent]) -> None:
         """Take a HEADERS frame."""
-        block = without_priority(without_padding(payload, flags), flags)
         if flags & END_HEADERS:
-            self._take_block(stream_id, block, ends=bool(flags & END_STREAM), events=events)
+            self._take_block(stream_id, fragment(payload, flags), ends=bool(flags & END_STREAM), events=events)
         else:
-            self._block = _OpenBlock(stream_id, bool(flags & END_STREAM), bytearray(block), 0)
+            self._block = opened(stream_id, flags, payload, self._limits, self._heard_s)
 
     def _continue_block(self, flags: int, payload: bytes, events: list[ClientEvent]) -> None:
-        """Take a CONTINUATION frame; an endless row of them is a flood."""
-        opened = self._block
-        if opened is None:
-            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "CONTINUATION continues nothing")
-        opened.block += payload
-        opened.frames += 1
-        limits = self._limits
-        if opened.frames > limits.continuations_max or len(opened.block) > limits.header_block_bytes_max:
-            raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "the header block is too large")
+        """Take a CONTINUATION frame."""
+        block = continued(self._block, payload, self._limits)
         if flags & END_HEADERS:
             self._block = None
-            self._take_block(opened.stream_id, bytes(opened.block), ends=opened.ends, events=events)
+            self._take_block(block.stream_id, bytes(block.octets), ends=block.ends, events=events)
 
     def _take_block(self, stream_id: int, block: bytes, *, ends: bool, events: list[ClientEvent]) -> None:
         """Take a whole header block: an answer's headers, or the trailers that end it, or both in one."""

@@ -8,8 +8,7 @@ Source: RFC 9113; gRPC over HTTP2.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ultracloud.wire.core.blocks import OpenBlock, continued, opened
 from ultracloud.wire.core.events import Closed, Event
 from ultracloud.wire.core.floods import Budget
 from ultracloud.wire.core.frames import (
@@ -28,8 +27,6 @@ from ultracloud.wire.core.frames import (
     render_goaway,
     render_reset,
     render_settings,
-    without_padding,
-    without_priority,
 )
 from ultracloud.wire.core.limits import Limits
 from ultracloud.wire.core.requests import Requests
@@ -43,17 +40,6 @@ _PING_BYTES = 8
 _PRIORITY_BYTES = 5
 SPLICED_BYTES_MAX = 8 * 1024
 """Bytes that are simply appended to the rest of those before them; more are worth a second look."""
-
-
-@dataclass(slots=True)
-class _OpenBlock:
-    """A header block whose CONTINUATION frames are still coming."""
-
-    stream_id: int
-    ends: bool
-    block: bytearray
-    frames: int
-    since_s: float
 
 
 class Connection:
@@ -75,7 +61,7 @@ class Connection:
         self._settings = Budget("settings", limits.settings_max, limits.settings_per_second, now_s)
         self._rest = b""
         self._preface_left = PREFACE
-        self._block: _OpenBlock | None = None
+        self._block: OpenBlock | None = None
         self._has_settings = False
         self._asked_alive_s: float | None = None
         self._began_s = now_s
@@ -249,11 +235,9 @@ class Connection:
         """Send a frame to what knows its type; a type that no RFC has named is ignored (RFC 9113 5.5)."""
         match kind:
             case Kind.HEADERS:
-                block = without_priority(without_padding(payload, flags), flags)
-                self._block = _OpenBlock(stream_id, bool(flags & END_STREAM), bytearray(block), 0, self._now_s)
-                self._finish_block(flags, events)
+                self._finish_block(opened(stream_id, flags, payload, self._limits, self._now_s), flags, events)
             case Kind.CONTINUATION:
-                self._continue_block(flags, payload, events)
+                self._finish_block(continued(self._block, payload, self._limits), flags, events)
             case Kind.RST_STREAM:
                 self._requests.take_reset(stream_id, parse_word(payload, "RST_STREAM"), self._now_s, events)
             case Kind.WINDOW_UPDATE:
@@ -271,29 +255,16 @@ class Connection:
             case _:
                 self._requests.idle.spend(self._now_s)
 
-    def _continue_block(self, flags: int, payload: bytes, events: list[Event]) -> None:
-        """Take a CONTINUATION frame; an endless row of them, or of empty ones, is a flood."""
-        if self._block is None:
-            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "CONTINUATION continues nothing")
-        self._block.block += payload
-        self._block.frames += 1
-        if self._block.frames > self._limits.continuations_max:
-            raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "too many CONTINUATION frames")
-        self._finish_block(flags, events)
-
-    def _finish_block(self, flags: int, events: list[Event]) -> None:
-        """Hand the open header block on if this frame ends it."""
-        open_block = self._block
-        assert open_block is not None
-        if len(open_block.block) > self._limits.header_block_bytes_max:
-            raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "the header block is too large")
+    def _finish_block(self, block: OpenBlock, flags: int, events: list[Event]) -> None:
+        """Hand a header block on if this frame ends it; keep it otherwise."""
         if not flags & END_HEADERS:
+            self._block = block
             return
         self._block = None
-        if open_block.stream_id == 0:
+        if block.stream_id == 0:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "HEADERS on stream 0")
         self._requests.take_block(
-            open_block.stream_id, bytes(open_block.block), ends=open_block.ends, now_s=self._now_s, events=events
+            block.stream_id, bytes(block.octets), ends=block.ends, now_s=self._now_s, events=events
         )
 
     def _take_window_update(self, stream_id: int, payload: bytes, events: list[Event]) -> None:
