@@ -165,5 +165,5 @@ def test_versions_may_be_one_minor_apart(ours: str, theirs: str, apart: bool) ->
 
 
 def test_the_worst_finding_is_the_exit_code() -> None:
-    found = [findings.clock(2.0), findings.certificate(3600.0), findings.clock(-90.0)]
+    found = [findings.clock(2.0), findings.certificate(3600.0, 86400.0), findings.clock(-90.0)]
     assert [findings.exit_code(found[:n]) for n in range(4)] == [0, 0, 1, 2]

@@ -62,13 +62,13 @@ async def _until_signal(doing: Coroutine[None, None, int], received: list[int]) 
 
 async def _act(options: Options) -> int:
     """Run, stop, or connect to a console."""
-    from quickstart.shell import usage
-    from quickstart.shell.run import run, stop
+    from quickstart.shell import kept, usage
+    from quickstart.shell.run import run
     from quickstart.shell.terminal import Terminal
 
     match options.action:
         case Action.STOP:
-            await stop(options, Terminal(sys.stdout))
+            await kept.stop(options.layout, Terminal(sys.stdout))
         case Action.CONSOLE:
             await usage.console(options)
         case Action.RUN:
@@ -84,7 +84,9 @@ def _tell(options: Options, outcome: Outcome) -> None:
         told = report.to_json(outcome.journal.steps, outcome.seconds, outcome.accelerator, outcome.memory_mb)
         sys.stdout.write(json.dumps(told) + "\n")
     elif outcome.failure is None:
-        lines = ["", report.step_table(outcome.journal.steps), "", report.memory_table(outcome.memory_mb), ""]
+        lines = [""]
+        if outcome.memory_mb:
+            lines += [report.step_table(outcome.journal.steps), "", report.memory_table(outcome.memory_mb), ""]
         lines.append(f"All of it in {outcome.seconds:.1f} s. Logs: {options.layout.logs}")
         if options.keep:
             from quickstart.shell import usage

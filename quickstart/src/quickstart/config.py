@@ -11,7 +11,7 @@ from pathlib import Path
 from quickstart.core.layout import Layout, default_state
 from quickstart.errors import UsageError
 
-PORTS = 5
+PORTS = 6
 """One for each service."""
 PORT_MIN, PORT_MAX = 1024, 65535
 _CHECKOUT = Path(__file__).resolve().parents[3]

@@ -14,7 +14,7 @@ CLUSTER = clusters.Cluster(
     host="node-1",
     host_uuid=str(uuid.UUID(int=1)),
     accelerator="tcg",
-    ports=dict(zip(clusters.SERVICES, range(7001, 7006), strict=True)),
+    ports=dict(zip(clusters.SERVICES, range(7001, 7007), strict=True)),
 )
 
 
@@ -41,4 +41,4 @@ def test_two_state_folders_have_two_supervisors():
 
 def test_everybody_who_runs_has_an_identity():
     programs = {program.name for program in clusters.stack(CLUSTER).programs} - {clusters.HYPERVISOR}
-    assert set(clusters.identities(CLUSTER)) == programs | {"operator"}
+    assert set(clusters.identities(CLUSTER)) == programs | {clusters.OPERATOR}

@@ -132,7 +132,7 @@ def test_stop_and_console_without_a_kept_cloud_say_so(tmp_path: Path):
 
 def test_a_console_of_a_kept_cloud_that_was_killed_says_so(tmp_path: Path):
     claimed = session.claim(Layout(state=tmp_path / "s", cache=tmp_path / "cache"))
-    session.make_cluster(claimed.layout, [1, 2, 3, 4, 5], "tcg", Path(sys.executable))
+    session.make_cluster(claimed.layout, [1, 2, 3, 4, 5, 6], "tcg", Path(sys.executable))
     claimed.layout.token.write_text("token")
     told = quickstart("--state", claimed.layout.state, "console", "web")
     assert told.returncode == 1

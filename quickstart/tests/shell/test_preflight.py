@@ -34,7 +34,7 @@ def test_free_ports_are_distinct_and_free(tmp_path: Path):
 
 
 def test_a_port_base_is_kept(tmp_path: Path):
-    assert preflight.ports(options(tmp_path, "--port-base", "7001")) == [7001, 7002, 7003, 7004, 7005]
+    assert preflight.ports(options(tmp_path, "--port-base", "7001")) == list(range(7001, 7007))
 
 
 def test_room_is_measured_where_the_folder_will_be(tmp_path: Path):

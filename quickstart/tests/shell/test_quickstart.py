@@ -1,5 +1,6 @@
 """The quickstart end to end, as a person runs it: kept and used, interrupted, killed."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -13,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from quickstart.core import cluster as clusters
+from quickstart.shell.stack.client import StackClient
+
 COMMAND = [sys.executable, "-m", "quickstart"]
 WHOLE_SECONDS = 240
 STEPS = {
@@ -22,6 +26,10 @@ STEPS = {
     "refused without rights",
     "network built",
     "http answered",
+    "uc logged in",
+    "uc makes and deletes",
+    "uc doctor",
+    "certificates renew",
     "console",
     "http refused without rule",
     "http answered with rule",
@@ -32,8 +40,10 @@ STEPS = {
     "iam killed",
     "prismnet killed",
     "plasmavmc killed",
+    "apigateway killed",
     "guests back from local copies",
     "everything back from disk",
+    "context written",
 }
 
 
@@ -61,15 +71,46 @@ def wait_nothing_left(state: Path) -> None:
 
 
 @pytest.mark.timeout(WHOLE_SECONDS + 60)
-def test_a_cloud_is_proved_kept_used_and_removed(tmp_path: Path, is_root: None):
+def test_a_cloud_is_proved_kept_used_resumed_and_removed(
+    tmp_path: Path, is_root: None, monkeypatch: pytest.MonkeyPatch
+):
     state = tmp_path / "a state with spaces"
     run = [*COMMAND, "--state", str(state)]
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    uc("context", "add", "work", "--server", "https://cloud.example")
     try:
         prove_keep_use(run)
+        assert "web" in uc("ps")
+        end_supervisor(state)
+        resume(run)
+        assert "web" in uc("ps", "-a")
     finally:
         stopped = subprocess.run([*run, "--stop"], capture_output=True, text=True, timeout=60, check=False)
     assert stopped.returncode == 0, stopped.stderr
+    assert uc("context", "list", "--no-headers").split()[:2] == ["*", "work"]
     wait_nothing_left(state)
+
+
+def uc(*words: str) -> str:
+    """What `uc` prints for the person who keeps the cloud."""
+    command = [sys.executable, "-m", "ultracloud.cli", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def end_supervisor(state: Path) -> None:
+    """As a restart of the machine would: everything ends without a word."""
+    client = StackClient(clusters.control_name(state))
+    asyncio.run(client.power_cut())
+    assert not client.is_running()
+
+
+def resume(run: list[str]) -> None:
+    """A kept cloud that was ended is not lost by a careless word, and comes back, as often as it is asked for."""
+    refused = subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
+    assert (refused.returncode, "--keep` starts it again" in refused.stderr) == (1, True)
+    for _ in range(2):
+        again = subprocess.run([*run, "--keep"], capture_output=True, text=True, timeout=60, check=False)
+        assert (again.returncode, "uc run guest" in again.stdout) == (0, True), again.stderr
 
 
 def prove_keep_use(run: list[str]) -> None:

@@ -48,6 +48,18 @@ def test_a_folder_in_use_is_refused_and_says_by_whom(layout: Layout, phase: Phas
         assert f"./dev quickstart --state '{layout.state}' --stop" in caught.value.remedy
 
 
+def test_a_kept_cloud_that_was_ended_is_removed_only_when_asked_for(layout: Layout):
+    kept = session.claim(layout)
+    (layout.state / "services").mkdir()
+    kept.mark(Phase.KEPT)
+    os.close(kept.lock)
+    with pytest.raises(QuickstartError, match="does not run any more") as caught:
+        session.claim(layout)
+    assert "--keep` starts it again" in caught.value.remedy
+    assert session.reclaim(layout).lock
+    assert (layout.state / "services").exists()
+
+
 def test_what_a_killed_run_left_is_removed(layout: Layout):
     killed = session.claim(layout)
     (layout.state / "services").mkdir()
@@ -62,7 +74,7 @@ def test_what_a_killed_run_left_is_removed(layout: Layout):
 
 def test_only_the_logs_stay_after_a_run(layout: Layout):
     claimed = session.claim(layout)
-    session.make_cluster(layout, [1, 2, 3, 4, 5], "tcg", layout.state / "python")
+    session.make_cluster(layout, [1, 2, 3, 4, 5, 6], "tcg", layout.state / "python")
     (layout.logs / "iam.log").write_text("said")
     claimed.clean()
     assert {path.name for path in layout.state.iterdir()} == session.SURVIVORS
@@ -71,11 +83,12 @@ def test_only_the_logs_stay_after_a_run(layout: Layout):
 
 def test_the_cluster_survives_its_file_and_everybody_has_a_certificate(layout: Layout):
     session.claim(layout)
-    cluster = session.make_cluster(layout, [1, 2, 3, 4, 5], "tcg", layout.state / "python")
+    cluster = session.make_cluster(layout, [1, 2, 3, 4, 5, 6], "tcg", layout.state / "python")
     assert session.load_cluster(layout) == cluster
     for name in (*SERVICES, "prismnet-agent", "plasmavmc-agent"):
         tls = tomllib.loads(layout.configuration(name).read_text())["tls"]
-        for file in tls.values():
+        assert len({Path(tls[what]).parent for what in ("certificate", "key", "ca")}) == 1, "its own to replace"
+        for file in (tls["certificate"], tls["key"], tls["ca"]):
             assert layout.pki.joinpath(file).stat().st_mode & 0o777 == 0o600
 
 

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from quickstart.core.layout import Layout
+from quickstart.core.layout import Layout, default_state
 from quickstart.core.stack import Bind, Program, Stack
 from quickstart.core.toml import Table
 
-SERVICES = ("chainfire", "flaredb", "iam", "prismnet", "plasmavmc")
+GATEWAY = "apigateway"
+SERVICES = ("chainfire", "flaredb", "iam", "prismnet", "plasmavmc", GATEWAY)
 """The control plane, in the order that lets each find what it needs soonest."""
 AGENTS = ("prismnet-agent", "plasmavmc-agent")
 HYPERVISOR = "libvirtd"
@@ -83,10 +84,22 @@ class Cluster:
         """Where the person reaches a service."""
         return f"127.0.0.1:{self.ports[service]}"
 
+    @property
+    def gateway(self) -> str:
+        """Where everything else is reached: by a name, since browsers bind security keys to one."""
+        return f"https://localhost:{self.ports[GATEWAY]}"
+
 
 def control_name(state: Path) -> str:
     """The supervisor's abstract socket for a state folder; an address has 107 bytes, so the path itself may not fit."""
     return f"ultracloud-quickstart-{hashlib.sha256(bytes(state)).hexdigest()[:16]}"
+
+
+def context_name(layout: Layout) -> str:
+    """What `uc` calls the cloud of a state folder."""
+    if layout.state == default_state(layout.cache):
+        return OPERATOR
+    return f"{OPERATOR}-{control_name(layout.state)[-6:]}"
 
 
 def configurations(cluster: Cluster) -> Mapping[str, Table]:
@@ -97,6 +110,7 @@ def configurations(cluster: Cluster) -> Mapping[str, Table]:
         "admins": [f"spiffe://ultracloud.local/operator/{OPERATOR}"],
         "root_key_file": str(cluster.layout.process_state("iam") / "root.key"),
         "create_root_key": True,
+        "issuer": cluster.gateway,
     }
     made["plasmavmc"] = {**made["plasmavmc"], "image_dirs": [str(cluster.layout.guest), str(cluster.layout.images)]}
     made["prismnet-agent"] = {
@@ -134,7 +148,7 @@ def identities(cluster: Cluster) -> Mapping[str, str]:
     made = {service: f"service/{service}" for service in SERVICES}
     made["prismnet-agent"] = f"agent/prismnet/{cluster.host}"
     made["plasmavmc-agent"] = f"agent/plasmavmc/{cluster.host}"
-    made["operator"] = f"operator/{OPERATOR}"
+    made[OPERATOR] = f"operator/{OPERATOR}"
     return made
 
 
@@ -200,8 +214,9 @@ def _service(cluster: Cluster, service: str) -> Table:
     return {
         "state_dir": str(cluster.layout.process_state(service)),
         "listen": {"address": cluster.endpoint(service), "unix": str(RUNTIME / f"{service}.sock")},
-        "tls": _tls(cluster, f"service-{service}"),
-        "peers": {peer: cluster.endpoint(peer) for peer in SERVICES if peer != service},
+        "tls": _tls(cluster, service, f"service-{service}"),
+        # Nobody calls the gateway but people.
+        "peers": {peer: cluster.endpoint(peer) for peer in SERVICES if peer not in (service, GATEWAY)},
     }
 
 
@@ -212,15 +227,16 @@ def _agent(cluster: Cluster, service: str) -> Table:
         "state_dir": str(cluster.layout.process_state(name)),
         "host": cluster.host,
         "listen": {"unix": str(RUNTIME / f"{name}.sock")},
-        "tls": _tls(cluster, f"agent-{service}-{cluster.host}"),
-        "peers": {service: f"unix:{RUNTIME / service}.sock"},
+        "tls": _tls(cluster, name, f"agent-{service}-{cluster.host}"),
+        "peers": {peer: f"unix:{RUNTIME / peer}.sock" for peer in (service, "iam")},
     }
 
 
-def _tls(cluster: Cluster, file_stem: str) -> Table:
-    pki = cluster.layout.pki
+def _tls(cluster: Cluster, process: str, file_stem: str) -> Table:
+    folder = cluster.layout.certificates(process)
     return {
-        "certificate": str(pki / f"{file_stem}.crt"),
-        "key": str(pki / f"{file_stem}.key"),
-        "ca": str(pki / "ca.crt"),
+        "certificate": str(folder / f"{file_stem}.crt"),
+        "key": str(folder / f"{file_stem}.key"),
+        "ca": str(folder / "ca.crt"),
+        "renew": True,
     }

@@ -58,9 +58,33 @@ class Layout:
         return self.state / "token"
 
     @property
+    def password(self) -> Path:
+        """The administrator's password."""
+        return self.state / "password"
+
+    @property
+    def command_line(self) -> Path:
+        """What `uc` keeps for the proofs, as it would below a person's home."""
+        return self.state / "uc"
+
+    @property
+    def context(self) -> Path:
+        """What was done to the person's own contexts, to be undone when a kept cloud is ended."""
+        return self.state / "context.json"
+
+    @property
+    def authority(self) -> Path:
+        """Whom `uc` is to trust: a copy that everybody on this machine can read."""
+        return self.state / "ca.crt"
+
+    @property
     def pki(self) -> Path:
-        """The authority and everybody's certificate."""
+        """The authority, and the operator's certificate."""
         return self.state / "pki"
+
+    def certificates(self, process: str) -> Path:
+        """The certificate of one process, and whom it trusts: its own to replace."""
+        return self.pki / process
 
     @property
     def logs(self) -> Path:

@@ -13,7 +13,7 @@ from quickstart.core.cluster import Cluster
 from quickstart.shell.netns import Namespace
 from quickstart.shell.session import operator_identity
 from quickstart.shell.stack.client import StackClient
-from ultracloud.api.iam.v1 import iam_rpc
+from ultracloud.api.iam.v1 import iam_rpc, identity_rpc
 from ultracloud.api.plasmavmc.v1 import plasmavmc_rpc
 from ultracloud.api.prismnet.v1 import prismnet_rpc
 from ultracloud.api.resource.v1.resource_pb2 import Condition, Metadata
@@ -70,6 +70,8 @@ class Iam:
     organisations: iam_rpc.OrganisationsClient
     projects: iam_rpc.ProjectsClient
     service_accounts: iam_rpc.ServiceAccountsClient
+    users: iam_rpc.UsersClient
+    credentials: identity_rpc.CredentialsClient
     bindings: iam_rpc.BindingsClient
     tokens: iam_rpc.TokensClient
 
@@ -205,6 +207,8 @@ def _iam(channel: PeerChannel) -> Iam:
         organisations=iam_rpc.OrganisationsClient(channel),
         projects=iam_rpc.ProjectsClient(channel),
         service_accounts=iam_rpc.ServiceAccountsClient(channel),
+        users=iam_rpc.UsersClient(channel),
+        credentials=identity_rpc.CredentialsClient(channel),
         bindings=iam_rpc.BindingsClient(channel),
         tokens=iam_rpc.TokensClient(channel),
     )

@@ -22,19 +22,20 @@ async def run(
     timeout_s: float = COMMAND_SECONDS,
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    given: bytes = b"",
 ) -> bytes:
-    """Run a program and give what it wrote to stdout.
+    """Run a program, with `given` as its stdin, and give what it wrote to stdout.
 
     Raises:
         CommandError: It could not be started, ended with a status other than 0, or ran out of time and was killed.
     """
     try:
-        process = await _start(arguments, folder, environment)
+        process = await _start(arguments, folder, environment, subprocess.PIPE if given else subprocess.DEVNULL)
     except OSError as error:
         raise CommandError(arguments, None, str(error)) from error
     try:
         async with asyncio.timeout(timeout_s):
-            output, complaint = await process.communicate()
+            output, complaint = await process.communicate(given or None)
     except TimeoutError as error:
         raise CommandError(arguments, None, f"still running after {timeout_s:g} s") from error
     finally:
@@ -45,13 +46,13 @@ async def run(
 
 
 async def _start(
-    arguments: tuple[str, ...], folder: Path | None, environment: Mapping[str, str] | None
+    arguments: tuple[str, ...], folder: Path | None, environment: Mapping[str, str] | None, stdin: int
 ) -> asyncio.subprocess.Process:
     """Start a program; if its caller is cancelled meanwhile, it is ended as soon as it has begun."""
     starting = asyncio.create_task(
         asyncio.create_subprocess_exec(
             *arguments,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=folder,

@@ -3,37 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from quickstart.config import Options
 from quickstart.core import cluster as clusters
-from quickstart.core.cluster import Cluster
-from quickstart.core.supervision import Phase as ProcessPhase
 from quickstart.errors import QuickstartError, StepFailedError
-from quickstart.shell import preflight, session
+from quickstart.shell import kept, preflight, session, starting, uc
 from quickstart.shell.cloud import Cloud
 from quickstart.shell.guest import image
 from quickstart.shell.guest.image import GuestImage
 from quickstart.shell.http import OutsideServer
 from quickstart.shell.journal import Journal
-from quickstart.shell.session import Phase, Session
+from quickstart.shell.session import Session
 from quickstart.shell.stack import client as stacks
 from quickstart.shell.stack.client import StackClient, Statuses
-from quickstart.shell.steps import identity, machine, network, proofs, resilience
-from quickstart.shell.steps.identity import Identity
+from quickstart.shell.steps import command_line, identity, machine, network, proofs, resilience
 from quickstart.shell.terminal import Terminal
-
-READY_SECONDS = 30.0
-"""All are ready within four seconds; a loaded machine gets more."""
-DEATHS_MAX = 3
-"""A service that dies this often while starting will not start; its log says why."""
-GRACE_SECONDS = 15.0
-"""For services to end in order, which takes half a second; what has not by then is killed with the rest."""
 
 
 @dataclass(slots=True)
@@ -72,6 +61,9 @@ async def run(options: Options, terminal: Terminal) -> Outcome:
 
 async def _run(options: Options, outcome: Outcome) -> None:
     """Claim the folder, do the steps, remove what was made."""
+    if options.keep and session.is_kept(options.layout):
+        await kept.resume(options.layout, outcome.journal)
+        return
     journal = outcome.journal
     journal.terminal.heading("1. This machine")
     async with journal.step("state folder", "looking at the state folder") as step:
@@ -101,15 +93,18 @@ async def _examine(options: Options, outcome: Outcome) -> None:
 
 
 async def _steps(options: Options, outcome: Outcome, claimed: Session) -> None:
-    """Steps 2 to 8."""
+    """Steps 2 to 8, and what is kept."""
     journal, layout = outcome.journal, options.layout
     guest = asyncio.create_task(_obtain_guest(journal, options), name="guest image")
+    meanwhile: list[asyncio.Task[Any]] = [guest]
     cloud: Cloud | None = None
     outside = OutsideServer()
     try:
         journal.terminal.heading("2. Control plane, and the guest image meanwhile")
         cluster = session.make_cluster(layout, preflight.ports(options), outcome.accelerator, Path(sys.executable))
-        cloud = await _start(journal, cluster, claimed)
+        cloud = await starting.start(journal, cluster, claimed.lock)
+        handed = asyncio.create_task(command_line.hand_over_authority(cluster), name="hand over the authority")
+        meanwhile.append(handed)
         journal.terminal.heading("3. Identity")
         made = await identity.make(journal, cloud)
         journal.terminal.heading("4. Network")
@@ -118,23 +113,26 @@ async def _steps(options: Options, outcome: Outcome, claimed: Session) -> None:
         journal.terminal.heading("5. Machine")
         ready_guest = await guest
         vm = await machine.boot(journal, cloud, made, net, ready_guest)
-        journal.terminal.heading("6. Proof")
         await machine.boot_twin(made, ready_guest, vm)
+        journal.terminal.heading("6. Command line, through the gateway")
+        await command_line.prove(journal, cloud, made)
+        await command_line.prove_renewal(journal, cloud, handed)
+        journal.terminal.heading("7. Proof")
         await proofs.prove(proofs.Scene(journal, made, net, vm, outside))
-        journal.terminal.heading("7. Resilience")
+        journal.terminal.heading("8. Resilience")
         await outside.close()
         await resilience.prove(resilience.Scene(journal, cloud, made, net, vm, claimed.lock))
-        outcome.memory_mb = await _memory(cloud.stack)
+        outcome.memory_mb = await starting.memory(cloud.stack)
         if options.keep:
-            await _keep(claimed, cloud, made)
+            await kept.keep(journal, claimed, cloud, made)
     except StepFailedError as error:
         if cloud is not None and isinstance(error.__cause__, OSError) and not cloud.stack.is_running():
             raise _killed(error, layout.log("supervisor")) from error
         raise
     finally:
-        guest.cancel()
-        with suppress(asyncio.CancelledError, StepFailedError):
-            await guest
+        for task in meanwhile:
+            task.cancel()
+        await asyncio.gather(*meanwhile, return_exceptions=True)
         await outside.close()
         if cloud is not None:
             await cloud.close()
@@ -158,83 +156,19 @@ async def _obtain_guest(journal: Journal, options: Options) -> GuestImage:
     return guest
 
 
-async def _start(journal: Journal, cluster: Cluster, claimed: Session) -> Cloud:
-    """Start the stack and wait until every service and agent serves."""
-    layout = cluster.layout
-    async with journal.step(
-        "services ready", "starting chainfire, flaredb, iam, prismnet and plasmavmc", "supervisor"
-    ) as step:
-        stack = await stacks.launch(clusters.stack(cluster), layout.plan, layout.log("supervisor"), (claimed.lock,))
-        await _wait_ready(journal, stack, clusters.SERVICES)
-        step.detail = f"{', '.join(clusters.SERVICES)} are ready, with mutual TLS from a fresh authority"
-    async with journal.step("host ready", "starting libvirtd and the host's agents", "prismnet-agent") as step:
-        await _wait_ready(journal, stack, (clusters.HYPERVISOR, *clusters.AGENTS))
-        step.detail = "libvirtd and the agents of prismnet and plasmavmc are ready in a network namespace of their own"
-    return Cloud(cluster, stack)
-
-
-async def _wait_ready(journal: Journal, stack: StackClient, names: tuple[str, ...]) -> None:
-    """Wait until all of `names` are ready.
-
-    Raises:
-        QuickstartError: One keeps dying, or is not ready in time; says what it last wrote.
-    """
-    last: Statuses = {}
-
-    def is_decided(statuses: Statuses) -> bool:
-        nonlocal last
-        last = statuses
-        waiting = [statuses[name] for name in names if statuses[name].phase is not ProcessPhase.READY]
-        return not waiting or any(status.starts > DEATHS_MAX for status in waiting)
-
-    with suppress(TimeoutError):
-        await stack.wait_until(is_decided, READY_SECONDS)
-    waiting = [last[name] for name in names if last[name].phase is not ProcessPhase.READY]
-    if waiting:
-        # The one that died most often is the cause; the others wait for it.
-        worst = max(waiting, key=lambda status: status.starts)
-        log = journal.logs / f"{worst.name}.log"
-        went = f"died {worst.starts} times" if worst.starts > 1 else "is not ready"
-        raise QuickstartError(f"{worst.name} {went}; it last said: {stacks.tail(log)}", remedy=f"read {log}", log=log)
-
-
-async def _memory(stack: StackClient) -> dict[str, float]:
-    """Memory by process; the total is the control plane's and the host's, without guests."""
-    measured = await stack.memory_mb()
-    guests = measured.pop("guests")
-    return {**measured, "total": sum(measured.values()), "guests": guests}
-
-
-async def _keep(claimed: Session, cloud: Cloud, made: Identity) -> None:
-    """Let the stack live on."""
-    layout = claimed.layout
-    with os.fdopen(os.open(layout.token, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(made.token)
-    claimed.mark(Phase.KEPT)
-    await cloud.stack.detach()
-
-
 async def _remove(claimed: Session, journal: Journal | None) -> None:
     """End the stack and remove all that was made; a step of its own when the run went well."""
     stack = StackClient(clusters.control_name(claimed.layout.state))
+    await uc.leave_for_person(claimed.layout)
     if journal is None:
         await stack.power_cut()
         claimed.clean()
         return
     async with journal.step("removed", "ending and removing everything") as step:
-        ended = await end(stack)
+        ended = await starting.end(stack)
         claimed.clean()
         _require_clean(ended, journal.logs)
         step.detail = f"all {len(ended)} processes ended in order; only the logs stay, in {claimed.layout.logs}"
-
-
-async def end(stack: StackClient) -> Statuses:
-    """End a stack in order, then whatever is left of it; gives how each process ended."""
-    ended: Statuses = {}
-    with suppress(ConnectionError, TimeoutError):
-        ended = await stack.end(GRACE_SECONDS)
-    await stack.power_cut()
-    return ended
 
 
 def _require_clean(ended: Statuses, logs: Path) -> None:
@@ -251,24 +185,3 @@ def _require_clean(ended: Statuses, logs: Path) -> None:
                 remedy="this is a defect; please report it with the log",
                 log=log,
             )
-
-
-async def stop(options: Options, terminal: Terminal) -> None:
-    """End a kept cloud and remove it.
-
-    Raises:
-        QuickstartError: None is kept in this folder, or it cannot be removed.
-    """
-    stack = StackClient(clusters.control_name(options.layout.state))
-    if not session.is_kept(options.layout):
-        raise QuickstartError(
-            f"no cloud is kept in {options.layout.state}",
-            remedy="start one with `./dev quickstart --keep`, or name its folder with --state DIR",
-        )
-    try:
-        terminal.begin(stop, "ending the kept cloud")
-        await end(stack)
-        session.claim(options.layout).clean()
-    finally:
-        await terminal.close()
-    terminal.line(f"The kept cloud is ended and removed; its logs are in {options.layout.logs}")

@@ -21,6 +21,8 @@ from ultracloud.servicekit import config
 from ultracloud.servicekit.errors import ConfigError
 from ultracloud.servicekit.pki import TlsIdentity
 
+FIRST_DAYS = 3
+"""Of a process's first certificate, as iam's later ones: all are replaced at two thirds of their life."""
 SURVIVORS = frozenset({"logs", "lock", "quickstart.json"})
 """What stays in the folder after a run: the logs, and what says that the folder is ours."""
 
@@ -51,8 +53,12 @@ class Session:
         self.mark(Phase.ENDED)
 
 
-def claim(layout: Layout) -> Session:
+def claim(layout: Layout, *, is_kept_lost: bool = False) -> Session:
     """Take the state folder for this run, and remove what an earlier run left in it.
+
+    Args:
+        layout: Where it is.
+        is_kept_lost: Whether a kept cloud that does not run any more is removed, too.
 
     Raises:
         QuickstartError: It cannot be written, is not ours, or another run has it.
@@ -66,9 +72,21 @@ def claim(layout: Layout) -> Session:
             remedy="choose an empty or new folder with --state DIR",
         )
     try:
-        return _claim(layout)
+        return _claim(layout, is_kept_lost=is_kept_lost)
     except OSError as error:
         raise unwritable(state, error) from error
+
+
+def reclaim(layout: Layout) -> Session:
+    """Take the folder of a kept cloud that does not run any more, with all that is in it.
+
+    Raises:
+        QuickstartError: It runs, or another run has it.
+    """
+    try:
+        return Session(layout, _lock(layout), had_leftovers=True)
+    except OSError as error:
+        raise unwritable(layout.state, error) from error
 
 
 def unwritable(state: Path, error: OSError) -> QuickstartError:
@@ -83,15 +101,16 @@ def unwritable(state: Path, error: OSError) -> QuickstartError:
     return QuickstartError(f"the state folder {state} {why}", remedy="choose another folder with --state DIR")
 
 
-def _claim(layout: Layout) -> Session:
+def _claim(layout: Layout, *, is_kept_lost: bool) -> Session:
     """Lock the folder and empty it."""
     layout.state.mkdir(parents=True, exist_ok=True)
-    lock = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    lock = _lock(layout)
+    if _phase(layout) is Phase.KEPT and not is_kept_lost:
         os.close(lock)
-        raise _in_use(layout) from None
+        raise QuickstartError(
+            f"{layout.state} has a kept cloud that does not run any more: it was killed, or the machine restarted",
+            remedy=remedy_of_ended(layout),
+        )
     had_leftovers = _phase(layout) in (Phase.RUNNING, Phase.KEPT)
     session = Session(layout, lock, had_leftovers)
     _empty(layout.state)
@@ -99,6 +118,22 @@ def _claim(layout: Layout) -> Session:
     layout.logs.mkdir()
     session.mark(Phase.RUNNING)
     return session
+
+
+def remedy_of_ended(layout: Layout) -> str:
+    """What to do about a kept cloud that does not run any more."""
+    return f"`{layout.command} --keep` starts it again as it was, `{layout.command} --stop` removes it"
+
+
+def _lock(layout: Layout) -> int:
+    """The descriptor that says whose the folder is."""
+    lock = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise _in_use(layout) from None
+    return lock
 
 
 def _in_use(layout: Layout) -> QuickstartError:
@@ -160,7 +195,7 @@ def make_cluster(layout: Layout, ports: list[int], accelerator: str, python: Pat
         path.write_text(text)
     layout.images.mkdir()
     layout.cache.mkdir(parents=True, exist_ok=True)
-    _issue_certificates(made)
+    issue_certificates(made)
     return made
 
 
@@ -189,12 +224,17 @@ def operator_identity(cluster: Cluster) -> TlsIdentity:
     return TlsIdentity(certificate=pki / f"{stem}.crt", key=pki / f"{stem}.key", ca=pki / "ca.crt")
 
 
-def _issue_certificates(cluster: Cluster) -> None:
-    """Make an authority of this run's own and a certificate for everybody."""
+def issue_certificates(cluster: Cluster) -> None:
+    """A certificate for everybody, of an authority of this cloud's own, which is made with the first ones."""
     from ultracloud.base.principals import SPIFFE_PREFIX
     from ultracloud.servicekit import pki
 
-    folder = cluster.layout.pki
-    authority = pki.make_ca(folder)
-    for path in clusters.identities(cluster).values():
-        pki.issue(authority, f"{SPIFFE_PREFIX}{path}", folder)
+    layout = cluster.layout
+    authority = pki.load_ca(layout.pki) if (layout.pki / "ca.key").exists() else pki.make_ca(layout.pki)
+    for process, path in clusters.identities(cluster).items():
+        if process == clusters.OPERATOR:
+            pki.issue(authority, f"{SPIFFE_PREFIX}{path}", layout.pki)
+        else:
+            pki.issue(authority, f"{SPIFFE_PREFIX}{path}", layout.certificates(process), days=FIRST_DAYS)
+    shutil.copyfile(layout.pki / "ca.crt", layout.authority)
+    layout.authority.chmod(0o644)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from pathlib import Path
 
 from quickstart.config import Options
 from quickstart.core import cluster as clusters
 from quickstart.core.cluster import Cluster
 from quickstart.errors import QuickstartError
 from quickstart.shell import console as consoles
-from quickstart.shell import session
+from quickstart.shell import session, uc
 from quickstart.shell.cloud import Cloud
 from quickstart.shell.stack.client import StackClient
-from quickstart.shell.steps.identity import PROJECT
-from quickstart.shell.steps.machine import NAME
+from quickstart.shell.steps.identity import LOGIN, PROJECT
+from quickstart.shell.steps.machine import FLAVOUR, IMAGE, NAME
+from quickstart.shell.steps.network import SUBNET
 from ultracloud.base.faults import Fault
 
 
@@ -21,18 +24,44 @@ def how_to_use(options: Options) -> str:
     """What a person can do with the cloud that was left running."""
     cluster = session.load_cluster(options.layout)
     layout = cluster.layout
-    command = layout.command
     rows = [
-        ("token", f"{layout.token} (header: authorization: Bearer ...)"),
-        *((f"{service} API", f"{cluster.endpoint(service)} (gRPC with mutual TLS)") for service in clusters.SERVICES),
-        ("etcdctl", f"--endpoints {cluster.endpoint('chainfire')} --cacert ca.crt --cert and --key as below"),
-        ("certificates", f"{layout.pki}: operator-{clusters.OPERATOR}.crt, its .key, and ca.crt"),
-        ("images", f"{layout.images}: files there can be registered as file:// URLs"),
-        ("vm console", f"{command} console {NAME}"),
-        ("stop it", f"{command} --stop"),
+        (
+            f"uc run {IMAGE} -n mine -s {FLAVOUR} --network {SUBNET}",
+            "a VM of your own; `uc ps`, `uc logs mine`, `uc rm mine`",
+        ),
+        (f"uc console {NAME}", "its serial console; Ctrl-] leaves it"),
+        ("uc doctor", "looks at everything, and says what to do"),
+        (f"{layout.command} --stop", "ends the cloud and removes it"),
     ]
+    facts = [
+        ("in a browser", f"{cluster.gateway}/login as {LOGIN}, password {_read(layout.password)} ({layout.password})"),
+        ("REST", f"{cluster.gateway}/openapi.json, authority {layout.authority}"),
+        ("gRPC", ", ".join(f"{service} {cluster.endpoint(service)}" for service in clusters.SERVICES)),
+        (
+            "certificate",
+            f"{layout.pki}: operator-{clusters.OPERATOR}.crt, .key, ca.crt: may do everything, with etcdctl too",
+        ),
+        ("images", f"{layout.images}: files there can be registered as file:// URLs"),
+    ]
+    return "\n".join(
+        [
+            f"The cloud is left running, and `uc` means it (context {clusters.context_name(layout)}). Next:",
+            f"  alias uc={shlex.quote(uc.program(cluster.python))}",
+            *_columns(rows),
+            "And for other programs:",
+            *_columns(facts),
+        ]
+    )
+
+
+def _columns(rows: list[tuple[str, str]]) -> list[str]:
     width = max(len(title) for title, _ in rows)
-    return "\n".join(["The cloud is left running:", *(f"  {title.ljust(width)}  {text}" for title, text in rows)])
+    return [f"  {title.ljust(width)}  {text}" for title, text in rows]
+
+
+def _read(path: Path) -> str:
+    """A secret that was kept for its owner."""
+    return path.read_text() if path.exists() else "?"
 
 
 async def console(options: Options) -> None:
@@ -48,7 +77,7 @@ async def console(options: Options) -> None:
         if not cloud.stack.is_running():
             raise QuickstartError(
                 f"the cloud kept in {cluster.state} does not run any more; it was killed, or the machine restarted",
-                remedy=f"remove what it left with `{cluster.layout.command} --stop`, and start one with --keep",
+                remedy=session.remedy_of_ended(cluster.layout),
             )
         sys.stderr.write(f"Console of {options.vm}; Ctrl-] leaves it.\n")
         await consoles.attach(cloud.tenant(token).vms, options.project or PROJECT, options.vm)

@@ -115,7 +115,8 @@ def _certificate(app: App) -> Iterator[Finding]:
     assert isinstance(sock, ssl.SSLSocket)
     peer = sock.getpeercert() or {}
     sock.close()
-    yield findings.certificate(ssl.cert_time_to_seconds(str(peer["notAfter"])) - time.time())
+    begins_s, ends_s = (ssl.cert_time_to_seconds(str(peer[name])) for name in ("notBefore", "notAfter"))
+    yield findings.certificate(ends_s - time.time(), ends_s - begins_s)
 
 
 def _clock(app: App, answer: Answer) -> Iterator[Finding]:

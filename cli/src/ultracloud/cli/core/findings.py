@@ -12,7 +12,8 @@ WELL, WORRYING, BROKEN, SKIPPED = "ok", "warning", "failed", "skipped"
 EXIT_OF_STATE = {WELL: 0, SKIPPED: 0, WORRYING: 1, BROKEN: 2}
 SKEW_S_MAX = 30.0
 """Tokens are refused by machines whose clocks are further apart: `base.tokens.CLOCK_SKEW_S`."""
-CERTIFICATE_S_MIN = 7 * 86400.0
+CERTIFICATE_S_MIN, CERTIFICATE_LEFT_MIN = 7 * 86400.0, 0.25
+"""One made for months is to be renewed in its last week; our own live three days and are renewed with a third left."""
 SLOW_S = 1.0
 
 
@@ -60,11 +61,11 @@ def clock(skew_s: float) -> Finding:
     )
 
 
-def certificate(left_s: float) -> Finding:
-    """Of how long the gateway's certificate is still valid."""
+def certificate(left_s: float, life_s: float) -> Finding:
+    """Of how long the gateway's certificate is still valid, of the whole time that it was made for."""
     if left_s <= 0:
         return Finding("certificate", BROKEN, "the gateway's certificate has expired", "renew it")
-    state = WELL if left_s > CERTIFICATE_S_MIN else WORRYING
+    state = WELL if left_s > min(CERTIFICATE_S_MIN, life_s * CERTIFICATE_LEFT_MIN) else WORRYING
     todo = "" if state == WELL else "renew it: it should have been renewed by now"
     return Finding("certificate", state, f"valid for another {render_span(left_s)}", todo)
 
