@@ -140,6 +140,7 @@ class Clients:
         self.channel = channel
         self.organisations = rpc.OrganisationsClient(channel)
         self.projects = rpc.ProjectsClient(channel)
+        self.environments = rpc.EnvironmentsClient(channel)
         self.accounts = rpc.ServiceAccountsClient(channel)
         self.users = rpc.UsersClient(channel)
         self.groups = rpc.GroupsClient(channel)

@@ -10,6 +10,7 @@ from iam.core.references import resolve_member, resolve_principal, resolve_resou
 from ultracloud.base.conditions import check_condition
 from ultracloud.base.faults import FailedPreconditionError, InvalidArgumentError, PermissionDeniedError
 from ultracloud.base.names import check_name
+from ultracloud.base.paths import ENVIRONMENT_LABEL
 from ultracloud.base.permissions import PERMISSIONS_MAX, check_pattern, patterns
 from ultracloud.base.policy import (
     BUILT_IN_ROLES,
@@ -21,6 +22,7 @@ from ultracloud.base.policy import (
     ServiceAccount,
     decide,
     describe_resource,
+    environment_path,
     project_path,
     require,
     role_patterns,
@@ -31,6 +33,8 @@ PRINCIPALS_MAX = 100
 """Principals of one binding: a team fits; the snapshot that every service holds stays small."""
 MEMBERS_MAX = 10_000
 """Members of one group: a company fits; a change of the group is one record of 400 kB at most."""
+ENVIRONMENTS_MAX = 100
+"""Environments of one project: each is looked at when its resources are listed."""
 QUOTAS_MAX = 50
 """Quotas of one project; there are some ten things that are counted."""
 QUOTAS_PERMISSION = "iam.quotas.update"
@@ -214,6 +218,31 @@ def admit_quotas(policy: Policy, caller: Principal, before: Mapping[str, int], a
             raise InvalidArgumentError(f"quota of {what} is {limit}; accepted: 0 or more", reason="QUOTA_INVALID")
 
 
+def admit_environment(project: str, names: Sequence[str]) -> None:
+    """Return if a project may have one environment more than those with `names`.
+
+    Raises:
+        FailedPreconditionError: It has as many as it may.
+    """
+    if len(names) >= ENVIRONMENTS_MAX:
+        raise FailedPreconditionError(
+            f"{project} has {len(names)} environments; at most {ENVIRONMENTS_MAX} are accepted, so delete one first",
+            reason="ENVIRONMENTS_TOO_MANY",
+        )
+
+
+def admit_environment_deletion(policy: Policy, caller: Principal, path: str) -> None:
+    """Return if `caller` may delete the environment at `path`: with it go the bindings on it and on what is below it.
+
+    Raises:
+        PermissionDeniedError: One of them gives or takes more than the caller holds.
+    """
+    for one in policy.bindings:
+        if one.resource == path or one.resource.startswith(f"{path}/"):
+            draft = BindingDraft(one.role, one.principals, one.resource, one.deny, one.condition)
+            require_binding_powers(policy, caller, organisation_of(path), draft)
+
+
 def require_empty(subject: str, what: str, names: Sequence[str], reason: str) -> None:
     """Return if nothing is left that keeps `subject` from being deleted.
 
@@ -244,7 +273,9 @@ def organisation_of(resource: str) -> str:
 
 def place_of(policy: Policy, target: ServiceAccount) -> str:
     """Path of a service account."""
-    return f"{project_path(policy.project_of_id[target.project])}/serviceaccounts/{target.id}"
+    project = project_path(policy.project_of_id[target.project])
+    inside = environment_path(policy, target.project, project, {ENVIRONMENT_LABEL: target.environment})
+    return f"{inside}/serviceaccounts/{target.id}"
 
 
 def _resource_within(policy: Policy, caller: Principal, organisation: str, text: str) -> str:

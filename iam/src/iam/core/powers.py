@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 from ultracloud.base.faults import PermissionDeniedError
 from ultracloud.base.narrowing import leaves_pattern
+from ultracloud.base.paths import may_concern
 from ultracloud.base.permissions import covers, overlap
 from ultracloud.base.policy import Policy, Principal, PrincipalKind, describe_resource, grants_of, prefixes
 from ultracloud.base.principals import SPIFFE_PREFIX
@@ -91,13 +92,11 @@ def is_machine(principal: Principal) -> bool:
 
 
 def _denied_within(policy: Policy, principal: str, resource: str) -> set[str]:
-    """What is taken from `principal` at `resource`, above it, or somewhere below it."""
-    above = set(prefixes(resource))
-    inside = f"{resource}/" if resource else ""
+    """What is taken from `principal` at `resource`, above it, or below it, in whatever environment that is."""
     return {
         pattern
         for place, grants in grants_of(policy, principal).items()
-        if place in above or place.startswith(inside)
+        if may_concern(place, resource)
         for grant in grants
         if grant.binding.deny
         for pattern in grant.patterns

@@ -10,8 +10,10 @@ import re
 from collections.abc import Sequence
 
 from ultracloud.base.faults import InvalidArgumentError, NotFoundError
+from ultracloud.base.paths import ENVIRONMENTS
 from ultracloud.base.policy import (
     BUILT_IN_ROLES,
+    Environment,
     Policy,
     Principal,
     Project,
@@ -59,7 +61,27 @@ def resolve_resource(policy: Policy, caller: Principal, text: str) -> str:
             return ""
     if not all(map(_ID.fullmatch, below[1::2])):
         raise _malformed(text)
+    if below[:1] == [ENVIRONMENTS] and "/projects/" in head:
+        below[1] = find_environment(policy, head, below[1]).id
     return "/".join([head, *below])
+
+
+def find_environment(policy: Policy, project: str, ref: str) -> Environment:
+    """The environment with this name or id of the project at the path `project`.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    identifier = project.rpartition("/")[2]
+    by_id = policy.environment_of_id.get(ref)
+    if by_id is not None and by_id.project == identifier:
+        return by_id
+    named = policy.environment_of_place.get((identifier, ref))
+    if named is not None:
+        return named
+    raise NotFoundError(
+        f"no environment {ref[:100]!a} in {describe_resource(policy, project)}", reason="ENVIRONMENT_NOT_FOUND"
+    )
 
 
 def resolve_principal(policy: Policy, caller: Principal, text: str) -> str:

@@ -30,6 +30,8 @@ def is_orphan(policy: Policy, binding: Binding) -> bool:
     match binding.resource.split("/"):
         case ["organisations", _, "projects", project, *_] if project not in policy.project_of_id:
             return True
+        case [_, _, "projects", _, "environments", inside, *_] if inside not in policy.environment_of_id:
+            return True
         case _:
             return not any(_exists(policy, principal) for principal in binding.principals)
 

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from iam.shell.kinds import BINDING, GROUP, ORGANISATION, PROJECT, ROLE, SERVICE_ACCOUNT, USER
+from iam.shell.kinds import BINDING, ENVIRONMENT, GROUP, ORGANISATION, PROJECT, ROLE, SERVICE_ACCOUNT, USER
 from ultracloud.api.iam.v1 import iam_pb2 as pb
 from ultracloud.api.resource.v1 import resource_pb2
-from ultracloud.base.policy import Binding, Entity, Group, Organisation, Project, Revocation, Role, ServiceAccount, User
+from ultracloud.base.paths import ENVIRONMENT_LABEL
+from ultracloud.base.policy import (
+    Binding,
+    Entity,
+    Environment,
+    Group,
+    Organisation,
+    Project,
+    Revocation,
+    Role,
+    ServiceAccount,
+    User,
+)
 from ultracloud.servicekit.resources import layout
 
 _PREFIXES = tuple(
-    layout.record_prefix(kind.key) for kind in (ORGANISATION, PROJECT, SERVICE_ACCOUNT, USER, GROUP, ROLE, BINDING)
+    layout.record_prefix(kind.key)
+    for kind in (ORGANISATION, PROJECT, ENVIRONMENT, SERVICE_ACCOUNT, USER, GROUP, ROLE, BINDING)
 )
 
 
@@ -28,9 +41,12 @@ def entity_of(value: bytes) -> Entity:
         case PROJECT.name:
             quotas = pb.ProjectSpec.FromString(record.spec).quotas
             entity = Project(identifier, name, place, tuple(sorted(quotas.items())))
+        case ENVIRONMENT.name:
+            entity = Environment(identifier, name, place)
         case SERVICE_ACCOUNT.name:
             account = pb.ServiceAccountSpec.FromString(record.spec)
-            entity = ServiceAccount(identifier, name, place, account.disabled)
+            environment = record.metadata.labels.get(ENVIRONMENT_LABEL, "")
+            entity = ServiceAccount(identifier, name, place, account.disabled, environment)
         case USER.name:
             entity = User(identifier, name, place, pb.UserSpec.FromString(record.spec).disabled)
         case GROUP.name:

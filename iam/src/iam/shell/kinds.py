@@ -14,6 +14,8 @@ from iam.core.admission import (
     BindingDraft,
     admit_binding,
     admit_binding_deletion,
+    admit_environment,
+    admit_environment_deletion,
     admit_members,
     admit_quotas,
     admit_role,
@@ -22,7 +24,16 @@ from iam.core.admission import (
     require_empty,
 )
 from ultracloud.api.iam.v1 import iam_pb2 as pb
-from ultracloud.api.iam.v1.iam_rpc import BINDINGS, GROUPS, ORGANISATIONS, PROJECTS, ROLES, SERVICE_ACCOUNTS, USERS
+from ultracloud.api.iam.v1.iam_rpc import (
+    BINDINGS,
+    ENVIRONMENTS,
+    GROUPS,
+    ORGANISATIONS,
+    PROJECTS,
+    ROLES,
+    SERVICE_ACCOUNTS,
+    USERS,
+)
 from ultracloud.base.faults import FailedPreconditionError, InvalidArgumentError
 from ultracloud.base.ids import is_id
 from ultracloud.base.policy import Group, Policy, Role
@@ -105,6 +116,8 @@ async def _admit_project(context: Context, new: pb.Project, old: pb.Project | No
 async def _project_deletable(context: Context, record: pb.Project) -> None:
     accounts = await _names_in(context, SERVICE_ACCOUNT.key, record.metadata.id)
     require_empty(f"project {record.metadata.name}", "service account", accounts, "PROJECT_NOT_EMPTY")
+    environments = await _names_in(context, ENVIRONMENT.key, record.metadata.id)
+    require_empty(f"project {record.metadata.name}", "environment", environments, "PROJECT_NOT_EMPTY")
 
 
 PROJECT = Kind(
@@ -116,6 +129,36 @@ PROJECT = Kind(
     admit=_admit_project,
     deletable=_project_deletable,
     guards=lambda message: (f"organisation/{message.metadata.project}", f"project/{message.metadata.id}"),
+)
+
+
+# ---- environments --------------------------------------------------------------------------------------------------
+
+
+async def _admit_environment(context: Context, new: pb.Environment, old: pb.Environment | None) -> pb.Environment:
+    _check_description(new.spec.description)
+    if old is None:
+        await _require_place(context, PROJECT)
+        admit_environment(context.place.shown, await _names_in(context, ENVIRONMENT.key, context.place.id))
+    return new
+
+
+def _environment_deletable(context: Context, record: pb.Environment) -> None:
+    admit_environment_deletion(
+        _policy(context), context.principal, f"{context.place.path}/environments/{record.metadata.id}"
+    )
+
+
+ENVIRONMENT = Kind(
+    name="Environment",
+    prefix="env",
+    service=ENVIRONMENTS,
+    message=pb.Environment,
+    scope=Scope.PROJECT,
+    in_environments=False,
+    admit=_admit_environment,
+    deletable=_environment_deletable,
+    guards=lambda message: (f"project/{message.metadata.project}",),
 )
 
 
@@ -300,4 +343,4 @@ BINDING = Kind(
     indexed=("spec.role", "spec.principals", "spec.resource"),
 )
 
-KINDS: tuple[Kind[Any], ...] = (ORGANISATION, PROJECT, SERVICE_ACCOUNT, USER, GROUP, ROLE, BINDING)
+KINDS: tuple[Kind[Any], ...] = (ORGANISATION, PROJECT, ENVIRONMENT, SERVICE_ACCOUNT, USER, GROUP, ROLE, BINDING)

@@ -25,6 +25,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ultracloud.base.faults import InvalidArgumentError
+from ultracloud.base.paths import plain_path, prefixes
 from ultracloud.base.principals import Principal, PrincipalKind
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def _question(request: Request) -> dict[str, object]:
     return {
         "principal": _principal_uid(request.principal),
         "action": {"type": "Action", "id": request.permission},
-        "resource": {"type": "Resource", "id": request.resource},
+        "resource": {"type": "Resource", "id": plain_path(request.resource)},
         "context": _context(request),
     }
 
@@ -243,9 +244,9 @@ def _parsed(
             ({"type": "Group", "id": group.partition(":")[2]} for group in groups),
         ),
         _entity(
-            {"type": "Resource", "id": resource},
+            {"type": "Resource", "id": plain_path(resource)},
             known,
-            ({"type": "Resource", "id": above} for above in _above(resource)),
+            ({"type": "Resource", "id": above} for above in prefixes(resource) if above != plain_path(resource)),
         ),
     ]
     return cedarpy.Entities.from_json_str(json.dumps(entities))
@@ -263,9 +264,3 @@ def _place_of(resource: str) -> tuple[str, str, str]:
     organisation = parts[1] if parts[0] == "organisations" and len(parts) > 1 else ""
     project = parts[3] if organisation and parts[2:3] == ["projects"] and len(parts) > 3 else ""  # noqa: PLR2004
     return organisation, project, parts[-2] if len(parts) > 1 else ""
-
-
-def _above(resource: str) -> list[str]:
-    """Every path above `resource`, the root among them."""
-    parts = resource.split("/") if resource else []
-    return ["/".join(parts[:count]) for count in range(0, len(parts), 2)]

@@ -7,13 +7,14 @@ compiled when it first asks (`ultracloud.base.grants`), kept, and dropped when a
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar, assert_never
 
 from ultracloud.base.entities import (
     Binding,
     Delta,
     Entity,
+    Environment,
     Group,
     Organisation,
     Project,
@@ -22,6 +23,7 @@ from ultracloud.base.entities import (
     ServiceAccount,
     User,
 )
+from ultracloud.base.paths import ENVIRONMENT_LABEL, ENVIRONMENTS
 from ultracloud.base.permissions import patterns
 from ultracloud.base.principals import GROUP_PREFIX, SERVICE_ACCOUNT_PREFIX, USER_PREFIX
 from ultracloud.base.roles import BUILT_IN_PATTERNS
@@ -52,6 +54,9 @@ class Policy:
         "binding_of_id",
         "bindings_of_principal",
         "compiled",
+        "environment_of_id",
+        "environment_of_place",
+        "environments_of_project",
         "grants",
         "group_of_principal",
         "groups_of_member",
@@ -80,6 +85,7 @@ class Policy:
         *,
         users: Iterable[User] = (),
         groups: Iterable[Group] = (),
+        environments: Iterable[Environment] = (),
         revocations: Iterable[Revocation] = (),
     ) -> None:
         self.version = version
@@ -88,6 +94,9 @@ class Policy:
         self.project_of_id: dict[str, Project] = {}
         self.project_of_place: dict[tuple[str, str], Project] = {}
         self.projects_of_name: dict[str, tuple[Project, ...]] = {}
+        self.environment_of_id: dict[str, Environment] = {}
+        self.environment_of_place: dict[tuple[str, str], Environment] = {}
+        self.environments_of_project: dict[str, tuple[Environment, ...]] = {}
         self.account_of_principal: dict[str, ServiceAccount] = {}
         self.accounts_of_name: dict[tuple[str, str], ServiceAccount] = {}
         self.user_of_principal: dict[str, User] = {}
@@ -102,7 +111,7 @@ class Policy:
         self.revocation_of: dict[str, Revocation] = {}
         self.compiled: dict[str, Holding] = {}
         self.grants: dict[str, Grant] = {}
-        self.put(organisations, projects, service_accounts, users, groups, roles, bindings)
+        self.put(organisations, projects, environments, service_accounts, users, groups, roles, bindings)
         self.revoke(revocations)
 
     def __eq__(self, other: object) -> bool:
@@ -122,6 +131,11 @@ class Policy:
     def projects(self) -> tuple[Project, ...]:
         """All of them."""
         return tuple(self.project_of_id.values())
+
+    @property
+    def environments(self) -> tuple[Environment, ...]:
+        """All of them."""
+        return tuple(self.environment_of_id.values())
 
     @property
     def service_accounts(self) -> tuple[ServiceAccount, ...]:
@@ -158,6 +172,7 @@ class Policy:
         return (
             *self.organisations,
             *self.projects,
+            *self.environments,
             *self.service_accounts,
             *self.users,
             *self.groups,
@@ -173,6 +188,7 @@ class Policy:
             or self.user_of_principal.get(f"{USER_PREFIX}{identifier}")
             or self.group_of_principal.get(f"{GROUP_PREFIX}{identifier}")
             or self.project_of_id.get(identifier)
+            or self.environment_of_id.get(identifier)
             or self.organisation_of_id.get(identifier)
             or self.role_of_id.get(identifier)
         )
@@ -226,6 +242,7 @@ class Policy:
         return (
             self.organisation_of_id,
             self.project_of_id,
+            self.environment_of_id,
             self.account_of_principal,
             self.user_of_principal,
             self.group_of_principal,
@@ -244,6 +261,8 @@ class Policy:
                 known = self.organisation_of_id.get(entity.id)
             case Project():
                 known = self.project_of_id.get(entity.id)
+            case Environment():
+                known = self.environment_of_id.get(entity.id)
             case ServiceAccount():
                 known = self.account_of_principal.get(f"{SERVICE_ACCOUNT_PREFIX}{entity.id}")
             case User():
@@ -256,7 +275,7 @@ class Policy:
                 assert_never(entity)
         return known
 
-    def _add(self, entity: Entity) -> None:
+    def _add(self, entity: Entity) -> None:  # noqa: C901 - one case an entity
         match entity:
             case Binding():
                 self.binding_of_id[entity.id] = entity
@@ -268,6 +287,10 @@ class Policy:
                 self.project_of_id[entity.id] = entity
                 self.project_of_place[entity.organisation, entity.name] = entity
                 _attach(self.projects_of_name, entity.name, entity)
+            case Environment():
+                self.environment_of_id[entity.id] = entity
+                self.environment_of_place[entity.project, entity.name] = entity
+                _attach(self.environments_of_project, entity.project, entity)
             case ServiceAccount():
                 self.account_of_principal[f"{SERVICE_ACCOUNT_PREFIX}{entity.id}"] = entity
                 self.accounts_of_name[entity.project, entity.name] = entity
@@ -287,7 +310,7 @@ class Policy:
                 assert_never(entity)
         self._recompile(entity)
 
-    def _drop(self, entity: Entity) -> None:
+    def _drop(self, entity: Entity) -> None:  # noqa: C901 - one case an entity
         self._recompile(entity)
         match entity:
             case Binding():
@@ -301,6 +324,10 @@ class Policy:
                 del self.project_of_id[entity.id]
                 _forget(self.project_of_place, (entity.organisation, entity.name), entity)
                 _detach(self.projects_of_name, entity.name, entity)
+            case Environment():
+                del self.environment_of_id[entity.id]
+                _forget(self.environment_of_place, (entity.project, entity.name), entity)
+                _detach(self.environments_of_project, entity.project, entity)
             case ServiceAccount():
                 del self.account_of_principal[f"{SERVICE_ACCOUNT_PREFIX}{entity.id}"]
                 _forget(self.accounts_of_name, (entity.project, entity.name), entity)
@@ -336,7 +363,7 @@ class Policy:
             case Role():  # bindings are not indexed by role: custom roles change rarely
                 self.compiled.clear()
                 self.grants.clear()
-            case Organisation() | Project():
+            case Organisation() | Project() | Environment():
                 pass  # nobody's powers rest on them, only the names in sentences
             case _:
                 assert_never(entity)
@@ -357,23 +384,16 @@ def role_patterns(policy: Policy, role: str) -> frozenset[str] | None:
     return patterns(custom.permissions) if custom is not None else None
 
 
-def prefixes(resource: str) -> Iterator[str]:
-    """The root, then every ancestor of `resource`, then itself. Only whole (kinds, id) pairs: names never leak."""
-    yield ""
-    end = 0
-    while end < len(resource):
-        kinds = resource.find("/", end)
-        end = resource.find("/", kinds + 1) if kinds >= 0 else -1
-        if end < 0:
-            yield resource
-            return
-        yield resource[:end]
-        end += 1
-
-
 def project_path(project: Project) -> str:
     """Where a project stands in the resource tree."""
     return f"organisations/{project.organisation}/projects/{project.id}"
+
+
+def environment_path(policy: Policy, project: str, path: str, labels: Mapping[str, str]) -> str:
+    """Where in the project with this id and path things with these labels are: in an environment of it, or `path`."""
+    name = labels.get(ENVIRONMENT_LABEL, "")
+    environment = policy.environment_of_place.get((project, name)) if name else None
+    return path if environment is None else f"{path}/{ENVIRONMENTS}/{environment.id}"
 
 
 def _attach(index: dict[KeyT, tuple[ValueT, ...]], key: KeyT, value: ValueT) -> None:

@@ -28,13 +28,23 @@ class Project:
 
 
 @dataclass(frozen=True, slots=True)
+class Environment:
+    """A part of a project, such as ``prod``; `project` is an id."""
+
+    id: str
+    name: str
+    project: str
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceAccount:
-    """A program's identity; `project` is an id."""
+    """A program's identity; `project` is an id, `environment` the name it is labelled with."""
 
     id: str
     name: str
     project: str
     disabled: bool = False
+    environment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +114,7 @@ class Binding:
     condition: str = ""
 
 
-Entity: TypeAlias = Organisation | Project | ServiceAccount | User | Group | Role | Binding
+Entity: TypeAlias = Organisation | Project | Environment | ServiceAccount | User | Group | Role | Binding
 """What has an id of its own."""
 
 

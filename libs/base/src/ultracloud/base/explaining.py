@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ultracloud.base.conditions import Circumstances, Outcome, Request, values_of
-from ultracloud.base.directory import Policy, prefixes
+from ultracloud.base.directory import Policy
 from ultracloud.base.entities import Binding
 from ultracloud.base.grants import Decision, Grant, holding_of
+from ultracloud.base.paths import prefixes
 from ultracloud.base.permissions import generalised
 from ultracloud.base.policy import decide, least_role, resource_for, revocation
 from ultracloud.base.principals import Principal, PrincipalKind

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ultracloud.base.faults import InvalidArgumentError
+from ultracloud.base.paths import plain_path
 from ultracloud.base.permissions import check_pattern, covers, generalised
 
 PATTERNS_MAX = 32
@@ -80,6 +81,13 @@ def is_within(resource: str, place: str) -> bool:
     """Whether `resource` is `place` or lies below it; every resource lies in the empty place."""
     if not place:
         return True
+    if _is_below(resource, place):
+        return True
+    plain = plain_path(resource)
+    return plain != resource and _is_below(plain, place)
+
+
+def _is_below(resource: str, place: str) -> bool:
     if place.startswith(_FROM_PROJECT) and resource.startswith("organisations/"):
         resource = resource.partition("/")[2].partition("/")[2]
     return resource == place or resource.startswith(f"{place}/")

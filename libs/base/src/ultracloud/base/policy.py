@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ultracloud.base.conditions import Request, Seen, nothing_seen
-from ultracloud.base.directory import Policy, prefixes, project_path, role_patterns
+from ultracloud.base.directory import Policy, environment_path, project_path, role_patterns
 from ultracloud.base.entities import (
     Binding,
     Delta,
     Entity,
+    Environment,
     Group,
     Organisation,
     Project,
@@ -30,6 +31,7 @@ from ultracloud.base.faults import NotFoundError, PermissionDeniedError, Unavail
 from ultracloud.base.grants import NOTHING, Decision, Grant, Holding, grants_of, holding_of
 from ultracloud.base.narrowing import describe as describe_narrowings
 from ultracloud.base.narrowing import leaves
+from ultracloud.base.paths import prefixes
 from ultracloud.base.permissions import generalised
 from ultracloud.base.principals import Principal, PrincipalKind
 from ultracloud.base.roles import BUILT_IN_PATTERNS, BUILT_IN_ROLES, built_in_grants
@@ -41,6 +43,7 @@ __all__ = [
     "Decision",
     "Delta",
     "Entity",
+    "Environment",
     "Grant",
     "Group",
     "Organisation",
@@ -56,6 +59,7 @@ __all__ = [
     "describe_binding",
     "describe_principal",
     "describe_resource",
+    "environment_path",
     "find_organisation",
     "find_project",
     "grants_of",

@@ -37,6 +37,7 @@ _ADMIN = (
     *_OPERATOR,
     "iam.organisations.update",
     "iam.projects.*",
+    "iam.environments.*",
     "iam.serviceaccounts.*",
     "iam.users.*",
     "iam.groups.*",

@@ -33,7 +33,9 @@ def describe_resource(policy: Policy, resource: str) -> str:
     organisation = policy.organisation_of_id.get(parts[1]) if parts[0] == "organisations" and len(parts) > 1 else None
     project = policy.project_of_id.get(parts[3]) if parts[2:3] == ["projects"] and len(parts) > 3 else None  # noqa: PLR2004
     if project is not None:
-        return "/".join(["projects", project.name, *parts[4:]])
+        inside = policy.environment_of_id.get(parts[5]) if parts[4:5] == ["environments"] and len(parts) > 5 else None  # noqa: PLR2004
+        below = parts[4:] if inside is None else ["environments", inside.name, *parts[6:]]
+        return "/".join(["projects", project.name, *below])
     if organisation is not None:
         return "/".join(["organisations", organisation.name, *parts[2:]])
     return resource[:SHOWN_LENGTH_MAX] or "the root"

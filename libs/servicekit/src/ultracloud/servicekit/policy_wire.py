@@ -15,6 +15,7 @@ from ultracloud.base.policy import (
     Binding,
     Delta,
     Entity,
+    Environment,
     Group,
     Organisation,
     Policy,
@@ -67,8 +68,11 @@ def entities_of(message: pb.PolicySnapshot) -> Iterator[Entity]:
     for project in message.projects:
         quotas = tuple(sorted(project.quotas.items()))
         yield Project(project.id, project.name, _same(project.organisation), quotas)
+    for one_of in message.environments:
+        yield Environment(one_of.id, one_of.name, _same(one_of.project))
     for account in message.service_accounts:
-        yield ServiceAccount(account.id, account.name, _same(account.project), account.disabled)
+        environment = _same(account.environment)
+        yield ServiceAccount(account.id, account.name, _same(account.project), account.disabled, environment)
     for user in message.users:
         yield User(user.id, user.name, _same(user.organisation), user.disabled)
     for group in message.groups:
@@ -171,9 +175,16 @@ def _append(message: pb.PolicySnapshot, entity: Entity) -> int:
                 id=entity.id, name=entity.name, organisation=entity.organisation, quotas=dict(entity.quotas)
             )
             texts = len(entity.quotas)
+        case Environment():
+            message.environments.add(id=entity.id, name=entity.name, project=entity.project)
+            texts = 0
         case ServiceAccount():
             message.service_accounts.add(
-                id=entity.id, name=entity.name, project=entity.project, disabled=entity.disabled
+                id=entity.id,
+                name=entity.name,
+                project=entity.project,
+                disabled=entity.disabled,
+                environment=entity.environment,
             )
             texts = 0
         case User():

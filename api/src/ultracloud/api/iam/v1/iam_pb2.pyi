@@ -192,6 +192,92 @@ class ProjectEvent(_message.Message):
     version: int
     def __init__(self, type: _Optional[_Union[_resource_pb2.EventType, str]] = ..., object: _Optional[_Union[Project, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
 
+class EnvironmentSpec(_message.Message):
+    __slots__ = ("description",)
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    description: str
+    def __init__(self, description: _Optional[str] = ...) -> None: ...
+
+class EnvironmentStatus(_message.Message):
+    __slots__ = ("conditions",)
+    CONDITIONS_FIELD_NUMBER: _ClassVar[int]
+    conditions: _containers.RepeatedCompositeFieldContainer[_resource_pb2.Condition]
+    def __init__(self, conditions: _Optional[_Iterable[_Union[_resource_pb2.Condition, _Mapping]]] = ...) -> None: ...
+
+class Environment(_message.Message):
+    __slots__ = ("metadata", "spec", "status")
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    metadata: _resource_pb2.Metadata
+    spec: EnvironmentSpec
+    status: EnvironmentStatus
+    def __init__(self, metadata: _Optional[_Union[_resource_pb2.Metadata, _Mapping]] = ..., spec: _Optional[_Union[EnvironmentSpec, _Mapping]] = ..., status: _Optional[_Union[EnvironmentStatus, _Mapping]] = ...) -> None: ...
+
+class CreateEnvironmentRequest(_message.Message):
+    __slots__ = ("project", "name", "labels", "spec", "idempotency_key")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    project: str
+    name: str
+    labels: _containers.ScalarMap[str, str]
+    spec: EnvironmentSpec
+    idempotency_key: str
+    def __init__(self, project: _Optional[str] = ..., name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., spec: _Optional[_Union[EnvironmentSpec, _Mapping]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class UpdateEnvironmentRequest(_message.Message):
+    __slots__ = ("project", "ref", "etag", "update_mask", "spec", "labels")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    REF_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    project: str
+    ref: str
+    etag: str
+    update_mask: _containers.RepeatedScalarFieldContainer[str]
+    spec: EnvironmentSpec
+    labels: _containers.ScalarMap[str, str]
+    def __init__(self, project: _Optional[str] = ..., ref: _Optional[str] = ..., etag: _Optional[str] = ..., update_mask: _Optional[_Iterable[str]] = ..., spec: _Optional[_Union[EnvironmentSpec, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class ListEnvironmentsResponse(_message.Message):
+    __slots__ = ("items", "next_page_token", "version")
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    items: _containers.RepeatedCompositeFieldContainer[Environment]
+    next_page_token: str
+    version: int
+    def __init__(self, items: _Optional[_Iterable[_Union[Environment, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
+
+class EnvironmentEvent(_message.Message):
+    __slots__ = ("type", "object", "version")
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    type: _resource_pb2.EventType
+    object: Environment
+    version: int
+    def __init__(self, type: _Optional[_Union[_resource_pb2.EventType, str]] = ..., object: _Optional[_Union[Environment, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
+
 class ServiceAccountSpec(_message.Message):
     __slots__ = ("description", "disabled")
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
@@ -729,17 +815,29 @@ class PolicyProject(_message.Message):
     quotas: _containers.ScalarMap[str, int]
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., organisation: _Optional[str] = ..., quotas: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
+class PolicyEnvironment(_message.Message):
+    __slots__ = ("id", "name", "project")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    project: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., project: _Optional[str] = ...) -> None: ...
+
 class PolicyServiceAccount(_message.Message):
-    __slots__ = ("id", "name", "project", "disabled")
+    __slots__ = ("id", "name", "project", "disabled", "environment")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     DISABLED_FIELD_NUMBER: _ClassVar[int]
+    ENVIRONMENT_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     project: str
     disabled: bool
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., project: _Optional[str] = ..., disabled: _Optional[bool] = ...) -> None: ...
+    environment: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., project: _Optional[str] = ..., disabled: _Optional[bool] = ..., environment: _Optional[str] = ...) -> None: ...
 
 class PolicyUser(_message.Message):
     __slots__ = ("id", "name", "organisation", "disabled")
@@ -808,7 +906,7 @@ class PolicyRevocation(_message.Message):
     def __init__(self, session: _Optional[str] = ..., principal: _Optional[str] = ..., not_before_ms: _Optional[int] = ..., until_ms: _Optional[int] = ...) -> None: ...
 
 class PolicySnapshot(_message.Message):
-    __slots__ = ("version", "keys", "organisations", "projects", "service_accounts", "roles", "bindings", "users", "groups", "revocations", "base_version", "removed", "more")
+    __slots__ = ("version", "keys", "organisations", "projects", "service_accounts", "roles", "bindings", "users", "groups", "revocations", "base_version", "removed", "more", "environments")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     KEYS_FIELD_NUMBER: _ClassVar[int]
     ORGANISATIONS_FIELD_NUMBER: _ClassVar[int]
@@ -822,6 +920,7 @@ class PolicySnapshot(_message.Message):
     BASE_VERSION_FIELD_NUMBER: _ClassVar[int]
     REMOVED_FIELD_NUMBER: _ClassVar[int]
     MORE_FIELD_NUMBER: _ClassVar[int]
+    ENVIRONMENTS_FIELD_NUMBER: _ClassVar[int]
     version: int
     keys: _containers.RepeatedCompositeFieldContainer[PublicKey]
     organisations: _containers.RepeatedCompositeFieldContainer[PolicyOrganisation]
@@ -835,7 +934,8 @@ class PolicySnapshot(_message.Message):
     base_version: int
     removed: _containers.RepeatedScalarFieldContainer[str]
     more: bool
-    def __init__(self, version: _Optional[int] = ..., keys: _Optional[_Iterable[_Union[PublicKey, _Mapping]]] = ..., organisations: _Optional[_Iterable[_Union[PolicyOrganisation, _Mapping]]] = ..., projects: _Optional[_Iterable[_Union[PolicyProject, _Mapping]]] = ..., service_accounts: _Optional[_Iterable[_Union[PolicyServiceAccount, _Mapping]]] = ..., roles: _Optional[_Iterable[_Union[PolicyRole, _Mapping]]] = ..., bindings: _Optional[_Iterable[_Union[PolicyBinding, _Mapping]]] = ..., users: _Optional[_Iterable[_Union[PolicyUser, _Mapping]]] = ..., groups: _Optional[_Iterable[_Union[PolicyGroup, _Mapping]]] = ..., revocations: _Optional[_Iterable[_Union[PolicyRevocation, _Mapping]]] = ..., base_version: _Optional[int] = ..., removed: _Optional[_Iterable[str]] = ..., more: _Optional[bool] = ...) -> None: ...
+    environments: _containers.RepeatedCompositeFieldContainer[PolicyEnvironment]
+    def __init__(self, version: _Optional[int] = ..., keys: _Optional[_Iterable[_Union[PublicKey, _Mapping]]] = ..., organisations: _Optional[_Iterable[_Union[PolicyOrganisation, _Mapping]]] = ..., projects: _Optional[_Iterable[_Union[PolicyProject, _Mapping]]] = ..., service_accounts: _Optional[_Iterable[_Union[PolicyServiceAccount, _Mapping]]] = ..., roles: _Optional[_Iterable[_Union[PolicyRole, _Mapping]]] = ..., bindings: _Optional[_Iterable[_Union[PolicyBinding, _Mapping]]] = ..., users: _Optional[_Iterable[_Union[PolicyUser, _Mapping]]] = ..., groups: _Optional[_Iterable[_Union[PolicyGroup, _Mapping]]] = ..., revocations: _Optional[_Iterable[_Union[PolicyRevocation, _Mapping]]] = ..., base_version: _Optional[int] = ..., removed: _Optional[_Iterable[str]] = ..., more: _Optional[bool] = ..., environments: _Optional[_Iterable[_Union[PolicyEnvironment, _Mapping]]] = ...) -> None: ...
 
 class WatchPolicyRequest(_message.Message):
     __slots__ = ("known_version",)

@@ -8,12 +8,15 @@ from typing import Protocol
 from ultracloud.api.iam.v1.iam_pb2 import Binding
 from ultracloud.api.iam.v1.iam_pb2 import BindingEvent
 from ultracloud.api.iam.v1.iam_pb2 import CreateBindingRequest
+from ultracloud.api.iam.v1.iam_pb2 import CreateEnvironmentRequest
 from ultracloud.api.iam.v1.iam_pb2 import CreateGroupRequest
 from ultracloud.api.iam.v1.iam_pb2 import CreateOrganisationRequest
 from ultracloud.api.iam.v1.iam_pb2 import CreateProjectRequest
 from ultracloud.api.iam.v1.iam_pb2 import CreateRoleRequest
 from ultracloud.api.iam.v1.iam_pb2 import CreateServiceAccountRequest
 from ultracloud.api.iam.v1.iam_pb2 import CreateUserRequest
+from ultracloud.api.iam.v1.iam_pb2 import Environment
+from ultracloud.api.iam.v1.iam_pb2 import EnvironmentEvent
 from ultracloud.api.iam.v1.iam_pb2 import ExplainRequest
 from ultracloud.api.iam.v1.iam_pb2 import ExplainResponse
 from ultracloud.api.iam.v1.iam_pb2 import Group
@@ -23,6 +26,7 @@ from ultracloud.api.iam.v1.iam_pb2 import IssueTokenResponse
 from ultracloud.api.iam.v1.iam_pb2 import IssueWorkloadTokenRequest
 from ultracloud.api.iam.v1.iam_pb2 import IssueWorkloadTokenResponse
 from ultracloud.api.iam.v1.iam_pb2 import ListBindingsResponse
+from ultracloud.api.iam.v1.iam_pb2 import ListEnvironmentsResponse
 from ultracloud.api.iam.v1.iam_pb2 import ListGroupsResponse
 from ultracloud.api.iam.v1.iam_pb2 import ListOrganisationsResponse
 from ultracloud.api.iam.v1.iam_pb2 import ListProjectsResponse
@@ -39,6 +43,7 @@ from ultracloud.api.iam.v1.iam_pb2 import RoleEvent
 from ultracloud.api.iam.v1.iam_pb2 import ServiceAccount
 from ultracloud.api.iam.v1.iam_pb2 import ServiceAccountEvent
 from ultracloud.api.iam.v1.iam_pb2 import UpdateBindingRequest
+from ultracloud.api.iam.v1.iam_pb2 import UpdateEnvironmentRequest
 from ultracloud.api.iam.v1.iam_pb2 import UpdateGroupRequest
 from ultracloud.api.iam.v1.iam_pb2 import UpdateOrganisationRequest
 from ultracloud.api.iam.v1.iam_pb2 import UpdateProjectRequest
@@ -176,6 +181,67 @@ class ProjectsServer(Protocol):
     def delete(self, request: DeleteRequest, call: Call, /) -> Project | Awaitable[Project]: ...
 
     def watch(self, request: WatchRequest, call: Call, /) -> AsyncIterator[ProjectEvent]: ...
+
+
+ENVIRONMENTS = ServiceDescriptor(
+    name="ultracloud.iam.v1.Environments",
+    file="ultracloud/iam/v1/iam.proto",
+    methods=(
+        Method("Create", "/ultracloud.iam.v1.Environments/Create", "create", CreateEnvironmentRequest, Environment, False, False),
+        Method("Get", "/ultracloud.iam.v1.Environments/Get", "get", GetRequest, Environment, False, False),
+        Method("List", "/ultracloud.iam.v1.Environments/List", "list", ListRequest, ListEnvironmentsResponse, False, False),
+        Method("Update", "/ultracloud.iam.v1.Environments/Update", "update", UpdateEnvironmentRequest, Environment, False, False),
+        Method("Delete", "/ultracloud.iam.v1.Environments/Delete", "delete", DeleteRequest, Environment, False, False),
+        Method("Watch", "/ultracloud.iam.v1.Environments/Watch", "watch", WatchRequest, EnvironmentEvent, False, True),
+    ),
+)
+
+
+class EnvironmentsClient:
+    """Calls ultracloud.iam.v1.Environments."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    async def create(self, request: CreateEnvironmentRequest, timeout_s: float | None = None) -> Environment:
+        """Call /ultracloud.iam.v1.Environments/Create."""
+        return await self._channel.unary("/ultracloud.iam.v1.Environments/Create", request, Environment, timeout_s)
+
+    async def get(self, request: GetRequest, timeout_s: float | None = None) -> Environment:
+        """Call /ultracloud.iam.v1.Environments/Get."""
+        return await self._channel.unary("/ultracloud.iam.v1.Environments/Get", request, Environment, timeout_s)
+
+    async def list(self, request: ListRequest, timeout_s: float | None = None) -> ListEnvironmentsResponse:
+        """Call /ultracloud.iam.v1.Environments/List."""
+        return await self._channel.unary("/ultracloud.iam.v1.Environments/List", request, ListEnvironmentsResponse, timeout_s)
+
+    async def update(self, request: UpdateEnvironmentRequest, timeout_s: float | None = None) -> Environment:
+        """Call /ultracloud.iam.v1.Environments/Update."""
+        return await self._channel.unary("/ultracloud.iam.v1.Environments/Update", request, Environment, timeout_s)
+
+    async def delete(self, request: DeleteRequest, timeout_s: float | None = None) -> Environment:
+        """Call /ultracloud.iam.v1.Environments/Delete."""
+        return await self._channel.unary("/ultracloud.iam.v1.Environments/Delete", request, Environment, timeout_s)
+
+    def watch(self, request: WatchRequest, timeout_s: float | None = None) -> AsyncIterator[EnvironmentEvent]:
+        """Call /ultracloud.iam.v1.Environments/Watch; closing the iterator cancels it."""
+        return self._channel.stream("/ultracloud.iam.v1.Environments/Watch", request, EnvironmentEvent, timeout_s)
+
+
+class EnvironmentsServer(Protocol):
+    """Serves ultracloud.iam.v1.Environments."""
+
+    def create(self, request: CreateEnvironmentRequest, call: Call, /) -> Environment | Awaitable[Environment]: ...
+
+    def get(self, request: GetRequest, call: Call, /) -> Environment | Awaitable[Environment]: ...
+
+    def list(self, request: ListRequest, call: Call, /) -> ListEnvironmentsResponse | Awaitable[ListEnvironmentsResponse]: ...
+
+    def update(self, request: UpdateEnvironmentRequest, call: Call, /) -> Environment | Awaitable[Environment]: ...
+
+    def delete(self, request: DeleteRequest, call: Call, /) -> Environment | Awaitable[Environment]: ...
+
+    def watch(self, request: WatchRequest, call: Call, /) -> AsyncIterator[EnvironmentEvent]: ...
 
 
 SERVICE_ACCOUNTS = ServiceDescriptor(

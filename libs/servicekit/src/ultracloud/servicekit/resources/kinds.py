@@ -65,6 +65,7 @@ class Kind(Generic[MessageT]):
         message: The generated message, with fields metadata, spec and status.
         served_by: The service it belongs to, where its descriptor is one that several serve.
         scope: What its resources belong to.
+        in_environments: Whether the label `environment` puts a PROJECT kind's resources in one of their project.
         root_too: An ORGANISATION kind whose resources may also belong to nothing (an empty `project`).
         admit: ``(context, new, old or None) -> new``: checks and completes spec and status before a create or an
             update is written: resolves names to ids, chooses addresses. Raises a Fault to refuse.
@@ -93,6 +94,7 @@ class Kind(Generic[MessageT]):
     message: type[MessageT]
     served_by: str = ""
     scope: Scope = Scope.PROJECT
+    in_environments: bool = True
     root_too: bool = False
     admit: Callable[[Context, MessageT, MessageT | None], MessageT | Awaitable[MessageT]] | None = None
     claims: Callable[[MessageT], Iterable[str]] = _nothing

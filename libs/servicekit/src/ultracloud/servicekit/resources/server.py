@@ -18,7 +18,7 @@ from ultracloud.api.resource.v1 import resource_pb2 as pb
 from ultracloud.api.rpc import Call
 from ultracloud.base import ids
 from ultracloud.base.faults import NotFoundError
-from ultracloud.base.policy import require
+from ultracloud.base.policy import Principal, require
 from ultracloud.servicekit import deadlines
 from ultracloud.servicekit.authn import principal_of
 from ultracloud.servicekit.origin import source_of
@@ -27,10 +27,19 @@ from ultracloud.servicekit.resources import listing, watching
 from ultracloud.servicekit.resources.context import Context, Origin
 from ultracloud.servicekit.resources.denials import note_asked
 from ultracloud.servicekit.resources.engine import NewResource, Resources
+from ultracloud.servicekit.resources.environments import (
+    Sight,
+    check_environment,
+    inner_path,
+    look,
+    path_of,
+    require_move,
+    settled,
+)
 from ultracloud.servicekit.resources.kinds import Kind, MessageT, Scope
 from ultracloud.servicekit.resources.masks import masked
 from ultracloud.servicekit.resources.places import ROOT, Place, place_of_id, resolve_place, resource_path
-from ultracloud.servicekit.resources.records import Stored
+from ultracloud.servicekit.resources.records import Stored, metadata_of
 from ultracloud.servicekit.resources.selectors import Selection, select
 
 _audit = logging.getLogger("audit")
@@ -95,7 +104,7 @@ class KindServer(Generic[MessageT]):
     async def list(self, request: pb.ListRequest, call: Call) -> Message:
         """Read a page."""
         with deadlines.inside(call):
-            place, visible = await self._visible(call, "list", request.project)
+            place, sight = await self._visible(call, "list", request.project)
             page = await listing.page(
                 self.resources,
                 self.kind,
@@ -103,7 +112,7 @@ class KindServer(Generic[MessageT]):
                 size=request.page_size,
                 token=request.page_token,
                 selection=self._selection(request),
-                visible=visible,
+                visible=sight.visible,
             )
             items = [one.message for one in page.items]
             response: Message = self._list_response(items=items, next_page_token=page.token, version=page.version)
@@ -114,9 +123,12 @@ class KindServer(Generic[MessageT]):
         wanted = cast("_UpdateRequest", request)
         with deadlines.inside(call):
             located = await self.locate(call, "update", wanted.project, wanted.ref)
+            await settled(self.resources.authority, self.kind, located.context.place, wanted.labels)
 
             def change(message: MessageT) -> MessageT:
-                return masked(self.kind, message, wanted.spec, wanted.labels, wanted.update_mask)
+                changed = masked(self.kind, message, wanted.spec, wanted.labels, wanted.update_mask)
+                self._require_moves(located, message, changed)
+                return changed
 
             identifier = located.stored.metadata.id
             updated = await self.resources.update(located.context, self.kind, identifier, change, wanted.etag)
@@ -132,20 +144,18 @@ class KindServer(Generic[MessageT]):
 
     async def watch(self, request: pb.WatchRequest, call: Call) -> AsyncIterator[Message]:
         """Tell changes until the caller goes, or loses the right to know."""
-        place, visible = await self._visible(call, "watch", request.project)
+        place, sight = await self._visible(call, "watch", request.project)
         principal, permission = principal_of(call), self.kind.permission("watch")
-        path = "" if place is None else place.path
         events = watching.events(
             self.resources,
             self.kind,
             None if place is None else place.id,
             from_version=request.from_version,
             selection=self._selection(request),
-            visible=visible,
+            visible=sight.visible,
         )
         async for event in events:
-            if visible is None:
-                require(judge(self.resources.authority, principal, permission, path))
+            self._require_one(principal, permission, sight.paths)
             yield self._event(type=event.type, object=event.message, version=event.version)
 
     async def enter(self, call: Call, verb: str, project: str, labels: Mapping[str, str] | None = None) -> Context:
@@ -160,7 +170,11 @@ class KindServer(Generic[MessageT]):
         note_asked(call, project, "")
         principal, permission = principal_of(call), self.kind.permission(verb)
         place = await resolve_place(self.resources.authority, principal, self.kind, project, permission)
-        await authorise(self.resources.authority, principal, permission, place.path, labels)
+        authority, known = self.resources.authority, labels or {}
+        await settled(authority, self.kind, place, known)
+        path = inner_path(authority.snapshot.policy, self.kind, place, known)
+        await authorise(authority, principal, permission, path, labels)
+        check_environment(authority.snapshot.policy, self.kind, place, known)
         return Context(self.resources, principal, place, self.resources.clock, _origin(call, verb))
 
     async def locate(self, call: Call, verb: str, project: str, ref: str, *, public: bool = False) -> Located[MessageT]:
@@ -187,8 +201,8 @@ class KindServer(Generic[MessageT]):
         context = Context(self.resources, principal, place, self.resources.clock, _origin(call, verb))
         stored = await self.resources.find(self.kind, place.id, ref)
         if stored is not None:
-            path, labels = resource_path(place, self.kind, stored.metadata.id), stored.metadata.labels
-            made = await decision(authority, principal, permission, path, labels)
+            path = path_of(authority.snapshot.policy, self.kind, place, stored.metadata)
+            made = await decision(authority, principal, permission, path, stored.metadata.labels)
             if made.allowed:
                 return Located(context, stored)
             # Who may not even do this to the whole place is told about the place, not that the resource exists.
@@ -207,8 +221,8 @@ class KindServer(Generic[MessageT]):
         stored = await self.resources.read(self.kind, ref)
         if stored is not None:
             place = place_of_id(authority.snapshot.policy, self.kind, stored.metadata.project)
-            path, labels = resource_path(place, self.kind, ref), stored.metadata.labels
-            made = await decision(authority, principal, permission, path, labels)
+            path = path_of(authority.snapshot.policy, self.kind, place, stored.metadata)
+            made = await decision(authority, principal, permission, path, stored.metadata.labels)
             if made.allowed or (public and self.kind.readable_by_all(stored.message)):
                 context = Context(self.resources, principal, place, self.resources.clock, _origin(call, verb))
                 return Located(context, stored)
@@ -218,10 +232,8 @@ class KindServer(Generic[MessageT]):
             reason="RESOURCE_NOT_FOUND",
         )
 
-    async def _visible(
-        self, call: Call, verb: str, project: str
-    ) -> tuple[Place | None, listing.Visible[MessageT] | None]:
-        """The place to list (None: all places) and which of its resources the caller may see (None: all)."""
+    async def _visible(self, call: Call, verb: str, project: str) -> tuple[Place | None, Sight[MessageT]]:
+        """The place to list (None: all places) and which of its resources the caller may see."""
         principal, permission = principal_of(call), self.kind.permission(verb)
         authority = self.resources.authority
         if self.kind.scope is Scope.ROOT and not project:
@@ -230,11 +242,30 @@ class KindServer(Generic[MessageT]):
                 path = resource_path(ROOT, self.kind, stored.metadata.id)
                 return judge(authority, principal, permission, path, stored.metadata.labels).allowed
 
-            return ROOT, allowed
+            return ROOT, Sight((), allowed)
         if not project and not self.kind.root_too:
             await authorise(authority, principal, permission, "")
-            return None, None
-        return (await self.enter(call, verb, project)).place, None
+            return None, Sight(("",), None)
+        note_asked(call, project, "")
+        place = await resolve_place(authority, principal, self.kind, project, permission)
+        return place, await look(authority, principal, self.kind, place, permission)
+
+    def _require_one(self, principal: Principal, permission: str, paths: Sequence[str]) -> None:
+        """Refuse whoever has no more right at any of `paths`; nobody if there are none."""
+        made = [judge(self.resources.authority, principal, permission, path) for path in paths]
+        if made and not any(one.allowed for one in made):
+            require(made[0])
+
+    def _require_moves(self, located: Located[MessageT], old: MessageT, new: MessageT) -> None:
+        """Refuse to change a resource that has moved meanwhile to where the caller may not, or to move it so."""
+        authority, context = self.resources.authority, located.context
+        seen, now = located.stored.metadata, metadata_of(old)
+        if path_of(authority.snapshot.policy, self.kind, context.place, now) != path_of(
+            authority.snapshot.policy, self.kind, context.place, seen
+        ):
+            path = path_of(authority.snapshot.policy, self.kind, context.place, now)
+            require(judge(authority, context.principal, self.kind.permission("update"), path, now.labels))
+        require_move(authority, context.principal, self.kind, context.place, now, metadata_of(new))
 
     def _selection(self, request: pb.ListRequest | pb.WatchRequest) -> Selection:
         """Which resources a request is about."""
