@@ -382,6 +382,7 @@ def test_the_log_is_told_why_there_is_no_connection(tmp_path: Path) -> None:
         ours, theirs = TlsMaterial(tmp_path / "ours"), TlsMaterial(tmp_path / "theirs")
         async with serving(Echo(), ours.service("echo")) as (_, target):
             assert "Connect call failed" in await reason("127.0.0.1:1")
+            assert "its name is not found" in await reason("nowhere.invalid:1")
             assert "No such file" in await reason(f"unix:{tmp_path}/none")
             wrong = await reason(target, ours.operator(), pki.service_identity("other"))
             assert "its certificate is not that of spiffe://ultracloud.local/service/other: Hostname mismatch" in wrong
@@ -393,3 +394,27 @@ def test_the_log_is_told_why_there_is_no_connection(tmp_path: Path) -> None:
             assert "may not accept our certificate" in await reason(target, stranger, SELF)
 
     asyncio.run(scenario())
+
+
+def test_the_log_is_told_what_is_wrong_with_a_server(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        material = TlsMaterial(tmp_path)
+        late = pki.issue(material.ca, SELF, tmp_path / "late", days=0)
+        async with serving(Echo(), late) as (_, target):
+            assert "its certificate has expired" in await reason(target, material.operator(), SELF)
+        async with other_protocol() as target:
+            assert "it speaks another protocol than HTTP/2" in await reason(target)
+            assert "it speaks no TLS that we know" in await reason(target, material.operator(), SELF)
+
+    asyncio.run(scenario())
+
+
+@asynccontextmanager
+async def other_protocol() -> AsyncGenerator[str, None]:
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example ESMTP\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield ":".join(map(str, server.sockets[0].getsockname()))

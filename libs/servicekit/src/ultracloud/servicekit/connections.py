@@ -17,7 +17,7 @@ import time
 from ultracloud.base.faults import FAULT_OF_CODE, Fault, UnavailableError, UnknownError
 from ultracloud.servicekit import pki
 from ultracloud.servicekit.client_tls import client_context, trusting_context
-from ultracloud.servicekit.diagnosis import diagnose
+from ultracloud.servicekit.diagnosis import reason_of
 from ultracloud.servicekit.pki import TlsIdentity
 from ultracloud.wire import CallFailedError, ClientProtocol
 
@@ -29,8 +29,8 @@ PAUSE_FIRST_S, PAUSE_MAX_S = 0.05, 1.0
 """Between attempts."""
 STAMP_CHECK_S = 5.0
 """How often the identity's files are looked at."""
-DIAGNOSIS_S = 30.0
-"""How often a peer that cannot be reached is looked into."""
+LOG_S = 30.0
+"""How often the log hears of a peer that cannot be reached."""
 CLOSE_GRACE_S = 30.0
 """Calls on a connection with the old certificate get this long to finish."""
 
@@ -64,8 +64,8 @@ class Connection:
         self._is_closed = False
         self._stamp: tuple[int, ...] = ()
         self._checked_at = 0.0
-        self._diagnosed_at = -DIAGNOSIS_S
-        self._diagnosis = ""
+        self._failure: Exception | None = None
+        self._logged_at = -LOG_S
 
     def fields(self, path: str) -> tuple[tuple[str, str], ...]:
         """The header fields that every call of a method begins with."""
@@ -92,7 +92,7 @@ class Connection:
         if protocol is None:
             if self._is_closed:
                 raise NotSentError(f"the connection to {self.name} was closed", reason="PEER_DOWN")
-            detail = f"no connection to {self.target}: {await self._why()}"
+            detail = f"no connection to {self.target}: {self._why()}"
             raise NotSentError(f"{self.name} does not answer", detail=detail, reason="PEER_DOWN")
         return protocol
 
@@ -166,13 +166,15 @@ class Connection:
             async with asyncio.timeout(ATTEMPT_S):
                 await self._open(protocol, context)
                 is_greeted = await protocol.greeted
-        except (OSError, TimeoutError):
+        except (OSError, TimeoutError) as failure:
+            self._failure = failure
             protocol.close()
             return None
         except BaseException:
             protocol.close()
             raise
         if not is_greeted:
+            self._failure = protocol.loss
             return None
         self._old.add(protocol)
         protocol.ended.add_done_callback(lambda _: self._old.discard(protocol))
@@ -199,14 +201,14 @@ class Connection:
             why = getattr(error, "strerror", None) or str(error)
             raise UnavailableError(f"own certificate cannot be read: {why}", detail=str(error)) from error
 
-    async def _why(self) -> str:
-        """Why there is no connection; looked into, and logged, at most every DIAGNOSIS_S."""
+    def _why(self) -> str:
+        """Why there is no connection; the log hears it at most every LOG_S."""
+        why = reason_of(self._failure, self._identity, self._expect)
         now = time.monotonic()
-        if now >= self._diagnosed_at + DIAGNOSIS_S:
-            self._diagnosed_at = now
-            self._diagnosis = await diagnose(self.target, self._identity, self._expect)
-            logging.getLogger(__name__).warning("no connection to %s: %s", self.name, self._diagnosis)
-        return self._diagnosis
+        if now >= self._logged_at + LOG_S:
+            self._logged_at = now
+            logging.getLogger(__name__).warning("no connection to %s: %s", self.name, why)
+        return why
 
 
 def fault_of(error: CallFailedError, peer: str) -> Fault:

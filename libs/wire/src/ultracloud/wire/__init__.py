@@ -10,7 +10,7 @@ What a service uses stands here.
 from ultracloud.wire.core.limits import Limits
 from ultracloud.wire.core.timeouts import parse_timeout
 from ultracloud.wire.core.websocket import Message, wants_websocket
-from ultracloud.wire.errors import CallFailedError
+from ultracloud.wire.errors import CallFailedError, ConnectionFault
 from ultracloud.wire.shell.client import ClientProtocol, Exchange
 from ultracloud.wire.shell.health import Health
 from ultracloud.wire.shell.inner import Caller, Endpoints, InnerCalls
@@ -36,6 +36,7 @@ __all__ = [
     "CallFailedError",
     "Caller",
     "ClientProtocol",
+    "ConnectionFault",
     "Endpoints",
     "Exchange",
     "Health",

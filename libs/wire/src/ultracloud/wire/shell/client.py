@@ -22,7 +22,7 @@ from ultracloud.wire.core.client_blocks import Fields
 from ultracloud.wire.core.events import Closed, MessageArrived, StreamReady
 from ultracloud.wire.core.limits import Limits
 from ultracloud.wire.core.status import CANCELLED, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE
-from ultracloud.wire.errors import CallFailedError
+from ultracloud.wire.errors import CallFailedError, ConnectionFault
 from ultracloud.wire.shell.clock import now_s
 
 TICK_S = 1.0
@@ -137,13 +137,16 @@ class ClientProtocol(asyncio.Protocol):
         self._calls: dict[int, _Unary | Exchange] = {}
         self._slots: deque[asyncio.Future[None]] = deque()
         self._transport: asyncio.Transport | None = None
-        self._has_left = False
+        self._has_left = self._was_closed = False
         self._is_flushing = False
         self._ticking: asyncio.TimerHandle | None = None
         self.greeted: asyncio.Future[bool] = self._loop.create_future()
         """True once the server has spoken; False if it ends before."""
         self.ended: asyncio.Future[None] = self._loop.create_future()
         """Done when the transport is gone."""
+        self.loss: Exception | None = None
+        """Why it ended, once it has: OSError of the socket or of TLS, EOFError if the server ended it without a word,
+        ConnectionFault if what it says is no HTTP/2. None if we ended it."""
 
     @property
     def is_usable(self) -> bool:
@@ -231,6 +234,7 @@ class ClientProtocol(asyncio.Protocol):
 
     def close(self) -> None:
         """End the connection; calls that are open fail."""
+        self._was_closed = True
         self._end_with("the connection was closed")
 
     # What asyncio calls.
@@ -251,6 +255,8 @@ class ClientProtocol(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The transport is gone."""
+        if self.loss is None and not self._was_closed:
+            self.loss = error or EOFError("the server ended it")
         self._lose(f"the connection was lost: {error or 'the server ended it'}")
         if not self.ended.done():
             self.ended.set_result(None)
@@ -275,7 +281,8 @@ class ClientProtocol(asyncio.Protocol):
                     self.greeted.set_result(True)
             case Leaving():
                 self._has_left = True
-            case Closed(_, reason):
+            case Closed(code, reason):
+                self.loss = ConnectionFault(code, reason)
                 self._end_with(reason)
 
     def _take_message(self, stream_id: int, message: bytes) -> None:
