@@ -14,14 +14,17 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from apigateway.testing import RunningGateway, running_gateway
+from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as vmc
+from ultracloud.api.plasmavmc.v1.plasmavmc_rpc import VMS
 from ultracloud.api.prismnet.v1 import prismnet_pb2 as net
 from ultracloud.api.prismnet.v1.prismnet_rpc import VPCS
 from ultracloud.api.quota.v1.quota_rpc import QUOTAS
+from ultracloud.api.rpc import Call
 from ultracloud.api.trail.v1.trail_rpc import TRAIL
-from ultracloud.base.faults import InvalidArgumentError
+from ultracloud.base.faults import InvalidArgumentError, NotFoundError
 from ultracloud.base.policy import ServiceAccount
 from ultracloud.base.tokens import Claims, render_claims
-from ultracloud.servicekit.authn import Authenticator
+from ultracloud.servicekit.authn import Authenticator, principal_of
 from ultracloud.servicekit.clock import SystemClock
 from ultracloud.servicekit.policy import PolicyCopy, Snapshot
 from ultracloud.servicekit.resources import Context, Kind, KindServer, QuotaServer, Resources, TrailServer
@@ -43,6 +46,31 @@ async def admit(_context: Context, new: net.Vpc, _old: net.Vpc | None) -> net.Vp
 
 
 VPC = Kind(name="Vpc", prefix="vpc", service=VPCS, message=net.Vpc, admit=admit, indexed=("spec.cidr",))
+
+
+class Terminal:
+    """A console of VMs that are not there: it says who they are and where from, and repeats what is typed."""
+
+    def __init__(self) -> None:
+        self.open_count = 0
+
+    async def console(self, requests: AsyncIterator[vmc.ConsoleInput], call: Call) -> AsyncIterator[vmc.ConsoleOutput]:
+        first = await anext(requests)
+        if first.ref == "none":
+            raise NotFoundError("there is no VM 'none'", reason="RESOURCE_NOT_FOUND")
+        self.open_count += 1
+        try:
+            told = f"{first.project}/{first.ref} {first.backlog_bytes} {principal_of(call).id}"
+            yield vmc.ConsoleOutput(text=told.encode())
+            async for message in requests:
+                if message.keys == b"exit":
+                    return
+                for _ in range(1000 if message.keys == b"flood" else 1):
+                    yield vmc.ConsoleOutput(
+                        text=message.keys.ljust(65_536) if message.keys == b"flood" else message.keys
+                    )
+        finally:
+            self.open_count -= 1
 
 
 def authority() -> PolicyCopy:
@@ -68,6 +96,7 @@ class Front:
     gateway: RunningGateway
     client: httpx.AsyncClient
     resources: Resources
+    terminal: Terminal
 
     async def make(self, name: str = "web", **spec: Any) -> dict[str, Any]:
         found = await self.client.post(VPCS_PATH, json={"name": name, "spec": {"cidr": "10.0.0.0/16", **spec}})
@@ -93,21 +122,23 @@ async def front(folder: Path, traffic: str = TRAFFIC) -> AsyncIterator[Front]:
     """A service of VPCs, and a gateway before it."""
     shared = authority()
     resources = Resources(MemoryStore(), shared, CLOCK, [VPC])
+    terminal = Terminal()
     services = [
         service(VPCS, KindServer(resources, VPC)),
         service(QUOTAS, QuotaServer(resources, "prismnet")),
         service(TRAIL, TrailServer(resources, "prismnet")),
+        service(VMS, terminal),
     ]
     server = Server(services, interceptors=[Authenticator(shared, CLOCK)])
     host, port = await server.listen("127.0.0.1", 0)
     file = folder / "traffic.toml"
     file.write_text(traffic)
-    peers = Peers(prismnet=f"{host}:{port}")
+    peers = Peers(prismnet=f"{host}:{port}", plasmavmc=f"{host}:{port}")
     async with (
         running_gateway(folder / "gateway", peers, shared, file) as gateway,
         httpx.AsyncClient(base_url=gateway.url, headers=bearer(), timeout=5) as client,
     ):
-        yield Front(gateway, client, resources)
+        yield Front(gateway, client, resources, terminal)
     await server.drain(0.1)
 
 

@@ -204,7 +204,7 @@ def test_a_service_that_is_asked_by_name(tmp_path: Path) -> None:
         found = await front.client.get("/v1/services/prismnet/projects/blue/quota")
         assert found.json() == {"amounts": []}
         assert problem(await front.client.get("/v1/services/iam/projects/blue/quota"))["reason"] == "SERVICE_UNKNOWN"
-        absent = await front.client.get("/v1/services/plasmavmc/projects/blue/quota")
+        absent = await front.client.get("/v1/services/iam/audit/0")
         assert (absent.status_code, problem(absent)["reason"]) == (503, "SERVICE_ABSENT")
 
     play(tmp_path, scenario)

@@ -4,6 +4,7 @@
 - `query`, `binding`: an HTTP request as the request of an RPC;
 - `problems`: faults as problem details;
 - `streaming`: watches as lines or events;
+- `conversing`: streaming in both directions as a WebSocket;
 - `rates`: token buckets;
 - `cors`: origins;
 - `traffic`: what can change while it runs: limits, origins, closed operations.

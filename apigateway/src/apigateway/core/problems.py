@@ -30,9 +30,7 @@ class Problem:
 
 def problem_of(fault: Fault, request_id: str, status: int = 0) -> Problem:
     """The problem that a fault is; `status` where HTTP has a better one than the fault's code."""
-    known = status or (
-        PRECONDITION_FAILED if fault.reason == ETAG_MISMATCH else status_of(fault.code_name, fault.reason)
-    )
+    known = status or problem_status(fault)
     said: dict[str, object] = {
         "type": problem_type(fault.code_name, fault.reason),
         "title": TITLES[fault.code_name],
@@ -54,6 +52,11 @@ def problem_of(fault: Fault, request_id: str, status: int = 0) -> Problem:
     if known == 503:  # noqa: PLR2004 - a peer that restarts is back in a second
         fields["retry-after"] = "1"
     return Problem(known, body, fields)
+
+
+def problem_status(fault: Fault) -> int:
+    """The HTTP status of a fault."""
+    return PRECONDITION_FAILED if fault.reason == ETAG_MISMATCH else status_of(fault.code_name, fault.reason)
 
 
 def _challenge(fault: Fault) -> str:

@@ -3,6 +3,7 @@
 - `server`: builds all of it;
 - `gateway`: the endpoint: from a plain HTTP request to its answer;
 - `streams`: watches, as long as both sides like;
+- `conversations`: consoles, over WebSocket;
 - `backends`: the services behind it;
 - `passing`: gRPC calls of SDKs, passed on;
 - `login`: iam's login and OpenID Connect pages, passed on;

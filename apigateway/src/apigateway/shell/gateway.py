@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
 
-from apigateway.core import cors
+from apigateway.core import conversing, cors
 from apigateway.core.binding import Binding, MediaTypeError, is_known
 from apigateway.core.problems import PROBLEM_TYPE, problem_of
 from apigateway.core.streaming import form_of
@@ -21,13 +21,14 @@ from apigateway.core.traffic import DEFAULT_TIMEOUTS_S, Traffic
 from apigateway.core.writing import Write, Writers
 from apigateway.shell.backends import Backends, forwarded
 from apigateway.shell.callers import ANYONE, Caller, Callers, RateLimitedError
+from apigateway.shell.conversations import Conversation
 from apigateway.shell.streams import Streams, Way
 from ultracloud.api.rest.descriptors import descriptor_of, fields_by_name
 from ultracloud.api.rest.routes import Route, all_routes
 from ultracloud.api.rest.templates import Tree
 from ultracloud.base.faults import Fault, NotFoundError, UnavailableError, UnimplementedError
 from ultracloud.servicekit import deadlines
-from ultracloud.wire import HttpAnswer, HttpReply, HttpRequest
+from ultracloud.wire import HttpAnswer, HttpReply, HttpRequest, WebSocketAnswer, wants_websocket
 
 JSON_TYPE = "application/json"
 NO_BODY: Mapping[str, str] = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
@@ -94,7 +95,11 @@ class Gateway:
             served = ends.get("GET" if request.method == "HEAD" else request.method)
             if served is None or (request.method == "HEAD" and served.route.rpc.server_streaming):
                 return self._other_method(request, ends, fields)
-            caller = ANYONE if served.route.is_open else self._callers.admit(headers.get("authorization", ""))
+            authorization = headers.get("authorization", "")
+            is_handshake = "upgrade" in headers and wants_websocket(headers)
+            if is_handshake:
+                authorization = conversing.admitted(served.route, headers, self._traffic.cors.origins)
+            caller = ANYONE if served.route.is_open else self._callers.admit(authorization)
             fields.update(caller.fields)
             if served.route.operation in self._closed:
                 raise UnavailableError(f"{served.route.operation} is closed for now", reason="OPERATION_CLOSED")
@@ -102,6 +107,8 @@ class Gateway:
         except Fault as fault:
             return self._problem(fault, trace, fields)
         channel = _Asked(served, caller, message, asked or served.backend, trace)
+        if is_handshake:
+            return self._converse(channel, request, fields)
         if served.route.rpc.server_streaming:
             return self._stream(channel, request, fields)
         return self._unary(channel, request, fields)
@@ -142,6 +149,26 @@ class Gateway:
             return await self.streams.open(messages, rpc, way, fields)
         except Fault as fault:
             return self._problem(fault, asked.trace, fields)
+
+    async def _converse(self, asked: _Asked, request: HttpRequest, fields: dict[str, str]) -> HttpAnswer:
+        """Let a conversation begin."""
+        route, rpc, source = asked.served.route, asked.served.route.rpc, forwarded(request.peer.address)
+        offer = conversing.offer_of(request.metadata.get(conversing.PROTOCOLS, ""))
+        try:
+            channel = self._backends.of(asked.backend, asked.caller.token)
+            conversation = Conversation(
+                open=lambda requests: channel.stream(rpc.path, requests, rpc.response_type, None, source),
+                first=asked.message,
+                read=conversing.reader_of(route, offer.talk),
+                write=conversing.writer_of(route, offer.talk, asked.served.write),
+                talk=offer.talk,
+                who=asked.caller.who,
+                trace=asked.trace,
+                streams=self.streams,
+            )
+        except Fault as fault:
+            return self._problem(fault, asked.trace, fields)
+        return WebSocketAnswer(conversation.serve, offer.protocol, conversing.MESSAGE_BYTES_MAX, fields)
 
     def _other_method(self, request: HttpRequest, ends: Mapping[str, Served], fields: dict[str, str]) -> HttpReply:
         """A preflight, or a method that the path does not take."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,6 +118,19 @@ class Streams:
                 coming.exception()
             if isinstance(messages, AsyncGenerator):
                 await messages.aclose()
+
+    @contextmanager
+    def counted(self, who: str) -> Iterator[None]:
+        """Count a stream that somebody else keeps.
+
+        Raises:
+            ResourceExhaustedError: This caller has too many.
+        """
+        self._admit(who)
+        try:
+            yield
+        finally:
+            self._leave(who)
 
     def _admit(self, who: str) -> None:
         if self._open[who] >= self._limits.each or self.open_count >= self._limits.total:
