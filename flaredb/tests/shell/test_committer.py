@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,27 +17,59 @@ from flaredb.shell.committer import Committer
 from flaredb.shell.store import Store
 from flaredb.testing import MemoryEngine
 from ultracloud.base.faults import AbortedError, ResourceExhaustedError, UnavailableError
+from ultracloud.servicekit import sync_place
+from ultracloud.servicekit.sync_place import PAUSE_MIN
 
 MIB = 1024 * 1024
+QUICK_S = 0.1
+"""What counts as quick here: whoever is not, was told to be, however busy the machine is."""
+LOOP, THREAD = "MainThread", "flaredb-sync"
+
+
+class Disk(MemoryEngine):
+    """Knows which threads waited for it, and can be slow once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: list[str] = []
+        self.pause_s = 0.0
+
+    def sync(self, version: int) -> None:
+        self.threads.append(threading.current_thread().name)
+        time.sleep(self.pause_s)
+        self.pause_s = 0.0
+        super().sync(version)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sync_place, "QUICK_S", QUICK_S)
 
 
 @dataclass
 class Bench:
     """A committer on an engine whose disk can fail, and what it told."""
 
-    engine: MemoryEngine
+    engine: Disk
     store: Store
     committer: Committer
     free_bytes: int = 100 * MIB
+    asked: int = 0
     told: list[int] = field(default_factory=list)
 
     def put(self, key: bytes, value: bytes = b"v") -> asyncio.Future[Outcome]:
+        self.asked += 1
         return self.committer.submit(Txn("iam", (), (Write(key, value),)), lambda outcome: outcome)
+
+    async def synced_by(self, *keys: bytes) -> str:
+        """Put keys; the thread that waited for the disk."""
+        await asyncio.gather(*map(self.put, keys))
+        return self.engine.threads[-1]
 
 
 @asynccontextmanager
 async def running(history: History) -> AsyncIterator[Bench]:
-    engine = MemoryEngine()
+    engine = Disk()
     store = Store(engine, history)
     bench: Bench
 
@@ -50,6 +84,7 @@ async def running(history: History) -> AsyncIterator[Bench]:
         reserve_bytes=MIB,
         committed=committed,
     )
+    committer.heard = lambda: bench.asked
     bench = Bench(engine, store, committer)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(committer.run())
@@ -160,12 +195,55 @@ def test_an_engine_that_wants_a_pause_gets_it(history: History):
     run(body, history)
 
 
-def test_a_sync_that_fails_ends_the_committer_and_says_that_the_outcome_is_unknown(history: History):
+def test_a_lone_caller_s_write_waits_on_the_loop_and_that_of_several_on_a_thread(history: History):
+    async def body(bench: Bench) -> None:
+        assert await bench.synced_by(b"a") == LOOP
+        assert await bench.synced_by(b"a", b"b") == THREAD
+        assert await bench.synced_by(b"a") == LOOP
+
+    run(body, history)
+
+
+def test_while_somebody_else_asks_the_loop_does_not_wait(history: History):
+    async def body(bench: Bench) -> None:
+        bench.asked += 1
+        assert await bench.synced_by(b"a") == THREAD
+        assert await bench.synced_by(b"a") == LOOP
+
+    run(body, history)
+
+
+def test_a_disk_that_became_slow_stops_the_loop_once(history: History):
+    async def body(bench: Bench) -> None:
+        bench.engine.pause_s = 2 * QUICK_S
+        assert await bench.synced_by(b"a") == LOOP
+        assert {await bench.synced_by(b"%d" % n) for n in range(PAUSE_MIN)} == {THREAD}
+
+    run(body, history)
+
+
+def test_what_waits_on_the_loop_and_on_the_thread_is_answered_in_the_order_of_commits(history: History):
+    async def writer(bench: Bench, number: int) -> None:
+        for turn in range(50):
+            await bench.put(b"%d" % number)
+            for _ in range((number + turn) % 3):
+                await asyncio.sleep(0)
+
+    async def body(bench: Bench) -> None:
+        await asyncio.gather(*(writer(bench, number) for number in range(3)))
+        assert bench.told == list(range(2, 152))
+        assert set(bench.engine.threads[1:]) == {LOOP, THREAD}
+
+    run(body, history)
+
+
+@pytest.mark.parametrize("writes", [1, 2])
+def test_a_sync_that_fails_ends_the_committer_and_says_that_the_outcome_is_unknown(history: History, writes: int):
     async def body(bench: Bench) -> None:
         bench.engine.sync_error = EngineWriteError("Input/output error")
-        first = bench.put(b"a")
-        results = await asyncio.gather(first, return_exceptions=True)
-        assert isinstance(results[0], AbortedError)
+        waiting = [bench.put(b"%d" % number) for number in range(writes)]
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        assert {type(result) for result in results} == {AbortedError}
         assert bench.store.applied.version == 1
         with pytest.raises(UnavailableError, match="stopping"):
             bench.put(b"b")

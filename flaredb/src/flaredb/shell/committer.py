@@ -1,8 +1,9 @@
-"""Group commit: many callers' writes in one batch with one sync, off the loop.
+"""Group commit: many callers' writes in one batch with one sync.
 
-While one batch waits for the disk, writes gather for the next, and the last one is answered. So the more callers there
-are the larger the batches, and one caller alone waits for one sync. A caller gets a future and no task, and what
-happens between two batches is a callback and no task either: one caller's write is mostly such hand-overs.
+A thread waits for the disk, or the loop itself where that holds up nobody else and is quicker; see `SyncPlace`. While
+one batch waits for the disk, writes gather for the next, and the last one is answered. So the more callers there are
+the larger the batches, and one caller alone waits for one sync. A caller gets a future and no task, and what happens
+between two batches is a callback and no task either: one caller's write is mostly such hand-overs.
 
 Source: group commit as in DeWitt et al., "Implementation Techniques for Main Memory Database Systems", 1984.
 """
@@ -24,6 +25,7 @@ from flaredb.errors import closing, disk_full, write_refused, write_unknown
 from flaredb.shell.store import Staged, Store
 from flaredb.shell.waiting import AnyWaiting, ResultT, WaitingWrites, answer, tell
 from ultracloud.base.faults import Fault
+from ultracloud.servicekit.sync_place import SyncPlace
 from ultracloud.wire import ShortCall
 
 STALL_RETRY_S = 0.005
@@ -48,7 +50,8 @@ class Committer:
         stall_count: How often the engine asked for a pause.
         free_bytes: Tells how much room there is.
         reserve_bytes: Below so much, writes are refused.
-        timed: Told of each sync's seconds, on the thread that waits for it.
+        timed: Told of each sync's seconds, on the thread that waited for it.
+        heard: Tells how much callers have asked so far, of whatever kind.
     """
 
     def __init__(
@@ -74,6 +77,8 @@ class Committer:
         self.free_bytes = free_bytes
         self.reserve_bytes = reserve_bytes
         self.timed: Callable[[float], object] = _untold
+        self.heard: Callable[[], int] = _unheard
+        self._place = SyncPlace()
         self._committed = committed
         self._loop = asyncio.get_running_loop()
         self._waiting = WaitingWrites()
@@ -145,15 +150,26 @@ class Committer:
     def _sync_batches(self) -> None:
         """What the thread does: wait for the disk, batch by batch."""
         while (batch := self._to_sync.get()) is not None:
-            failure: EngineWriteError | None = None
-            began = time.perf_counter()
-            try:
-                self._store.sync(batch.staged)
-            except EngineWriteError as error:
-                failure = error
-            ended = time.perf_counter()
-            self._loop.call_soon_threadsafe(self._guarded, self._synced, batch, failure)
-            self.timed(ended - began)
+            failure, seconds = self._sync(batch)
+            self._loop.call_soon_threadsafe(self._guarded, self._synced, batch, failure, seconds)
+            self.timed(seconds)
+
+    def _sync(self, batch: _Batch) -> tuple[EngineWriteError | None, float]:
+        """Wait for the disk: what it said if it failed, and for how many seconds."""
+        failure: EngineWriteError | None = None
+        began = time.perf_counter()
+        try:
+            self._store.sync(batch.staged)
+        except EngineWriteError as error:
+            failure = error
+        return failure, time.perf_counter() - began
+
+    def _sync_here(self, batch: _Batch) -> None:
+        """The same on the loop, then answer."""
+        failure, seconds = self._sync(batch)
+        self._place.took(seconds, here=True)
+        self._synced(batch, failure)
+        self.timed(seconds)
 
     def _guarded(self, step: Callable[..., None], *arguments: object) -> None:
         """Run a step; if it fails, so does `run`, and with it the process: nobody would be answered any more."""
@@ -163,17 +179,17 @@ class Committer:
             self._end(error)
             raise
 
-    def _begin(self) -> None:
-        """Stage the next batch and hand it to the thread; rest if there is none."""
+    def _begin(self, before: _Batch | None = None) -> None:
+        """Stage the next batch; rest if there is none. The one `before` is answered after that, if there is one."""
         waiting = self._waiting.take()
         if waiting:
-            self._stage(waiting)
+            self._stage(waiting, before)
             return
         self._is_busy = False
         if self._is_closed:
             self._end(None)
 
-    def _stage(self, waiting: list[AnyWaiting]) -> None:
+    def _stage(self, waiting: list[AnyWaiting], before: _Batch | None = None) -> None:
         """Evaluate a batch and write it; whatever comes of it, something follows that begins the next."""
         try:
             free = self.free_bytes()
@@ -194,7 +210,11 @@ class Committer:
                 self.is_refusing = False
                 _log.info("the disk takes writes again")
             if batch.staged.evaluation.commits:
-                self._to_sync.put(batch)
+                is_lone = before is None and len(waiting) == 1 and not self._waiting
+                if self._place.is_here(self.heard(), is_lone=is_lone):
+                    self._sync_here(batch)
+                else:
+                    self._to_sync.put(batch)
             else:
                 # Nothing to wait for; but not at once, since the batch before is answered first.
                 self._loop.call_soon(self._guarded, self._synced, batch, None)
@@ -207,15 +227,22 @@ class Committer:
         tell(waiting, fault)
         self._loop.call_soon(self._guarded, self._begin)
 
-    def _synced(self, batch: _Batch, failure: EngineWriteError | None) -> None:
-        """Begin the next batch, then answer this one while the disk works again."""
+    def _synced(self, batch: _Batch, failure: EngineWriteError | None, seconds: float = 0.0) -> None:
+        """Begin the next batch, then answer this one while the disk works again.
+
+        Args:
+            batch: What was staged.
+            failure: What the disk said, if it did not confirm it.
+            seconds: How long the thread waited.
+        """
+        self._place.took(seconds, here=False)
         if failure is not None:
             self._is_closed = True
             tell(batch.waiting, write_unknown(str(failure)))
             self._waiting.refuse_all(closing())
             _log.critical("the disk did not confirm a batch: %s", failure)
             raise failure
-        self._begin()
+        self._begin(batch)
         self._answer(batch)
 
     def _answer(self, batch: _Batch) -> None:
@@ -239,3 +266,8 @@ class Committer:
 
 def _untold(_seconds: float) -> None:
     """Nobody asks."""
+
+
+def _unheard() -> int:
+    """Nobody counts."""
+    return 0

@@ -93,6 +93,7 @@ async def build_embedded(config: Config, runtime: Runtime) -> Flaredb:
         reserve_bytes=config.disk_reserve_mib * MIB,
         committed=watchers.tell,
     )
+    committer.heard = runtime.heard
     owners = {namespace: frozenset(identities) for namespace, identities in config.namespaces.items()}
     access = Access(owners, is_open=runtime.identity is None)
     expirer = Expirer(store, committer, runtime.clock)

@@ -86,6 +86,10 @@ class Runtime:
         """The servers that `serve` has started."""
         return tuple(server for server, _ in self._served)
 
+    def heard(self) -> int:
+        """What callers have asked so far, in events; see `SyncPlace`."""
+        return sum(server.received_events for server, _ in self._served)
+
     def peer(self, service: str) -> channels.PeerChannel:
         """The channel to another service; it need not be up.
 

@@ -69,6 +69,7 @@ class Http2Protocol(asyncio.Protocol):
         """Serve all that a read brought and write all that it made."""
         self._members.received_bytes += len(data)
         events = self._connection.receive(data, now_s())
+        self._members.received_events += len(events)
         is_due = self._flush_is_due
         # What is written at the end of this needs no turn of its own.
         self._flush_is_due = True

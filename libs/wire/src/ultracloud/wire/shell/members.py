@@ -39,10 +39,12 @@ class Members:
 
     Attributes:
         received_bytes: What came over HTTP/2 since the start; `sent_bytes` what went.
+        received_events: What came in events: calls, most of all.
     """
 
     def __init__(self) -> None:
         self.received_bytes = 0
+        self.received_events = 0
         self.sent_bytes = 0
         self._members: set[Member] = set()
         self._emptied: asyncio.Future[None] | None = None

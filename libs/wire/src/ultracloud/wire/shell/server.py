@@ -91,6 +91,11 @@ class Server:
         return self._members.received_bytes
 
     @property
+    def received_events(self) -> int:
+        """What came over HTTP/2 since the start, in events: a call without a stream is one, and most are calls."""
+        return self._members.received_events
+
+    @property
     def sent_bytes(self) -> int:
         """What went over HTTP/2 since the start."""
         return self._members.sent_bytes
