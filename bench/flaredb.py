@@ -1,10 +1,10 @@
 """flaredb beside Debian's PostgreSQL 15 and etcd: the same work, in the same run, durable all, on the same one core.
 
 Rounds alternate, because the machine is noisy, and what counts is the ratio of the medians: above 1, flaredb is ahead.
-Keys are drawn at random from 10 thousand, 1 million and 10 million records of 256 bytes; rows that begin with `growth`
-compare flaredb with itself at the fewest. PostgreSQL is given its best: numbers as keys, prepared statements, one
-statement a transaction. Two rows set flaredb beside what FoundationDB publishes for a
-core. `--json` prints one object; the rows are kept in bench/results/flaredb.jsonl.
+Keys are drawn at random from 10 thousand, 1 million and 10 million records of 256 bytes, whose files the
+system has in its memory; rows that begin with `growth` compare flaredb with itself at the fewest. PostgreSQL is given
+its best: numbers as keys, prepared statements, one statement a transaction. Two rows set flaredb beside what
+FoundationDB publishes for a core. `--json` prints one object; the rows are kept in bench/results/flaredb.jsonl.
 
 Source: pgbench's manual (PostgreSQL 15); FoundationDB's documentation, "Performance" (55,000 reads, 20,000 writes).
 """
@@ -185,6 +185,7 @@ def compared(take: Take, servers: list[Server], rounds: int, size: int) -> Itera
 
 def take_work(load: Load, work: Work, size: int, seconds: float, server: Server) -> list[Figure]:
     """Answers per second, and how late the last hundredth comes."""
+    server.warm()
     if isinstance(server, Postgres):
         found = load.pgbench(server.port, work.script, work.clients, seconds, words_of(size))
     else:
