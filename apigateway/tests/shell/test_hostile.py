@@ -149,3 +149,22 @@ def test_an_address_is_counted_before_it_is_known_who_calls(tmp_path: Path) -> N
         assert [each.status_code for each in found] == [401, 401, 429]
 
     play(tmp_path, scenario, "[sources]\nper_second = 0.01\nburst = 2\n")
+
+
+def test_behind_a_proxy_of_ours_each_address_has_its_own_bucket(tmp_path: Path) -> None:
+    async def scenario(front: Front) -> None:
+        asked = ["192.0.2.1", "6.6.6.6, 192.0.2.1", "192.0.2.1", "192.0.2.2"]
+        found = [await front.client.get("/v1/whoami", headers={"x-forwarded-for": each}) for each in asked]
+        assert [each.status_code for each in found] == [503, 503, 429, 503]
+
+    play(tmp_path, scenario, '[sources]\nper_second = 0.01\nburst = 2\n[proxies]\ntrusted = ["127.0.0.1"]\n')
+
+
+def test_whoever_writes_x_forwarded_for_is_still_counted_by_their_own_address(tmp_path: Path) -> None:
+    async def scenario(front: Front) -> None:
+        found = [
+            await front.client.get("/v1/whoami", headers={"x-forwarded-for": f"192.0.2.{each}"}) for each in range(3)
+        ]
+        assert [each.status_code for each in found] == [503, 503, 429]
+
+    play(tmp_path, scenario, "[sources]\nper_second = 0.01\nburst = 2\n")

@@ -12,6 +12,7 @@ from apigateway.testing import running_gateway
 from ultracloud.servicekit.settings import Peers
 from ultracloud.wire import HttpReply, HttpRequest, Server
 
+COOKIES = ("a=b; HttpOnly", "c=d; Expires=Wed, 21 Oct 2026 07:28:00 GMT; Path=/")
 DISCOVERY = "/.well-known/openid-configuration"
 
 
@@ -19,8 +20,9 @@ def echo(request: HttpRequest) -> HttpReply:
     """What came, as it came."""
     told = [f"{request.method} {request.path}?{request.query}", request.body.decode()]
     told += [f"{name}={value}" for name, value in sorted(request.metadata.items())]
-    fields = {"location": "/next", "set-cookie": "a=b; HttpOnly", "x-internal": "secret", "cache-control": "no-store"}
-    return HttpReply(302, "\n".join(told).encode(), "text/plain", fields)
+    fields = {"location": "/next", "x-internal": "secret", "cache-control": "no-store", "retry-after": "7"}
+    fields |= {"cross-origin-opener-policy": "same-origin"}
+    return HttpReply(302, "\n".join(told).encode(), "text/plain", fields, COOKIES)
 
 
 async def through(folder: Path, *, is_up: bool = True) -> tuple[httpx.Response, ...]:
@@ -50,7 +52,8 @@ def test_what_login_pages_use_is_passed_on_and_nothing_else(tmp_path: Path) -> N
     assert {"cookie=s=1", "content-type=text/plain", "x-forwarded-for=127.0.0.1"} <= set(told)
     assert "x-evil=1" not in told
     assert (posted.status_code, posted.headers["location"]) == (302, "/next")
-    assert posted.headers["set-cookie"] == "a=b; HttpOnly"
+    assert posted.headers.get_list("set-cookie") == list(COOKIES)
+    assert (posted.headers["retry-after"], posted.headers["cross-origin-opener-policy"]) == ("7", "same-origin")
     assert "x-internal" not in posted.headers
     assert discovered.text.startswith(f"GET {DISCOVERY}?")
     assert problem(other)["status"] == 404

@@ -42,6 +42,7 @@ def test_a_change_is_used_and_kept_as_a_version(tmp_path: Path) -> None:
         "[principals]\nper_second = -1",
         "[principals]\nper_secnd = 1",
         '[cors]\norigins = ["example.org"]',
+        '[proxies]\ntrusted = ["proxy.example.org"]',
         '[timeouts_s]\n"vpcs.get" = 0.0',
         '[timeouts_s]\n"vpcs.gett" = 1.0',
     ],

@@ -7,5 +7,6 @@
 - `conversing`: streaming in both directions as a WebSocket;
 - `rates`: token buckets;
 - `cors`: origins;
+- `proxies`: where a request comes from;
 - `traffic`: what can change while it runs: limits, origins, closed operations.
 """

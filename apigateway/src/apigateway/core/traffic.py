@@ -1,4 +1,4 @@
-"""What can change while the gateway runs: limits, origins, closed operations, deadlines.
+"""What can change while the gateway runs: limits, origins, proxies, closed operations, deadlines.
 
 ```toml
 closed = ["hosts.delete"]                        # answered with 503
@@ -12,6 +12,8 @@ burst = 400
 each = 100                                       # open at once, of one principal
 [cors]
 origins = ["https://console.example.org"]
+[proxies]
+trusted = ["10.0.0.5", "10.1.0.0/16"]        # whose X-Forwarded-For is believed; nobody's without it
 [timeouts_s]
 "vms.create" = 10.0
 ```
@@ -23,6 +25,7 @@ import difflib
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from apigateway.core.proxies import network_of
 from apigateway.core.rates import Rate
 
 TIMEOUT_S_MAX = 120.0
@@ -62,6 +65,21 @@ class Cors:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyAddresses:
+    """Who passes requests on to this gateway.
+
+    Attributes:
+        trusted: Addresses and networks whose ``X-Forwarded-For`` says where a request comes from.
+    """
+
+    trusted: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for text in self.trusted:
+            network_of(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
     """Everything of it.
 
@@ -70,6 +88,7 @@ class Traffic:
         sources: How often each address may, whoever calls from it.
         watches: Streams at once.
         cors: Origins.
+        proxies: Those before this gateway.
         closed: Operations that are not served for now.
         timeouts_s: Seconds that operations may take, by name.
     """
@@ -78,6 +97,7 @@ class Traffic:
     sources: Rate = field(default_factory=lambda: Rate(per_second=500, burst=1000))
     watches: Watches = field(default_factory=Watches)
     cors: Cors = field(default_factory=Cors)
+    proxies: ProxyAddresses = field(default_factory=ProxyAddresses)
     closed: tuple[str, ...] = ()
     timeouts_s: dict[str, float] = field(default_factory=dict)
 

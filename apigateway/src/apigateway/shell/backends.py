@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from apigateway.core.proxies import HEADER
 from ultracloud.api.rpc import Channel, Headers
 from ultracloud.base.faults import UnavailableError
 
@@ -70,6 +71,6 @@ class Backends:
         return self.of(service, token) if token else self.open(service)
 
 
-def forwarded(address: str) -> Headers:
+def forwarded(source: str) -> Headers:
     """The field that tells a service which address calls; it believes it of the gateway's certificate alone."""
-    return (("x-forwarded-for", address.rpartition(":")[0] or address),)
+    return ((HEADER, source),)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from apigateway.core.proxies import HEADER, Proxies
 from apigateway.core.rates import Buckets, Taken
 from apigateway.core.traffic import Traffic
 from ultracloud.base.faults import ResourceExhaustedError, UnauthenticatedError
 from ultracloud.servicekit.authn import Authenticator
 from ultracloud.servicekit.clock import Clock
+from ultracloud.servicekit.origin import Visit
 from ultracloud.servicekit.policy import Authority
 
 
@@ -52,18 +54,26 @@ class Callers:
         self._clock = clock
         self._principals = Buckets(traffic.principals)
         self._sources = Buckets(traffic.sources)
+        self._proxies = Proxies(traffic.proxies.trusted)
 
     def use(self, traffic: Traffic) -> None:
         """Use other limits from now on."""
         self._principals.rate, self._sources.rate = traffic.principals, traffic.sources
+        self._proxies = Proxies(traffic.proxies.trusted)
 
-    def admit_source(self, address: str) -> None:
+    def source_of(self, request: Visit) -> str:
+        """The address that a request comes from, as far as it can be believed, without its port."""
+        address = request.peer.address
+        host = address.rpartition(":")[0] or address
+        return self._proxies.source(host, request.metadata.get(HEADER, "")) if self._proxies else host
+
+    def admit_source(self, source: str) -> None:
         """Count a request of an address.
 
         Raises:
             RateLimitedError: It had too many.
         """
-        taken = self._sources.take(address.rpartition(":")[0], self._clock.now_ms() / 1000)
+        taken = self._sources.take(source, self._clock.now_ms() / 1000)
         if taken is not None and not taken.is_allowed:
             raise RateLimitedError("address", self._sources, taken)
 

@@ -81,11 +81,12 @@ class Gateway:
         headers = request.metadata
         trace = (deadlines.trace_of(headers) if "traceparent" in headers else "") or f"{_names.getrandbits(128):032x}"
         origin = headers.get("origin", "")
+        source = self._callers.source_of(request)
         fields = {**NO_BODY, "x-request-id": trace}
         if origin:
             fields |= cors.answer_fields(origin, self._traffic.cors.origins)
         try:
-            self._callers.admit_source(request.peer.address)
+            self._callers.admit_source(source)
             found = self._tree.find(request.path)
             if found is None:
                 raise NotFoundError(
@@ -106,7 +107,7 @@ class Gateway:
             message, asked = served.binding.bind(values, request.query, headers, request.body)
         except Fault as fault:
             return self._problem(fault, trace, fields)
-        channel = _Asked(served, caller, message, asked or served.backend, trace)
+        channel = _Asked(served, caller, message, asked or served.backend, trace, source)
         if is_handshake:
             return self._converse(channel, request, fields)
         if served.route.rpc.server_streaming:
@@ -120,9 +121,7 @@ class Gateway:
         try:
             channel = self._backends.for_caller(asked.backend, asked.caller.token)
             timeout_s = self._timeouts_s.get(served.route.operation)
-            answer = await channel.unary(
-                rpc.path, asked.message, rpc.response_type, timeout_s, forwarded(request.peer.address)
-            )
+            answer = await channel.unary(rpc.path, asked.message, rpc.response_type, timeout_s, forwarded(asked.source))
         except Fault as fault:
             return self._problem(fault, asked.trace, fields)
         if served.has_metadata:
@@ -143,7 +142,7 @@ class Gateway:
         try:
             channel = self._backends.of(asked.backend, asked.caller.token)
             requests = _only(asked.message) if rpc.client_streaming else asked.message
-            source = forwarded(request.peer.address)
+            source = forwarded(asked.source)
             messages = channel.stream(rpc.path, requests, rpc.response_type, None, source)
             way = Way(form, asked.caller.who, asked.trace, bool(getattr(asked.message, "from_version", 0)))
             return await self.streams.open(messages, rpc, way, fields)
@@ -152,7 +151,7 @@ class Gateway:
 
     async def _converse(self, asked: _Asked, request: HttpRequest, fields: dict[str, str]) -> HttpAnswer:
         """Let a conversation begin."""
-        route, rpc, source = asked.served.route, asked.served.route.rpc, forwarded(request.peer.address)
+        route, rpc, source = asked.served.route, asked.served.route.rpc, forwarded(asked.source)
         offer = conversing.offer_of(request.metadata.get(conversing.PROTOCOLS, ""))
         try:
             channel = self._backends.of(asked.backend, asked.caller.token)
@@ -209,6 +208,7 @@ class _Asked(NamedTuple):
     message: Message
     backend: str
     trace: str
+    source: str
 
 
 async def _only(message: Message) -> Any:

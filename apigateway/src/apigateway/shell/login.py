@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from apigateway.core.problems import PROBLEM_TYPE, problem_of
+from apigateway.core.proxies import HEADER
 from apigateway.shell.callers import Callers, RateLimitedError
 from ultracloud.base.faults import Fault, UnavailableError
 from ultracloud.servicekit import deadlines, pki
@@ -32,11 +33,12 @@ ANSWERED = (
     "access-control-allow-origin",
     "cache-control",
     "content-security-policy",
+    "cross-origin-opener-policy",
     "etag",
     "location",
     "pragma",
     "referrer-policy",
-    "set-cookie",
+    "retry-after",
     "vary",
     "www-authenticate",
     "x-content-type-options",
@@ -69,7 +71,8 @@ class Login:
 
         trace = deadlines.trace_of(request.metadata) or deadlines.new_trace()
         try:
-            self._callers.admit_source(request.peer.address)
+            source = self._callers.source_of(request)
+            self._callers.admit_source(source)
             path = f"{request.path}?{request.query}" if request.query else request.path
             client = self._connected()
             # httpx would write the path anew; what was asked is what is passed on.
@@ -78,7 +81,7 @@ class Login:
                 request.method,
                 url,
                 content=request.body,
-                headers=_asked(request, trace),
+                headers=_asked(request, trace, source),
                 timeout=TIMEOUT_S,
                 extensions={"sni_hostname": pki.expected_name(pki.service_identity("iam"))},
             )
@@ -91,7 +94,9 @@ class Login:
             return _told(UnavailableError("iam's answer is too long", reason="ANSWER_TOO_LONG"), trace)
         fields = {name: found.headers[name] for name in ANSWERED if name in found.headers}
         kind = found.headers.get("content-type", "application/octet-stream")
-        return HttpReply(found.status_code, found.content, kind, {**fields, "x-request-id": trace})
+        # Several cookies are several fields: a comma between them would be part of a cookie.
+        cookies = found.headers.get_list("set-cookie")
+        return HttpReply(found.status_code, found.content, kind, {**fields, "x-request-id": trace}, cookies)
 
     async def stop(self) -> None:
         """Close the connections."""
@@ -125,13 +130,13 @@ class Login:
         return context
 
 
-def _asked(request: HttpRequest, trace: str) -> dict[str, str]:
+def _asked(request: HttpRequest, trace: str, source: str) -> dict[str, str]:
     """Fields that are passed on."""
     metadata: Mapping[str, str] = request.metadata
     fields = {name: metadata[name] for name in ASKED if name in metadata}
     host = metadata.get("host", metadata.get(":authority", ""))
     fields |= {
-        "x-forwarded-for": request.peer.address.rpartition(":")[0],
+        HEADER: source,
         "x-forwarded-proto": "https",
         "traceparent": f"00-{trace}-{trace[:16]}-01",
     }

@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from apigateway.shell.backends import Backends, forwarded
 from apigateway.shell.callers import ANYONE, Caller, Callers
 from ultracloud.api.rest.routes import Route, all_routes
-from ultracloud.api.rpc import Call
+from ultracloud.api.rpc import Call, Headers
 from ultracloud.base.faults import InvalidArgumentError
 from ultracloud.servicekit import deadlines
 from ultracloud.servicekit.streams import closing
@@ -28,7 +28,7 @@ class _Key:
     """Type of the context key."""
 
 
-CALLER = _Key()
+CALLER, SOURCE = _Key(), _Key()
 
 
 class Doorkeeper(Interceptor):
@@ -52,7 +52,9 @@ class Doorkeeper(Interceptor):
         Raises:
             UnauthenticatedError, RateLimitedError: As `Callers`.
         """
-        self._callers.admit_source(call.peer.address)
+        source = self._callers.source_of(call)
+        self._callers.admit_source(source)
+        call.context[SOURCE] = source
         if call.path in self._open:
             call.context[CALLER] = ANYONE
         elif not call.path.startswith(self._own):
@@ -81,12 +83,12 @@ def _method(backends: Backends, route: Route) -> Callable[..., Any]:
     async def unary(request: Message, call: Call) -> Message:
         with deadlines.inside(call):
             channel = backends.for_caller(_service(route, call), _caller(call).token)
-            source = forwarded(call.peer.address)
+            source = _source(call)
             return await channel.unary(rpc.path, request, rpc.response_type, call.time_remaining(), source)
 
     async def stream(requests: Any, call: Call) -> AsyncIterator[Message]:
         channel = backends.of(_service(route, call), _caller(call).token)
-        source = forwarded(call.peer.address)
+        source = _source(call)
         answers = channel.stream(rpc.path, requests, rpc.response_type, call.time_remaining(), source)
         async with closing(answers):
             async for answer in answers:
@@ -100,6 +102,13 @@ def _caller(call: Call) -> Caller:
     caller = call.context[CALLER]
     assert isinstance(caller, Caller), "a call came past the doorkeeper"
     return caller
+
+
+def _source(call: Call) -> Headers:
+    """Where a call comes from, to be passed on."""
+    source = call.context[SOURCE]
+    assert isinstance(source, str), "a call came past the doorkeeper"
+    return forwarded(source)
 
 
 def _service(route: Route, call: Call) -> str:

@@ -357,3 +357,20 @@ async def test_an_inner_stream_takes_all_requests_and_can_be_left() -> None:
         await anext(endless)
         await endless.aclose()
     assert seen.ended == [("Chat", 0), ("Repeat", 1)]
+
+
+@pytest.mark.parametrize("option", ["--http1.1", "--http2-prior-knowledge"])
+async def test_each_cookie_is_a_field_of_its_own(option: str) -> None:
+    cookies = ("a=b", "c=d; Expires=Wed, 21 Oct 2026 07:28:00 GMT")
+
+    def bake(_request: HttpRequest) -> HttpReply:
+        return HttpReply(200, b"", cookies=cookies)
+
+    async with serving(endpoints=lambda _calls: {"/cookies": bake}) as (_server, target):
+        process = await asyncio.create_subprocess_exec(
+            *("curl", "-s", "-i", option, f"http://{target}/cookies"), stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+    assert [line for line in out.decode().splitlines() if line.startswith("set-cookie: ")] == [
+        f"set-cookie: {cookie}" for cookie in cookies
+    ]

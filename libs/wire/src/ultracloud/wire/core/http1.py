@@ -10,7 +10,7 @@ Source: RFC 9112.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TypeAlias
@@ -231,11 +231,17 @@ class Http1Connection:
 
 
 def render_response(
-    status: int, fields: Mapping[str, str], body: bytes, *, keep_alive: bool, head_only: bool = False
+    status: int,
+    fields: Mapping[str, str],
+    body: bytes,
+    *,
+    keep_alive: bool,
+    head_only: bool = False,
+    cookies: Sequence[str] = (),
 ) -> bytes:
     """The bytes of one whole response."""
     framed = {**fields, "content-length": str(len(body))}
-    return render_head(status, framed, keep_alive=keep_alive) + (b"" if head_only else body)
+    return render_head(status, framed, keep_alive=keep_alive, cookies=cookies) + (b"" if head_only else body)
 
 
 def render_chunk(part: bytes) -> bytes:

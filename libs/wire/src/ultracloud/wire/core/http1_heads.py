@@ -9,7 +9,7 @@ Source: RFC 9112 sections 2 to 6; RFC 9110 10.1.1 (Expect).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -113,10 +113,12 @@ def parse_head(head: bytes) -> RequestHead | BadRequest:
     )
 
 
-def render_head(status: int, fields: Mapping[str, str], *, keep_alive: bool) -> bytes:
+def render_head(status: int, fields: Mapping[str, str], *, keep_alive: bool, cookies: Sequence[str] = ()) -> bytes:
     """The head of a response, with its empty line; `fields` say how its body is framed."""
     lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}"]
     lines += [f"{name}: {value}" for name, value in fields.items()]
+    if cookies:
+        lines += [f"set-cookie: {cookie}" for cookie in cookies]
     lines += [f"connection: {'keep-alive' if keep_alive else 'close'}", "", ""]
     return "\r\n".join(lines).encode("latin-1")
 

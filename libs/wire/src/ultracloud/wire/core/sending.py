@@ -9,6 +9,7 @@ Source: RFC 9113 5.2, 6.9 and 8.1.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 from ultracloud.wire.core.events import Event, StreamReady
 from ultracloud.wire.core.frames import (
@@ -138,16 +139,19 @@ class Sender:
         stream.ending = ending
         self._pump(stream)
 
-    def page(self, stream_id: int, status: int, fields: dict[str, str], body: bytes) -> None:
+    def page(
+        self, stream_id: int, status: int, fields: dict[str, str], body: bytes, cookies: Sequence[str] = ()
+    ) -> None:
         """Answer a plain HTTP request."""
-        self.begin_page(stream_id, status, fields)
+        self.begin_page(stream_id, status, fields, cookies)
         self.send_page(stream_id, body, ends=True)
 
-    def begin_page(self, stream_id: int, status: int, fields: dict[str, str]) -> None:
+    def begin_page(self, stream_id: int, status: int, fields: dict[str, str], cookies: Sequence[str] = ()) -> None:
         """Send the headers of an answer to a plain HTTP request."""
         stream = self.find(stream_id)
         if stream is not None:
-            self._begin(stream, status_field(status) + b"".join([literal(*field) for field in fields.items()]))
+            block = status_field(status) + b"".join([literal(*field) for field in fields.items()])
+            self._begin(stream, block + b"".join([literal("set-cookie", cookie) for cookie in cookies]))
 
     def send_page(self, stream_id: int, part: bytes, *, ends: bool = False) -> None:
         """Send a part of the answer's body, which has begun."""

@@ -256,7 +256,9 @@ class Http1Protocol(asyncio.Protocol):
         fields = {"content-type": reply.content_type, **reply.fields}
         head_only = head.method == "HEAD"
         self._transport.write(
-            render_response(reply.status, fields, reply.body, keep_alive=keep_alive, head_only=head_only)
+            render_response(
+                reply.status, fields, reply.body, keep_alive=keep_alive, head_only=head_only, cookies=reply.cookies
+            )
         )
         if not keep_alive:
             self._close()

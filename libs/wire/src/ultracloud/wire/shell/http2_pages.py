@@ -95,7 +95,9 @@ class _Visit:
     def reply(self, reply: HttpReply) -> None:
         """Send the whole answer."""
         fields = {"content-type": reply.content_type, **reply.fields, "content-length": str(len(reply.body))}
-        self._sender.page(self._stream_id, reply.status, fields, reply.body if self._has_body else b"")
+        self._sender.page(
+            self._stream_id, reply.status, fields, reply.body if self._has_body else b"", reply.cookies
+        )
         self._flush_soon()
 
     def begin(self, stream: HttpStream) -> None:

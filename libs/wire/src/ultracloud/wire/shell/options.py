@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
@@ -73,12 +73,18 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """What a page answers; `fields` are header fields besides type and length, names in lower case."""
+    """What a page answers.
+
+    Attributes:
+        fields: Header fields besides type and length, names in lower case.
+        cookies: Values of Set-Cookie, the one field that cannot be joined by commas (RFC 9110 5.3).
+    """
 
     status: int = 200
     body: bytes = b""
     content_type: str = PLAIN
     fields: Mapping[str, str] = field(default_factory=dict)
+    cookies: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
