@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iam.core.references import find_account, resolve_principal, resolve_resource, resolve_role
+from iam.core.references import resolve_principal, resolve_resource, resolve_role
 from iam.testing import (
     ACME,
     ACME_PATH,
@@ -19,6 +19,7 @@ from iam.testing import (
     who,
     world,
 )
+from ultracloud.base.accounts import find_account
 from ultracloud.base.faults import Fault, InvalidArgumentError, NotFoundError
 from ultracloud.base.policy import Policy, Role
 

@@ -18,6 +18,7 @@ from ultracloud.api.resource.v1.resource_pb2 import DeleteRequest, GetRequest
 from ultracloud.base.attenuation import joined, split
 from ultracloud.base.faults import Fault
 from ultracloud.base.narrowing import make_narrowing
+from ultracloud.servicekit import pki
 from ultracloud.servicekit.clock import SystemClock
 from ultracloud.servicekit.ed25519 import narrow
 
@@ -259,9 +260,30 @@ def test_a_workload_token_is_for_another_system_and_good_for_nothing_here(live: 
         claims = jwt.decode(token, key, algorithms=["ES256"], audience="sts.example.org", issuer=known["issuer"])
         assert (claims["sub"], claims["project_name"]) == ((await web.who_am_i()).principal, "blue")
         assert (await answer(ada, token))[1] == "TOKEN_MALFORMED"
-        for audience in ("", "ultracloud", "x" * 256):
+        for audience in ("", "ultracloud", "x" * 256, "ultracloud-cli", f"client-{'0' * 26}"):
             request.audience = audience
             assert (await refusal_of(ada.tokens.issue_workload(request))).reason == "AUDIENCE_INVALID"
+
+    live(scenario)
+
+
+def test_a_service_says_what_runs_as_the_account_and_nobody_else_may(live: Live):
+    async def scenario(iam: RunningIam, ada: Clients) -> None:
+        await make_web(ada)
+        vm = f"vm-{'0' * 26}"
+        request = pb.IssueWorkloadTokenRequest(
+            project="blue", service_account="web", audience="sts.example.org", workload=vm
+        )
+        async with iam.clients(pki.service_identity("plasmavmc")) as plasmavmc:
+            token = (await plasmavmc.tokens.issue_workload(request)).token
+            assert jwt.decode(token, options={"verify_signature": False})["workload"] == vm
+            request.workload = "web"
+            assert (await refusal_of(plasmavmc.tokens.issue_workload(request))).reason == "WORKLOAD_INVALID"
+        request.workload = vm
+        assert (await refusal_of(ada.tokens.issue_workload(request))).reason == "WORKLOAD_INVALID"
+        for stranger in ("service/prismnet", "agent/plasmavmc/node1"):
+            async with iam.clients(f"spiffe://ultracloud.local/{stranger}") as other:
+                assert (await refusal_of(other.tokens.issue_workload(request))).code_name == "PERMISSION_DENIED"
 
     live(scenario)
 

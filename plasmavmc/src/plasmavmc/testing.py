@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from plasmavmc.shell.identities import WorkloadToken
 from plasmavmc.shell.network import NicWish, PortMade, PortWish
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.api.rpc import Call
@@ -105,6 +108,14 @@ class MemoryNetwork:
     def _check(self) -> None:
         if self.is_away:
             raise UnavailableError("prismnet does not answer")
+
+
+class SaidIdentities:
+    """`Identities` whose tokens say what they are for, `<account> for <audience>`."""
+
+    async def issue(self, vm: pb.Vm, audience: str, ttl_s: int) -> WorkloadToken:
+        """See `Identities`."""
+        return WorkloadToken(f"{vm.spec.service_account} for {audience}", Timestamp(seconds=ttl_s))
 
 
 def _id(name: str) -> str:

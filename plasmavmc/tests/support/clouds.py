@@ -20,7 +20,7 @@ from plasmavmc.shell.planner import Action, VmPlanner, affected
 from plasmavmc.shell.presence import Presence
 from plasmavmc.shell.server import assemble
 from plasmavmc.shell.vms import HostChannels, VmServer
-from plasmavmc.testing import MemoryNetwork
+from plasmavmc.testing import MemoryNetwork, SaidIdentities
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.api.resource.v1 import resource_pb2
 from ultracloud.base.faults import FailedPreconditionError
@@ -71,6 +71,7 @@ class Cloud:
             self.feed,
             self.presence,
             self.gate,
+            SaidIdentities(),
         )
 
     async def world_at(self, version: int) -> World:
@@ -262,7 +263,9 @@ class WiredCloud:
     async def _serve(self, ready: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
             runtime = Runtime("plasmavmc", self.settings, tasks, logging.getLogger("plasmavmc"))
-            service = await assemble(self.settings, runtime, self.store, sample_authority(), self.network)
+            service = await assemble(
+                self.settings, runtime, self.store, sample_authority(), self.network, SaidIdentities()
+            )
             await runtime.readiness.wait_ready()
             ready.set()
             try:

@@ -10,7 +10,6 @@ from iam.core.references import resolve_member, resolve_principal, resolve_resou
 from ultracloud.base.conditions import check_condition
 from ultracloud.base.faults import FailedPreconditionError, InvalidArgumentError, PermissionDeniedError
 from ultracloud.base.names import check_name
-from ultracloud.base.paths import ENVIRONMENT_LABEL
 from ultracloud.base.permissions import PERMISSIONS_MAX, check_pattern, patterns
 from ultracloud.base.policy import (
     BUILT_IN_ROLES,
@@ -19,11 +18,8 @@ from ultracloud.base.policy import (
     Policy,
     Principal,
     Role,
-    ServiceAccount,
     decide,
     describe_resource,
-    environment_path,
-    project_path,
     require,
     role_patterns,
 )
@@ -269,13 +265,6 @@ def organisation_of(resource: str) -> str:
     """Id of the organisation that a path with ids lies in; empty outside any."""
     kinds, _, rest = resource.partition("/")
     return rest.partition("/")[0] if kinds == "organisations" else ""
-
-
-def place_of(policy: Policy, target: ServiceAccount) -> str:
-    """Path of a service account."""
-    project = project_path(policy.project_of_id[target.project])
-    inside = environment_path(policy, target.project, project, {ENVIRONMENT_LABEL: target.environment})
-    return f"{inside}/serviceaccounts/{target.id}"
 
 
 def _resource_within(policy: Policy, caller: Principal, organisation: str, text: str) -> str:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from iam.core.admission import place_of
+from iam.core.oauth import BUILT_IN, CLIENT_PREFIX
 from iam.core.powers import require_powers
+from ultracloud.base.accounts import WORKLOAD_PERMISSION, account_path
 from ultracloud.base.faults import FailedPreconditionError, InvalidArgumentError
-from ultracloud.base.policy import Policy, Principal, ServiceAccount, decide, grants_of, require
+from ultracloud.base.ids import is_id
+from ultracloud.base.policy import Policy, Principal, PrincipalKind, ServiceAccount, decide, grants_of, require
 from ultracloud.base.principals import SERVICE_ACCOUNT_PREFIX
 from ultracloud.base.tokens import AUDIENCE, Claims, check_ttl
 
 PERMISSION = "iam.tokens.issue"
-WORKLOAD_PERMISSION = "iam.tokens.issueworkload"
 AUDIENCE_LENGTH_MAX = 255
 
 
@@ -45,7 +46,7 @@ def issue(policy: Policy, caller: Principal, wanted: Wanted) -> Claims:
     """
     ttl_s = check_ttl(wanted.ttl_s)
     account = wanted.account
-    require(decide(policy, caller, PERMISSION, place_of(policy, account)))
+    require(decide(policy, caller, PERMISSION, account_path(policy, account)))
     _require_enabled(account)
     deed = f"issue a token for {account.name}, whose powers exceed yours"
     require_all_powers(policy, caller, f"{SERVICE_ACCOUNT_PREFIX}{account.id}", deed)
@@ -69,6 +70,7 @@ class WorkloadWanted:
         audience: Who is to believe it.
         issuer: The URL whose keys verify it.
         token_id: Fresh id for the claim ``jti``.
+        workload: Id of what runs as the account, told by the service that runs it; empty where nobody says.
     """
 
     account: ServiceAccount
@@ -77,6 +79,7 @@ class WorkloadWanted:
     issuer: str
     now_s: int
     token_id: str
+    workload: str = ""
 
 
 def issue_workload(policy: Policy, caller: Principal, wanted: WorkloadWanted) -> dict[str, object]:
@@ -86,22 +89,34 @@ def issue_workload(policy: Policy, caller: Principal, wanted: WorkloadWanted) ->
     is the caller's too, so it takes a permission of its own on the account.
 
     Raises:
-        InvalidArgumentError: The lifetime or the audience is not accepted.
+        InvalidArgumentError: The lifetime, the audience or the workload is not accepted.
         PermissionDeniedError: The caller may not.
         FailedPreconditionError: The account is disabled.
     """
     account, audience = wanted.account, wanted.audience
     ttl_s = check_ttl(wanted.ttl_s)
-    if not 0 < len(audience) <= AUDIENCE_LENGTH_MAX or not audience.isprintable() or audience == AUDIENCE:
+    # What a program takes for an ID token of a person must not be had as one of a workload.
+    is_ours = audience == AUDIENCE or audience in BUILT_IN or is_id(audience, CLIENT_PREFIX)
+    if not 0 < len(audience) <= AUDIENCE_LENGTH_MAX or not audience.isprintable() or is_ours:
         raise InvalidArgumentError(
             f"audience {audience[:80]!a} is not accepted; accepted: the name of another system, 1 to "
             f"{AUDIENCE_LENGTH_MAX} characters",
             reason="AUDIENCE_INVALID",
         )
-    require(decide(policy, caller, WORKLOAD_PERMISSION, place_of(policy, account)))
+    if wanted.workload and (
+        caller.kind is not PrincipalKind.SERVICE or not is_id(wanted.workload, wanted.workload.rpartition("-")[0])
+    ):
+        raise InvalidArgumentError(
+            f"workload {wanted.workload[:80]!a} is not accepted; accepted: nothing, or from a service the id of "
+            "what it runs",
+            reason="WORKLOAD_INVALID",
+        )
+    require(decide(policy, caller, WORKLOAD_PERMISSION, account_path(policy, account)))
     _require_enabled(account)
     project = policy.project_of_id[account.project]
+    said = {"workload": wanted.workload} if wanted.workload else {}
     return {
+        **said,
         "iss": wanted.issuer,
         "sub": f"{SERVICE_ACCOUNT_PREFIX}{account.id}",
         "aud": audience,

@@ -20,6 +20,8 @@ from ultracloud.base.attenuation import encoded
 
 CLI_CLIENT = "ultracloud-cli"
 """Client of the command line: built in, public."""
+CLIENT_PREFIX = "client"
+"""Of ids of registered clients."""
 API_SCOPE = "ultracloud"
 OFFLINE_SCOPE = "offline_access"
 SCOPES = ("openid", "profile", "email", "groups", OFFLINE_SCOPE, API_SCOPE)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from ultracloud.base.accounts import find_account
 from ultracloud.base.faults import InvalidArgumentError, NotFoundError
 from ultracloud.base.paths import ENVIRONMENTS
 from ultracloud.base.policy import (
@@ -16,9 +17,7 @@ from ultracloud.base.policy import (
     Environment,
     Policy,
     Principal,
-    Project,
     Role,
-    ServiceAccount,
     describe_resource,
     find_organisation,
     find_project,
@@ -141,23 +140,6 @@ def _resolve_of_organisation(policy: Policy, caller: Principal, text: str) -> st
         if found is not None:
             return f"{kind}:{found.id}"
     raise NotFoundError(f"no {kind} {ref[:100]!a}", reason=f"{kind.upper()}_NOT_FOUND")
-
-
-def find_account(policy: Policy, project: Project, ref: str) -> ServiceAccount:
-    """The service account of `project` with this name or id.
-
-    Raises:
-        NotFoundError: There is none.
-    """
-    by_id = policy.account_of_principal.get(f"{SERVICE_ACCOUNT_PREFIX}{ref}")
-    if by_id is not None and by_id.project == project.id:
-        return by_id
-    named = policy.accounts_of_name.get((project.id, ref))
-    if named is not None:
-        return named
-    raise NotFoundError(
-        f"no service account {ref[:100]!a} in project {project.name}", reason="SERVICE_ACCOUNT_NOT_FOUND"
-    )
 
 
 def resolve_role(policy: Policy, organisation: str, ref: str) -> str:

@@ -15,13 +15,13 @@ from google.protobuf.message import Message
 from iam.core.access_key_ids import ID_BYTES, SECRET_BYTES, access_key_id, is_access_key_id, secret_access_key
 from iam.core.envelope import Context as SealedContext
 from iam.core.issuing import require_all_powers
-from iam.core.references import find_account
 from iam.shell.root_keys import RootKeys
 from ultracloud.api.iam.v1 import access_keys_pb2 as pb
 from ultracloud.api.iam.v1 import sealed_pb2
 from ultracloud.api.iam.v1.access_keys_rpc import ACCESS_KEYS
 from ultracloud.api.resource.v1.resource_pb2 import DeleteRequest
 from ultracloud.api.rpc import Call
+from ultracloud.base.accounts import find_account
 from ultracloud.base.faults import InvalidArgumentError, PermissionDeniedError
 from ultracloud.base.policy import Policy, Principal, revocation
 from ultracloud.base.principals import (

@@ -11,17 +11,16 @@ import hmac
 from collections.abc import Mapping
 from urllib.parse import unquote_plus
 
-from iam.core.admission import place_of
 from iam.core.issuing import PERMISSION, require_all_powers
-from iam.core.oauth import BUILT_IN, Client, OAuthError, is_registrable
+from iam.core.oauth import BUILT_IN, CLIENT_PREFIX, Client, OAuthError, is_registrable
 from iam.core.powers import require_powers
-from iam.core.references import find_account
 from iam.shell.keep import Keep, digest
 from iam.shell.kinds import ORGANISATION
 from ultracloud.api.iam.v1 import identity_pb2 as pb
 from ultracloud.api.iam.v1 import identity_state_pb2 as state_pb
 from ultracloud.api.iam.v1.identity_rpc import OIDC_CLIENTS
 from ultracloud.api.rpc import Call
+from ultracloud.base.accounts import account_path, find_account
 from ultracloud.base.attenuation import encoded
 from ultracloud.base.faults import FailedPreconditionError, InvalidArgumentError
 from ultracloud.base.policy import decide, find_project, require
@@ -80,7 +79,7 @@ def _account(context: Context, ref: str) -> str:
     if known is None:
         project, _, name = ref.rpartition("/")
         known = find_account(policy, find_project(policy, caller, project), name)
-    require(decide(policy, caller, PERMISSION, place_of(policy, known)))
+    require(decide(policy, caller, PERMISSION, account_path(policy, known)))
     deed = f"let a client speak for {known.name}, whose powers exceed yours"
     require_all_powers(policy, caller, f"{SERVICE_ACCOUNT_PREFIX}{known.id}", deed)
     return known.id
@@ -88,7 +87,7 @@ def _account(context: Context, ref: str) -> str:
 
 OIDC_CLIENT = Kind(
     name="OidcClient",
-    prefix="client",
+    prefix=CLIENT_PREFIX,
     service=OIDC_CLIENTS,
     message=pb.OidcClient,
     scope=Scope.ORGANISATION,

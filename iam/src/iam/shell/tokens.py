@@ -13,13 +13,12 @@ from collections.abc import Callable
 import jwt
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from iam.core.admission import place_of
-from iam.core.issuing import PERMISSION, WORKLOAD_PERMISSION, Wanted, WorkloadWanted, issue, issue_workload
-from iam.core.references import find_account
+from iam.core.issuing import PERMISSION, Wanted, WorkloadWanted, issue, issue_workload
 from iam.shell.keys import Keys
 from iam.shell.source import Source
 from ultracloud.api.iam.v1 import iam_pb2 as pb
 from ultracloud.api.rpc import Call
+from ultracloud.base.accounts import WORKLOAD_PERMISSION, account_path, find_account
 from ultracloud.base.attenuation import KEY_BYTES, Chain, joined
 from ultracloud.base.ed25519 import Ed25519
 from ultracloud.base.faults import NotFoundError
@@ -51,12 +50,12 @@ class TokensServer:
             project = await resolve_project(self._source, caller, request.project, PERMISSION)
             account = await self._account(caller, project, request.service_account)
             policy = self._source.snapshot.policy
-            await authorise(self._source, caller, PERMISSION, place_of(policy, account))
+            await authorise(self._source, caller, PERMISSION, account_path(policy, account))
             now_s, secret = self._clock.now_ms() // 1000, self._clock.entropy(KEY_BYTES)
             wanted = Wanted(account, request.ttl_s, now_s, new_id(self._clock, "token"), Ed25519().public_of(secret))
             claims = issue(self._source.snapshot.policy, caller, wanted)
             token = signed(self._keys, claims, secret)
-            place = place_of(policy, account)
+            place = account_path(policy, account)
             extra = {"principal": caller.id, "permission": PERMISSION, "resource": place, "token": claims.token_id}
             _audit.info("issue a token of %s", place, extra=extra)
             return pb.IssueTokenResponse(token=token, expires_at=Timestamp(seconds=claims.expires_at_s))
@@ -65,10 +64,11 @@ class TokensServer:
         """Sign a token with which a service account proves to another system who it is."""
         with deadlines.inside(call):
             caller = principal_of(call)
+            note_asked(call, request.project, request.service_account)
             project = await resolve_project(self._source, caller, request.project, WORKLOAD_PERMISSION)
             account = await self._account(caller, project, request.service_account, WORKLOAD_PERMISSION)
             policy = self._source.snapshot.policy
-            place = place_of(policy, account)
+            place = account_path(policy, account)
             await authorise(self._source, caller, WORKLOAD_PERMISSION, place)
             wanted = WorkloadWanted(
                 account,
@@ -77,6 +77,7 @@ class TokensServer:
                 self._issuer(),
                 self._clock.now_ms() // 1000,
                 new_id(self._clock, "token"),
+                request.workload,
             )
             claims = issue_workload(self._source.snapshot.policy, caller, wanted)
             kid, private = self._keys.p256_signer()

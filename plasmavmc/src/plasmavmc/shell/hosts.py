@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 
 from plasmavmc.core.status import from_report
+from plasmavmc.shell.identities import Identities, account_of
 from plasmavmc.shell.kinds import Kinds
 from plasmavmc.shell.planner import intent_key
 from plasmavmc.shell.presence import Presence
@@ -18,11 +19,12 @@ from ultracloud.api.rpc import Call
 from ultracloud.base.faults import AlreadyExistsError, InvalidArgumentError, UnavailableError
 from ultracloud.base.names import check_name
 from ultracloud.base.principals import spiffe_principal
-from ultracloud.servicekit import pki
+from ultracloud.servicekit import deadlines, pki
 from ultracloud.servicekit.authn import require_agent
 from ultracloud.servicekit.readiness import Gate
 from ultracloud.servicekit.resources import ROOT, Context, HostFeed, Key, KindServer, NewResource, Resources, World
 from ultracloud.servicekit.resources.conditions import news, put
+from ultracloud.servicekit.resources.denials import note_asked
 from ultracloud.servicekit.streams import closing
 
 SERVICE = "plasmavmc"
@@ -42,6 +44,7 @@ class HostServer(KindServer[pb.Host]):
         feed: HostFeed[pb.HostIntent],
         presence: Presence,
         gate: Gate,
+        identities: Identities,
     ) -> None:
         """Make it; `gate` is open once `world` has been read, and reports are taken only then."""
         super().__init__(resources, kinds.host)
@@ -51,6 +54,7 @@ class HostServer(KindServer[pb.Host]):
         self._feed = feed
         self._presence = presence
         self._gate = gate
+        self._identities = identities
 
     async def watch_host(self, request: pb.WatchHostRequest, call: Call) -> AsyncIterator[pb.HostIntent]:
         """Send the host's intent, and every newer one.
@@ -91,6 +95,21 @@ class HostServer(KindServer[pb.Host]):
             if vm.metadata.HasField("deleted_at"):
                 self._touch(Key(self._kinds.vm.key, vm.metadata.id))
         return pb.ReportHostResponse()
+
+    async def issue_workload(self, request: pb.IssueWorkloadTokenRequest, call: Call) -> pb.IssueWorkloadTokenResponse:
+        """Give the agent of a VM's host a token of the VM's service account.
+
+        Raises:
+            PermissionDeniedError: The caller is not that host's agent, or the VM is not there, or runs as nobody.
+        """
+        note_asked(call, request.host, request.vm)
+        require_agent(call, SERVICE, request.host)
+        with deadlines.inside(call):
+            # From the store, not from what this server has seen of it: a VM that has just gone elsewhere is not here.
+            found = await self.resources.read(self._kinds.vm, request.vm)
+            vm = account_of(found.message if found is not None else None, request.host)
+            made = await self._identities.issue(vm, request.audience, request.ttl_s)
+        return pb.IssueWorkloadTokenResponse(token=made.token, expires_at=made.expires_at)
 
     async def _take_host(self, request: pb.ReportHostRequest) -> None:
         """Make the host's record at its first report, and keep its capacity."""

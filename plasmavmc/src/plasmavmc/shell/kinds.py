@@ -26,6 +26,7 @@ from plasmavmc.core.vms import (
     first_power,
     next_power,
 )
+from plasmavmc.shell.identities import admit_account
 from plasmavmc.shell.image_admission import ImageAdmission, require_publisher
 from plasmavmc.shell.network import Network
 from plasmavmc.shell.records import (
@@ -198,6 +199,7 @@ class VmAdmission:
         del new.spec.ssh_keys[:]
         new.spec.ssh_keys.extend(keys)
         check_user_data(new.spec.user_data)
+        await admit_account(context, new.spec, old.spec if old is not None else None)
         if old is None:
             await self._begin(context, new)
         else:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from plasmavmc.config import PlasmavmcSettings
 from plasmavmc.shell.hosts import HostServer
+from plasmavmc.shell.identities import IamIdentities, Identities
 from plasmavmc.shell.image_admission import ImageAdmission
 from plasmavmc.shell.image_files import ImageFiles
 from plasmavmc.shell.kinds import Kinds, make_kinds
@@ -38,6 +39,9 @@ from ultracloud.servicekit.runtime import Runtime
 from ultracloud.servicekit.store import Store
 from ultracloud.wire import service
 
+DEEDS = ("/ultracloud.plasmavmc.v1.Hosts/IssueWorkload",)
+"""What is written down although it changes no resource."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plasmavmc:
@@ -54,12 +58,17 @@ class Plasmavmc:
 
 async def build(settings: PlasmavmcSettings, runtime: Runtime) -> Plasmavmc:
     """Serve plasmavmc over its namespace in flaredb, with iam's policy and prismnet's ports; none need be up."""
-    network = Prismnet(runtime.peer("prismnet"))
-    return await assemble(settings, runtime, runtime.store(), runtime.authority(), network)
+    network, identities = Prismnet(runtime.peer("prismnet")), IamIdentities(runtime.peer("iam"))
+    return await assemble(settings, runtime, runtime.store(), runtime.authority(), network, identities)
 
 
 async def assemble(
-    settings: PlasmavmcSettings, runtime: Runtime, store: Store, authority: Authority, network: Network
+    settings: PlasmavmcSettings,
+    runtime: Runtime,
+    store: Store,
+    authority: Authority,
+    network: Network,
+    identities: Identities,
 ) -> Plasmavmc:
     """Serve plasmavmc over `store`."""
     images = ImageAdmission(ImageFiles(settings.image_folders))
@@ -86,12 +95,12 @@ async def assemble(
             service(kinds.vm.service, VmServer(resources, kinds, consoles)),
             service(
                 kinds.host.service,
-                HostServer(resources, kinds, reconciler.world, reconciler.touch, feed, presence, gate),
+                HostServer(resources, kinds, reconciler.world, reconciler.touch, feed, presence, gate, identities),
             ),
             service(TRAIL, TrailServer(resources, "plasmavmc", signed_by_iam(runtime))),
             service(QUOTAS, QuotaServer(resources, "plasmavmc")),
         ],
-        [Denials(resources.trail, runtime.clock).watch(runtime), Authenticator(authority, runtime.clock)],
+        [Denials(resources.trail, runtime.clock, DEEDS).watch(runtime), Authenticator(authority, runtime.clock)],
     )
     return Plasmavmc(presence, consoles)
 

@@ -118,6 +118,13 @@ BUILT_IN_BINDINGS: tuple[BuiltInBinding, ...] = (
         "plasmavmc makes the ports of its VMs",
     ),
     BuiltInBinding(
+        "plasmavmc-proves-who-vms-are",
+        "service/plasmavmc",
+        ("iam.tokens.issueworkload",),
+        "",
+        "VMs run as service accounts, and plasmavmc knows which are on which host",
+    ),
+    BuiltInBinding(
         "plasmavmc-attaches-consoles",
         "service/plasmavmc",
         ("plasmavmc.hostconsole.attach",),
@@ -127,7 +134,7 @@ BUILT_IN_BINDINGS: tuple[BuiltInBinding, ...] = (
     BuiltInBinding(
         "agents-serve-their-host",
         "agent/{service}/{host}",
-        ("{service}.hosts.watchhost", "{service}.hosts.reporthost"),
+        ("{service}.hosts.watchhost", "{service}.hosts.reporthost", "{service}.hosts.issueworkload"),
         "hosts/{host}",
         "an agent reads the intent of its own host and reports on it",
     ),

@@ -745,16 +745,18 @@ class IssueTokenResponse(_message.Message):
     def __init__(self, token: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class IssueWorkloadTokenRequest(_message.Message):
-    __slots__ = ("project", "service_account", "audience", "ttl_s")
+    __slots__ = ("project", "service_account", "audience", "ttl_s", "workload")
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     SERVICE_ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     AUDIENCE_FIELD_NUMBER: _ClassVar[int]
     TTL_S_FIELD_NUMBER: _ClassVar[int]
+    WORKLOAD_FIELD_NUMBER: _ClassVar[int]
     project: str
     service_account: str
     audience: str
     ttl_s: int
-    def __init__(self, project: _Optional[str] = ..., service_account: _Optional[str] = ..., audience: _Optional[str] = ..., ttl_s: _Optional[int] = ...) -> None: ...
+    workload: str
+    def __init__(self, project: _Optional[str] = ..., service_account: _Optional[str] = ..., audience: _Optional[str] = ..., ttl_s: _Optional[int] = ..., workload: _Optional[str] = ...) -> None: ...
 
 class IssueWorkloadTokenResponse(_message.Message):
     __slots__ = ("token", "expires_at")

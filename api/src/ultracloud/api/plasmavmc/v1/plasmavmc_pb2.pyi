@@ -1,4 +1,7 @@
+import datetime
+
 from google.api import annotations_pb2 as _annotations_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from ultracloud.api.resource.v1 import resource_pb2 as _resource_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -283,7 +286,7 @@ class ConsoleOutput(_message.Message):
     def __init__(self, text: _Optional[bytes] = ...) -> None: ...
 
 class VmSpec(_message.Message):
-    __slots__ = ("image", "flavour", "vcpus", "memory_mib", "disk_gib", "nics", "ssh_keys", "user_data", "power", "reboot_count", "force")
+    __slots__ = ("image", "flavour", "vcpus", "memory_mib", "disk_gib", "nics", "ssh_keys", "user_data", "power", "reboot_count", "force", "service_account")
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     FLAVOUR_FIELD_NUMBER: _ClassVar[int]
     VCPUS_FIELD_NUMBER: _ClassVar[int]
@@ -295,6 +298,7 @@ class VmSpec(_message.Message):
     POWER_FIELD_NUMBER: _ClassVar[int]
     REBOOT_COUNT_FIELD_NUMBER: _ClassVar[int]
     FORCE_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     image: str
     flavour: str
     vcpus: int
@@ -306,7 +310,8 @@ class VmSpec(_message.Message):
     power: PowerState
     reboot_count: int
     force: bool
-    def __init__(self, image: _Optional[str] = ..., flavour: _Optional[str] = ..., vcpus: _Optional[int] = ..., memory_mib: _Optional[int] = ..., disk_gib: _Optional[int] = ..., nics: _Optional[_Iterable[_Union[Nic, _Mapping]]] = ..., ssh_keys: _Optional[_Iterable[str]] = ..., user_data: _Optional[str] = ..., power: _Optional[_Union[PowerState, str]] = ..., reboot_count: _Optional[int] = ..., force: _Optional[bool] = ...) -> None: ...
+    service_account: str
+    def __init__(self, image: _Optional[str] = ..., flavour: _Optional[str] = ..., vcpus: _Optional[int] = ..., memory_mib: _Optional[int] = ..., disk_gib: _Optional[int] = ..., nics: _Optional[_Iterable[_Union[Nic, _Mapping]]] = ..., ssh_keys: _Optional[_Iterable[str]] = ..., user_data: _Optional[str] = ..., power: _Optional[_Union[PowerState, str]] = ..., reboot_count: _Optional[int] = ..., force: _Optional[bool] = ..., service_account: _Optional[str] = ...) -> None: ...
 
 class VmStatus(_message.Message):
     __slots__ = ("conditions", "host", "power", "nics", "accelerator", "reboot_count")
@@ -613,3 +618,23 @@ class ReportHostRequest(_message.Message):
 class ReportHostResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class IssueWorkloadTokenRequest(_message.Message):
+    __slots__ = ("host", "vm", "audience", "ttl_s")
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    VM_FIELD_NUMBER: _ClassVar[int]
+    AUDIENCE_FIELD_NUMBER: _ClassVar[int]
+    TTL_S_FIELD_NUMBER: _ClassVar[int]
+    host: str
+    vm: str
+    audience: str
+    ttl_s: int
+    def __init__(self, host: _Optional[str] = ..., vm: _Optional[str] = ..., audience: _Optional[str] = ..., ttl_s: _Optional[int] = ...) -> None: ...
+
+class IssueWorkloadTokenResponse(_message.Message):
+    __slots__ = ("token", "expires_at")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    expires_at: _timestamp_pb2.Timestamp
+    def __init__(self, token: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

@@ -18,6 +18,8 @@ from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import HostEvent
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import HostIntent
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import Image
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import ImageEvent
+from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import IssueWorkloadTokenRequest
+from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import IssueWorkloadTokenResponse
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import ListFlavoursResponse
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import ListHostsResponse
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import ListImagesResponse
@@ -261,6 +263,7 @@ HOSTS = ServiceDescriptor(
         Method("Watch", "/ultracloud.plasmavmc.v1.Hosts/Watch", "watch", WatchRequest, HostEvent, False, True),
         Method("WatchHost", "/ultracloud.plasmavmc.v1.Hosts/WatchHost", "watch_host", WatchHostRequest, HostIntent, False, True),
         Method("ReportHost", "/ultracloud.plasmavmc.v1.Hosts/ReportHost", "report_host", ReportHostRequest, ReportHostResponse, False, False),
+        Method("IssueWorkload", "/ultracloud.plasmavmc.v1.Hosts/IssueWorkload", "issue_workload", IssueWorkloadTokenRequest, IssueWorkloadTokenResponse, False, False),
     ),
 )
 
@@ -303,6 +306,10 @@ class HostsClient:
         """Call /ultracloud.plasmavmc.v1.Hosts/ReportHost."""
         return await self._channel.unary("/ultracloud.plasmavmc.v1.Hosts/ReportHost", request, ReportHostResponse, timeout_s)
 
+    async def issue_workload(self, request: IssueWorkloadTokenRequest, timeout_s: float | None = None) -> IssueWorkloadTokenResponse:
+        """Call /ultracloud.plasmavmc.v1.Hosts/IssueWorkload."""
+        return await self._channel.unary("/ultracloud.plasmavmc.v1.Hosts/IssueWorkload", request, IssueWorkloadTokenResponse, timeout_s)
+
 
 class HostsServer(Protocol):
     """Serves ultracloud.plasmavmc.v1.Hosts."""
@@ -322,6 +329,8 @@ class HostsServer(Protocol):
     def watch_host(self, request: WatchHostRequest, call: Call, /) -> AsyncIterator[HostIntent]: ...
 
     def report_host(self, request: ReportHostRequest, call: Call, /) -> ReportHostResponse | Awaitable[ReportHostResponse]: ...
+
+    def issue_workload(self, request: IssueWorkloadTokenRequest, call: Call, /) -> IssueWorkloadTokenResponse | Awaitable[IssueWorkloadTokenResponse]: ...
 
 
 HOST_CONSOLE = ServiceDescriptor(
