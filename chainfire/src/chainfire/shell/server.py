@@ -42,7 +42,7 @@ from ultracloud.base.faults import PermissionDeniedError
 from ultracloud.raft.events import Campaign
 from ultracloud.servicekit.errors import StartError
 from ultracloud.servicekit.runtime import Runtime
-from ultracloud.wire import Interceptor, Limits, Service, service
+from ultracloud.wire import BUSY_POLL_S, Interceptor, Limits, Service, service
 
 JSON_FACTOR = 2
 """The largest message as JSON takes four thirds, and its fields have names."""
@@ -126,9 +126,14 @@ def start(node: Node, replication: Replication, runtime: Runtime) -> None:
     runtime.tasks.create_task(node.run_ticks(), name="ticks")
     runtime.tasks.create_task(node.run_housekeeping(), name="upkeep")
     runtime.tasks.create_task(node.housekeeping.run(), name="housekeeping")
-    if node.replica.config.voters == {node.member_id}:
+    if has_no_others(node):
         # Nobody else can lead: there is nothing to wait for.
         node.tell(Campaign())
+
+
+def has_no_others(node: Node) -> bool:
+    """Whether a member is the only one, leading yet or not."""
+    return node.replica.config.voters == {node.member_id}
 
 
 async def serve(config: Config, runtime: Runtime, node: Node, replication: Replication) -> None:
@@ -140,7 +145,11 @@ async def serve(config: Config, runtime: Runtime, node: Node, replication: Repli
     addresses = await runtime.serve(
         services_of(config, node, replication.questions, runtime),
         interceptors_of(config, node, runtime),
-        limits=Limits(message_bytes_max=message_bytes_max, body_bytes_max=JSON_FACTOR * message_bytes_max),
+        limits=Limits(
+            message_bytes_max=message_bytes_max,
+            body_bytes_max=JSON_FACTOR * message_bytes_max,
+            busy_poll_s=BUSY_POLL_S if has_no_others(node) else 0.0,
+        ),
         require_client_certificate=True,
         doors=doors_of(config),
         endpoints=partial(endpoints_of, health, message_bytes_max),

@@ -24,14 +24,10 @@ from ultracloud.api.flaredb.v1.eventual_rpc import EVENTUAL
 from ultracloud.api.flaredb.v1.flaredb_rpc import KV
 from ultracloud.servicekit.lifecycle import Service
 from ultracloud.servicekit.runtime import Runtime
-from ultracloud.wire import Limits, service
+from ultracloud.wire import BUSY_POLL_S, Limits, service
 
 if TYPE_CHECKING:
     from flaredb.shell.eventual_alone import EventualAlone
-
-
-BUSY_POLL_S = 40e-6
-"""A client on this machine has its answer, and has asked again, in half of that; to sleep and wake takes as long."""
 
 
 @dataclass(slots=True)

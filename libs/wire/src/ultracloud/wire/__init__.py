@@ -7,7 +7,7 @@
 What a service uses stands here.
 """
 
-from ultracloud.wire.core.limits import Limits
+from ultracloud.wire.core.limits import BUSY_POLL_S, Limits
 from ultracloud.wire.core.timeouts import parse_timeout
 from ultracloud.wire.core.websocket import Message, wants_websocket
 from ultracloud.wire.errors import CallFailedError, ConnectionFault
@@ -32,6 +32,7 @@ from ultracloud.wire.shell.routes import Service, Short, ShortCall, service
 from ultracloud.wire.shell.server import Server
 
 __all__ = [
+    "BUSY_POLL_S",
     "AroundInterceptor",
     "CallFailedError",
     "Caller",
