@@ -59,9 +59,10 @@ def run(arguments: list[str]) -> int:
 
 
 def gen(arguments: list[str]) -> int:
-    """Make stubs, the index of the command line and the service graph."""
+    """Make stubs, the index of the command line, the options of NixOS modules and the service graph."""
     status = python("-m", "tools.gen", *arguments) or python("-m", "tools.openapi", *arguments)
     status = status or python("-m", "tools.cli_index", *arguments)
+    status = status or python("-m", "tools.nix_settings", *arguments)
     return status or python("-m", "tools.graph", *arguments)
 
 

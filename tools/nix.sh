@@ -7,7 +7,7 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
 . "$root/tools/releases.sh"
 base="$root/.cache/nix"
 log="$root/.cache/unpack-nix.log"
-recipe="nix-bin patchelf 1"
+recipe="nix-bin patchelf 2"
 
 [ "$(cat "$base/unpacked" 2> /dev/null)" != "$recipe" ] || exit 0
 
@@ -60,9 +60,10 @@ warn-dirty = false
 CONF
 cat > "$base/bin/nix" << WRAPPER
 #!/bin/sh
-# Made by tools/nix.sh: a Nix whose store, state and settings are all below $base.
-export NIX_STORE_DIR='$base/store' NIX_STATE_DIR='$base/var' NIX_LOG_DIR='$base/log' NIX_CONF_DIR='$base/conf'
-export NIX_CACHE_HOME='$base/cache' NIX_CONFIG_HOME='$base/conf' NIX_DATA_HOME='$base/data' NIX_STATE_HOME='$base/var'
+# Made by tools/nix.sh: a Nix whose store, state and settings are all in one folder, NIX_HOME if that is set.
+home=\${NIX_HOME:-$base}
+export NIX_STORE_DIR="\$home/store" NIX_STATE_DIR="\$home/var" NIX_LOG_DIR="\$home/log" NIX_CONF_DIR='$base/conf'
+export NIX_CACHE_HOME="\$home/cache" NIX_CONFIG_HOME='$base/conf' NIX_DATA_HOME="\$home/data" NIX_STATE_HOME="\$home/var"
 exec '$base/debian/usr/bin/nix' "\$@"
 WRAPPER
 chmod 755 "$base/bin/nix"

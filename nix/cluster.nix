@@ -1,0 +1,264 @@
+# ultracloud.cluster: say which machines there are and what each is for; every service's settings follow from that.
+# The same text is used on all machines; `ultracloud.cluster.node` tells which of them this one is.
+{ config, lib, ... }:
+let
+  inherit (lib) attrNames concatMapStringsSep concatStringsSep elem filter mkDefault mkOption types;
+  components = import ./lib/components.nix;
+  profiles = import ./lib/profiles.nix;
+  ports = import ./lib/ports.nix;
+
+  cfg = config.ultracloud.cluster;
+  profile = profiles.${cfg.profile};
+  isOn = cfg.profile != null;
+  roles = [ "control-plane" "compute" ];
+
+  nodeNames = attrNames cfg.nodes;
+  self = cfg.nodes.${cfg.node};
+  isKnown = cfg.nodes ? ${cfg.node};
+  having = role: filter (name: elem role cfg.nodes.${name}.roles) nodeNames;
+  voters = having "control-plane";
+  isAlone = builtins.length nodeNames == 1;
+  # What runs once runs on the first of them by name.
+  first = if voters == [ ] then null else builtins.head voters;
+  runsOn = component: name:
+    let wanted = components.${component}; in
+    elem wanted.role cfg.nodes.${name}.roles && (!(wanted.single or false) || name == first);
+
+  # One machine alone has nobody to talk to, and listens where nobody else can.
+  addressOf = name: if isAlone then "127.0.0.1" else let given = cfg.nodes.${name}.address; in if given == null then "0.0.0.0" else given;
+  bracketed = address: if lib.hasInfix ":" address then "[${address}]" else address;
+  hostOf = name: bracketed (addressOf name);
+  endpoint = process: name: "${hostOf name}:${toString ports.${process}}";
+  endpoints = process: concatMapStringsSep "," (endpoint process) (filter (runsOn process) nodeNames);
+  # The one on this machine, or the first there is: a setting that takes no list.
+  nearest = process:
+    let all = filter (runsOn process) nodeNames; in
+    if all == [ ] then null else endpoint process (if elem cfg.node all then cfg.node else builtins.head all);
+
+  folderOf = process: "${cfg.pki.folder}/${process}";
+  identityOf = process:
+    if lib.hasSuffix "-agent" process then "agent/${lib.removeSuffix "-agent" process}/${cfg.node}" else "service/${process}";
+  tlsOf = process:
+    let stem = "${folderOf process}/${builtins.replaceStrings [ "/" ] [ "-" ] (identityOf process)}"; in
+    { certificate = mkDefault "${stem}.crt"; key = mkDefault "${stem}.key"; ca = mkDefault "${folderOf process}/ca.crt"; };
+
+  here = filter (component: !(components.${component} ? waitsFor) && isKnown && runsOn component cfg.node) (attrNames components);
+  common = process: { tls = tlsOf process; };
+  listening = process: common process // { listen.address = mkDefault (endpoint process cfg.node); };
+  every = process: lib.mkIf (isOn && elem process here);
+  service = process: settings: every process {
+    enable = mkDefault true;
+    openFirewall = mkDefault (!isAlone);
+    settings = lib.mkMerge [ (listening process) settings ];
+  };
+  peersOf = lib.filterAttrs (_: target: target != null);
+
+  address = lib.types.addCheck types.str (text: isIpv4 text || isIpv6 text) // {
+    name = "address";
+    description = "IPv4 or IPv6 address without a port, such as 10.0.0.1";
+  };
+  isIpv4 = text:
+    let parts = builtins.match "([0-9]{1,3})\\.([0-9]{1,3})\\.([0-9]{1,3})\\.([0-9]{1,3})" text; in
+    parts != null && lib.all (part: builtins.match "0|[1-9][0-9]*" part != null && lib.toInt part < 256) parts;
+  isIpv6 = text: builtins.match "[0-9a-fA-F:]*:[0-9a-fA-F:.]*" text != null && builtins.match ".*:.*:.*" text != null;
+
+  quoted = values: concatMapStringsSep ", " (value: "\"${value}\"") values;
+  duplicates = values: lib.unique (filter (value: lib.count (other: other == value) values > 1) values);
+  addresses = filter (given: given != null) (map (name: cfg.nodes.${name}.address) nodeNames);
+  called = map (name: cfg.nodes.${name}.name) nodeNames;
+  waiting = filter (component: components.${component} ? waitsFor) profile.required;
+  off = filter
+    (component: elem component profile.required && !config.services.ultracloud.${component}.enable)
+    here;
+  holders = component: filter (runsOn component) nodeNames;
+  homeless = filter (component: !(components.${component} ? waitsFor) && holders component == [ ]) profile.required;
+in
+{
+  options.ultracloud.cluster = {
+    profile = mkOption {
+      type = types.nullOr (types.enum (attrNames profiles));
+      default = null;
+      description = "How the cloud is run: ${concatStringsSep "; " (lib.mapAttrsToList (name: one: "`${name}`, ${one.about}") profiles)}.";
+    };
+    node = mkOption {
+      type = types.str;
+      default = config.networking.hostName;
+      description = "Which of `nodes` this machine is.";
+    };
+    nodes = mkOption {
+      default = { };
+      description = "The machines, by name.";
+      type = types.attrsOf (types.submodule ({ name, ... }: {
+        options = {
+          name = mkOption { type = types.str; default = name; description = "What it is called in certificates; no two are the same."; };
+          address = mkOption { type = types.nullOr address; default = null; description = "Where the others reach it."; };
+          roles = mkOption { type = types.listOf (types.enum roles); default = roles; description = "What it is for."; };
+          uplink = mkOption { type = types.str; default = ""; description = "Link that leads outside, for tenants' traffic; empty for none."; };
+          zone = mkOption { type = types.str; default = "local"; description = "What fails together with it."; };
+        };
+      }));
+    };
+    operators = mkOption {
+      type = types.listOf (types.strMatching "[a-z0-9][a-z0-9-]*");
+      default = [ ];
+      description = "Who owns the whole cloud: names in the certificates that `iam invite` is called with.";
+    };
+    url = mkOption {
+      type = types.nullOr (types.strMatching "https://[^/]+");
+      default = null;
+      description = "Where people reach the gateway, without a path; security keys are bound to it.";
+    };
+    gatewayPort = mkOption { type = types.port; default = 443; description = "Where the gateway listens."; };
+    pki = {
+      folder = mkOption {
+        type = types.str;
+        default = "/var/lib/ultracloud/pki";
+        description = "Certificates: a folder a process below it, with `service-NAME.crt`, its `.key`, and `ca.crt`.";
+      };
+      generate = mkOption {
+        type = types.bool;
+        default = cfg.profile == "single-node-dev";
+        description = "Whether this machine makes an authority and its certificates when it starts for the first time.";
+      };
+      package = mkOption { type = types.package; description = "The package with `bin/ultracloud-pki`."; };
+    };
+  };
+
+  config = {
+    assertions = lib.optionals isOn (
+      map (component: {
+        assertion = false;
+        message = "ultracloud.cluster.profile \"${cfg.profile}\" needs ${component}, which does not exist yet (it waits for ${components.${component}.waitsFor}); accepted now: ${quoted (filter (name: lib.all (one: !(components.${one} ? waitsFor)) profiles.${name}.required) (attrNames profiles))}.";
+      }) waiting
+      ++ [
+        {
+          assertion = isKnown;
+          message = "ultracloud.cluster.node is \"${cfg.node}\", which ultracloud.cluster.nodes has not; accepted: ${quoted nodeNames}. Set networking.hostName or ultracloud.cluster.node.";
+        }
+        {
+          assertion = elem (builtins.length voters) profile.voters;
+          message = "ultracloud.cluster.nodes gives ${toString (builtins.length voters)} nodes the role \"control-plane\" (${quoted voters}); profile \"${cfg.profile}\" takes ${concatMapStringsSep " or " toString profile.voters}: its members vote, and an even number survives no more failures than one less.";
+        }
+        {
+          assertion = duplicates addresses == [ ];
+          message = "ultracloud.cluster.nodes has ${quoted (duplicates addresses)} as the address of several nodes; give each its own.";
+        }
+        {
+          assertion = duplicates called == [ ];
+          message = "ultracloud.cluster.nodes has several nodes with the name ${quoted (duplicates called)}; give each its own.";
+        }
+        {
+          assertion = cfg.operators != [ ];
+          message = "ultracloud.cluster.operators is empty, so nobody could ever log in; name at least one, such as [ \"ada\" ].";
+        }
+        {
+          assertion = !cfg.pki.generate || isAlone;
+          message = "ultracloud.cluster.pki.generate is on, but there are ${toString (builtins.length nodeNames)} nodes, and each would make an authority of its own; make the certificates once with ultracloud-pki and put each node's below ${cfg.pki.folder}.";
+        }
+      ]
+      ++ map (name: {
+        assertion = isAlone || cfg.nodes.${name}.address != null;
+        message = "ultracloud.cluster.nodes.${name}.address is missing; set it to where the other nodes reach ${name}, such as \"10.0.0.1\".";
+      }) nodeNames
+      ++ map (name: {
+        assertion = cfg.nodes.${name}.roles != [ ];
+        message = "ultracloud.cluster.nodes.${name}.roles is empty; accepted: ${quoted roles}.";
+      }) nodeNames
+      ++ map (component: {
+        assertion = false;
+        message = "ultracloud.cluster.profile \"${cfg.profile}\" needs ${component}, but services.ultracloud.${component}.enable is false on ${cfg.node}; leave it out.";
+      }) off
+      ++ map (component: {
+        assertion = false;
+        message = "ultracloud.cluster.profile \"${cfg.profile}\" needs ${component}, but no node has the role \"${components.${component}.role}\"; give it to one of ${quoted nodeNames}.";
+      }) homeless
+    );
+
+    services.ultracloud = {
+      chainfire = service "chainfire" (lib.mkMerge [
+        {
+          name = mkDefault cfg.node;
+          clients = mkDefault [ "spiffe://ultracloud.local/service/*" "spiffe://ultracloud.local/operator/*" ];
+        }
+        (lib.mkIf (builtins.length voters > 1) {
+          cluster.members = mkDefault (map (name: "${name}=https://${hostOf name}:${toString ports.chainfire-peers}") voters);
+        })
+      ]);
+      flaredb = service "flaredb" (lib.mkMerge [
+        { peers = { chainfire = mkDefault (endpoints "chainfire"); iam = mkDefault (nearest "iam"); }; }
+        (lib.mkIf (builtins.length voters > 1) {
+          cluster = {
+            name = mkDefault "main";
+            advertise = mkDefault (endpoint "flaredb" cfg.node);
+            labels = mkDefault { host = cfg.node; inherit (self) zone; };
+          };
+        })
+      ]);
+      iam = service "iam" {
+        root_key_file = mkDefault "/var/lib/ultracloud/iam/root.key";
+        create_root_key = mkDefault true;
+        admins = map (name: "spiffe://ultracloud.local/operator/${name}") cfg.operators;
+        issuer = lib.mkIf (cfg.url != null) (mkDefault cfg.url);
+        peers = { chainfire = mkDefault (endpoints "chainfire"); flaredb = mkDefault (endpoints "flaredb"); };
+      };
+      prismnet = service "prismnet" {
+        peers = { chainfire = mkDefault (endpoints "chainfire"); flaredb = mkDefault (endpoints "flaredb"); iam = mkDefault (nearest "iam"); };
+      };
+      plasmavmc = service "plasmavmc" {
+        peers = {
+          chainfire = mkDefault (endpoints "chainfire");
+          flaredb = mkDefault (endpoints "flaredb");
+          iam = mkDefault (nearest "iam");
+          prismnet = mkDefault (nearest "prismnet");
+        };
+      };
+      apigateway = every "apigateway" {
+        enable = mkDefault true;
+        openFirewall = mkDefault true;
+        settings = lib.mkMerge [
+          (common "apigateway")
+          {
+            listen.address = mkDefault "0.0.0.0:${toString cfg.gatewayPort}";
+            peers = { iam = mkDefault (nearest "iam"); prismnet = mkDefault (nearest "prismnet"); plasmavmc = mkDefault (nearest "plasmavmc"); };
+          }
+        ];
+      };
+      prismnet-agent = every "prismnet-agent" {
+        enable = mkDefault true;
+        settings = lib.mkMerge [
+          (common "prismnet-agent")
+          { host = mkDefault cfg.node; uplink = mkDefault self.uplink; peers.prismnet = mkDefault (nearest "prismnet"); }
+        ];
+      };
+      plasmavmc-agent = service "plasmavmc-agent" {
+        host = mkDefault cfg.node;
+        zone = mkDefault self.zone;
+        peers.plasmavmc = mkDefault (nearest "plasmavmc");
+      };
+    };
+
+    systemd.services = lib.mkIf (isOn && cfg.pki.generate) ({
+      ultracloud-pki = {
+        description = "UltraCloud: this machine's own certificate authority";
+        wantedBy = [ "multi-user.target" ];
+        serviceConfig = {
+          Type = "oneshot";
+          RemainAfterExit = true;
+          ExecStart = "${cfg.pki.package}/bin/ultracloud-pki ${lib.escapeShellArgs (
+            [ "--folder" cfg.pki.folder ]
+            ++ map (process: "${process}:${if lib.hasSuffix "-agent" process then "root" else process}:${identityOf process}") here
+            ++ map (name: "operators:root:operator/${name}") cfg.operators)}";
+          StateDirectory = "ultracloud/pki";
+          StateDirectoryMode = "0711";
+          # It gives each process the folder with its certificate, and nothing else.
+          CapabilityBoundingSet = [ "CAP_CHOWN" "CAP_DAC_OVERRIDE" "CAP_FOWNER" ];
+          PrivateNetwork = true;
+          RestrictAddressFamilies = "AF_UNIX";
+          ReadWritePaths = [ "-${cfg.pki.folder}" ];
+        } // removeAttrs (import ./lib/hardening.nix).service [ "CapabilityBoundingSet" "RestrictAddressFamilies" "SystemCallFilter" ] // {
+          SystemCallFilter = [ "@system-service" "@chown" ];
+        };
+      };
+    } // lib.genAttrs here (_: { after = [ "ultracloud-pki.service" ]; wants = [ "ultracloud-pki.service" ]; }));
+  };
+}

@@ -1,0 +1,57 @@
+# The guards over the stand-in for nixpkgs, without a flake: `nix eval --file nix/guards/offline.nix ...`.
+{ stub ? toString ../offline-stub }:
+let
+  plain = import (stub + "/lib.nix");
+  nixpkgs = (import (stub + "/flake.nix")).outputs { self = { }; };
+  module = import ../module.nix (pkgs: import ../packages.nix { inherit pkgs; });
+  evalConfig = modules: (nixpkgs.lib.nixosSystem { modules = [ module ] ++ modules; }).config;
+  configurations = import ../configurations.nix;
+in
+rec {
+  inherit evalConfig;
+  lib = plain;
+  configs = plain.mapAttrs (_: one: evalConfig one.modules) configurations;
+  # What a machine would get, as text: for systemd's and the services' own judgement.
+  files = plain.mapAttrs
+    (_: config: {
+      units = config.system.build.units;
+      settings = plain.mapAttrs (_: one: one.text) (plain.filterAttrs (_: one: one.enable) config.services.ultracloud);
+      firewall = config.networking.firewall.allowedTCPPorts;
+      users = plain.attrNames config.users.users;
+    })
+    configs;
+
+  guards = import ./default.nix { lib = plain; inherit evalConfig; };
+  mutants = import ./mutants.nix;
+  # Throws what the guard says of each of them.
+  refused = plain.mapAttrs (_: mutant: guards.machine (configurations.node01.modules ++ mutant.modules)) mutants;
+  says = plain.mapAttrs (_: mutant: mutant.says) mutants;
+
+  # Machines of the three that are each well alone, and wrong together.
+  misfits =
+    let
+      with_ = node: module: says: {
+        inherit says;
+        refused = guards.cloud (guards.clouds.ha-control-plane // {
+          ${node}.modules = configurations.${node}.modules ++ [ module ];
+        });
+      };
+    in
+    {
+      different-members = with_ "node02"
+        { services.ultracloud.chainfire.settings.cluster.members = [ "node02=https://192.0.2.12:2380" ]; }
+        "told different lists of members";
+      two-at-one-port = with_ "node01"
+        { services.ultracloud.prismnet.settings.listen.address = "192.0.2.11:7003"; }
+        "node01 has two processes at 192.0.2.11:7003";
+      silent-unit = with_ "node03"
+        { systemd.services.flaredb.serviceConfig.Type = plain.mkForce "simple"; }
+        "flaredb on node03 does not tell systemd when it is ready";
+      unwatched-unit = with_ "node03"
+        { systemd.services.flaredb.serviceConfig = plain.mkForce { Type = "notify"; }; }
+        "flaredb on node03 has no WatchdogSec";
+      two-iams = with_ "node02"
+        { services.ultracloud.iam = { enable = true; settings.root_key_file = "/var/lib/ultracloud/iam/root.key"; }; }
+        "iam runs on several machines";
+    };
+}

@@ -1,0 +1,13 @@
+# nixosModules.default: every module, with packages that `packagesOf pkgs` gives.
+packagesOf:
+{ lib, pkgs, ... }:
+let
+  packages = packagesOf pkgs;
+in
+{
+  imports = builtins.attrValues (import ./modules.nix);
+  config = {
+    services.ultracloud = lib.genAttrs (import ./processes.nix) (name: { package = lib.mkDefault packages.${name}; });
+    ultracloud.cluster.pki.package = lib.mkDefault packages.pki;
+  };
+}

@@ -1,0 +1,89 @@
+"""Nix without a network: the one that tools/nix.sh unpacks, over nix/offline-stub in nixpkgs' place."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tools.workspace import ROOT
+
+UNPACKED = ROOT / ".cache" / "nix"
+DEADLINE_S = 110
+
+
+@dataclass(frozen=True, slots=True)
+class Nix:
+    """A Nix with a store of its own in `home`, a copy of the stand-in, and one of the flake."""
+
+    home: Path
+
+    @property
+    def stub(self) -> Path:
+        return self.home / "offline-stub"
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(UNPACKED / "bin" / "nix"), *arguments[:1], "--offline", *arguments[1:]]
+        env = {**os.environ, "NIX_HOME": str(self.home)}
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+
+    def evaluated(self, attribute: str) -> Any:
+        """A value of nix/guards/offline.nix."""
+        done = self.refused(attribute)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def refused(self, attribute: str) -> subprocess.CompletedProcess[str]:
+        where = str(ROOT / "nix" / "guards" / "offline.nix")
+        return self.run("eval", "--json", "--file", where, attribute, "--argstr", "stub", str(self.stub))
+
+    def rendered(self, table: object) -> str:
+        """`table` as nix/lib/toml.nix writes it."""
+        expression = (
+            f"(import {ROOT}/nix/lib/toml.nix {{ lib = import {self.stub}/lib.nix; }}).render"
+            f" (builtins.fromJSON {json.dumps(json.dumps(table))})"
+        )
+        done = self.run("eval", "--raw", "--impure", "--expr", expression)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def flake(self, command: str, reference: str = "", *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A command on this checkout's flake, as it is in Git's index and on the disk."""
+        words = ["flake", command] if command in ("check", "show", "metadata") else [command]
+        options = ("--no-write-lock-file", "--override-input", "nixpkgs", f"path:{self.stub}")
+        return self.run(*words, f"git+file://{ROOT}{reference}", *options, *arguments)
+
+
+@contextmanager
+def unpacked_nix() -> Iterator[Nix]:
+    """Nix, or a skipped test that says why there is none."""
+    if not (UNPACKED / "unpacked").exists():
+        missing = UNPACKED / "missing"
+        pytest.skip(f"no Nix: {missing.read_text().strip() if missing.exists() else 'tools/nix.sh has not run'}")
+    with tempfile.TemporaryDirectory(prefix="nix-") as folder:
+        nix = Nix(Path(folder))
+        shutil.copytree(ROOT / "nix" / "offline-stub", nix.stub)
+        (nix.stub / "host.nix").write_text(f'{{ python = "{sys.executable}"; }}\n')
+        try:
+            yield nix
+        finally:
+            # What is in a store is read-only, its folders too.
+            subprocess.run(["chmod", "-R", "u+w", folder], check=False)
+
+
+def written(texts: Mapping[str, str], folder: Path) -> list[Path]:
+    """Files of the given names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    return [folder / name for name in texts]

@@ -1,0 +1,56 @@
+"""The flake, with the stand-in for nixpkgs: what Nix itself says of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from offline import Nix
+
+from tools.workspace import ROOT
+
+LOCK = json.loads((ROOT / "flake.lock").read_text())
+
+
+def test_the_lock_is_of_the_flakes_inputs(nix: Nix) -> None:
+    done = nix.flake("metadata", "", "--json")
+    assert done.returncode == 0, done.stderr
+    locked = json.loads(done.stdout)["locks"]["nodes"]
+    assert set(locked) == set(LOCK["nodes"])
+    assert all(locked[name].get("original") == node.get("original") for name, node in LOCK["nodes"].items())
+
+
+def test_it_shows_what_operators_take(nix: Nix) -> None:
+    done = nix.flake("show", "", "--json")
+    assert done.returncode == 0, done.stderr
+    shown = outputs(json.loads(done.stdout))
+    assert "nixosModules.default" in shown
+    assert {"nixosConfigurations.single-node-quickstart", "nixosConfigurations.node03"} <= shown
+    assert {"apps.x86_64-linux.single-node-quickstart", "apps.x86_64-linux.all-in-one-quickstart"} <= shown
+    assert {"checks.x86_64-linux.canonical-profile-build-guards", "devShells.x86_64-linux.default"} <= shown
+
+
+def outputs(shown: Any, path: str = "") -> set[str]:
+    """Dotted names of the leaves of `nix flake show`."""
+    if not isinstance(shown, dict) or "type" in shown:
+        return {path}
+    return set().union(*(outputs(below, f"{path}.{name}".lstrip(".")) for name, below in shown.items()))
+
+
+def test_what_needs_the_real_nixos_is_skipped_by_name(nix: Nix) -> None:
+    said = nix.flake("show").stderr
+    assert re.search(r"skipped: nixosConfigurations\.netboot-all-in-one .*has not", said)
+
+
+def test_the_quickstart_runs_from_the_flake(nix: Nix) -> None:
+    done = nix.flake("run", "#single-node-quickstart", "--", "--help")
+    assert done.returncode == 0, done.stderr
+    assert "--keep" in done.stdout
+
+
+@pytest.mark.slow
+def test_flake_check_builds_every_guard(nix: Nix) -> None:
+    done = nix.flake("check")
+    assert done.returncode == 0, done.stderr
