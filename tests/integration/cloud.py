@@ -17,6 +17,7 @@ from apigateway.config import GatewaySettings
 from apigateway.shell.server import assemble as assemble_gateway
 from iam.testing import RunningIam, running_iam
 from plasmavmc.config import PlasmavmcSettings
+from plasmavmc.shell.identities import IamIdentities
 from plasmavmc.shell.network import Prismnet
 from plasmavmc.shell.server import assemble as assemble_plasmavmc
 from prismnet.config import PrismnetSettings
@@ -78,7 +79,12 @@ async def running_cloud(folder: Path) -> AsyncIterator[Cloud]:
             "plasmavmc",
             compute,
             lambda made: assemble_plasmavmc(
-                compute, made, MemoryStore(), made.authority(), Prismnet(made.peer("prismnet"))
+                compute,
+                made,
+                MemoryStore(),
+                made.authority(),
+                Prismnet(made.peer("prismnet")),
+                IamIdentities(made.peer("iam")),
             ),
         )
         peers = Peers(iam=iam.address, prismnet=prismnet, plasmavmc=plasmavmc)
