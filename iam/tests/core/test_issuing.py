@@ -1,9 +1,9 @@
 import pytest
 
 from iam.core.issuing import Wanted, issue
-from iam.testing import ACME_PATH, ADA, BLUE_PATH, BOSS, CI, MALLORY, OLD, RED_PATH, WEB, bind, who, world
+from iam.testing import ACME_PATH, ADA, BLUE_PATH, BOSS, CI, MALLORY, OLD, RED_PATH, SECRET, WEB, bind, who, world
 from ultracloud.base.faults import FailedPreconditionError, InvalidArgumentError, PermissionDeniedError
-from ultracloud.base.policy import ServiceAccount
+from ultracloud.base.policy import ServiceAccount, project_path
 
 POLICY = world(
     bind("admin", CI, BLUE_PATH),
@@ -50,6 +50,15 @@ def test_power_counts_wherever_the_account_has_it():
     policy = world(bind("admin", CI, BLUE_PATH), bind("viewer", WEB, RED_PATH))
     with pytest.raises(PermissionDeniedError, match="on projects/red"):
         issue(policy, who(CI), wanted(WEB))
+
+
+def test_what_another_organisation_binds_to_an_account_keeps_nobody_from_managing_it():
+    theirs = project_path(SECRET)
+    policy = world(bind("admin", CI, BLUE_PATH), bind("viewer", WEB, BLUE_PATH), bind("owner", WEB, theirs))
+    assert issue(policy, who(CI), wanted(WEB))
+    at_root = world(bind("admin", CI, BLUE_PATH), bind("viewer", WEB, "hosts/node-1"))
+    with pytest.raises(PermissionDeniedError, match="on hosts/node-1"):
+        issue(at_root, who(CI), wanted(WEB))
 
 
 def test_what_is_denied_to_an_account_is_no_power_of_it():

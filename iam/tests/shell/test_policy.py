@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from iam.testing import Clients, Live, RunningIam, refusal_of
 from ultracloud.api.iam.v1 import iam_pb2 as pb
-from ultracloud.base.policy import Binding, Organisation, Policy, Project, Role, ServiceAccount
+from ultracloud.base.policy import Binding, Organisation, Policy, Project, Role, ServiceAccount, Why
 from ultracloud.servicekit.policy import PolicyCopy, Snapshot, parse_snapshot
 from ultracloud.servicekit.policy_wire import render_snapshot
 from ultracloud.servicekit.streams import closing
@@ -182,3 +182,7 @@ POLICIES = st.builds(
 def test_a_snapshot_arrives_as_it_was_sent(policy: Policy, keys: dict[str, bytes]):
     snapshot = Snapshot(policy, keys)
     assert parse_snapshot(pb.PolicySnapshot.FromString(render_snapshot(snapshot).SerializeToString())) == snapshot
+
+
+def test_the_api_has_the_words_that_decisions_rest_on():
+    assert set(pb.ExplainResponse.Why.keys()) - {"WHY_UNSPECIFIED"} == {why.value for why in Why}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from iam.core.admission import organisation_of
 from iam.core.oauth import BUILT_IN, CLIENT_PREFIX
 from iam.core.powers import require_powers
 from ultracloud.base.accounts import WORKLOAD_PERMISSION, account_path
@@ -139,7 +140,10 @@ def _require_enabled(account: ServiceAccount) -> None:
 
 
 def require_all_powers(policy: Policy, caller: Principal, principal: str, deed: str) -> None:
-    """Return if `caller` holds whatever `principal` holds, wherever it does; the principal itself does.
+    """Return if `caller` holds whatever `principal` holds at the root and in its organisation; itself it does.
+
+    What other organisations have bound to it does not count: they have left it to the admins of its own who that
+    is, and could otherwise, by binding it to something of theirs, keep those from managing it.
 
     Args:
         policy: The newest there is.
@@ -152,7 +156,18 @@ def require_all_powers(policy: Policy, caller: Principal, principal: str, deed: 
     """
     if caller.id == principal and not caller.narrowings:
         return
+    home = _home_of(policy, principal)
     for place, grants in grants_of(policy, principal).items():
-        for grant in grants:
+        for grant in grants if organisation_of(place) in ("", home) else ():
             if not grant.binding.deny:
                 require_powers(policy, caller, grant.patterns, place, deed)
+
+
+def _home_of(policy: Policy, principal: str) -> str:
+    """Id of the organisation that a user or a service account belongs to."""
+    user = policy.user_of_principal.get(principal)
+    if user is not None:
+        return user.organisation
+    account = policy.account_of_principal.get(principal)
+    project = policy.project_of_id.get(account.project) if account is not None else None
+    return project.organisation if project is not None else ""

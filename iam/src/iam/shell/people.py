@@ -14,6 +14,7 @@ from ultracloud.servicekit.authn import principal_of
 from ultracloud.servicekit.origin import Visit, source_of
 from ultracloud.servicekit.policy import authorise, resolve_organisation
 from ultracloud.servicekit.resources import Resources, indexes
+from ultracloud.servicekit.resources.denials import note_asked
 from ultracloud.servicekit.resources.selectors import Operator, Requirement, Selection
 from ultracloud.servicekit.store import prefix_end
 
@@ -81,6 +82,7 @@ class People:
             NotFoundError: There is none, told to who may.
         """
         caller = principal_of(call)
+        note_asked(call, organisation, ref)
         if not ref:
             return await self.oneself(call, permission)
         place = await resolve_organisation(self._source, caller, organisation, permission)

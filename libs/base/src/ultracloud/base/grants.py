@@ -6,6 +6,7 @@ at, with their roles' patterns and parsed conditions. Grants are shared by all w
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -23,6 +24,20 @@ PROJECT_PAIRS = 2
 """Pairs of a project's path: ``organisations/<id>/projects/<id>``."""
 
 
+class Why(enum.StrEnum):
+    """What a decision rests on; of refusals it is the fault's reason."""
+
+    ALLOWED_BY_BINDING = "ALLOWED_BY_BINDING"
+    ALLOWED_BUILT_IN = "ALLOWED_BUILT_IN"
+    DENIED_BY_BINDING = "DENIED_BY_BINDING"
+    NO_BINDING = "NO_BINDING"
+    TOKEN_NARROWED = "TOKEN_NARROWED"  # noqa: S105 - no secret
+    PRINCIPAL_GONE = "PRINCIPAL_GONE"
+    PRINCIPAL_DISABLED = "PRINCIPAL_DISABLED"
+    SESSION_REVOKED = "SESSION_REVOKED"
+    TOKENS_REVOKED = "TOKENS_REVOKED"
+
+
 class Decision:
     """What came out.
 
@@ -31,15 +46,15 @@ class Decision:
     Attributes:
         allowed: Whether the principal may.
         binding: Id of the binding that decided; empty if none did.
+        why: The same in one word.
         stale: The copy is older than the caller's token, so a refusal may only mean "not yet".
     """
 
-    __slots__ = ("_reason", "allowed", "binding", "stale")
+    __slots__ = ("_reason", "allowed", "binding", "stale", "why")
 
-    def __init__(
-        self, *, allowed: bool, reason: str | Callable[[], str], binding: str = "", stale: bool = False
-    ) -> None:
-        self.allowed = allowed
+    def __init__(self, why: Why, *, reason: str | Callable[[], str], binding: str = "", stale: bool = False) -> None:
+        self.why = why
+        self.allowed = why in _ALLOWED
         self.binding = binding
         self.stale = stale
         self._reason = reason
@@ -52,7 +67,10 @@ class Decision:
         return self._reason
 
     def __repr__(self) -> str:
-        return f"Decision(allowed={self.allowed}, binding={self.binding!r}, stale={self.stale})"
+        return f"Decision({self.why}, binding={self.binding!r}, stale={self.stale})"
+
+
+_ALLOWED = frozenset({Why.ALLOWED_BY_BINDING, Why.ALLOWED_BUILT_IN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +83,7 @@ class Grant:
     condition: Condition | None = None
 
 
-NOTHING = Grant(frozenset(), Binding("", "", (), ""), Decision(allowed=False, reason=""))
+NOTHING = Grant(frozenset(), Binding("", "", (), ""), Decision(Why.NO_BINDING, reason=""))
 """In the place of a grant that denies, where none does."""
 
 
@@ -127,7 +145,7 @@ def grant_of(policy: Policy, binding: Binding) -> Grant | None:
         if held is None:
             return None
         allowed = Decision(
-            allowed=True, reason=lambda: f"{describe_binding(policy, binding)} allows it", binding=binding.id
+            Why.ALLOWED_BY_BINDING, reason=lambda: f"{describe_binding(policy, binding)} allows it", binding=binding.id
         )
         condition = compile_condition(binding.condition) if binding.condition else None
         grant = policy.grants[binding.id] = Grant(held, binding, allowed, condition)

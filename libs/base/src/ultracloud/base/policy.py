@@ -28,7 +28,7 @@ from ultracloud.base.entities import (
     User,
 )
 from ultracloud.base.faults import NotFoundError, PermissionDeniedError, UnavailableError
-from ultracloud.base.grants import NOTHING, Decision, Grant, Holding, grants_of, holding_of
+from ultracloud.base.grants import NOTHING, Decision, Grant, Holding, Why, grants_of, holding_of
 from ultracloud.base.narrowing import describe as describe_narrowings
 from ultracloud.base.narrowing import leaves
 from ultracloud.base.paths import prefixes
@@ -55,6 +55,7 @@ __all__ = [
     "Role",
     "ServiceAccount",
     "User",
+    "Why",
     "decide",
     "describe_binding",
     "describe_principal",
@@ -146,7 +147,7 @@ def _refused(policy: Policy, principal: Principal, permission: str, resource: st
     if deny is not NOTHING:
         return _denied(policy, principal, permission, resource, deny)
     return Decision(
-        allowed=False,
+        Why.NO_BINDING,
         reason=lambda: _why_unbound(policy, principal, permission, resource),
         stale=principal.policy_version > policy.version,
     )
@@ -181,30 +182,30 @@ def revocation(policy: Policy, principal: Principal) -> Decision | None:
     name = describe_principal(policy, principal.id)
     place = "organisation" if principal.kind is PrincipalKind.USER else "project"
     if known is not None:
-        reason = f"{name} is disabled; ask an admin of its {place} to enable it"
-    elif principal.kind is PrincipalKind.USER:
-        reason = f"{name} does not exist (any more); ask an admin of its organisation for an invitation"
+        why, reason = Why.PRINCIPAL_DISABLED, f"{name} is disabled; ask an admin of its {place} to enable it"
     else:
-        reason = f"{name} does not exist (any more); ask an admin of its project for a token of another one"
-    return Decision(allowed=False, reason=reason, stale=principal.policy_version > policy.version)
+        wanted = "an invitation" if principal.kind is PrincipalKind.USER else "a token of another one"
+        why = Why.PRINCIPAL_GONE
+        reason = f"{name} does not exist (any more); ask an admin of its {place} for {wanted}"
+    return Decision(why, reason=reason, stale=principal.policy_version > policy.version)
 
 
 def _revoked_token(policy: Policy, principal: Principal) -> Decision | None:
     if principal.session and principal.session in policy.revocation_of:
         reason = "your session has been revoked or ended; log in again"
-        return Decision(allowed=False, reason=reason)
+        return Decision(Why.SESSION_REVOKED, reason=reason)
     since = policy.revocation_of.get(principal.id)
     if since is not None and principal.issued_at_ms < since.not_before_ms:
         reason = (
             f"all tokens of {describe_principal(policy, principal.id)} from before a moment are revoked; log in again"
         )
-        return Decision(allowed=False, reason=reason)
+        return Decision(Why.TOKENS_REVOKED, reason=reason)
     return None
 
 
 def _narrowed(policy: Policy, principal: Principal, permission: str, resource: str) -> Decision:
     return Decision(
-        allowed=False,
+        Why.TOKEN_NARROWED,
         reason=lambda: (
             f"the token of {describe_principal(policy, principal.id)} has been narrowed to "
             f"{describe_narrowings(principal.narrowings)}, which leaves no {permission[:SHOWN_LENGTH_MAX]} on "
@@ -230,7 +231,7 @@ def require(decision: Decision) -> None:
         )
     raise PermissionDeniedError(
         decision.reason,
-        reason="DENIED_BY_BINDING" if decision.binding else "NO_BINDING",
+        reason=decision.why.value,
         metadata={"binding": decision.binding} if decision.binding else None,
     )
 
@@ -283,7 +284,7 @@ def _built_in_allow(principal: Principal, wanted: tuple[str, ...], resource: str
         for grant in held.get(prefix, ()):
             if not grant.patterns.isdisjoint(wanted):
                 return Decision(
-                    allowed=True,
+                    Why.ALLOWED_BUILT_IN,
                     reason=f"built-in binding {grant.binding.name} allows it: {grant.binding.why}",
                     binding=f"builtin:{grant.binding.name}",
                 )
@@ -293,7 +294,7 @@ def _built_in_allow(principal: Principal, wanted: tuple[str, ...], resource: str
 def _denied(policy: Policy, principal: Principal, permission: str, resource: str, grant: Grant) -> Decision:
     binding = grant.binding
     return Decision(
-        allowed=False,
+        Why.DENIED_BY_BINDING,
         reason=lambda: (
             f"{describe_binding(policy, binding)} denies {describe_principal(policy, principal.id)} "
             f"{permission[:SHOWN_LENGTH_MAX]} on {resource_for(policy, principal, resource)}; "

@@ -4,6 +4,7 @@ from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from ultracloud.api.resource.v1 import resource_pb2 as _resource_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -1009,7 +1010,29 @@ class ExplainedChange(_message.Message):
     def __init__(self, remove: _Optional[_Iterable[str]] = ..., role: _Optional[str] = ..., resource: _Optional[str] = ..., place: _Optional[str] = ..., advice: _Optional[str] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
-    __slots__ = ("allowed", "reason", "binding", "decided_by", "considered", "context", "change")
+    __slots__ = ("allowed", "reason", "binding", "decided_by", "considered", "context", "change", "why")
+    class Why(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        WHY_UNSPECIFIED: _ClassVar[ExplainResponse.Why]
+        ALLOWED_BY_BINDING: _ClassVar[ExplainResponse.Why]
+        ALLOWED_BUILT_IN: _ClassVar[ExplainResponse.Why]
+        DENIED_BY_BINDING: _ClassVar[ExplainResponse.Why]
+        NO_BINDING: _ClassVar[ExplainResponse.Why]
+        TOKEN_NARROWED: _ClassVar[ExplainResponse.Why]
+        PRINCIPAL_GONE: _ClassVar[ExplainResponse.Why]
+        PRINCIPAL_DISABLED: _ClassVar[ExplainResponse.Why]
+        SESSION_REVOKED: _ClassVar[ExplainResponse.Why]
+        TOKENS_REVOKED: _ClassVar[ExplainResponse.Why]
+    WHY_UNSPECIFIED: ExplainResponse.Why
+    ALLOWED_BY_BINDING: ExplainResponse.Why
+    ALLOWED_BUILT_IN: ExplainResponse.Why
+    DENIED_BY_BINDING: ExplainResponse.Why
+    NO_BINDING: ExplainResponse.Why
+    TOKEN_NARROWED: ExplainResponse.Why
+    PRINCIPAL_GONE: ExplainResponse.Why
+    PRINCIPAL_DISABLED: ExplainResponse.Why
+    SESSION_REVOKED: ExplainResponse.Why
+    TOKENS_REVOKED: ExplainResponse.Why
     class ContextEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -1024,6 +1047,7 @@ class ExplainResponse(_message.Message):
     CONSIDERED_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
     CHANGE_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
     allowed: bool
     reason: str
     binding: str
@@ -1031,4 +1055,5 @@ class ExplainResponse(_message.Message):
     considered: _containers.RepeatedCompositeFieldContainer[ExplainedBinding]
     context: _containers.ScalarMap[str, str]
     change: ExplainedChange
-    def __init__(self, allowed: _Optional[bool] = ..., reason: _Optional[str] = ..., binding: _Optional[str] = ..., decided_by: _Optional[_Union[ExplainedBinding, _Mapping]] = ..., considered: _Optional[_Iterable[_Union[ExplainedBinding, _Mapping]]] = ..., context: _Optional[_Mapping[str, str]] = ..., change: _Optional[_Union[ExplainedChange, _Mapping]] = ...) -> None: ...
+    why: ExplainResponse.Why
+    def __init__(self, allowed: _Optional[bool] = ..., reason: _Optional[str] = ..., binding: _Optional[str] = ..., decided_by: _Optional[_Union[ExplainedBinding, _Mapping]] = ..., considered: _Optional[_Iterable[_Union[ExplainedBinding, _Mapping]]] = ..., context: _Optional[_Mapping[str, str]] = ..., change: _Optional[_Union[ExplainedChange, _Mapping]] = ..., why: _Optional[_Union[ExplainResponse.Why, str]] = ...) -> None: ...
