@@ -40,18 +40,33 @@ let
     if lib.hasSuffix "-agent" process then "agent/${lib.removeSuffix "-agent" process}/${cfg.node}" else "service/${process}";
   tlsOf = process:
     let stem = "${folderOf process}/${builtins.replaceStrings [ "/" ] [ "-" ] (identityOf process)}"; in
-    { certificate = mkDefault "${stem}.crt"; key = mkDefault "${stem}.key"; ca = mkDefault "${folderOf process}/ca.crt"; };
+    {
+      certificate = mkDefault "${stem}.crt";
+      key = mkDefault "${stem}.key";
+      ca = mkDefault "${folderOf process}/ca.crt";
+      renew = lib.mkIf cfg.pki.renew (mkDefault true);
+    };
 
   here = filter (component: !(components.${component} ? waitsFor) && isKnown && runsOn component cfg.node) (attrNames components);
-  common = process: { tls = tlsOf process; };
-  listening = process: common process // { listen.address = mkDefault (endpoint process cfg.node); };
+  # Services find each other; an agent needs its own service, and iam for its next certificate.
+  peersOf = process: lib.genAttrs
+    (filter (other: other != process && holders other != [ ])
+      (if lib.hasSuffix "-agent" process then [ (lib.removeSuffix "-agent" process) "iam" ]
+      else [ "chainfire" "flaredb" "iam" "prismnet" "plasmavmc" ]))
+    (other: mkDefault (if elem other [ "chainfire" "flaredb" ] then endpoints other else nearest other));
   every = process: lib.mkIf (isOn && elem process here);
-  service = process: settings: every process {
+  made = process: settings: every process {
     enable = mkDefault true;
-    openFirewall = mkDefault (!isAlone);
-    settings = lib.mkMerge [ (listening process) settings ];
+    # People come from elsewhere even where there is one machine.
+    openFirewall = mkDefault (process == "apigateway" || !isAlone);
+    settings = lib.mkMerge [ { tls = tlsOf process; peers = peersOf process; } settings ];
   };
-  peersOf = lib.filterAttrs (_: target: target != null);
+  service = process: settings: made process (lib.mkMerge [
+    (lib.mkIf (process != "apigateway") { listen.address = mkDefault (endpoint process cfg.node); })
+    settings
+  ]);
+  agent = process: settings: made process (lib.mkMerge [ { host = mkDefault cfg.node; } settings ]);
+  isReplicated = builtins.length voters > 1;
 
   address = lib.types.addCheck types.str (text: isIpv4 text || isIpv6 text) // {
     name = "address";
@@ -105,7 +120,9 @@ in
     };
     url = mkOption {
       type = types.nullOr (types.strMatching "https://[^/]+");
-      default = null;
+      default =
+        if isOn && isAlone then "https://localhost${lib.optionalString (cfg.gatewayPort != 443) ":${toString cfg.gatewayPort}"}"
+        else null;
       description = "Where people reach the gateway, without a path; security keys are bound to it.";
     };
     gatewayPort = mkOption { type = types.port; default = 443; description = "Where the gateway listens."; };
@@ -119,6 +136,11 @@ in
         type = types.bool;
         default = cfg.profile == "single-node-dev";
         description = "Whether this machine makes an authority and its certificates when it starts for the first time.";
+      };
+      renew = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Whether processes get their next certificates from iam. Hand it the authority first: `iam import-ca`.";
       };
       package = mkOption { type = types.package; description = "The package with `bin/ultracloud-pki`."; };
     };
@@ -180,60 +202,30 @@ in
           name = mkDefault cfg.node;
           clients = mkDefault [ "spiffe://ultracloud.local/service/*" "spiffe://ultracloud.local/operator/*" ];
         }
-        (lib.mkIf (builtins.length voters > 1) {
+        (lib.mkIf isReplicated {
           cluster.members = mkDefault (map (name: "${name}=https://${hostOf name}:${toString ports.chainfire-peers}") voters);
         })
       ]);
-      flaredb = service "flaredb" (lib.mkMerge [
-        { peers = { chainfire = mkDefault (endpoints "chainfire"); iam = mkDefault (nearest "iam"); }; }
-        (lib.mkIf (builtins.length voters > 1) {
-          cluster = {
-            name = mkDefault "main";
-            advertise = mkDefault (endpoint "flaredb" cfg.node);
-            labels = mkDefault { host = cfg.node; inherit (self) zone; };
-          };
-        })
-      ]);
+      flaredb = service "flaredb" (lib.mkIf isReplicated {
+        cluster = {
+          name = mkDefault "main";
+          advertise = mkDefault (endpoint "flaredb" cfg.node);
+          labels = mkDefault { host = cfg.node; inherit (self) zone; };
+        };
+      });
       iam = service "iam" {
         root_key_file = mkDefault "/var/lib/ultracloud/iam/root.key";
         create_root_key = mkDefault true;
         admins = map (name: "spiffe://ultracloud.local/operator/${name}") cfg.operators;
         issuer = lib.mkIf (cfg.url != null) (mkDefault cfg.url);
-        peers = { chainfire = mkDefault (endpoints "chainfire"); flaredb = mkDefault (endpoints "flaredb"); };
       };
-      prismnet = service "prismnet" {
-        peers = { chainfire = mkDefault (endpoints "chainfire"); flaredb = mkDefault (endpoints "flaredb"); iam = mkDefault (nearest "iam"); };
-      };
-      plasmavmc = service "plasmavmc" {
-        peers = {
-          chainfire = mkDefault (endpoints "chainfire");
-          flaredb = mkDefault (endpoints "flaredb");
-          iam = mkDefault (nearest "iam");
-          prismnet = mkDefault (nearest "prismnet");
-        };
-      };
-      apigateway = every "apigateway" {
-        enable = mkDefault true;
-        openFirewall = mkDefault true;
-        settings = lib.mkMerge [
-          (common "apigateway")
-          {
-            listen.address = mkDefault "0.0.0.0:${toString cfg.gatewayPort}";
-            peers = { iam = mkDefault (nearest "iam"); prismnet = mkDefault (nearest "prismnet"); plasmavmc = mkDefault (nearest "plasmavmc"); };
-          }
-        ];
-      };
-      prismnet-agent = every "prismnet-agent" {
-        enable = mkDefault true;
-        settings = lib.mkMerge [
-          (common "prismnet-agent")
-          { host = mkDefault cfg.node; uplink = mkDefault self.uplink; peers.prismnet = mkDefault (nearest "prismnet"); }
-        ];
-      };
-      plasmavmc-agent = service "plasmavmc-agent" {
-        host = mkDefault cfg.node;
+      prismnet = service "prismnet" { };
+      plasmavmc = service "plasmavmc" { };
+      apigateway = service "apigateway" { listen.address = mkDefault "0.0.0.0:${toString cfg.gatewayPort}"; };
+      prismnet-agent = agent "prismnet-agent" { uplink = mkDefault self.uplink; };
+      plasmavmc-agent = agent "plasmavmc-agent" {
         zone = mkDefault self.zone;
-        peers.plasmavmc = mkDefault (nearest "plasmavmc");
+        listen.address = mkDefault (endpoint "plasmavmc-agent" cfg.node);
       };
     };
 

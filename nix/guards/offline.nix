@@ -54,4 +54,6 @@ rec {
         { services.ultracloud.iam = { enable = true; settings.root_key_file = "/var/lib/ultracloud/iam/root.key"; }; }
         "iam runs on several machines";
     };
+
+  matrix = import ../matrix.nix { lib = plain; inherit configs; };
 }

@@ -14,7 +14,7 @@ in
   };
   ha-control-plane = {
     title = "3-node HA control plane";
-    about = "any one of three machines may fail, and the API answers";
+    about = "three machines keep the same data, and any one may fail; iam and plasmavmc run on the first of them";
     required = controlPlane;
     optional = hypervisor ++ tenants;
     voters = [ 3 5 ];
