@@ -198,7 +198,7 @@ class Stage:
 def event_shown(event: Event) -> str:
     """An event, for a person."""
     parts = []
-    names = event._fields if isinstance(event, CallArrived) else [field.name for field in fields(event)]
+    names = event._fields if isinstance(event, CallArrived | PageRequested) else [field.name for field in fields(event)]
     for name in names:
         value = getattr(event, name)
         if isinstance(value, Head):

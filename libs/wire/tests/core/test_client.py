@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ultracloud.wire.core.client import CallEnded, ClientConnection, ClientEvent, Greeted, Leaving
+from ultracloud.wire.core.client import CallAnswered, CallEnded, ClientConnection, ClientEvent, Greeted, Leaving
 from ultracloud.wire.core.connection import Connection
 from ultracloud.wire.core.events import CallArrived, Closed, Event, MessageArrived, RequestEnded
 from ultracloud.wire.core.frames import Kind, render_frame, render_goaway, render_settings
@@ -44,7 +44,18 @@ class Pair:
             for at in range(0, len(out), self.size):
                 asked += self.server.receive(out[at : at + self.size], 0.0)
             for at in range(0, len(back), self.size):
-                heard += self.client.receive(back[at : at + self.size], 0.0)
+                heard += in_full(self.client.receive(back[at : at + self.size], 0.0))
+
+
+def in_full(events: list[ClientEvent]) -> list[ClientEvent]:
+    """Events without the short form of an answer."""
+    full: list[ClientEvent] = []
+    for event in events:
+        if isinstance(event, CallAnswered):
+            full += [MessageArrived(event.stream_id, event.message), CallEnded(event.stream_id, 0, "")]
+        else:
+            full.append(event)
+    return full
 
 
 @given(st.integers(1, 64), st.binary(max_size=100), st.binary(max_size=100))
@@ -130,6 +141,44 @@ def test_the_servers_number_of_streams_is_kept() -> None:
     assert not pair.client.can_begin
     pair.client.cancel(1)
     assert pair.client.can_begin
+
+
+ANSWER = b"".join(
+    [
+        render_frame(Kind.HEADERS, 4, 5, RESPONSE_BLOCK),
+        render_frame(Kind.DATA, 0, 5, b"\0\0\0\0\x03yes"),
+        render_frame(Kind.HEADERS, 5, 5, OK_BLOCK),
+    ]
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, len(ANSWER) - 1), st.integers(0, 255)), max_size=3), st.binary(max_size=20))
+def test_an_answer_taken_the_short_way_says_what_it_says_in_full(faults: list[tuple[int, int]], more: bytes) -> None:
+    sent = bytearray(ANSWER)
+    for at, octet in faults:
+        sent[at] = octet
+    heard = []
+    for size in (1, len(ANSWER) + len(more)):
+        client = answered_twice()
+        octets = bytes(sent) + more
+        events = [client.receive(octets[at : at + size], 0.0) for at in range(0, len(octets), size)]
+        heard.append(in_full([one for some in events for one in some]))
+    assert heard[0] == heard[1]
+
+
+def test_an_ordinary_answer_is_taken_the_short_way_once_its_blocks_are_known() -> None:
+    assert answered_twice().receive(ANSWER, 0.0) == [CallAnswered(5, b"yes")]
+
+
+def answered_twice() -> ClientConnection:
+    """A client that has heard answers, and waits for one on stream 5."""
+    client = greeted()
+    for stream_id in (1, 3):
+        assert client.begin(FIELDS, (), b"") == stream_id
+        client.receive(render_frame(Kind.HEADERS, 4, stream_id, RESPONSE_BLOCK), 0.0)
+        client.receive(render_frame(Kind.HEADERS, 5, stream_id, OK_BLOCK), 0.0)
+    assert client.begin(FIELDS, (), b"") == 5
+    return client
 
 
 def greeted() -> ClientConnection:

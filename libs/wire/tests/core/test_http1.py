@@ -19,7 +19,14 @@ from ultracloud.wire.core.http1 import (
     render_chunk,
     render_response,
 )
-from ultracloud.wire.core.http1_heads import BadRequest, RequestHead, parse_head
+from ultracloud.wire.core.http1_heads import (
+    FIELDS_KEPT_MAX,
+    HEADS_KEPT_MAX,
+    BadRequest,
+    HeadReader,
+    RequestHead,
+    parse_head,
+)
 
 GET = b"GET /healthz?verbose=1 HTTP/1.1\r\nHost: x\r\nUser-Agent: curl\r\n\r\n"
 CHUNKED = b"POST /v3 HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -177,3 +184,33 @@ def test_a_response_to_head_has_the_length_and_not_the_body() -> None:
 @given(st.binary(max_size=200), st.sampled_from([b"", CHUNKED, b"POST / HTTP/1.1\r\ncontent-length: 9\r\n\r\n"]))
 def test_no_bytes_break_the_parser(octets: bytes, before: bytes) -> None:
     Http1Connection(BODY_BYTES_MAX).receive(before + octets)
+
+
+LINES = st.lists(
+    st.sampled_from(
+        [b"Host: x", b"host:y", b"a : b", b" folded", b"X-A: \t b \t", b"content-length: 3", b"expect: more"]
+    )
+    | st.binary(max_size=12),
+    max_size=4,
+)
+
+
+@given(st.lists(LINES, min_size=1, max_size=6))
+def test_a_head_that_is_remembered_is_the_head_that_is_read(heads: list[list[bytes]]) -> None:
+    reader = HeadReader()
+    for lines in heads * 2:
+        head = b"\r\n".join([b"GET /a?b HTTP/1.1", *lines])
+        assert reader.read(head + b"\r\n\r\n") == parse_head(head)
+
+
+def test_a_reader_remembers_no_more_than_it_may() -> None:
+    reader = HeadReader()
+    for number in range(max(HEADS_KEPT_MAX, FIELDS_KEPT_MAX) * 2):
+        reader.read(b"GET / HTTP/1.1\r\nx-a: %d\r\n\r\n" % number)
+        assert len(reader._heads) <= HEADS_KEPT_MAX
+        assert len(reader._fields) <= FIELDS_KEPT_MAX
+    reader.read(b"GET / HTTP/1.1\r\nx-long: %b\r\n\r\n" % (b"a" * 5000))
+    assert max(len(each) for each in reader._fields) < 100
+    posted = b"POST / HTTP/1.1\r\ncontent-length: 1\r\n\r\n"
+    reader.read(posted)
+    assert reader.known(posted) is None

@@ -195,3 +195,21 @@ def test_a_lost_connection_fails_its_calls() -> None:
                 await exchange.read()
 
     asyncio.run(scenario())
+
+
+def test_each_call_ends_at_its_own_deadline_and_one_that_is_given_up_at_once() -> None:
+    async def scenario() -> None:
+        peer = Peer()
+        async with talking(peer) as client:
+            asked = {timeout_s: client.ask(fields("Wait"), (), b"", timeout_s) for timeout_s in (60, 0.3, 0.1, 0.2)}
+            done, _ = await asyncio.wait(asked.values(), timeout=10, return_when=asyncio.FIRST_EXCEPTION)
+            assert done == {asked[0.1]}
+            await asyncio.wait([asked[0.2], asked[0.3]], timeout=10)
+            errors = [asked[each].exception() for each in (0.1, 0.2, 0.3)]
+            assert [error.status for error in errors if isinstance(error, CallFailedError)] == [4, 4, 4]
+            peer.cancelled.clear()
+            assert asked[60].cancel()
+            await asyncio.wait_for(peer.cancelled.wait(), 5)
+            assert await say(client, b"on") == b"on"
+
+    asyncio.run(scenario())

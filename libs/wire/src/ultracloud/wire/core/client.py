@@ -9,7 +9,7 @@ Source: RFC 9113; gRPC over HTTP2.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ultracloud.wire.core.blocks import OpenBlock, continued, fragment, opened
 from ultracloud.wire.core.client_blocks import UNKNOWN, AnswerReader, BlockWriter, Fields
@@ -36,7 +36,7 @@ from ultracloud.wire.core.frames import (
     without_padding,
 )
 from ultracloud.wire.core.limits import MIB, Limits
-from ultracloud.wire.core.messages import RefusedMessageError
+from ultracloud.wire.core.messages import PREFIX, PREFIX_BYTES, RefusedMessageError
 from ultracloud.wire.core.status import CANCELLED, INTERNAL, RESOURCE_EXHAUSTED, UNAVAILABLE
 from ultracloud.wire.core.streams import MESSAGE_OVERHEAD_BYTES, Streams
 from ultracloud.wire.errors import ConnectionFault, ErrorCode, StreamFault
@@ -49,6 +49,7 @@ STREAMS_UNTOLD = 100
 STREAM_ID_LAST = STREAM_ID_MASK - 1
 _ALIVE_PING = b"are you?"
 _PING_BYTES = 8
+_LAST = END_HEADERS | END_STREAM
 _GOAWAY_BYTES = 8
 _STATUS_OF_RESET = {
     ErrorCode.REFUSED_STREAM: UNAVAILABLE,
@@ -77,6 +78,13 @@ class CallEnded:
     was_taken: bool = True
 
 
+class CallAnswered(NamedTuple):
+    """A call is over, and went well: this is the one message of its answer. Most events are this one."""
+
+    stream_id: int
+    message: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Greeted:
     """The server's first SETTINGS have come: it speaks HTTP/2 and has accepted us."""
@@ -87,7 +95,7 @@ class Leaving:
     """The server takes no more calls on this connection; those that are open may still be answered."""
 
 
-ClientEvent: TypeAlias = MessageArrived | CallEnded | StreamReady | Greeted | Leaving | Closed
+ClientEvent: TypeAlias = CallAnswered | MessageArrived | CallEnded | StreamReady | Greeted | Leaving | Closed
 
 
 class ClientConnection:
@@ -112,6 +120,7 @@ class ClientConnection:
         self._calls_max = STREAMS_UNTOLD
         self._rest = b""
         self._block: OpenBlock | None = None
+        self._short_bytes_max = min(limits.frame_bytes_max, limits.stream_window_bytes, limits.message_bytes_max)
         self._receive_window = WINDOW_BYTES_DEFAULT
         self._uncredited = limits.connection_window_bytes - WINDOW_BYTES_DEFAULT
         self._has_settings = False
@@ -220,6 +229,11 @@ class ClientConnection:
             if at > size:
                 at = start - HEAD_BYTES
                 break
+            if kind == 1 and flags == END_HEADERS and self._block is None:
+                end = self._answer_shortly(buffer, start, at, stream_id, events)
+                if end:
+                    at = end
+                    continue
             if self._block is not None and (kind != Kind.CONTINUATION or stream_id != self._block.stream_id):
                 raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a header block is interrupted")
             if kind == Kind.DATA:
@@ -227,6 +241,29 @@ class ClientConnection:
             else:
                 self._dispatch(kind, flags, stream_id & STREAM_ID_MASK, buffer[start:at], events)
         self._rest = buffer[at:]
+
+    def _answer_shortly(self, buffer: bytes, start: int, at: int, stream_id: int, events: list[ClientEvent]) -> int:
+        """Try the short way on a HEADERS frame: a whole answer in three frames, one behind the other.
+
+        Returns:
+            Where it ends; 0 if it is to be read in full, and nothing has been taken.
+        """
+        if buffer[start:at] not in self._answers.begins or self._calls.get(stream_id, False) is not None:
+            return 0
+        end, last = _message_and_trailers(buffer, at, stream_id)
+        size = end - at - HEAD_BYTES
+        if (
+            not last
+            or size > self._short_bytes_max
+            or size > self._receive_window
+            or buffer[end + HEAD_BYTES : last] not in self._answers.ends
+        ):
+            return 0
+        del self._calls[stream_id]
+        self._receive_window -= size
+        self._uncredited += size
+        events.append(CallAnswered(stream_id, buffer[at + HEAD_BYTES + PREFIX_BYTES : end]))
+        return last
 
     def _dispatch(self, kind: int, flags: int, stream_id: int, payload: bytes, events: list[ClientEvent]) -> None:
         """Send a frame to what knows its type; a type that no RFC has named is ignored (RFC 9113 5.5)."""
@@ -266,7 +303,7 @@ class ClientConnection:
         self._uncredited += size
         if self._receive_window < 0:
             raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "DATA past the connection's window")
-        stream = self._calls.get(stream_id)
+        stream = self.sender.call(stream_id)
         if stream is None:
             self._check_opened(stream_id)
             return
@@ -279,7 +316,7 @@ class ClientConnection:
         try:
             messages = stream.messages.feed(without_padding(payload, flags))
         except RefusedMessageError as error:
-            self._abandon(stream, error.refusal.status, error.refusal.message, events)
+            self._abandon(stream_id, error.refusal.status, error.refusal.message, events)
             return
         for message in messages:
             stream.unread += len(message) + MESSAGE_OVERHEAD_BYTES
@@ -306,29 +343,28 @@ class ClientConnection:
     def _take_block(self, stream_id: int, block: bytes, *, ends: bool, events: list[ClientEvent]) -> None:
         """Take a whole header block: an answer's headers, or the trailers that end it, or both in one."""
         answer = self._answers.answer(block)  # also for a call that was given up: the table must take it
-        stream = self._calls.get(stream_id)
+        stream = self.sender.call(stream_id)
         if stream is None:
             self._check_opened(stream_id)
             return
         if answer.is_interim:
             return
         if not answer.is_grpc:
-            self._abandon(stream, answer.status or UNKNOWN, answer.message or "the answer is no gRPC", events)
+            self._abandon(stream_id, answer.status or UNKNOWN, answer.message or "the answer is no gRPC", events)
         elif ends and stream.messages.unfinished_bytes:
-            self._abandon(stream, INTERNAL, "the answer ends inside a message", events)
+            self._abandon(stream_id, INTERNAL, "the answer ends inside a message", events)
         elif ends:
             status = INTERNAL if answer.status is None else answer.status
             self._end(stream, status, answer.message, answer.details, events)
         elif stream.has_headers:
-            self._abandon(stream, INTERNAL, "trailers that end nothing", events)
+            self._abandon(stream_id, INTERNAL, "trailers that end nothing", events)
         else:
             stream.has_headers = True
 
     def _take_reset(self, stream_id: int, code: int, events: list[ClientEvent]) -> None:
         """Take a RST_STREAM frame."""
         self._check_opened(stream_id)
-        stream = self._calls.get(stream_id)
-        if stream is None:
+        if stream_id not in self._calls:
             return
         self.sender.forget(stream_id)
         known = ErrorCode(code) if code in ErrorCode._value2member_map_ else ErrorCode.INTERNAL_ERROR
@@ -342,7 +378,7 @@ class ClientConnection:
             try:
                 self.sender.widen(stream_id, increment)
             except StreamFault as fault:
-                self._abandon(self._calls[stream_id], INTERNAL, fault.reason, events)
+                self._abandon(stream_id, INTERNAL, fault.reason, events)
             events += [one for one in self.sender.pump() if isinstance(one, StreamReady)]
 
     def _take_settings(self, flags: int, payload: bytes, events: list[ClientEvent]) -> None:
@@ -387,10 +423,10 @@ class ClientConnection:
             self.sender.control(render_reset(stream.stream_id, ErrorCode.NO_ERROR))
         events.append(CallEnded(stream.stream_id, status, message, details))
 
-    def _abandon(self, stream: ClientStream, status: int, message: str, events: list[ClientEvent]) -> None:
+    def _abandon(self, stream_id: int, status: int, message: str, events: list[ClientEvent]) -> None:
         """End a call whose answer cannot be taken."""
-        self.cancel(stream.stream_id)
-        events.append(CallEnded(stream.stream_id, status, message))
+        self.cancel(stream_id)
+        events.append(CallEnded(stream_id, status, message))
 
     def _check_opened(self, stream_id: int) -> None:
         """Refuse a frame on a stream that we never opened.
@@ -421,3 +457,24 @@ class ClientConnection:
         self.is_closed = True
         self.sender.control(render_goaway(0, fault.code, fault.reason))
         events.append(Closed(fault.code, fault.reason))
+
+
+def _message_and_trailers(buffer: bytes, at: int, stream_id: int) -> tuple[int, int]:
+    """Where a DATA frame that begins at `at` ends, and the trailers behind it.
+
+    Returns:
+        Zeros if they are not whole, or anything but one message and the end of their stream.
+    """
+    start, size = at + HEAD_BYTES, len(buffer)
+    if start + PREFIX_BYTES + HEAD_BYTES > size:
+        return 0, 0
+    high, low, kind, flags, stream = HEAD.unpack_from(buffer, at)
+    flag, length = PREFIX.unpack_from(buffer, start)
+    end = start + (high << 8 | low)
+    if kind or flags or flag or stream != stream_id or length != end - start - PREFIX_BYTES or end + HEAD_BYTES > size:
+        return 0, 0
+    high, low, kind, flags, stream = HEAD.unpack_from(buffer, end)
+    last: int = end + HEAD_BYTES + (high << 8 | low)
+    if kind != 1 or flags != _LAST or stream != stream_id or last > size:
+        return 0, 0
+    return end, last

@@ -21,7 +21,7 @@ from hpack.table import HeaderTable
 
 from ultracloud.wire.core.headers import HeaderReader
 from ultracloud.wire.core.limits import Limits
-from ultracloud.wire.core.status import INTERNAL, UNAVAILABLE, UNIMPLEMENTED, literal, string_literal
+from ultracloud.wire.core.status import INTERNAL, OK, UNAVAILABLE, UNIMPLEMENTED, literal, string_literal
 
 TABLE_BYTES_MAX = 4096
 """RFC 7541's default, which every server begins with; ours is never larger, whatever the server would allow."""
@@ -56,15 +56,18 @@ class BlockWriter:
         """How many entries had been added when this one was."""
         self._added = 0
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._blocks: dict[Fields, bytes] = {}
+        self._blocks: dict[int, tuple[Fields, bytes]] = {}
+        """By the identity of what they say, which is kept with them: hashing it takes longer than writing a field."""
         self._smallest: int | None = None
         """The smallest the table was since the last block; None if it was not resized."""
 
     def write(self, fields: Fields, passing: Sequence[tuple[str, str]]) -> bytes:
         """The block of a request: `fields`, which may come again, then `passing`, which will not."""
-        block = self._blocks.get(fields) if self._smallest is None else None
-        if block is None:
+        known = self._blocks.get(id(fields))
+        if known is None or known[0] is not fields or self._smallest is not None:
             block = self._write_fields(fields)
+        else:
+            block = known[1]
         return block + b"".join([literal(name, value) for name, value in passing])
 
     def resize(self, size: int) -> None:
@@ -90,7 +93,7 @@ class BlockWriter:
         elif all(field in _STATIC or field in self._number for field in fields):
             if len(self._blocks) >= BLOCKS_MAX:
                 self._blocks.clear()
-            self._blocks[fields] = block
+            self._blocks[id(fields)] = (fields, block)
         return told + block
 
     def _tell_size(self) -> bytes:
@@ -168,6 +171,9 @@ class AnswerReader(HeaderReader):
     def __init__(self, limits: Limits) -> None:
         super().__init__(limits)
         self._answers: dict[bytes, Answer] = {}
+        self.begins: set[bytes] = set()
+        """Blocks that were seen before and begin an answer, and `ends`, which end one that went well."""
+        self.ends: set[bytes] = set()
 
     def answer(self, block: bytes) -> Answer:
         """What a block says.
@@ -180,12 +186,15 @@ class AnswerReader(HeaderReader):
             return known
         fields, changed = self._take(block)
         made = _answer_of(fields)
-        if changed:
-            self._answers.clear()
-        elif not made.details:
-            if len(self._answers) >= BLOCKS_MAX:
-                self._answers.clear()
+        if changed or len(self._answers) >= BLOCKS_MAX:
+            for kept in (self._answers, self.begins, self.ends):
+                kept.clear()
+        if not changed and not made.details:
             self._answers[block] = made
+            if made.http_status == HTTP_OK and made.is_grpc and made.status is None:
+                self.begins.add(block)
+            elif made.http_status is None and made.status == OK:
+                self.ends.add(block)
         return made
 
 

@@ -9,6 +9,7 @@ Source: RFC 9113 5.1, 5.2, 8.1.
 from __future__ import annotations
 
 import struct
+from typing import cast
 
 from ultracloud.wire.core.frames import END_HEADERS, END_STREAM, HEAD, Kind, render_frame
 from ultracloud.wire.core.limits import Limits
@@ -46,8 +47,8 @@ class RequestSender(Sender):
 
     def __init__(self, streams: Streams, limits: Limits) -> None:
         super().__init__(streams, limits)
-        self.calls: dict[int, ClientStream] = {}
-        """Open calls by stream id."""
+        self.calls = cast("dict[int, ClientStream | None]", streams.open)
+        """Open calls by stream id; None is one whose request went out whole, and of whose answer nothing has come."""
 
     def begin(self, stream_id: int, block: bytes) -> None:
         """Open a call whose messages follow."""
@@ -56,30 +57,34 @@ class RequestSender(Sender):
 
     def begin_whole(self, stream_id: int, block: bytes, message: bytes) -> None:
         """Open a call whose request is this message and nothing more."""
-        stream = self._add(stream_id)
-        size = len(message) + PREFIX_BYTES
-        head = render_frame(Kind.HEADERS, END_HEADERS, stream_id, block)
-        if size <= stream.send_window and size <= self._window and size <= self._frame_bytes_max:
-            stream.send_window -= size
+        size, length = len(message) + PREFIX_BYTES, len(block)
+        if size <= self._initial_window and size <= self._window and size <= self._frame_bytes_max:
+            self.calls[stream_id] = None
             self._window -= size
-            stream.local_closed = True
-            data = _WHOLE.pack(size >> 8, size & 0xFF, Kind.DATA, END_STREAM, stream_id, 0, size - PREFIX_BYTES)
-            self.control(head + data + message)
+            head = HEAD.pack(length >> 8, length & 0xFF, 1, END_HEADERS, stream_id)
+            data = _WHOLE.pack(size >> 8, size & 0xFF, 0, END_STREAM, stream_id, 0, size - PREFIX_BYTES)
+            self.control(b"".join((head, block, data, message)))
             return
-        self.control(head)
+        stream = self._add(stream_id)
+        self.control(render_frame(Kind.HEADERS, END_HEADERS, stream_id, block))
         stream.ending = b""
         self._push(stream, PREFIX.pack(0, len(message)), message)
 
-    def forget(self, stream_id: int) -> None:
-        """Drop a call with all it had to send."""
-        super().forget(stream_id)
-        self.calls.pop(stream_id, None)
+    def call(self, stream_id: int) -> ClientStream | None:
+        """The open call of this id, made of its None if its request is sent; None if it is not open."""
+        stream = self.calls.get(stream_id)
+        if stream is None and stream_id in self.calls:
+            stream = self._add(stream_id)
+            stream.local_closed = True
+        return stream
+
+    def find(self, stream_id: int) -> Stream | None:
+        """As `call`."""
+        return self.call(stream_id)
 
     def _add(self, stream_id: int) -> ClientStream:
-        """The state of a new call."""
-        stream = ClientStream(stream_id, self._initial_window, self._limits)
-        self.calls[stream_id] = stream
-        self._open[stream_id] = stream
+        """The state of a call that needs more than None."""
+        stream = self.calls[stream_id] = ClientStream(stream_id, self._initial_window, self._limits)
         return stream
 
     def _end(self, stream: Stream, ending: bytes) -> None:
@@ -87,6 +92,6 @@ class RequestSender(Sender):
         assert not ending, ending
         stream.ending = None
         call = self.calls[stream.stream_id]
-        if not call.local_closed:
+        if call is not None and not call.local_closed:
             call.local_closed = True
             self.control(HEAD.pack(0, 0, Kind.DATA, END_STREAM, stream.stream_id))

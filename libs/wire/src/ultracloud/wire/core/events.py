@@ -63,8 +63,7 @@ class CallRefused:
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class PageRequested:
+class PageRequested(NamedTuple):
     """A plain HTTP request over HTTP/2, for a page such as /healthz, with its whole body."""
 
     stream_id: int

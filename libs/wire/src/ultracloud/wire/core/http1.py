@@ -13,9 +13,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from ultracloud.wire.core.http1_heads import BadRequest, RequestHead, parse_head, render_head
+from ultracloud.wire.core.http1_heads import BadRequest, HeadReader, RequestHead, render_head
 
 HEAD_BYTES_MAX = 16 * 1024
 """One request head; curl sends 80 bytes, a browser with cookies a few KiB."""
@@ -28,12 +28,13 @@ CHUNKS_BYTES_FACTOR = 16
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n\0]*)?")
 _BLANK = b"\r\n"
 _HEAD_END = b"\r\n\r\n"
+BODILESS = (204, 304)
+"""No Content, and Not Modified: answers that end with their heads."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One whole request."""
 
     head: RequestHead
@@ -65,12 +66,14 @@ class Http1Connection:
 
     Args:
         body_bytes_max: Most that a body may have; 0 refuses every body.
+        heads: Reads heads; shared by the connections of a server.
     """
 
-    __slots__ = ("_at", "_body", "_body_bytes_max", "_buffer", "_framing_left", "_head", "_missing")
+    __slots__ = ("_at", "_body", "_body_bytes_max", "_buffer", "_framing_left", "_head", "_heads", "_missing")
 
-    def __init__(self, body_bytes_max: int = 0) -> None:
+    def __init__(self, body_bytes_max: int = 0, heads: HeadReader | None = None) -> None:
         self._body_bytes_max = body_bytes_max
+        self._heads = heads or HeadReader()
         self._buffer = bytearray()
         self._at = _At.HEAD
         self._head: RequestHead | None = None
@@ -86,6 +89,12 @@ class Http1Connection:
 
     def receive(self, chunk: bytes) -> list[Event]:
         """Take bytes; give what they complete. After a bad request, or one that closes, nothing more is read."""
+        if self._at is _At.HEAD and not self._buffer:
+            # The short way: one whole request, as most reads bring it, with a head seen before.
+            head = self._heads.known(chunk)
+            if head is not None:
+                self._at = _At.HEAD if head.keep_alive else _At.OVER
+                return [Request(head, b"")]
         events: list[Event] = []
         if self._at is _At.OVER:
             return events
@@ -120,7 +129,7 @@ class Http1Connection:
             if len(self._buffer) >= HEAD_BYTES_MAX + len(_HEAD_END):
                 self._refuse(431, f"a request head over {HEAD_BYTES_MAX} bytes", events)
             return False
-        head = parse_head(bytes(self._buffer[:end]))
+        head = self._heads.read(bytes(self._buffer[: end + len(_HEAD_END)]))
         del self._buffer[: end + len(_HEAD_END)]
         if isinstance(head, BadRequest):
             self._refuse(head.status, head.reason, events)
@@ -240,8 +249,10 @@ def render_response(
     cookies: Sequence[str] = (),
 ) -> bytes:
     """The bytes of one whole response."""
-    framed = {**fields, "content-length": str(len(body))}
-    return render_head(status, framed, keep_alive=keep_alive, cookies=cookies) + (b"" if head_only else body)
+    # RFC 9110 8.6: neither of the two has a body, and a length of 0 would be said of what the other answer would have.
+    framed = fields if status in BODILESS else {**fields, "content-length": str(len(body))}
+    head = render_head(status, framed, keep_alive=keep_alive, cookies=cookies)
+    return head if head_only or status in BODILESS else head + body
 
 
 def render_chunk(part: bytes) -> bytes:

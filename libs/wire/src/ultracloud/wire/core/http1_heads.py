@@ -9,12 +9,17 @@ Source: RFC 9112 sections 2 to 6; RFC 9110 10.1.1 (Expect).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+HEADS_KEPT_MAX, HEAD_KEPT_BYTES_MAX = 512, 4096
+"""Heads that a reader remembers: those without a body, with room for a token of 1 KiB."""
+FIELDS_KEPT_MAX, FIELD_KEPT_BYTES_MAX = 1024, 2048
+"""Field lines that a reader remembers; what a client changes with each request (a trace) is a line by itself."""
 _LINE = re.compile(rb"([A-Z]{1,16}) (\S{1,4096}) HTTP/1\.([01])")
-_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*?)[ \t]*")
+_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\r\n\0]*)")
+_END = b"\r\n\r\n"
 _ORIGIN = re.compile(r"(?i:https?)://[^/?]*")
 _LENGTH = re.compile(r"[0-9]{1,12}")
 REASONS = {
@@ -80,18 +85,66 @@ class RequestHead:
     can_chunk: bool
 
 
-def parse_head(head: bytes) -> RequestHead | BadRequest:
+class HeadReader:
+    """Reads request heads, and remembers them and their fields: a client sends the same ones again and again.
+
+    The same bytes mean the same to whoever sends them, so one reader serves all connections of a server.
+    """
+
+    __slots__ = ("_fields", "_heads")
+
+    def __init__(self) -> None:
+        self._fields: dict[bytes, tuple[str, str]] = {}
+        self._heads: dict[bytes, RequestHead] = {}
+
+    def known(self, octets: bytes) -> RequestHead | None:
+        """The head that is exactly these bytes, with its empty line, if it was read before and no body follows it."""
+        return self._heads.get(octets)
+
+    def read(self, octets: bytes) -> RequestHead | BadRequest:
+        """Read one request head, with the empty line behind it."""
+        known = self._heads.get(octets)
+        if known is not None:
+            return known
+        head = parse_head(octets.removesuffix(_END), self._field)
+        if isinstance(head, RequestHead) and head.length == 0 and len(octets) <= HEAD_KEPT_BYTES_MAX:
+            if len(self._heads) >= HEADS_KEPT_MAX:
+                self._heads.clear()
+            self._heads[octets] = head
+        return head
+
+    def _field(self, line: bytes) -> tuple[str, str] | None:
+        """A field line as `parse_field` has it."""
+        field = self._fields.get(line)
+        if field is None:
+            field = parse_field(line)
+            if field is not None and len(line) <= FIELD_KEPT_BYTES_MAX:
+                if len(self._fields) >= FIELDS_KEPT_MAX:
+                    self._fields.clear()
+                self._fields[line] = field
+        return field
+
+
+def parse_field(line: bytes) -> tuple[str, str] | None:
+    """Name, in lower case, and value of a field line; None if it is none."""
+    matched = _FIELD.fullmatch(line)
+    return None if matched is None else (matched[1].decode("ascii").lower(), matched[2].strip(b" \t").decode("latin-1"))
+
+
+def parse_head(
+    head: bytes, read_field: Callable[[bytes], tuple[str, str] | None] = parse_field
+) -> RequestHead | BadRequest:
     """Read one request head, without the empty line behind it."""
     line, *rest = head.split(b"\r\n")
     matched = _LINE.fullmatch(line)
-    fields: dict[str, str] = {}
-    for field in map(_FIELD.fullmatch, rest):
-        if field is None or matched is None:
-            return BadRequest(400, "this is not an HTTP/1.1 request")
-        name, value = field[1].decode("ascii").lower(), field[2].decode("latin-1")
-        fields[name] = f"{fields[name]},{value}" if name in fields else value
     if matched is None:
         return BadRequest(400, "this is not an HTTP/1.1 request")
+    fields: dict[str, str] = {}
+    for field in map(read_field, rest):
+        if field is None:
+            return BadRequest(400, "this is not an HTTP/1.1 request")
+        name, value = field
+        fields[name] = f"{fields[name]},{value}" if name in fields else value
     is_newer = matched[3] == b"1"
     length = _framing(fields, is_newer=is_newer)
     if isinstance(length, BadRequest):
@@ -115,12 +168,11 @@ def parse_head(head: bytes) -> RequestHead | BadRequest:
 
 def render_head(status: int, fields: Mapping[str, str], *, keep_alive: bool, cookies: Sequence[str] = ()) -> bytes:
     """The head of a response, with its empty line; `fields` say how its body is framed."""
-    lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}"]
-    lines += [f"{name}: {value}" for name, value in fields.items()]
+    named = "".join([f"{name}: {value}\r\n" for name, value in fields.items()])
     if cookies:
-        lines += [f"set-cookie: {cookie}" for cookie in cookies]
-    lines += [f"connection: {'keep-alive' if keep_alive else 'close'}", "", ""]
-    return "\r\n".join(lines).encode("latin-1")
+        named += "".join([f"set-cookie: {cookie}\r\n" for cookie in cookies])
+    line = f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}"
+    return f"{line}\r\n{named}connection: {'keep-alive' if keep_alive else 'close'}\r\n\r\n".encode("latin-1")
 
 
 def _framing(fields: Mapping[str, str], *, is_newer: bool) -> int | BadRequest | None:

@@ -241,9 +241,13 @@ class Requests:
 
     def _begin(self, stream_id: int, head: Head, *, ends: bool, events: list[Event]) -> None:
         """Begin a request in full."""
+        if ends and not head.is_grpc:
+            self._open[stream_id] = None
+            events.append(PageRequested(stream_id, head))
+            return
         stream = self._sender.open(stream_id, remote_closed=ends)
         if not head.is_grpc:
-            if ends or not self._limits.body_bytes_max:
+            if not self._limits.body_bytes_max:
                 events.append(PageRequested(stream_id, head))
             else:
                 stream.body = Body(head)

@@ -143,15 +143,32 @@ class Sender:
         self, stream_id: int, status: int, fields: dict[str, str], body: bytes, cookies: Sequence[str] = ()
     ) -> None:
         """Answer a plain HTTP request."""
-        self.begin_page(stream_id, status, fields, cookies)
-        self.send_page(stream_id, body, ends=True)
+        size = len(body)
+        if (
+            size > self._window
+            or size > self._initial_window
+            or size > self._frame_bytes_max
+            or not self._table_told
+            or self._open.get(stream_id, False) is not None
+        ):
+            self.begin_page(stream_id, status, fields, cookies)
+            self.send_page(stream_id, body, ends=True)
+            return
+        del self._open[stream_id]
+        self._window -= size
+        self.progress += 1
+        block = _page_block(status, fields, cookies)
+        if not size:
+            self.control(render_frame(Kind.HEADERS, _FINAL, stream_id, block))
+            return
+        head = render_frame(Kind.HEADERS, END_HEADERS, stream_id, block)
+        self.control(head + HEAD.pack(size >> 8, size & 0xFF, Kind.DATA, END_STREAM, stream_id) + body)
 
     def begin_page(self, stream_id: int, status: int, fields: dict[str, str], cookies: Sequence[str] = ()) -> None:
         """Send the headers of an answer to a plain HTTP request."""
         stream = self.find(stream_id)
         if stream is not None:
-            block = status_field(status) + b"".join([literal(*field) for field in fields.items()])
-            self._begin(stream, block + b"".join([literal("set-cookie", cookie) for cookie in cookies]))
+            self._begin(stream, _page_block(status, fields, cookies))
 
     def send_page(self, stream_id: int, part: bytes, *, ends: bool = False) -> None:
         """Send a part of the answer's body, which has begun."""
@@ -324,6 +341,12 @@ class Sender:
         if not stream.remote_closed:
             # RFC 9113 8.1: asks a client that is still sending to stop, without an error.
             self.control(render_reset(stream.stream_id, ErrorCode.NO_ERROR))
+
+
+def _page_block(status: int, fields: dict[str, str], cookies: Sequence[str]) -> bytes:
+    """The header block of an answer to a plain HTTP request."""
+    block = status_field(status) + b"".join([literal(name, value) for name, value in fields.items()])
+    return block + b"".join([literal("set-cookie", cookie) for cookie in cookies]) if cookies else block
 
 
 def _weight(stream: Stream) -> int:

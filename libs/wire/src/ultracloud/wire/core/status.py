@@ -42,7 +42,15 @@ def string_literal(octets: bytes) -> bytes:
 
 def literal(name: str, value: str) -> bytes:
     """A header field as literal without indexing, not Huffman coded; `name` in lower case."""
-    return b"\x00" + string_literal(name.encode("ascii")) + string_literal(value.encode("latin-1"))
+    octets = value.encode("latin-1")
+    size = len(octets)
+    return _named(name) + (_LENGTHS[size] if size < len(_LENGTHS) else bytes(encode_integer(size, 7))) + octets
+
+
+@lru_cache(maxsize=256)
+def _named(name: str) -> bytes:
+    """The beginning of a literal: names come from our own code, and come again."""
+    return b"\x00" + string_literal(name.encode("ascii"))
 
 
 def status_field(status: int) -> bytes:

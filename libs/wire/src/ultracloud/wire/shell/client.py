@@ -7,11 +7,13 @@ it, and all others together. A deadline is a timer of the loop; whoever stops wa
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from typing import cast
 
 from ultracloud.wire.core.client import (
     CLIENT_LIMITS,
+    CallAnswered,
     CallEnded,
     ClientConnection,
     ClientEvent,
@@ -21,7 +23,7 @@ from ultracloud.wire.core.client import (
 from ultracloud.wire.core.client_blocks import Fields
 from ultracloud.wire.core.events import Closed, MessageArrived, StreamReady
 from ultracloud.wire.core.limits import Limits
-from ultracloud.wire.core.status import CANCELLED, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE
+from ultracloud.wire.core.status import CANCELLED, DEADLINE_EXCEEDED, INTERNAL, OK, UNAVAILABLE
 from ultracloud.wire.errors import CallFailedError, ConnectionFault
 from ultracloud.wire.shell.clock import now_s
 
@@ -83,6 +85,11 @@ class Exchange:
         self._messages.append(message)
         _wake(self._news)
 
+    def answer(self, message: bytes) -> None:
+        """One answer came, and nothing will follow."""
+        self.take(message)
+        self.end(CallEnded(self.stream_id, OK, ""))
+
     def end(self, ended: CallEnded) -> None:
         """The call is over."""
         self._ended = ended
@@ -96,32 +103,42 @@ class Exchange:
         _wake(self._ready)
 
 
-class _Unary:
-    """A call that is answered by one message."""
+class Asked(asyncio.Future[bytes]):
+    """A call that is answered by one message, which is its result; cancelling it gives the call up."""
 
-    __slots__ = ("answer", "message", "timer")
+    __slots__ = ("client", "ends_at", "message", "stream_id")
 
-    def __init__(self, answer: asyncio.Future[bytes]) -> None:
-        self.answer = answer
-        self.message: bytes | None = None
-        self.timer: asyncio.TimerHandle | None = None
+    client: ClientProtocol
+    ends_at: float
+    message: bytes | None
+    stream_id: int
 
     def take(self, message: bytes) -> None:
         """The answer came; its status has not."""
         self.message = message
 
+    def answer(self, message: bytes) -> None:
+        """The whole answer came."""
+        if not self.done():
+            self.set_result(message)
+
     def end(self, ended: CallEnded) -> None:
         """The call is over."""
-        if self.timer is not None:
-            self.timer.cancel()
-        if self.answer.done():
+        if self.done():
             return
         if ended.status:
-            self.answer.set_exception(failure_of(ended))
+            self.set_exception(failure_of(ended))
         elif self.message is None:
-            self.answer.set_exception(CallFailedError(INTERNAL, "the answer has no message"))
+            self.set_exception(CallFailedError(INTERNAL, "the answer has no message"))
         else:
-            self.answer.set_result(self.message)
+            self.set_result(self.message)
+
+    def cancel(self, msg: object = None) -> bool:
+        """Tell the server that nobody waits."""
+        was_waited_for = super().cancel(msg)
+        if was_waited_for:
+            self.client.cancel(self.stream_id)
+        return was_waited_for
 
 
 class ClientProtocol(asyncio.Protocol):
@@ -134,7 +151,10 @@ class ClientProtocol(asyncio.Protocol):
     def __init__(self, limits: Limits = CLIENT_LIMITS) -> None:
         self._loop = asyncio.get_running_loop()
         self._machine = ClientConnection(limits, now_s())
-        self._calls: dict[int, _Unary | Exchange] = {}
+        self._calls: dict[int, Asked | Exchange] = {}
+        self._expiry: asyncio.TimerHandle | None = None
+        self._expires_at = math.inf
+        """When the calls are looked at for deadlines: at the first of them, or before."""
         self._slots: deque[asyncio.Future[None]] = deque()
         self._transport: asyncio.Transport | None = None
         self._has_left = self._was_closed = False
@@ -167,20 +187,26 @@ class ClientProtocol(asyncio.Protocol):
         Raises:
             CallFailedError: What the server said, or that it cannot be reached, or that time is over.
         """
-        machine = self._machine
-        if not machine.can_begin:
+        if not self._machine.can_begin:
             await self._slot(timeout_s)
-        stream_id = machine.begin(fields, passing, message)
-        answer: asyncio.Future[bytes] = self._loop.create_future()
-        call = self._calls[stream_id] = _Unary(answer)
-        call.timer = self._loop.call_later(timeout_s, self._expire, stream_id)
+        return await self.ask(fields, passing, message, timeout_s)
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether a call can be sent now."""
+        return self.is_usable and self._machine.can_begin
+
+    def ask(self, fields: Fields, passing: Fields, message: bytes, timeout_s: float) -> Asked:
+        """As `unary`, without a task that waits; `can_ask` must hold."""
+        asked = Asked(loop=self._loop)
+        asked.client, asked.message = self, None
+        asked.stream_id = self._machine.begin(fields, passing, message)
+        asked.ends_at = ends_at = now_s() + timeout_s
+        self._calls[asked.stream_id] = asked
+        if ends_at < self._expires_at:
+            self._look_for_deadlines(ends_at)
         self._flush_soon()
-        try:
-            return await answer
-        except asyncio.CancelledError:
-            call.timer.cancel()
-            self.cancel(stream_id)
-            raise
+        return asked
 
     async def stream(
         self, fields: Fields, passing: Fields, message: bytes | None, timeout_s: float | None = None
@@ -248,7 +274,10 @@ class ClientProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what the server says."""
         for event in self._machine.receive(data, now_s()):
-            self._take(event)
+            if isinstance(event, CallAnswered):
+                self._take_answer(event)
+            else:
+                self._take(event)
         if self._machine.sender.out_bytes:
             self._flush_soon()
         self._after_call()
@@ -285,11 +314,18 @@ class ClientProtocol(asyncio.Protocol):
                 self.loss = ConnectionFault(code, reason)
                 self._end_with(reason)
 
+    def _take_answer(self, event: CallAnswered) -> None:
+        """End a call that went well."""
+        stream_id, message = event
+        call = self._calls.pop(stream_id, None)
+        if call is not None:
+            call.answer(message)
+
     def _take_message(self, stream_id: int, message: bytes) -> None:
         """Give a message to its call."""
         call = self._calls.get(stream_id)
         if call is not None:
-            if isinstance(call, _Unary):
+            if isinstance(call, Asked):
                 self._machine.consume(stream_id, len(message))
             call.take(message)
 
@@ -339,6 +375,25 @@ class ClientProtocol(asyncio.Protocol):
             self._flush()
             self._transport.close()
 
+    def _look_for_deadlines(self, at: float) -> None:
+        """Look at the deadlines of unary calls at a time: a timer for each would cost as much as the rest of a call."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+        self._expires_at = at
+        self._expiry = self._loop.call_later(max(0.0, at - now_s()), self._expire_asked)
+
+    def _expire_asked(self) -> None:
+        """End the calls whose time is over, and look again at the next deadline of those that are open."""
+        self._expiry, self._expires_at, now, first = None, math.inf, now_s(), math.inf
+        for stream_id, call in list(self._calls.items()):
+            if isinstance(call, Asked):
+                if call.ends_at <= now:
+                    self._expire(stream_id)
+                else:
+                    first = min(first, call.ends_at)
+        if first < self._expires_at:
+            self._look_for_deadlines(first)
+
     def _expire(self, stream_id: int) -> None:
         """A call's deadline has passed."""
         call = self._calls.pop(stream_id, None)
@@ -376,8 +431,9 @@ class ClientProtocol(asyncio.Protocol):
     def _lose(self, why: str) -> None:
         """End every call: the connection is gone."""
         self._has_left = True
-        if self._ticking is not None:
-            self._ticking.cancel()
+        for timer in (self._ticking, self._expiry):
+            if timer is not None:
+                timer.cancel()
         if not self.greeted.done():
             self.greeted.set_result(False)
         calls, self._calls = self._calls, {}

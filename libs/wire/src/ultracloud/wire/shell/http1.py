@@ -19,13 +19,21 @@ from ultracloud.wire.core.http1 import (
     render_chunk,
     render_response,
 )
-from ultracloud.wire.core.http1_heads import BadRequest, RequestHead, render_head
+from ultracloud.wire.core.http1_heads import BadRequest, HeadReader, RequestHead, render_head
 from ultracloud.wire.core.websocket import accept, render_switch
-from ultracloud.wire.shell.clock import now_s
+from ultracloud.wire.shell.clock import http_date, now_s
 from ultracloud.wire.shell.edge import GIVEN_UP
 from ultracloud.wire.shell.members import Members
-from ultracloud.wire.shell.options import PLAIN, HttpReply, HttpRequest, HttpStream, WebSocketAnswer
-from ultracloud.wire.shell.pages import Pages, deliver
+from ultracloud.wire.shell.options import (
+    PLAIN,
+    HttpLater,
+    HttpReply,
+    HttpRequest,
+    HttpStream,
+    HttpWork,
+    WebSocketAnswer,
+)
+from ultracloud.wire.shell.pages import Pages, deliver, finish
 from ultracloud.wire.shell.websocket import WebSocketProtocol
 
 IDLE_S = 75.0
@@ -47,19 +55,25 @@ class Http1Protocol(asyncio.Protocol):
         peer: The client.
         members: The server's connections; this one is in it from its first byte to its end.
         body_bytes_max: Most that a request's body may have.
+        heads: Reads request heads; the server's.
     """
 
-    def __init__(self, pages: Pages, peer: Peer, members: Members, body_bytes_max: int) -> None:
+    def __init__(
+        self, pages: Pages, peer: Peer, members: Members, body_bytes_max: int, heads: HeadReader | None = None
+    ) -> None:
         self._pages = pages
         self._peer = peer
         self._members = members
         self._body_bytes_max = body_bytes_max
-        self._connection = Http1Connection(body_bytes_max)
+        self._connection = Http1Connection(body_bytes_max, heads)
         self._waiting: deque[Event] = deque()
         self._serving: RequestHead | None = None
-        """What is being answered in a task."""
-        self._task: asyncio.Task[None] | None = None
+        """What is being answered, but not inline."""
+        self._work: asyncio.Future[Any] | None = None
+        """The task that makes its answer, or what its answer waits for."""
+        self._later: HttpLater | None = None
         self._is_streaming = False
+        self._is_reading = True
         self._is_over = False
         """The connection closes after the answer at hand: nothing more is read."""
         self._drains = False
@@ -108,8 +122,8 @@ class Http1Protocol(asyncio.Protocol):
         """Leave the server's list; what was being answered is cancelled."""
         self._is_over = True
         self._waiting.clear()
-        if self._task is not None:
-            self._task.cancel()
+        if self._work is not None:
+            self._work.cancel()
         self._members.discard(self)
 
     def tick(self, at_s: float) -> None:
@@ -117,9 +131,9 @@ class Http1Protocol(asyncio.Protocol):
         if self._stalled_s is not None:
             if at_s - self._stalled_s > STALL_S:
                 self._transport.abort()
-        elif self._task is None and self._began_s is not None and at_s - self._began_s > REQUEST_S:
+        elif self._work is None and self._began_s is not None and at_s - self._began_s > REQUEST_S:
             self._refuse(BadRequest(408, f"the request did not arrive within {REQUEST_S:g} s"))
-        elif self._task is None and at_s - self._heard_s > IDLE_S:
+        elif self._work is None and at_s - self._heard_s > IDLE_S:
             self._transport.abort()
 
     def start_drain(self) -> None:
@@ -128,22 +142,22 @@ class Http1Protocol(asyncio.Protocol):
 
     def finish_drain(self) -> None:
         """Close, once what is being answered has its answer."""
-        if self._task is None:
+        if self._work is None:
             self._transport.close()
         else:
             self._end_after_this()
 
-    def stop(self, fault: Fault) -> list[asyncio.Task[Any]]:
+    def stop(self, fault: Fault) -> list[asyncio.Future[Any]]:
         """Answer with `fault` if that can be said, and close."""
-        task, self._task = self._task, None
-        if task is None:
+        work, self._work = self._work, None
+        if work is None:
             self._transport.close()
             return []
-        task.cancel()
+        work.cancel()
         if not self._is_streaming:
             self._refuse(BadRequest(503, fault.public))
         self._transport.close()
-        return [task]
+        return [work]
 
     def abort(self) -> None:
         """Close without waiting for the client to read."""
@@ -162,7 +176,7 @@ class Http1Protocol(asyncio.Protocol):
         self._is_streaming = True
         if not self._serving.can_chunk or self._waiting:
             self._end_after_this()
-        fields = {"content-type": stream.content_type, **stream.fields}
+        fields = {"content-type": stream.content_type, "date": http_date(), **stream.fields}
         if self._serving.can_chunk:
             fields["transfer-encoding"] = "chunked"
         self._transport.write(render_head(stream.status, fields, keep_alive=self._keeps_alive(self._serving)))
@@ -199,7 +213,7 @@ class Http1Protocol(asyncio.Protocol):
         chosen = {"sec-websocket-protocol": answer.protocol} if answer.protocol else {}
         self._transport.write(render_switch(accepted, {**answer.fields, **chosen}))
         talk = WebSocketProtocol(answer, head.path, self._members, is_stalled=self._stalled_s is not None)
-        self._task = None
+        self._work = None
         self._is_over = True
         self._transport.set_protocol(talk)
         talk.connection_made(self._transport)
@@ -213,7 +227,7 @@ class Http1Protocol(asyncio.Protocol):
 
     def _advance(self) -> None:
         """Answer what waits, until something has to be waited for."""
-        while self._waiting and self._task is None and self._stalled_s is None and not self._is_over:
+        while self._waiting and self._work is None and self._stalled_s is None and not self._is_over:
             match self._waiting.popleft():
                 case Request(head, body):
                     self._serve(head, body)
@@ -225,22 +239,49 @@ class Http1Protocol(asyncio.Protocol):
 
     def _serve(self, head: RequestHead, body: bytes) -> None:
         request = HttpRequest(head.method, head.path, head.query, head.fields, body, self._peer)
-        answer = self._pages.answer(request)
+        self._give(head, self._pages.answer(request))
+
+    def _give(self, head: RequestHead, answer: HttpWork) -> None:
+        """Send an answer, or see to it that it is sent."""
         if isinstance(answer, HttpReply):
             self._write_reply(head, answer)
             return
         self._serving = head
-        self._task = asyncio.get_running_loop().create_task(deliver(answer, head.path, self), name=head.path)
-        self._task.add_done_callback(self._delivered)
+        if isinstance(answer, HttpLater):
+            self._later, self._work = answer, answer.waited
+            answer.waited.add_done_callback(self._waited)
+        else:
+            task = asyncio.get_running_loop().create_task(deliver(answer, head.path, self), name=head.path)
+            task.add_done_callback(self._delivered)
+            self._work = task
 
-    def _delivered(self, task: asyncio.Task[None]) -> None:
-        """Go on after an answer that took a task."""
-        if task is not self._task:
+    def _waited(self, waited: asyncio.Future[Any]) -> None:
+        """Go on where an answer had to wait."""
+        later, head = self._later, self._serving
+        if waited is not self._work or later is None or head is None:
             return
-        was_streaming, self._is_streaming, self._task = self._is_streaming, False, None
+        self._later = self._work = None
+        self._catch_up()
+        if self._transport.is_closing():
+            return
+        if waited.cancelled():
+            self._refuse(BadRequest(503, GIVEN_UP))
+        else:
+            self._give(head, finish(later, head.path))
+        self._advance()
+
+    def _catch_up(self) -> None:
+        """Let the client's time begin now: until now it waited for us."""
         self._heard_s = now_s()
         if self._began_s is not None:
             self._began_s = self._heard_s
+
+    def _delivered(self, task: asyncio.Task[None]) -> None:
+        """Go on after an answer that took a task."""
+        if task is not self._work:
+            return
+        was_streaming, self._is_streaming, self._work = self._is_streaming, False, None
+        self._catch_up()
         if task.cancelled() and not self._transport.is_closing():
             if was_streaming:
                 self._close()
@@ -253,7 +294,7 @@ class Http1Protocol(asyncio.Protocol):
 
     def _write_reply(self, head: RequestHead, reply: HttpReply) -> None:
         keep_alive = self._keeps_alive(head)
-        fields = {"content-type": reply.content_type, **reply.fields}
+        fields = {"content-type": reply.content_type, "date": http_date(), **reply.fields}
         head_only = head.method == "HEAD"
         self._transport.write(
             render_response(
@@ -266,7 +307,8 @@ class Http1Protocol(asyncio.Protocol):
     def _refuse(self, refusal: BadRequest) -> None:
         """Answer with an error and close: the client and we no longer agree where its next request begins."""
         body = f"{refusal.reason}\n".encode()
-        self._transport.write(render_response(refusal.status, {"content-type": PLAIN}, body, keep_alive=False))
+        fields = {"content-type": PLAIN, "date": http_date()}
+        self._transport.write(render_response(refusal.status, fields, body, keep_alive=False))
         self._end_after_this()
         if self._transport.can_write_eof():
             # Closing with bytes unread would reset the connection, and a reset can overtake the answer.
@@ -290,11 +332,14 @@ class Http1Protocol(asyncio.Protocol):
 
     def _set_reading(self) -> None:
         """Read on only while there is room for what comes. What is cut off is still heard, unless it is far ahead."""
-        if self._transport.is_closing():
+        wants = self._stalled_s is None or self._is_streaming
+        if wants and self._waiting:
+            bodies = sum(len(event.body) for event in self._waiting if isinstance(event, Request))
+            wants = len(self._waiting) <= PIPELINE_MAX and bodies <= self._body_bytes_max
+        if wants == self._is_reading or self._transport.is_closing():
             return
-        bodies = sum(len(event.body) for event in self._waiting if isinstance(event, Request))
-        is_far_ahead = len(self._waiting) > PIPELINE_MAX or bodies > self._body_bytes_max
-        if is_far_ahead or (self._stalled_s is not None and not self._is_streaming):
-            self._transport.pause_reading()
-        else:
+        self._is_reading = wants
+        if wants:
             self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()

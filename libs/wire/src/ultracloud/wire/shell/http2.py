@@ -127,7 +127,7 @@ class Http2Protocol(asyncio.Protocol):
         self._connection.finish_drain()
         self._flush()
 
-    def stop(self, fault: Fault) -> list[asyncio.Task[Any]]:
+    def stop(self, fault: Fault) -> list[asyncio.Future[Any]]:
         """Answer all open calls with `fault`, then close as after a drain; give the tasks that were cancelled."""
         tasks = self._edge.stop(fault) + self._pages.stop()
         self._connection.start_drain()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ultracloud.api.rpc import Peer
 from ultracloud.wire.core.connection import Connection
 from ultracloud.wire.core.events import CallReset, Event, PageRequested, StreamReady
+from ultracloud.wire.core.http1 import BODILESS
 from ultracloud.wire.errors import ErrorCode
+from ultracloud.wire.shell.clock import http_date
 from ultracloud.wire.shell.edge import GIVEN_UP
-from ultracloud.wire.shell.options import HttpReply, HttpRequest, HttpStream, WebSocketAnswer
-from ultracloud.wire.shell.pages import Pages, deliver
+from ultracloud.wire.shell.options import HttpLater, HttpReply, HttpRequest, HttpStream, HttpWork, WebSocketAnswer
+from ultracloud.wire.shell.pages import Pages, deliver, finish
 
 
 class Http2Pages:
@@ -39,13 +42,20 @@ class Http2Pages:
         head, stream_id = event.head, event.stream_id
         path, _, query = head.path.partition("?")
         answer = self._pages.answer(HttpRequest(head.method, path, query, head.metadata, event.body, self._peer))
-        visit = _Visit(self, self._connection, stream_id, head.method, self._flush_soon)
         if isinstance(answer, HttpReply):
-            visit.reply(answer)
+            self.reply(stream_id, answer, has_body=head.method != "HEAD")
             return
-        self._running[stream_id] = visit
-        visit.task = asyncio.get_running_loop().create_task(deliver(answer, path, visit), name=path)
-        visit.task.add_done_callback(visit.settle)
+        visit = self._running[stream_id] = _Visit(self, self._connection, stream_id, head.method, self._flush_soon)
+        visit.go(answer, path)
+
+    def reply(self, stream_id: int, reply: HttpReply, *, has_body: bool) -> None:
+        """Send a whole answer."""
+        fields = {"content-type": reply.content_type, "date": http_date(), **reply.fields}
+        if reply.status not in BODILESS:
+            fields["content-length"] = str(len(reply.body))
+        body = reply.body if has_body else b""
+        self._connection.sender.page(stream_id, reply.status, fields, body, reply.cookies)
+        self._flush_soon()
 
     def take(self, event: Event) -> bool:
         """Take an event of a stream, if it is about a page that is being answered; whether it is."""
@@ -58,6 +68,10 @@ class Http2Pages:
                 return False
         return True
 
+    def is_waiting(self, stream_id: int) -> bool:
+        """Whether a request is still to be answered."""
+        return stream_id in self._running
+
     def discard(self, stream_id: int) -> bool:
         """Forget a request whose work has ended; whether it was still to be answered."""
         return self._running.pop(stream_id, None) is not None
@@ -68,17 +82,15 @@ class Http2Pages:
         for visit in list(self._running.values()):
             visit.go_on()
 
-    def stop(self) -> list[asyncio.Task[Any]]:
-        """Cancel what runs, answered as far as it can be; the tasks that will now end."""
+    def stop(self) -> list[asyncio.Future[Any]]:
+        """Cancel what runs, answered as far as it can be; the work that will now end."""
         visits = list(self._running.values())
         self._running.clear()
-        return [task for visit in visits if (task := visit.cancel()) is not None]
+        return [work for visit in visits if (work := visit.cancel()) is not None]
 
 
 class _Visit:
-    """One request; the `Sink` of its answer."""
-
-    task: asyncio.Task[None] | None = None
+    """One request that is not answered inline; the `Sink` of its answer."""
 
     def __init__(
         self, home: Http2Pages, connection: Connection, stream_id: int, method: str, flush_soon: Callable[[], None]
@@ -90,20 +102,39 @@ class _Visit:
         self._has_body = method != "HEAD"
         self._flush_soon = flush_soon
         self._has_begun = False
+        self._work: asyncio.Future[Any] | None = None
         self._turn: asyncio.Future[None] | None = None
+
+    def go(self, answer: HttpWork, path: str) -> None:
+        """Send an answer, or see to it that it is sent."""
+        if isinstance(answer, HttpReply):
+            self._home.discard(self._stream_id)
+            self.reply(answer)
+        elif isinstance(answer, HttpLater):
+            self._work = answer.waited
+            answer.waited.add_done_callback(partial(self._waited, answer, path))
+        else:
+            task = asyncio.get_running_loop().create_task(deliver(answer, path, self), name=path)
+            task.add_done_callback(self.settle)
+            self._work = task
+
+    def _waited(self, later: HttpLater, path: str, waited: asyncio.Future[Any]) -> None:
+        """Go on where an answer had to wait, unless the client has left."""
+        if waited.cancelled():
+            if self._home.discard(self._stream_id):
+                self._give_up()
+        elif self._home.is_waiting(self._stream_id):
+            self.go(finish(later, path), path)
 
     def reply(self, reply: HttpReply) -> None:
         """Send the whole answer."""
-        fields = {"content-type": reply.content_type, **reply.fields, "content-length": str(len(reply.body))}
-        self._sender.page(
-            self._stream_id, reply.status, fields, reply.body if self._has_body else b"", reply.cookies
-        )
-        self._flush_soon()
+        self._home.reply(self._stream_id, reply, has_body=self._has_body)
 
     def begin(self, stream: HttpStream) -> None:
         """Send the head of an answer whose parts follow."""
         self._has_begun = True
-        self._sender.begin_page(self._stream_id, stream.status, {"content-type": stream.content_type, **stream.fields})
+        fields = {"content-type": stream.content_type, "date": http_date(), **stream.fields}
+        self._sender.begin_page(self._stream_id, stream.status, fields)
         self._flush_soon()
 
     async def send(self, part: bytes) -> None:
@@ -134,12 +165,12 @@ class _Visit:
         if self._turn is not None and not self._turn.done():
             self._turn.set_result(None)
 
-    def cancel(self) -> asyncio.Task[None] | None:
+    def cancel(self) -> asyncio.Future[Any] | None:
         """Answer as far as that can be done, and stop the work."""
         self._give_up()
-        if self.task is not None:
-            self.task.cancel()
-        return self.task
+        if self._work is not None:
+            self._work.cancel()
+        return self._work
 
     def settle(self, task: asyncio.Task[None]) -> None:
         """Note the end of the work."""

@@ -18,7 +18,7 @@ from ultracloud.api.rpc import Peer
 from ultracloud.base.faults import CancelledError, DeadlineExceededError, Fault, UnimplementedError
 from ultracloud.wire.core.status import OK
 from ultracloud.wire.shell.clock import now_s
-from ultracloud.wire.shell.edge import Site, faults_only
+from ultracloud.wire.shell.edge import FaultsOnly, Site
 from ultracloud.wire.shell.options import HttpEndpoint
 
 
@@ -113,7 +113,7 @@ class InnerCalls:
         call = InnerCall(path, caller, asyncio.current_task())
         code = CancelledError.code
         try:
-            with faults_only(path):
+            with FaultsOnly(path):
                 async with aclosing(self._run(call, requests)) as answers:
                     while (answer := await _next(answers, call)) is not None:
                         yield answer.SerializeToString()

@@ -25,8 +25,8 @@ class Member(Protocol):
         """Take no more calls, finish those that are open, then close."""
         ...
 
-    def stop(self, fault: Fault, /) -> list[asyncio.Task[Any]]:
-        """Answer what is open with `fault`, then close; give the tasks that were cancelled."""
+    def stop(self, fault: Fault, /) -> list[asyncio.Future[Any]]:
+        """Answer what is open with `fault`, then close; give the work that was cancelled."""
         ...
 
     def abort(self) -> None:

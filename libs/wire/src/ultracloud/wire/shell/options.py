@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeAlias, runtime_checkable
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from ultracloud.api.rpc import Call, Peer
 from ultracloud.wire.core.limits import Limits
@@ -51,9 +53,8 @@ class ServerOptions:
 PLAIN = "text/plain; charset=utf-8"
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
-    """One plain HTTP request, over HTTP/1.1 or HTTP/2.
+class HttpRequest(NamedTuple):
+    """One plain HTTP request, over HTTP/1.1 or HTTP/2. This and `HttpReply` are made so often that they are tuples.
 
     Attributes:
         path: Without the query, undecoded.
@@ -71,19 +72,18 @@ class HttpRequest:
     peer: Peer
 
 
-@dataclass(frozen=True, slots=True)
-class HttpReply:
+class HttpReply(NamedTuple):
     """What a page answers.
 
     Attributes:
-        fields: Header fields besides type and length, names in lower case.
+        fields: Header fields besides type, length and date, names in lower case.
         cookies: Values of Set-Cookie, the one field that cannot be joined by commas (RFC 9110 5.3).
     """
 
     status: int = 200
     body: bytes = b""
     content_type: str = PLAIN
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = MappingProxyType({})
     cookies: Sequence[str] = ()
 
 
@@ -135,12 +135,27 @@ class WebSocketAnswer:
     fields: Mapping[str, str] = field(default_factory=dict)
 
 
+class HttpLater(NamedTuple):
+    """An answer that is made when something else is done: it costs a callback and no task.
+
+    Attributes:
+        waited: What is waited for. It is cancelled when the client leaves.
+        finish: Makes the answer of `waited`, which is done; inline. A coroutine of it goes on in a task.
+    """
+
+    waited: asyncio.Future[Any]
+    finish: Callable[[asyncio.Future[Any]], HttpReply | Awaitable[HttpAnswer]]
+
+
 HttpRoute: TypeAlias = Callable[[], HttpReply]
 """Makes a page; answered inline, so it must not block."""
 
 HttpAnswer: TypeAlias = HttpReply | HttpStream | WebSocketAnswer
-HttpEndpoint: TypeAlias = Callable[[HttpRequest], HttpReply | Awaitable[HttpAnswer]]
-"""Answers any request to its path; inline if it gives a reply, in a task if it is a coroutine function."""
+HttpWork: TypeAlias = HttpReply | HttpLater | Awaitable[HttpAnswer]
+"""An answer, or what becomes one."""
+HttpEndpoint: TypeAlias = Callable[[HttpRequest], HttpWork]
+"""Answers any request to its path: inline if it gives a reply, by a callback if it gives what is waited for, in a task
+if it is a coroutine function."""
 
 
 class Interceptor(Protocol):

@@ -11,14 +11,16 @@ from contextlib import aclosing
 from typing import Protocol
 
 from ultracloud.base.faults import Fault
-from ultracloud.wire.shell.edge import faults_only
+from ultracloud.wire.shell.edge import FaultsOnly
 from ultracloud.wire.shell.options import (
     HttpAnswer,
     HttpEndpoint,
+    HttpLater,
     HttpReply,
     HttpRequest,
     HttpRoute,
     HttpStream,
+    HttpWork,
     WebSocketAnswer,
 )
 
@@ -62,14 +64,15 @@ class Pages:
     def __init__(self, pages: Mapping[str, HttpRoute], endpoints: Mapping[str, HttpEndpoint]) -> None:
         self._pages = pages
         self._endpoints = endpoints
-        self._below = tuple(sorted((path for path in endpoints if path.endswith("/")), key=len, reverse=True))
+        below = sorted((path for path in endpoints if path.endswith("/")), key=len, reverse=True)
+        self._below = tuple((path, endpoints[path]) for path in below)
         self.takes_bodies = bool(endpoints)
 
-    def answer(self, request: HttpRequest) -> HttpReply | Awaitable[HttpAnswer]:
+    def answer(self, request: HttpRequest) -> HttpWork:
         """Answer a request, or begin to."""
         endpoint = self._find(request.path)
         try:
-            with faults_only(request.path):
+            with FaultsOnly(request.path):
                 return page(self._pages, request.method, request.path) if endpoint is None else endpoint(request)
         except Fault as fault:
             return failure(fault)
@@ -78,13 +81,25 @@ class Pages:
         exact = self._endpoints.get(path)
         if exact is not None or path in self._pages:
             return exact
-        return next((self._endpoints[each] for each in self._below if path.startswith(each)), None)
+        for beginning, endpoint in self._below:
+            if path.startswith(beginning):
+                return endpoint
+        return None
+
+
+def finish(later: HttpLater, path: str) -> HttpReply | Awaitable[HttpAnswer]:
+    """Make an answer of what it waited for."""
+    try:
+        with FaultsOnly(path):
+            return later.finish(later.waited)
+    except Fault as fault:
+        return failure(fault)
 
 
 async def deliver(work: Awaitable[HttpAnswer], path: str, sink: Sink) -> None:
     """Send what an endpoint answers, once and while it does."""
     try:
-        with faults_only(path):
+        with FaultsOnly(path):
             answer = await work
     except Fault as fault:
         sink.reply(failure(fault))
@@ -97,7 +112,7 @@ async def deliver(work: Awaitable[HttpAnswer], path: str, sink: Sink) -> None:
         return
     sink.begin(answer)
     try:
-        with faults_only(path):
+        with FaultsOnly(path):
             async with aclosing(answer.parts) as parts:
                 async for part in parts:
                     await sink.send(part)

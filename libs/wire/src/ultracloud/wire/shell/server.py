@@ -18,6 +18,7 @@ from ultracloud.api.grpc.reflection.v1.reflection_rpc import SERVER_REFLECTION
 from ultracloud.api.grpc.reflection.v1alpha.reflection_rpc import SERVER_REFLECTION as SERVER_REFLECTION_ALPHA
 from ultracloud.api.rpc import Peer
 from ultracloud.base.faults import UnavailableError
+from ultracloud.wire.core.http1_heads import HeadReader
 from ultracloud.wire.shell.clock import now_s
 from ultracloud.wire.shell.edge import Site
 from ultracloud.wire.shell.health import Health
@@ -78,6 +79,7 @@ class Server:
         self._site = Site.make(route_table(everything), interceptors)
         self._pages = Pages(dict(http_routes or {}), endpoints(InnerCalls(self._site)) if endpoints else {})
         limits = self._options.limits
+        self._heads = HeadReader()
         self._limits = limits if self._pages.takes_bodies else replace(limits, body_bytes_max=0)
         self._tls = TlsKeeper(self._options.tls) if self._options.tls else None
         self._listeners: list[asyncio.AbstractServer] = []
@@ -158,7 +160,7 @@ class Server:
     async def _stop(self) -> None:
         """End what has not ended."""
         fault = UnavailableError("the server is stopping; send it again")
-        tasks: list[asyncio.Task[Any]] = []
+        tasks: list[asyncio.Future[Any]] = []
         for member in self._members.all():
             tasks += member.stop(fault)
         if tasks:
@@ -176,7 +178,7 @@ class Server:
         """The protocol of a connection that has."""
         peer = Peer(_address(transport), spiffe_identity(transport), common_name(transport))
         if not is_http2:
-            return Http1Protocol(self._pages, peer, self._members, self._limits.body_bytes_max)
+            return Http1Protocol(self._pages, peer, self._members, self._limits.body_bytes_max, self._heads)
         return Http2Protocol(self._limits, self._site, self._pages, peer, self._members)
 
     def _tls_arguments(self) -> dict[str, Any]:

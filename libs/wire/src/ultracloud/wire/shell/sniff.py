@@ -75,7 +75,7 @@ class Sniffer(asyncio.Protocol):
         """As `start_drain`."""
         self._transport.close()
 
-    def stop(self, _fault: Fault) -> list[asyncio.Task[Any]]:
+    def stop(self, _fault: Fault) -> list[asyncio.Future[Any]]:
         """Close; no task runs."""
         self._transport.close()
         return []

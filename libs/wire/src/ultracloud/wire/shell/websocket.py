@@ -26,7 +26,7 @@ from ultracloud.wire.core.websocket import (
     render_frame,
 )
 from ultracloud.wire.shell.clock import now_s
-from ultracloud.wire.shell.edge import faults_only
+from ultracloud.wire.shell.edge import FaultsOnly
 from ultracloud.wire.shell.members import Members
 from ultracloud.wire.shell.options import WebSocketAnswer
 
@@ -141,7 +141,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self.close(CloseCode.GOING_AWAY, "the server is stopping; connect again")
         self._task.cancel()
 
-    def stop(self, _fault: Fault) -> list[asyncio.Task[Any]]:
+    def stop(self, _fault: Fault) -> list[asyncio.Future[Any]]:
         """End now."""
         self.finish_drain()
         self._transport.close()
@@ -183,7 +183,7 @@ class WebSocketProtocol(asyncio.Protocol):
     async def _live(self) -> None:
         """Let the endpoint talk, then say goodbye."""
         try:
-            with faults_only(self._path):
+            with FaultsOnly(self._path):
                 await self._answer.serve(self)
         except Fault as fault:
             self.close(CloseCode.INTERNAL, fault.public)
