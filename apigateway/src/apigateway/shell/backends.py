@@ -6,21 +6,49 @@ that. Only RPCs that ask for no identity (`Route.is_open`) go without one: a ser
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+from google.protobuf.message import Message
 
 from apigateway.core.proxies import HEADER
 from ultracloud.api.rpc import Channel, Headers
-from ultracloud.base.faults import UnavailableError
+from ultracloud.base.faults import Fault, UnavailableError
+from ultracloud.wire import CallFailedError
+
+ResponseT = TypeVar("ResponseT", bound=Message)
 
 SPEAKING_MAX = 4096
 """Callers whose channels are kept: each has the header fields of its calls ready."""
 
 
-class TokenChannel(Channel, Protocol):
+class AskingChannel(Channel, Protocol):
+    """A channel that takes calls without a task; as `ultracloud.servicekit.channels.PeerChannel`."""
+
+    def ask(
+        self, path: str, message: bytes, timeout_s: float, trace: str, headers: Headers = ()
+    ) -> asyncio.Future[bytes] | None:
+        """Send one message now, and give a future of the one that answers; None if that has to wait."""
+        ...
+
+    def may_repeat(self, path: str, error: CallFailedError) -> bool:
+        """Whether a call that failed may be sent again."""
+        ...
+
+    def fault_of(self, error: CallFailedError) -> Fault:
+        """What a call of `ask` ended with."""
+        ...
+
+    def parsed(self, path: str, message: bytes, response_type: type[ResponseT]) -> ResponseT:
+        """An answer as a message."""
+        ...
+
+
+class TokenChannel(AskingChannel, Protocol):
     """A channel that can speak for the holder of a token."""
 
-    def with_token(self, token: str) -> Channel:
+    def with_token(self, token: str) -> AskingChannel:
         """The same connection, for the holder of `token`."""
         ...
 
@@ -34,9 +62,9 @@ class Backends:
 
     def __init__(self, channels: Mapping[str, TokenChannel]) -> None:
         self._channels = dict(channels)
-        self._speaking: dict[tuple[str, str], Channel] = {}
+        self._speaking: dict[tuple[str, str], AskingChannel] = {}
 
-    def of(self, service: str, token: str) -> Channel:
+    def of(self, service: str, token: str) -> AskingChannel:
         """The way to a service for the holder of a token.
 
         Raises:
@@ -66,7 +94,7 @@ class Backends:
             )
         return channel
 
-    def for_caller(self, service: str, token: str) -> Channel:
+    def for_caller(self, service: str, token: str) -> AskingChannel:
         """One of both: `open` where there is no token."""
         return self.of(service, token) if token else self.open(service)
 

@@ -1,12 +1,15 @@
 """The endpoint: a plain HTTP request becomes an RPC, its answer JSON, its fault a problem.
 
-What can be told without waiting (no such path, no token, too often) is answered inline; the rest waits for a service,
-in the one task that the server gives each request.
+What can be told without waiting (no such path, no token, too often) is answered inline. What a service is asked is sent
+inline too, and its answer passed on by a callback; only what has to wait for a connection, or to be sent again, and
+streams take a task.
 """
 
 from __future__ import annotations
 
+import asyncio
 import random
+import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -19,7 +22,7 @@ from apigateway.core.problems import PROBLEM_TYPE, problem_of
 from apigateway.core.streaming import form_of
 from apigateway.core.traffic import DEFAULT_TIMEOUTS_S, Traffic
 from apigateway.core.writing import Write, Writers
-from apigateway.shell.backends import Backends, forwarded
+from apigateway.shell.backends import AskingChannel, Backends, forwarded
 from apigateway.shell.callers import ANYONE, Caller, Callers, RateLimitedError
 from apigateway.shell.conversations import Conversation
 from apigateway.shell.streams import Streams, Way
@@ -28,7 +31,17 @@ from ultracloud.api.rest.routes import Route, all_routes
 from ultracloud.api.rest.templates import Tree
 from ultracloud.base.faults import Fault, NotFoundError, UnavailableError, UnimplementedError
 from ultracloud.servicekit import deadlines
-from ultracloud.wire import HttpAnswer, HttpReply, HttpRequest, WebSocketAnswer, wants_websocket
+from ultracloud.servicekit.channels import DEADLINE_S
+from ultracloud.wire import (
+    CallFailedError,
+    HttpAnswer,
+    HttpLater,
+    HttpReply,
+    HttpRequest,
+    HttpWork,
+    WebSocketAnswer,
+    wants_websocket,
+)
 
 JSON_TYPE = "application/json"
 NO_BODY: Mapping[str, str] = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
@@ -76,7 +89,7 @@ class Gateway:
         self._callers.use(traffic)
         self.streams.use(traffic.watches)
 
-    def endpoint(self, request: HttpRequest) -> HttpReply | Awaitable[HttpAnswer]:
+    def endpoint(self, request: HttpRequest) -> HttpWork:
         """Answer a request, inline if nobody has to be waited for."""
         headers = request.metadata
         trace = (deadlines.trace_of(headers) if "traceparent" in headers else "") or f"{_names.getrandbits(128):032x}"
@@ -114,23 +127,59 @@ class Gateway:
             return self._stream(channel, request, fields)
         return self._unary(channel, request, fields)
 
-    async def _unary(self, asked: _Asked, request: HttpRequest, fields: dict[str, str]) -> HttpAnswer:
+    def _unary(self, asked: _Asked, request: HttpRequest, fields: dict[str, str]) -> HttpWork:
         """Ask a service, and answer what it answers."""
-        served, rpc = asked.served, asked.served.route.rpc
-        deadlines.TRACE.set(asked.trace)
+        rpc = asked.served.route.rpc
         try:
             channel = self._backends.for_caller(asked.backend, asked.caller.token)
-            timeout_s = self._timeouts_s.get(served.route.operation)
-            answer = await channel.unary(rpc.path, asked.message, rpc.response_type, timeout_s, forwarded(asked.source))
         except Fault as fault:
             return self._problem(fault, asked.trace, fields)
+        timeout_s = self._timeouts_s.get(asked.served.route.operation, DEADLINE_S)
+        source = forwarded(asked.source)
+        waited = channel.ask(rpc.path, asked.message.SerializeToString(), timeout_s, asked.trace, source)
+        if waited is None:
+            return self._wait(channel, asked, request, fields, timeout_s)
+        ends_at = time.monotonic() + timeout_s
+
+        def finish(answered: asyncio.Future[bytes]) -> HttpReply | Awaitable[HttpAnswer]:
+            error = answered.exception()
+            try:
+                if error is None:
+                    answer = channel.parsed(rpc.path, answered.result(), rpc.response_type)
+                    return self._answer(answer, asked.served, request, fields)
+                if not isinstance(error, CallFailedError):
+                    raise error
+                left_s = ends_at - time.monotonic()
+                if left_s > 0 and channel.may_repeat(rpc.path, error):
+                    return self._wait(channel, asked, request, fields, left_s)
+                return self._problem(channel.fault_of(error), asked.trace, fields)
+            except Fault as fault:
+                return self._problem(fault, asked.trace, fields)
+
+        return HttpLater(waited, finish)
+
+    async def _wait(
+        self, channel: AskingChannel, asked: _Asked, request: HttpRequest, fields: dict[str, str], timeout_s: float
+    ) -> HttpAnswer:
+        """Ask a service that may have to be waited for, or asked again."""
+        rpc = asked.served.route.rpc
+        deadlines.TRACE.set(asked.trace)
+        source = forwarded(asked.source)
+        try:
+            answer = await channel.unary(rpc.path, asked.message, rpc.response_type, timeout_s, source)
+        except Fault as fault:
+            return self._problem(fault, asked.trace, fields)
+        return self._answer(answer, asked.served, request, fields)
+
+    def _answer(self, answer: Message, served: Served, request: HttpRequest, fields: dict[str, str]) -> HttpReply:
+        """A service's answer as the answer to a request."""
         if served.has_metadata:
             metadata: Any = getattr(answer, "metadata")  # noqa: B009 - which messages have it, only their protos say
             fields["etag"] = f'"{metadata.etag}"'
             if served.status == 201:  # noqa: PLR2004 - created
                 fields["location"] = f"{request.path}/{metadata.id}"
             known = request.metadata.get("if-none-match")
-            if known is not None and rpc.name == "Get" and is_known(known, metadata.etag):
+            if known is not None and served.route.rpc.name == "Get" and is_known(known, metadata.etag):
                 return HttpReply(304, b"", JSON_TYPE, fields)
         return HttpReply(served.status, served.write(answer).encode(), JSON_TYPE, fields)
 

@@ -19,7 +19,7 @@ from typing import TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from ultracloud.api.rpc import Channel, Headers
-from ultracloud.base.faults import InternalError, InvalidArgumentError, UnavailableError
+from ultracloud.base.faults import Fault, InternalError, InvalidArgumentError, UnavailableError
 from ultracloud.servicekit import deadlines
 from ultracloud.servicekit.connections import CONNECT_S, Connection, NotSentError, fault_of
 from ultracloud.servicekit.pki import TlsIdentity
@@ -127,6 +127,30 @@ class PeerChannel(Channel):
             await asyncio.sleep(pause_s * (0.5 + random.random() / 2))  # noqa: S311 - spreads load, guards nothing
             pause_s = min(pause_s * 2, RETRY_MAX_S)
 
+    def ask(
+        self, path: str, message: bytes, timeout_s: float, trace: str, headers: Headers = ()
+    ) -> asyncio.Future[bytes] | None:
+        """Send one message now, and give a future of the one that answers: a call without a task of its own.
+
+        Nothing is found in context variables, so what `unary` finds there is given; and nothing is sent again.
+
+        Returns:
+            None if a call would have to wait for the connection. The future fails with CallFailedError, which
+            `fault_of` tells in our words; cancelling it gives the call up.
+        """
+        protocol = self._connection.usable()
+        if protocol is None or not protocol.can_ask:
+            return None
+        return protocol.ask(self._fields(path), self._passing(timeout_s, headers, trace), message, timeout_s)
+
+    def may_repeat(self, path: str, error: CallFailedError) -> bool:
+        """Whether a call that failed may be sent again."""
+        return not error.was_taken or (error.status == UnavailableError.code and self.is_idempotent(path))
+
+    def fault_of(self, error: CallFailedError) -> Fault:
+        """The fault that a call of `ask` ended with."""
+        return fault_of(error, self._connection.name)
+
     async def once(
         self,
         path: str,
@@ -172,7 +196,7 @@ class PeerChannel(Channel):
                 if not error.was_taken and refusals + 1 < REFUSALS_MAX and time.monotonic() < ends_at:
                     continue
                 raise fault_of(error, self._connection.name) from None
-            return self._parsed(path, answer, response_type)
+            return self.parsed(path, answer, response_type)
         raise AssertionError(REFUSALS_MAX)
 
     def stream(
@@ -204,7 +228,7 @@ class PeerChannel(Channel):
             if not isinstance(requests, Message):
                 sending = asyncio.create_task(_send_all(exchange, requests), name=f"requests of {path}")
             while (message := await exchange.read()) is not None:
-                yield self._parsed(path, message, response_type)
+                yield self.parsed(path, message, response_type)
         except CallFailedError as error:
             raise fault_of(error, self._connection.name) from None
         finally:
@@ -234,9 +258,9 @@ class PeerChannel(Channel):
             fields = self._fields_of_path[path] = (*self._connection.fields(path), *token)
         return fields
 
-    def _passing(self, left_s: float | None, headers: Headers) -> Fields:
+    def _passing(self, left_s: float | None, headers: Headers, trace: str = "") -> Fields:
         """The header fields of one call: its deadline, its trace, and what its caller adds."""
-        trace = deadlines.TRACE.get() or deadlines.new_trace()
+        trace = trace or deadlines.TRACE.get() or deadlines.new_trace()
         parent = ("traceparent", f"00-{trace}-{random.getrandbits(64):016x}-01")
         if left_s is None:
             return (parent, *headers)
@@ -244,7 +268,7 @@ class PeerChannel(Channel):
         told_ms = min(math.ceil(left_s * 1000 / TIMEOUT_STEP_MS) * TIMEOUT_STEP_MS, 99_999_990)
         return (("grpc-timeout", f"{told_ms}m"), parent, *headers)
 
-    def _parsed(self, path: str, message: bytes, response_type: type[ResponseT]) -> ResponseT:
+    def parsed(self, path: str, message: bytes, response_type: type[ResponseT]) -> ResponseT:
         """An answer as a message.
 
         Raises:

@@ -104,7 +104,7 @@ class Connection:
         """
         self._waiting += 1
         try:
-            while (protocol := self._usable()) is None:
+            while (protocol := self.usable()) is None:
                 left_s = until - time.monotonic()
                 if left_s <= 0 or self._is_closed:
                     return None
@@ -132,7 +132,7 @@ class Connection:
         for protocol in protocols:
             await protocol.ended
 
-    def _usable(self) -> ClientProtocol | None:
+    def usable(self) -> ClientProtocol | None:
         """The connection if calls may begin on it; one of an old identity lets its calls finish, and ends."""
         protocol = self._protocol
         if protocol is None:
