@@ -48,6 +48,13 @@ async def enter(browser: httpx.AsyncClient, page: httpx.Response, login: str = "
     return await browser.post("/login", data={**hidden(page.text), "login": login, "password": PASSWORD})
 
 
+async def agree(browser: httpx.AsyncClient, page: httpx.Response, answer: str = "yes") -> httpx.Response:
+    """Answer the question whether to let a program in."""
+    assert page.status_code == 200, page.text
+    assert "wants to:" in page.text, page.text
+    return await browser.post("/login/consent", data={**hidden(page.text), "answer": answer})
+
+
 def code_of(answer: httpx.Response) -> dict[str, str]:
     """What an answer that sends the browser back says."""
     assert answer.status_code == 303, answer.text

@@ -38,7 +38,7 @@ async def both(folder: Path) -> AsyncIterator[tuple[RunningIam, Clients, Running
             ca=folder / "theirs" / "ca.crt",
         )
         async with running_iam(folder / "ours", MemoryStore(), upstreams=(upstream,)) as ours, ours.clients() as ada:
-            spec = pb.OidcClientSpec(redirect_uris=[f"https://{ours.address}/login/callback"])
+            spec = pb.OidcClientSpec(redirect_uris=[f"https://{ours.address}/login/callback"], trusted=True)
             await eve.oidc_clients.update(pb.UpdateOidcClientRequest(project="corp", ref="ours", spec=spec))
             await ada.make_organisation("acme")
             yield theirs, eve, ours, ada

@@ -3,7 +3,7 @@
 import pytest
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 from authlib.oidc.core import CodeIDToken
-from browsing import LOOPBACK, VERIFIER, code_form, code_of, enter, hidden, https, trust
+from browsing import LOOPBACK, VERIFIER, agree, code_form, code_of, enter, hidden, https, trust
 from joserfc import jwk
 from joserfc import jwt as jose
 
@@ -39,7 +39,7 @@ def test_authlib_logs_in_with_a_code_and_reads_who_it_is(live: Live):
             where, state = party.create_authorization_url(
                 known["authorization_endpoint"], code_verifier=VERIFIER, nonce="n-1"
             )
-            answer = await enter(browser, await browser.get(where))
+            answer = await agree(browser, await enter(browser, await browser.get(where)))
             said = code_of(answer)
             assert (said["state"], said["iss"]) == (state, known["issuer"])
             token = await party.fetch_token(
@@ -82,7 +82,7 @@ def test_authlib_refreshes_and_revokes(live: Live):
             code_challenge_method="S256", verify=trust(iam),
         ) as party:  # fmt: skip
             where, _ = party.create_authorization_url(f"{issuer}/oauth2/authorize", code_verifier=VERIFIER)
-            answer = await enter(browser, await browser.get(where))
+            answer = await agree(browser, await enter(browser, await browser.get(where)))
             first = await party.fetch_token(
                 f"{issuer}/oauth2/token", authorization_response=answer.headers["location"], code_verifier=VERIFIER
             )

@@ -65,6 +65,8 @@ class Client:
         is_public: It can keep no secret.
         api_access: It may get tokens for our API.
         service_account: Id of whom it speaks for by itself; empty for nobody.
+        is_trusted: Nobody is asked whether they want to let it in.
+        post_logout_redirect_uris: Where it may send people once they have logged out.
     """
 
     id: str
@@ -74,6 +76,8 @@ class Client:
     is_public: bool
     api_access: bool
     service_account: str = ""
+    is_trusted: bool = False
+    post_logout_redirect_uris: tuple[str, ...] = ()
 
 
 BUILT_IN = {
@@ -161,6 +165,27 @@ def parse_request(client: Client, fields: Mapping[str, str]) -> Request:
         prompt=frozenset(fields.get("prompt", "").split()),
         max_age_s=int(age) if age else None,
     )
+
+
+def is_remembered(client: Client) -> bool:
+    """Whether what people have agreed to for a client holds the next time: not if anybody can pretend to be it."""
+    return not client.is_public
+
+
+def must_ask(wanted: Request, agreed: frozenset[str], *, is_fresh: bool) -> bool:
+    """Whether a person must be asked before a client gets what it wants.
+
+    Args:
+        wanted: What it wants.
+        agreed: Scopes that they have let it have before.
+        is_fresh: They have just logged in on a page that says for which program.
+    """
+    client = wanted.client
+    if "consent" in wanted.prompt:
+        return True
+    if client.is_trusted or (client.id in BUILT_IN and is_fresh):
+        return False
+    return not is_remembered(client) or not agreed >= set(wanted.scope.split())
 
 
 def granted_scope(client: Client, wanted: str) -> str:

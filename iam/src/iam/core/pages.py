@@ -136,6 +136,28 @@ def device_form(hidden: Mapping[str, str], code: str, client: str, login: str) -
     return _form(hidden, body, path="/device")
 
 
+MEANINGS = {
+    "openid": "know who you are",
+    "profile": "see your name, login and organisation",
+    "email": "see your e-mail address",
+    "groups": "see which groups you are in",
+    "offline_access": "do so while you are away",
+    "ultracloud": "act for you: all that you may do here, it may do too",
+}
+"""Scopes, in words for people."""
+
+
+def consent_form(hidden: Mapping[str, str], login: str, client: str, scopes: Sequence[str]) -> str:
+    """The question whether to let a program in, and to what."""
+    wishes = "".join(f"<li>{MEANINGS[scope]}</li>" for scope in scopes if scope in MEANINGS)
+    return _form(
+        hidden,
+        f"<p>You are {escape(login)}. {escape(client)} wants to:</p><ul>{wishes}</ul>"
+        '<button name="answer" value="yes">Let it in</button><button name="answer" value="no">No</button>',
+        path="/login/consent",
+    )
+
+
 def invite_form(hidden: Mapping[str, str], token: str) -> str:
     """An invite and a first password."""
     return _form(

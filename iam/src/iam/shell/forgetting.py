@@ -11,7 +11,7 @@ from ultracloud.base.principals import USER_PREFIX
 from ultracloud.servicekit.clock import Clock
 from ultracloud.servicekit.store import Store, prefix_end
 
-PREFIXES = (b"~u/", b"~s/", b"~p/")
+PREFIXES = (b"~u/", b"~s/", b"~p/", b"~c/")
 """What is kept under users' ids."""
 PAUSE_S = 3600.0
 PAGE = 1000

@@ -21,6 +21,7 @@ from iam.shell.oidc_browser import Browser
 from iam.shell.oidc_clients import OIDC_CLIENT, ClientBook, OidcClientsServer
 from iam.shell.oidc_http import Provider
 from iam.shell.oidc_login import LoginPages
+from iam.shell.oidc_logout import LogoutPage
 from iam.shell.oidc_tokens import TokenEndpoint
 from iam.shell.people import People, address_of
 from iam.shell.personal_tokens import PersonalTokensServer
@@ -105,6 +106,8 @@ class Identity:
     def _make_provider(self, around: Surroundings) -> Provider:
         issuer, clock = around.issuer, around.clock
         clients = ClientBook(around.resources, self.keep, clock)
+        browser = Browser(self.sessions, self.people, self.secrets, issuer, clock)
+        logout = LogoutPage(self.sessions, clients, browser, around.keys, issuer)
         pages = LoginPages(
             self.keep,
             self.people,
@@ -112,7 +115,7 @@ class Identity:
             self.sessions,
             keys=self.security_keys,
             clients=clients,
-            browser=Browser(self.sessions, self.people, self.secrets, issuer, clock),
+            browser=browser,
             issuer=issuer,
             federation=self._federation,
             accept_invite=self._credentials.accept,
@@ -131,7 +134,7 @@ class Identity:
             issuer=issuer,
             clock=clock,
         )
-        return Provider(pages, tokens, clients, around.keys, issuer, address_of)
+        return Provider(pages, logout, tokens, clients, around.keys, issuer, address_of)
 
     def services(self) -> list[Service]:
         """What is served over gRPC."""

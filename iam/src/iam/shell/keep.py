@@ -9,6 +9,7 @@
 | ``~t/<sort>/<digest>`` | TicketState: good once, by its token's digest |
 | ``~d/<digest>``, ``~e/<user code>`` | DeviceState by its token's digest; that digest by the code |
 | ``~o/<client>`` | ClientSecretState |
+| ``~c/<user>/<client>`` | ConsentState |
 | ``~l/<digest>`` | TicketState: the user whom somebody at another issuer is, and that a user is somebody there |
 | ``~k`` | SealedMac: the key of MACs |
 

@@ -44,7 +44,11 @@ async def _admit(context: Context, new: pb.OidcClient, old: pb.OidcClient | None
         )
     if len(new.spec.redirect_uris) > REDIRECT_URIS_MAX:
         raise InvalidArgumentError(f"at most {REDIRECT_URIS_MAX} redirect_uris are accepted", reason="TOO_MANY_URIS")
-    for uri in new.spec.redirect_uris:
+    if len(new.spec.post_logout_redirect_uris) > REDIRECT_URIS_MAX:
+        raise InvalidArgumentError(
+            f"at most {REDIRECT_URIS_MAX} post_logout_redirect_uris are accepted", reason="TOO_MANY_URIS"
+        )
+    for uri in (*new.spec.redirect_uris, *new.spec.post_logout_redirect_uris):
         if not is_registrable(uri):
             raise InvalidArgumentError(
                 f"redirect_uri {uri[:200]!a} is not accepted; accepted: https://<host>/..., http://127.0.0.1/... "
@@ -149,6 +153,8 @@ class ClientBook:
             is_public=spec.is_public,
             api_access=spec.api_access,
             service_account=spec.service_account,
+            is_trusted=spec.trusted,
+            post_logout_redirect_uris=tuple(spec.post_logout_redirect_uris),
         )
 
     async def authenticate(self, fields: Mapping[str, str], authorization: str) -> Client:

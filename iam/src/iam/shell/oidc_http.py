@@ -14,7 +14,9 @@ from iam.core.oauth import SCOPES, OAuthError, fields_of
 from iam.core.pages import SCRIPT, SCRIPT_PATH
 from iam.shell.keys import Keys
 from iam.shell.oidc_clients import ClientBook
-from iam.shell.oidc_login import LoginPages, body_of
+from iam.shell.oidc_forms import body_of
+from iam.shell.oidc_login import LoginPages
+from iam.shell.oidc_logout import LogoutPage
 from iam.shell.oidc_tokens import DEVICE_GRANT, EXCHANGE_GRANT, TokenEndpoint
 from ultracloud.base.faults import ResourceExhaustedError, UnavailableError
 from ultracloud.wire import HttpEndpoint, HttpReply, HttpRequest
@@ -33,6 +35,7 @@ class Provider:
     def __init__(
         self,
         pages: LoginPages,
+        logout: LogoutPage,
         tokens: TokenEndpoint,
         clients: ClientBook,
         keys: Keys,
@@ -40,6 +43,7 @@ class Provider:
         source_of: Callable[[HttpRequest], str],
     ) -> None:
         self._pages = pages
+        self._logout = logout
         self._tokens = tokens
         self._clients = clients
         self._keys = keys
@@ -57,7 +61,8 @@ class Provider:
             "/login/invite": _page(self._pages.invite),
             "/login/upstream": _page(self._pages.upstream),
             "/login/callback": _page(self._pages.callback),
-            "/logout": _page(self._pages.logout),
+            "/login/consent": _page(self._pages.consent),
+            "/logout": _page(self._logout.answer),
             "/device": _page(self._pages.device),
             SCRIPT_PATH: self._script,
             "/oauth2/token": _program(self._token),
@@ -96,7 +101,7 @@ class Provider:
                     *("sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "amr", "sid", "name"),
                     *("preferred_username", "organisation", "email", "email_verified", "groups"),
                 ],
-                "prompt_values_supported": ["none", "login", "select_account"],
+                "prompt_values_supported": ["none", "login", "consent", "select_account"],
             },
             more=PUBLIC,
         )

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from html import escape
 
 from iam.core.oauth import (
-    FORM_BYTES_MAX,
     OAuthError,
     Request,
     check_client,
@@ -20,12 +18,14 @@ from iam.core.oauth import (
     plain_user_code,
     with_fields,
 )
-from iam.core.pages import device_form, elsewhere, factor_form, invite_form, login_form
+from iam.core.pages import consent_form, device_form, elsewhere, factor_form, invite_form, login_form
 from iam.shell.federation import Federation
 from iam.shell.keep import Keep, digest
 from iam.shell.logins import FEDERATED, ONE_TIME_CODE, PASSWORD, SECURITY_KEY, Authenticated, Logins, Proof, key_of
 from iam.shell.oidc_browser import Browser, Visitor, redirect
 from iam.shell.oidc_clients import ClientBook
+from iam.shell.oidc_consent import Consents
+from iam.shell.oidc_forms import body_of
 from iam.shell.people import People, path_of
 from iam.shell.security_keys import SecurityKeys
 from iam.shell.sessions import Sessions, Wish
@@ -83,6 +83,7 @@ class LoginPages:
         self._federation = federation
         self._source_of = source_of
         self._clock = clock
+        self._consents = Consents(keep, clock)
 
     # ---- a request for a code ----------------------------------------------------------------------------------------
 
@@ -95,21 +96,21 @@ class LoginPages:
         except OAuthError as error:
             return self._browser.reply("This does not work", "", error.description, status=400)
         try:
-            answer = await self._at_once(request, parse_request(client, fields))
+            answer = await self._at_once(request, parse_request(client, fields), f"{AUTHORIZE}?{query}")
         except OAuthError as error:
             said = {"error": error.error, "error_description": error.description, "state": fields.get("state", "")}
             return redirect(with_fields(fields["redirect_uri"], {**said, "iss": self._issuer()}))
         return answer or await self._login_page(request, f"{AUTHORIZE}?{query}")
 
-    async def _at_once(self, request: HttpRequest, wanted: Request) -> HttpReply | None:
+    async def _at_once(self, request: HttpRequest, wanted: Request, to: str) -> HttpReply | None:
         """The code for who is logged in already; None if somebody must log in first.
 
         Raises:
-            OAuthError: Somebody must, and the program wants no page shown.
+            OAuthError: Somebody must, or must agree, and the program wants no page shown.
         """
         visitor = await self._browser.visitor(request)
         if visitor is not None and not self._must_login(wanted, visitor):
-            return await self._with_code(wanted, visitor)
+            return await self._agreed(request, wanted, visitor, to)
         if "none" in wanted.prompt:
             raise OAuthError("login_required", "nobody is logged in")
         return None
@@ -120,10 +121,46 @@ class LoginPages:
         is_strange = wanted.client.organisation not in ("", visitor.user.metadata.project)
         return is_old or is_strange or bool(wanted.prompt & {"login", "select_account"})
 
+    async def _agreed(
+        self, request: HttpRequest, wanted: Request, visitor: Visitor, to: str, *, is_fresh: bool = False
+    ) -> HttpReply:
+        """Send the browser back with a code, or ask the person first whether they want that.
+
+        Raises:
+            OAuthError: They must be asked, and the program wants no page shown.
+        """
+        _require_member(wanted, visitor)
+        if not await self._consents.is_asked(visitor.user.metadata.id, wanted, is_fresh=is_fresh):
+            return await self._with_code(wanted, visitor)
+        if "none" in wanted.prompt:
+            raise OAuthError("consent_required", "the user has not agreed to this yet")
+        hidden, cookie = await self._browser.form(request, {"to": to})
+        body = consent_form(hidden, self._people.login_of(visitor.user), wanted.client.name, wanted.scope.split())
+        title = f"Let {wanted.client.name} in?"
+        return self._browser.reply(title, body, more=cookie, redirect_uri=wanted.redirect_uri)
+
+    async def consent(self, request: HttpRequest) -> HttpReply:
+        """Take the answer to whether a program may be let in."""
+        fields = fields_of(body_of(request)) if request.method == "POST" else {}
+        visitor = await self._browser.visitor(request)
+        if visitor is None or not await self._browser.is_own_form(request, fields, ("to",)):
+            return await self._login_page(request, LOGIN, FORM_STRANGE, status=400)
+        asked = fields_of(fields["to"].partition("?")[2])
+        try:
+            client = check_client(await self._clients.find(asked.get("client_id", "")), asked)
+            wanted = parse_request(client, asked)
+        except OAuthError as error:
+            return self._browser.reply("This does not work", "", error.description, status=400)
+        if fields.get("answer", "") != "yes":
+            said = {"error": "access_denied", "error_description": "the user has refused", "state": wanted.state}
+            return redirect(with_fields(wanted.redirect_uri, {**said, "iss": self._issuer()}))
+        _require_member(wanted, visitor)
+        await self._consents.agree(visitor.user.metadata.id, wanted)
+        _audit.info("%s lets client %s have %s", path_of(visitor.user), client.id, wanted.scope)
+        return await self._with_code(wanted, visitor)
+
     async def _with_code(self, wanted: Request, visitor: Visitor) -> HttpReply:
         """Send the browser back with a code."""
-        if wanted.client.organisation not in ("", visitor.user.metadata.project):
-            raise OAuthError("access_denied", "this program is for users of another organisation")
         code = encoded(self._clock.entropy(CODE_BYTES))
         ticket = pb.TicketState(
             user=visitor.user.metadata.id,
@@ -232,10 +269,12 @@ class LoginPages:
         fields = fields_of(query)
         try:
             client = check_client(await self._clients.find(fields.get("client_id", "")), fields)
-            answer = await self._with_code(parse_request(client, fields), Visitor(who.user, session))
+            visitor = Visitor(who.user, session)
+            answer = await self._agreed(request, parse_request(client, fields), visitor, to, is_fresh=True)
         except OAuthError as error:
             return self._browser.reply("This does not work", "", error.description, status=400, more=cookie)
-        return replace(answer, fields={**answer.fields, **cookie})
+        # A question that is asked first has a form too, whose cookie the browser already has: it has just sent one.
+        return answer._replace(fields={**answer.fields, **cookie})
 
     async def _again(self, request: HttpRequest, fields: dict[str, str], fault: Fault) -> HttpReply:
         """The page of the same step, and what was wrong."""
@@ -275,21 +314,6 @@ class LoginPages:
             "Log in", body, error, status=status, more=cookie, redirect_uri=fields.get("redirect_uri", ""),
             with_script=bool(options),
         )  # fmt: skip
-
-    async def logout(self, request: HttpRequest) -> HttpReply:
-        """End the browser's session."""
-        visitor = await self._browser.visitor(request)
-        if request.method == "POST" and visitor is not None:
-            fields = fields_of(body_of(request))
-            if await self._browser.is_own_form(request, fields, ("to",)):
-                await self._sessions.end(visitor.user.metadata.id, [visitor.session.id])
-                visitor = None
-        if visitor is None:
-            return self._browser.reply("You are logged out", "", more=self._browser.no_session_cookie())
-        hidden, cookie = await self._browser.form(request, {"to": "/logout"})
-        fields_ = "".join(f'<input type="hidden" name="{name}" value="{value}">' for name, value in hidden.items())
-        body = f'<form method="post" action="/logout">{fields_}<button>Log out</button></form>'
-        return self._browser.reply("Log out", body, more=cookie)
 
     async def invite(self, request: HttpRequest) -> HttpReply:
         """Show the form of an invite, or take it."""
@@ -395,6 +419,16 @@ class _FactorNeededError(Exception):
         self.factors = factors
 
 
+def _require_member(wanted: Request, visitor: Visitor) -> None:
+    """Refuse users of other organisations than the program's.
+
+    Raises:
+        OAuthError: The visitor is one.
+    """
+    if wanted.client.organisation not in ("", visitor.user.metadata.project):
+        raise OAuthError("access_denied", "this program is for users of another organisation")
+
+
 def code_key(code: str) -> bytes:
     """Where an authorisation code is."""
     return f"~t/code/{digest(code)}".encode()
@@ -412,18 +446,3 @@ def user_code_key(code: str) -> bytes:
 
 def _step_key(ticket: str) -> bytes:
     return f"~t/step/{digest(ticket)}".encode()
-
-
-def body_of(request: HttpRequest) -> str:
-    """The form of a request.
-
-    Raises:
-        OAuthError: It is none, or too long.
-    """
-    kind = request.metadata.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded" or len(request.body) > FORM_BYTES_MAX:
-        raise OAuthError("invalid_request", "send a form, application/x-www-form-urlencoded")
-    try:
-        return request.body.decode()
-    except UnicodeDecodeError:
-        raise OAuthError("invalid_request", "the form is no UTF-8") from None

@@ -358,18 +358,22 @@ class ExchangePersonalTokenResponse(_message.Message):
     def __init__(self, access_token: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class OidcClientSpec(_message.Message):
-    __slots__ = ("description", "redirect_uris", "is_public", "api_access", "service_account")
+    __slots__ = ("description", "redirect_uris", "is_public", "api_access", "service_account", "post_logout_redirect_uris", "trusted")
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     REDIRECT_URIS_FIELD_NUMBER: _ClassVar[int]
     IS_PUBLIC_FIELD_NUMBER: _ClassVar[int]
     API_ACCESS_FIELD_NUMBER: _ClassVar[int]
     SERVICE_ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    POST_LOGOUT_REDIRECT_URIS_FIELD_NUMBER: _ClassVar[int]
+    TRUSTED_FIELD_NUMBER: _ClassVar[int]
     description: str
     redirect_uris: _containers.RepeatedScalarFieldContainer[str]
     is_public: bool
     api_access: bool
     service_account: str
-    def __init__(self, description: _Optional[str] = ..., redirect_uris: _Optional[_Iterable[str]] = ..., is_public: _Optional[bool] = ..., api_access: _Optional[bool] = ..., service_account: _Optional[str] = ...) -> None: ...
+    post_logout_redirect_uris: _containers.RepeatedScalarFieldContainer[str]
+    trusted: bool
+    def __init__(self, description: _Optional[str] = ..., redirect_uris: _Optional[_Iterable[str]] = ..., is_public: _Optional[bool] = ..., api_access: _Optional[bool] = ..., service_account: _Optional[str] = ..., post_logout_redirect_uris: _Optional[_Iterable[str]] = ..., trusted: _Optional[bool] = ...) -> None: ...
 
 class OidcClientStatus(_message.Message):
     __slots__ = ("conditions",)

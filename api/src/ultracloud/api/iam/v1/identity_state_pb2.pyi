@@ -172,6 +172,14 @@ class ClientSecretState(_message.Message):
     previous_until_ms: int
     def __init__(self, digest: _Optional[bytes] = ..., previous_digest: _Optional[bytes] = ..., previous_until_ms: _Optional[int] = ...) -> None: ...
 
+class ConsentState(_message.Message):
+    __slots__ = ("scopes", "ends_at_ms")
+    SCOPES_FIELD_NUMBER: _ClassVar[int]
+    ENDS_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    scopes: _containers.RepeatedScalarFieldContainer[str]
+    ends_at_ms: int
+    def __init__(self, scopes: _Optional[_Iterable[str]] = ..., ends_at_ms: _Optional[int] = ...) -> None: ...
+
 class SealedMac(_message.Message):
     __slots__ = ("sealed",)
     SEALED_FIELD_NUMBER: _ClassVar[int]
