@@ -6,10 +6,11 @@
 - `view`: what is stored, as transactions see it.
 - `store`: reads, and batches of transactions, on any engine.
 - `waiting`: writes until their batch begins.
-- `committer`: many callers' writes in one batch with one sync, off the loop.
+- `committer`: many callers' writes in one batch with one sync.
 - `watchers`: who waits for what.
 - `expirer`: deletes keys that have come to their end.
 - `sweeper`: forgets old history, a little at a time.
+- `log_room`: fills the log ahead, so that syncing it is quicker.
 - `meters`: what an operator can measure.
 - `rpc`: the calls; `serving`: what of them is the same on PostgreSQL.
 - `messages`: the calls' messages to words of the core and back.

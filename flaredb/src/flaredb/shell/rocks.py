@@ -126,6 +126,14 @@ class RocksEngine:
         except Exception as error:
             raise EngineWriteError(str(error)) from error
 
+    def flush(self) -> None:
+        """Have all that is in memory written to tables, in the background. What comes then stands in another log."""
+        try:
+            for column in self._columns.values():
+                column.flush(wait=False)
+        except Exception as error:
+            raise _write_error(str(error)) from error
+
     def synced(self) -> int:
         """The version that the last `sync` before the opening remembered."""
         return self._watermark.version

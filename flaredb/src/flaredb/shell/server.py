@@ -13,8 +13,9 @@ from flaredb.errors import MIB
 from flaredb.shell import disk, memory, meters
 from flaredb.shell.committer import Committer
 from flaredb.shell.expirer import Expirer
+from flaredb.shell.log_room import LOGS, LogRoom
 from flaredb.shell.one_node import OneNode
-from flaredb.shell.rocks import RocksEngine, open_rocks
+from flaredb.shell.rocks import WAL_BYTES_MAX, RocksEngine, open_rocks
 from flaredb.shell.rpc import KvService
 from flaredb.shell.store import Store
 from flaredb.shell.sweeper import Sweeper
@@ -40,6 +41,7 @@ class Flaredb:
     committing: asyncio.Task[None]
     sweeping: asyncio.Task[None]
     expiring: asyncio.Task[None]
+    making_room: asyncio.Task[None]
     eventual: EventualAlone | None
 
     async def stop(self) -> None:
@@ -51,6 +53,8 @@ class Flaredb:
         if self.eventual is not None:
             await self.eventual.stop()
         self.sweeping.cancel()
+        self.making_room.cancel()
+        await asyncio.wait({self.making_room})
         self.engine.close()
 
 
@@ -98,6 +102,14 @@ async def build_embedded(config: Config, runtime: Runtime) -> Flaredb:
     sweeping = runtime.tasks.create_task(Sweeper(store, runtime.clock).run(), name="sweep")
     runtime.log.info("opened", extra={"version": store.applied.version, "floor": store.floor})
     expiring = runtime.tasks.create_task(expirer.run(), name="expire")
+    log_room = LogRoom(
+        store,
+        engine,
+        min(rocksdb.write_buffer_mib * MIB, WAL_BYTES_MAX),
+        lambda: committer.free_bytes() > committer.reserve_bytes + LOGS * WAL_BYTES_MAX,
+        runtime.clock,
+    )
+    making_room = runtime.tasks.create_task(log_room.run(), name="make room in the log")
     kv: Any = KvService(store, committer, watchers, access, runtime.clock.now_ms)
     eventual, services = None, [service(CLUSTER, OneNode(access))]
     if config.eventual.namespaces:
@@ -107,4 +119,4 @@ async def build_embedded(config: Config, runtime: Runtime) -> Flaredb:
         kv = eventual.kv
         services.append(service(EVENTUAL, eventual.copies))
     await runtime.serve([service(KV, kv), *services], limits=Limits(busy_poll_s=BUSY_POLL_S))
-    return Flaredb(engine, committer, watchers, committing, sweeping, expiring, eventual)
+    return Flaredb(engine, committer, watchers, committing, sweeping, expiring, making_room, eventual)
