@@ -24,7 +24,7 @@ def test_wait_ends_when_it_is_ready(dev: Person) -> None:
 
 def test_what_never_becomes_ready_is_a_timeout(dev: Person) -> None:
     said = dev.fails(6, "vpc", "create", "stuck", "--cidr", "10.0.0.0/16", "--wait", "--timeout", "0.3s")
-    assert "vpc/stuck is not there yet" in said
+    assert "vpc/stuck is not as wanted after" in said
 
 
 def test_a_taken_name_is_a_conflict(dev: Person) -> None:

@@ -227,7 +227,7 @@ def test_a_person_logs_in_through_the_real_gateway_and_stays_logged_in(uc: Perso
     assert waiting.stderr is not None
     browse(cloud, waiting.stderr.readline().removeprefix("Open ").strip())
     out, err = waiting.communicate(timeout=40)
-    assert (waiting.returncode, out.startswith("logged in as user:usr-")) == (0, True), err
+    assert (waiting.returncode, out.startswith("logged in as ada@acme at ")) == (0, True), err
     uc.ok("vpc", "list")
     checks = uc.types("doctor", "-o", "json").json["checks"]
     assert next(check["state"] for check in checks if check["what"] == "clock") == "ok"
@@ -253,7 +253,7 @@ def test_a_password_logs_in_through_the_real_gateway_and_is_refreshed(uc: Person
     (uc.home / "password").write_text(PASSWORD + "\n")
     uc.ok("context", "add", "test", "--server", cloud.url, "--ca", str(cloud.ca), "-p", "blue")
     said = uc.ok("login", "--user", "ada@acme", "--password", f"@{uc.home / 'password'}")
-    assert said.out.startswith("logged in as user:usr-")
+    assert said.out.startswith("logged in as ada@acme at ")
     first = json.loads(credential_file(uc).read_text())
     make_old(uc)
     uc.ok("vpc", "list")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TextIO
 
 import click
 
@@ -21,12 +22,18 @@ def main() -> None:
     sys.exit(run(sys.argv[1:], "ultracloud" if sys.argv[0].endswith("ultracloud") else "uc"))
 
 
-def run(arguments: list[str], name: str = "uc") -> int:  # noqa: PLR0911 - a line a way to end
+def run(arguments: list[str], name: str = "uc") -> int:  # noqa: C901, PLR0911 - a line a way to end
     """Run one command, called by one of its names, and give its exit code."""
+    # A program that was started with these closed has None there.
+    out, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
+    sys.stdout = out
     try:
         code = root.main(arguments, prog_name=name, standalone_mode=False)
         sys.stdout.flush()
     except Printed:
+        return OK
+    except click.exceptions.NoArgsIsHelpError as error:
+        sys.stdout.write(f"{error.format_message()}\n")
         return OK
     except Failure as failure:
         return fail(failure)
@@ -37,13 +44,27 @@ def run(arguments: list[str], name: str = "uc") -> int:  # noqa: PLR0911 - a lin
     except (click.Abort, KeyboardInterrupt):
         sys.stderr.write("\n")
         return INTERRUPTED
-    except BrokenPipeError:
-        # Python would complain again when it closes stdout at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, SystemExit) as error:
+        # Click ends so when completion is done, and for a reader that has gone; then it has wrapped stdout.
+        if isinstance(error, SystemExit) and sys.stdout is out:
+            raise
+        _drop_output()
         return PIPE_CLOSED
     except OSError as error:
-        return fail(Failure(f"{error.filename or 'the machine'}: {error.strerror or error}"))
+        if error.filename:
+            return fail(Failure(f"{error.filename}: {error.strerror}"))
+        _drop_output()
+        return fail(Failure(f"what is printed cannot be written: {error.strerror or error}"))
     return code if isinstance(code, int) else OK
+
+
+def _drop_output() -> None:
+    """Python would complain again when it writes what is left at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w")  # noqa: PTH123 - for as long as the process lives
 
 
 def fail(failure: Failure) -> int:

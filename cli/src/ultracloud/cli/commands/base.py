@@ -184,6 +184,10 @@ class Group(click.Group):
             ctx,
         )
 
+    def has_command(self, ctx: click.Context, name: str) -> bool:
+        """Whether this is a command, by any of its names."""
+        return name in self.other_names or name in self.list_commands(ctx)
+
     def summary_of(self, ctx: click.Context, name: str) -> tuple[str, str]:
         """(section, summary) of a command, without loading it."""
         if name in self.lazy:

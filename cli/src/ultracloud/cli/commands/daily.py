@@ -8,6 +8,7 @@ import sys
 import click
 
 from ultracloud.cli.commands.base import app_of, command, span
+from ultracloud.cli.commands.confirming import confirm_delete
 from ultracloud.cli.commands.names import live_names
 from ultracloud.cli.commands.waiting import get_request, wait_for
 from ultracloud.cli.core.api import Field, Noun
@@ -80,7 +81,17 @@ def ls(ctx: click.Context, kind: str | None, selector: str | None) -> None:
         noun = index.noun(kind)
         printer.print_items(app, noun, _items(app, noun, "", selector))
         return
+    found = _whole_project(app, selector)
+    if app.output.format in ("json", "yaml", "jsonpath"):
+        printer.print_document(app, found)
+    elif not any(found.values()):
+        app.note(f"nothing is in the project {app.project}")
+
+
+def _whole_project(app: App, selector: str | None) -> dict[str, Json]:
+    """All that is in the project, by kind; printed as it comes where that is a table."""
     found: dict[str, Json] = {}
+    unknown: dict[str, list[str]] = {}
     for name in OF_PROJECTS:
         if name not in index.listing():
             continue
@@ -90,7 +101,7 @@ def ls(ctx: click.Context, kind: str | None, selector: str | None) -> None:
         except Refusal as refused:
             if refused.status not in ABSENT:
                 raise
-            app.note(f"warning: {noun.plural} are not known: {refused.sentence}")
+            unknown.setdefault(refused.sentence, []).append(noun.plural)
             continue
         found[noun.plural] = items
         if items and app.output.tabular:
@@ -99,10 +110,9 @@ def ls(ctx: click.Context, kind: str | None, selector: str | None) -> None:
             sys.stdout.write("\n")
         elif items and app.output.format in ("name", "id"):
             printer.print_items(app, noun, items)
-    if app.output.format in ("json", "yaml", "jsonpath"):
-        printer.print_document(app, found)
-    elif not any(found.values()):
-        app.note(f"nothing is in the project {app.project}")
+    for sentence, plurals in unknown.items():
+        app.note(f"warning: {', '.join(plurals)} are not known: {sentence}")
+    return found
 
 
 @command("get", short_help="Read or list: `get vms`, `get vm web`, `get vm/web`")
@@ -144,12 +154,17 @@ def inspect(ctx: click.Context, names: tuple[str, ...]) -> None:
 @command("rm", short_help="Delete: virtual machines, or KIND/NAME")
 @thing_names
 @click.option("-f", "--ignore-not-found", is_flag=True, help="What is not there is deleted.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before a project or an organisation is deleted.")
 @click.option("--wait", "waits", is_flag=True, help="Until it is gone.")
 @click.option("--timeout", callback=span, metavar="SPAN", help="How long to wait; 10m.")
 @click.pass_context
-def rm(ctx: click.Context, names: tuple[str, ...], ignore_not_found: bool, waits: bool, timeout: float | None) -> None:
+def rm(
+    ctx: click.Context, names: tuple[str, ...], ignore_not_found: bool, yes: bool, waits: bool, timeout: float | None
+) -> None:
     """Delete: a bare name is a virtual machine's, everything else is KIND/NAME."""
     app = app_of(ctx)
+    for name in names:
+        confirm_delete(app, thing(name)[0], [thing(name)[1]], yes=yes)
     for name in names:
         noun, ref = thing(name)
         if "delete" not in noun.operations:

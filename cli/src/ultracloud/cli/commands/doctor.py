@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 import click
 
 from ultracloud.cli.commands.base import app_of, command
+from ultracloud.cli.commands.login import called
 from ultracloud.cli.core import findings
 from ultracloud.cli.core.failures import DENIED, Failure
 from ultracloud.cli.core.findings import BROKEN, SKIPPED, WELL, WORRYING, Finding
@@ -150,7 +151,7 @@ def _login(app: App) -> Generator[Finding, None, bool]:
         state = BROKEN if failure.exit_code == DENIED or not isinstance(failure, Refusal) else WORRYING
         yield Finding("login", state, failure.sentence, failure.hint or "`uc login`")
         return False
-    yield Finding("login", WELL, f"you are {text_at(who, 'principal')}")
+    yield Finding("login", WELL, f"you are {called(app, who)}")
     return True
 
 

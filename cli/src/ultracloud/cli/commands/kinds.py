@@ -181,7 +181,7 @@ def _wait_one(app: App, noun: Noun, name: str, text: str, timeout_s: float) -> N
         sys.stdout.write(f"{noun.name}/{name} is deleted\n")
         return
     resource = wait_for(app, noun, resource, goal, timeout_s)
-    printer.print_done(app, noun, resource, "is there: " + text)
+    printer.print_done(app, noun, resource, f"has {text}")
 
 
 def events_request(app: App, noun: Noun, ref: str) -> Request:

@@ -86,6 +86,7 @@ def whoami(app: App) -> None:
         return
     target = app.chosen.target
     shown = {
+        "you are": called(app, answer),
         **{key.replace("_", " "): _scalar(value) for key, value in table_at({"a": answer}, "a").items()},
         "server": target.server,
     }
@@ -115,16 +116,25 @@ def _by_password(app: App, user: str, given: str | None) -> None:
 
     if given is not None and not given.startswith("@"):
         raise UsageFailure("a password in arguments can be read by others; accepted: --password @FILE, or @- for stdin")
-    password = read_text(given[1:]).rstrip("\n") if given else click.prompt("Password", hide_input=True, err=True)
+    password = read_text(given[1:]).rstrip("\n") if given else _asked_password()
     try:
         kept = logins.by_password(app.stranger, user, password)
     except Refusal as refused:
         if refused.reason not in logins.CODE_REASONS:
             raise
-        code = click.prompt("Code of your authenticator app", err=True)
-        kept = logins.by_password(app.stranger, user, password, str(code).strip())
+        code = str(click.prompt("Code of your authenticator app", err=True))
+        kept = logins.by_password(app.stranger, user, password, code.strip())
     credentials.store(app.target.name, kept)
     _adopt(app)
+
+
+def _asked_password() -> str:
+    if not sys.stdin.isatty():
+        raise UsageFailure(
+            "nobody can be asked for the password, since stdin is no terminal",
+            hint="--password @FILE, or @- for stdin; a build job takes a personal access token, --token @FILE",
+        )
+    return str(click.prompt("Password", hide_input=True, err=True))
 
 
 def _keep_token(app: App, given: str) -> None:
@@ -173,7 +183,24 @@ def _save(app: App, target: Target) -> None:
 def _greet(app: App) -> None:
     """Prove the login, and say who it is."""
     answer: Json = app.client.call(WHO_AM_I)
-    sys.stdout.write(f"logged in as {text_at(answer, 'principal') or 'somebody'} at {app.target.server}\n")
+    sys.stdout.write(f"logged in as {called(app, answer) or 'somebody'} at {app.target.server}\n")
+
+
+def called(app: App, who: Json) -> str:
+    """How people call whom the server takes us for: `ada@acme`; the principal where that cannot be read."""
+    principal, organisation = text_at(who, "principal"), text_at(who, "organisation")
+    kind, _, ident = principal.partition(":")
+    if kind != "user" or not organisation:
+        return principal
+    place = f"/v1/organisations/{organisation}"
+    try:
+        user, owner = (
+            app.client.call(Request("GET", path, repeatable=True)) for path in (f"{place}/users/{ident}", place)
+        )
+    except Failure:
+        return principal
+    names = [text_at(found, "metadata", "name") for found in (user, owner)]
+    return "@".join(names) if all(names) else principal
 
 
 def _scalar(value: Json) -> str:

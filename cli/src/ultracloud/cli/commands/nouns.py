@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ultracloud.cli.commands.base import Group, Lazy
+from ultracloud.cli.commands.base import HELP_NAMES, Group, Lazy
 from ultracloud.cli.commands.operations import OperationCommand
 from ultracloud.cli.core.api import Noun
 from ultracloud.cli.shell import index
@@ -49,6 +49,16 @@ class NounGroup(Group):
             if verb in noun.operations and alias not in noun.operations and alias not in lazy
         }
         super().__init__(noun.name, help=noun.summary, lazy=lazy, other_names=aliases)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """`uc vms`, without a verb, lists them, as docker's `images` does."""
+        is_plural = ctx.info_name == self.noun.plural and "list" in self.noun.operations
+        is_help = any(word in HELP_NAMES for word in args)
+        if is_plural and not is_help and not any(self.has_command(ctx, word) for word in args):
+            first = args[0] if args else ""
+            if not first or first.startswith("-"):
+                args = ["list", *args]
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - Click's shape
         """Operations and what is added to them."""

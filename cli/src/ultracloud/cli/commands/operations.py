@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from ultracloud.cli.commands.base import Command, app_of
+from ultracloud.cli.commands.confirming import confirm_delete
 from ultracloud.cli.commands.parameters import NEVER_FLAGS, arguments_of, flags_of, is_secret, option_of, options_of
 from ultracloud.cli.core import bodies, flags
 from ultracloud.cli.core.api import Noun, Operation
@@ -148,6 +149,8 @@ class Call:
                 raise UsageFailure("nothing is changed; accepted: FIELD=VALUE words, flags, or -f FILE")
         elif isinstance(body, dict):
             flags.require(self.noun, self.operation.body, body, NEVER_FLAGS)
+        if self.operation.verb == "delete":
+            confirm_delete(self.app, self.noun, refs, yes=bool(self.values.get("yes")))
         for ref in refs:
             self._one(ref, body)
 

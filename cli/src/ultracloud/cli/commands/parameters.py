@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from ultracloud.cli.commands.base import COMMON_NAMES, span
+from ultracloud.cli.commands.confirming import PRECIOUS
 from ultracloud.cli.commands.names import live_names
 from ultracloud.cli.core import flags
 from ultracloud.cli.core.api import Field, Noun, Operation
@@ -19,6 +20,7 @@ OF_LISTS = frozenset({"page_size", "page_token", "label_selector", "selector", "
 OWN_NAMES = COMMON_NAMES | {
     "--help", "-h", "-f", "--file", "-w", "--watch", "--wait", "--timeout", "-l", "--selector", "--filter",
     "--field-selector", "--limit", "-A", "--all-projects", "--if-match", "--root", "--ignore-not-found", "--service",
+    "-y", "--yes",
 }  # fmt: skip
 SECRET_WORDS = ("password", "passphrase", "private_key", "secret")
 
@@ -95,6 +97,8 @@ def options_of(noun: Noun, operation: Operation) -> list[click.Option]:
         made.append(click.Option(["--if-match"], metavar="ETAG", help="Only while it is as it was read."))
     if operation.verb == "delete":
         made.append(click.Option(["--ignore-not-found"], is_flag=True, help="What is not there is deleted."))
+        if noun.name in PRECIOUS:
+            made.append(click.Option(["-y", "--yes"], is_flag=True, help="Do not ask."))
     if operation.answer == noun.kind and noun.kind and operation.method != "GET" and "get" in noun.operations:
         made.append(
             click.Option(

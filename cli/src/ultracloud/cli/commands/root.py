@@ -45,8 +45,25 @@ ALIASES = {
     "reboot": "restart",
     "delete": "rm",
     "describe": "inspect",
+    "list": "ls",
+    "attach": "console",
     "man-pages": "man",
 }
+VERBS_FIRST = frozenset(
+    {"create", "new", "update", "set", "edit", "label", "describe", "delete", "rm", "remove", "watch", "events", "list"}
+)
+"""`uc create vpc net`, in kubectl's order of words, is `uc vpc create net`."""
+ELSEWHERE = {
+    "exec": "`uc console NAME` is the virtual machine's own terminal",
+    "ssh": "`uc console NAME` is the virtual machine's terminal; `ssh` takes the address that `uc ps` shows",
+    "config": "contexts are `uc context`",
+    "auth": "`uc iam explain` says who may do what, `uc whoami` who you are",
+    "create": "write `uc KIND create NAME`, such as `uc vpc create net --cidr 10.0.0.0/16`",
+    "kill": "`uc stop --force NAME` pulls the plug",
+    "launch": "`uc run IMAGE` makes a virtual machine",
+    "top": "`uc ps` shows virtual machines, `uc quota usage` what they take",
+}
+"""What other programs call things that are here under another name."""
 
 
 class Root(Group):
@@ -70,6 +87,19 @@ class Root(Group):
 
             return noun_group(noun)
         return super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As every group does it; a verb before a kind is the kind's."""
+        if len(args) > 1 and args[0] in VERBS_FIRST and args[1] in index.words():
+            return super().resolve_command(ctx, [args[1], args[0], *args[2:]])
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if args[0] not in ELSEWHERE:
+                raise
+            raise click.UsageError(f"there is no command {args[0]!r}; {ELSEWHERE[args[0]]}", ctx) from error
 
     def summary_of(self, ctx: click.Context, name: str) -> tuple[str, str]:
         """From the tables."""

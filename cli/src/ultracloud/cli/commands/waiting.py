@@ -36,7 +36,7 @@ def wait_for(app: App, noun: Noun, resource: Json, goal: Goal, timeout_s: float)
                 raise Failure(f"{name}: {sentence}")
             if time.monotonic() >= ends_at:
                 raise TimeoutFailure(
-                    f"{name} is not there yet after {timeout_s:.0f} s: {standing(resource)}",
+                    f"{name} is not as wanted after {timeout_s:.0f} s: {standing(resource)}",
                     hint="it goes on; `uc wait` waits longer",
                 )
             progress.say(f"{name}: {standing(resource)}")

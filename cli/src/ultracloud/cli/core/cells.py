@@ -188,6 +188,35 @@ CHOSEN: dict[str, tuple[Column, ...]] = {
         Column("DISABLED", value("spec", "disabled")),
         AGE,
     ),
+    "image": (
+        NAME,
+        READY,
+        Column("FORMAT", value("spec", "format")),
+        AGE,
+        Column("DISK-URL", value("spec", "disk_url"), wide=True),
+        Column("KERNEL-URL", value("spec", "kernel_url"), wide=True),
+    ),
+    "session": (
+        Column("ID", value("id")),
+        Column("CLIENT", value("client")),
+        Column("FROM", value("source")),
+        Column("BY", joined(".methods[*]")),
+        Column("CURRENT", value("is_current")),
+        Column("USED", since("used_at")),
+        Column("AGE", since("created_at")),
+        Column("EXPIRES", value("expires_at"), wide=True),
+    ),
+    "personaltoken": (
+        Column("ID", value("id")),
+        Column("NAME", value("name")),
+        Column("SCOPES", joined(".scopes[*]")),
+        Column("PLACE", value("place")),
+        Column("EXPIRES", value("expires_at")),
+        Column("USED", since("used_at")),
+        Column("AGE", since("created_at")),
+    ),
+    "organisation": (NAME, Column("DESCRIPTION", value("spec", "description")), AGE),
+    "project": (NAME, Column("DESCRIPTION", value("spec", "description")), AGE),
     "role": (
         NAME,
         Column("PERMISSIONS", joined(".spec.permissions[*]")),
@@ -199,8 +228,12 @@ CHOSEN: dict[str, tuple[Column, ...]] = {
 
 def columns_of(noun: Noun, *, wide: bool) -> tuple[Column, ...]:
     """Columns of a noun's table."""
-    chosen = (*(CHOSEN.get(noun.name) or guessed(noun)), ID, LABELS)
-    return chosen if wide else tuple(column for column in chosen if not column.wide)
+    return _fitting((*(CHOSEN.get(noun.name) or guessed(noun)), ID, LABELS), wide=wide)
+
+
+def chosen(noun: Noun, *, wide: bool) -> tuple[Column, ...]:
+    """Columns that somebody chose for a noun; none if nobody did."""
+    return _fitting(CHOSEN.get(noun.name, ()), wide=wide)
 
 
 def guessed(noun: Noun) -> tuple[Column, ...]:
@@ -211,6 +244,10 @@ def guessed(noun: Noun) -> tuple[Column, ...]:
     status = next((field.message for field in noun.fields(noun.kind) if field.name == "status"), "")
     has_conditions = any(field.name == "conditions" for field in noun.fields(status))
     return (NAME, *([READY] if has_conditions else []), *made, AGE)
+
+
+def _fitting(columns: tuple[Column, ...], *, wide: bool) -> tuple[Column, ...]:
+    return columns if wide else tuple(column for column in columns if not column.wide)
 
 
 def short(text: str) -> str:

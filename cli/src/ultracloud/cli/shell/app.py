@@ -114,9 +114,9 @@ class App:
         """The project.
 
         Raises:
-            UsageFailure: None is named.
+            Failure: None is named, or no cloud.
         """
-        if not self.chosen.target.project:
+        if not self.target.project:
             raise UsageFailure(
                 "no project is named", hint="-p PROJECT, or `uc context set --project PROJECT` to keep it"
             )
@@ -127,9 +127,9 @@ class App:
         """The organisation.
 
         Raises:
-            UsageFailure: None is named.
+            Failure: None is named, or no cloud.
         """
-        if not self.chosen.target.org:
+        if not self.target.org:
             raise UsageFailure("no organisation is named", hint="--org NAME, or `uc context set --org NAME` to keep it")
         return self.chosen.target.org
 

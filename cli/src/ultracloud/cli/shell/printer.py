@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from ultracloud.cli.core import outputs, tables
 from ultracloud.cli.core.api import Field, Noun
-from ultracloud.cli.core.cells import Column, columns_of, short
+from ultracloud.cli.core.cells import Column, chosen, columns_of, short
 from ultracloud.cli.core.trees import Json, items_at, table_at, text_at
 from ultracloud.cli.shell.app import App
 
@@ -63,7 +63,9 @@ def print_answer(app: App, noun: Noun, schema: str, answer: Json) -> None:
         return
     lists = [field for field in noun.fields(schema) if field.shape == "many" and field.kind == "message"]
     if len(lists) == 1 and items_at(answer, lists[0].name):
-        columns = [_column(field) for field in noun.fields(lists[0].message) if field.kind not in ("message", "any")]
+        guessed = [_column(field) for field in noun.fields(lists[0].message) if field.kind not in ("message", "any")]
+        columns = chosen(noun, wide=app.output.format == "wide") if lists[0].name == "items" else ()
+        columns = columns or tuple(guessed)
         print_table(columns, items_at(answer, lists[0].name), bare=app.output.bare)
         return
     kinds = {field.name: field.kind for field in noun.fields(schema)}
