@@ -137,6 +137,11 @@ in
         default = cfg.profile == "single-node-dev";
         description = "Whether this machine makes an authority and its certificates when it starts for the first time.";
       };
+      wanted = mkOption {
+        type = types.listOf types.str;
+        readOnly = true;
+        description = "What `ultracloud-pki` is to make for this machine: FOLDER:USER:IDENTITY each.";
+      };
       renew = mkOption {
         type = types.bool;
         default = false;
@@ -196,6 +201,10 @@ in
       }) homeless
     );
 
+    ultracloud.cluster.pki.wanted =
+      map (process: "${process}:${if lib.hasSuffix "-agent" process then "root" else process}:${identityOf process}") here
+      ++ map (name: "operators:root:operator/${name}") cfg.operators;
+
     services.ultracloud = {
       chainfire = service "chainfire" (lib.mkMerge [
         {
@@ -237,9 +246,7 @@ in
           Type = "oneshot";
           RemainAfterExit = true;
           ExecStart = "${cfg.pki.package}/bin/ultracloud-pki ${lib.escapeShellArgs (
-            [ "--folder" cfg.pki.folder ]
-            ++ map (process: "${process}:${if lib.hasSuffix "-agent" process then "root" else process}:${identityOf process}") here
-            ++ map (name: "operators:root:operator/${name}") cfg.operators)}";
+            [ "--folder" cfg.pki.folder ] ++ cfg.pki.wanted)}";
           StateDirectory = "ultracloud/pki";
           StateDirectoryMode = "0711";
           # It gives each process the folder with its certificate, and nothing else.

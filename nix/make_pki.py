@@ -2,7 +2,8 @@
 
     ultracloud-pki --folder /var/lib/ultracloud/pki chainfire:chainfire:service/chainfire operators:root:operator/ada
 
-Each argument is FOLDER:USER:IDENTITY. What is there already stays as it is: the processes may have renewed it.
+Each argument is FOLDER:USER:IDENTITY; `ultracloud.cluster.pki.wanted` of a machine has those it needs. What is there
+already stays as it is: the processes may have renewed it. Several machines take one authority, with --authority.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="ultracloud-pki", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--folder", type=Path, required=True, help="where all of it is")
     parser.add_argument("wanted", nargs="*", metavar="FOLDER:USER:IDENTITY", help="e.g. iam:iam:service/iam")
+    parser.add_argument("--authority", type=Path, help="folder of the authority, made if missing (FOLDER/authority)")
     arguments = parser.parse_args()
-    authority = arguments.folder / "authority"
+    authority = arguments.authority or arguments.folder / "authority"
     ca = pki.load_ca(authority) if (authority / "ca.key").exists() else pki.make_ca(authority)
     for wanted in arguments.wanted:
         name, user, identity = wanted.split(":")

@@ -11,6 +11,7 @@ let
     raft = ../libs/raft;
     wire = ../libs/wire;
     servicekit = ../libs/servicekit;
+    testkit = ../libs/testkit;
     chainfire = ../chainfire;
     flaredb = ../flaredb;
     iam = ../iam;

@@ -56,7 +56,9 @@ let
       if hasPrefix prefix text then substring (stringLength prefix) (stringLength text) text else text;
     removeSuffix = suffix: text:
       if hasSuffix suffix text then substring 0 (stringLength text - stringLength suffix) text else text;
-    splitString = separator: text: filter isString (builtins.split (escapeRegex separator) text);
+    # What a text was made of stays known of its parts, or nothing would be built for them.
+    splitString = separator: text:
+      map (part: substring 0 0 text + part) (filter isString (builtins.split (escapeRegex separator) text));
     escapeRegex = replaceStrings
       [ "\\" "." "+" "*" "?" "(" ")" "[" "]" "{" "}" "^" "$" "|" ]
       [ "\\\\" "\\." "\\+" "\\*" "\\?" "\\(" "\\)" "\\[" "\\]" "\\{" "\\}" "\\^" "\\$" "\\|" ];

@@ -50,7 +50,7 @@ let
     interpreter = host.python;
     pkgs = lib.genAttrs distributions hostDistribution // { inherit buildPythonPackage; };
     withPackages = choose: script "python" "/bin/bash" ''
-      export PYTHONPATH=${lib.concatStringsSep ":" (modulesOf (choose python3.pkgs))}
+      export PYTHONPATH=${lib.concatStringsSep ":" (modulesOf (choose python3.pkgs))}:''${PYTHONPATH:-}
       exec ${host.python} "$@"
     '';
   };

@@ -63,6 +63,12 @@ class Nix:
         options = ("--no-write-lock-file", "--override-input", "nixpkgs", f"path:{self.stub}")
         return self.run(*words, f"git+file://{ROOT}{reference}", *options, *arguments)
 
+    def lane(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`nix run ./nix/test-cluster#cluster -- ARGUMENTS`."""
+        reference = f"git+file://{ROOT}?dir=nix/test-cluster#cluster"
+        options = ("--no-write-lock-file", "--override-input", "root/nixpkgs", f"path:{self.stub}")
+        return self.run("run", reference, *options, "--", *arguments)
+
 
 @contextmanager
 def unpacked_nix() -> Iterator[Nix]:

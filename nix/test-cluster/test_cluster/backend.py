@@ -1,0 +1,33 @@
+"""What a lane may ask of a cluster, whatever its machines are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from test_cluster.machines import Machine
+
+
+class Cluster(Protocol):
+    """Machines that are, or can be, started."""
+
+    machines: Sequence[Machine]
+    left_out: Sequence[str]
+    """Processes that this kind of machine cannot run, each with why."""
+
+    def start(self, machine: str) -> None:
+        """Start all of a machine's processes."""
+        ...
+
+    def wait_ready(self, machine: str) -> None:
+        """Wait until each of them says that it is ready."""
+        ...
+
+    def cut_power(self, machine: str) -> None:
+        """End all of a machine's processes at once."""
+        ...
+
+    def certificate(self, operator: str) -> tuple[Path, Path, Path]:
+        """Certificate, key and authority of an operator."""
+        ...

@@ -1,0 +1,55 @@
+"""The machines of the flake, as nix/test-cluster/machine.nix writes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One process: the command line of its unit, and where it listens (empty for nowhere)."""
+
+    command: tuple[str, ...]
+    listen: str
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One machine.
+
+    Attributes:
+        address: Where the others reach it; empty for a machine alone.
+        certificates: What `ultracloud-pki` makes for it, ``FOLDER:USER:IDENTITY`` each.
+        programs: Its processes, by name.
+    """
+
+    name: str
+    profile: str
+    address: str
+    operators: tuple[str, ...]
+    certificates: tuple[str, ...]
+    programs: Mapping[str, Program]
+
+
+def machines_of(path: Path, profile: str) -> list[Machine]:
+    """The machines of one profile."""
+    read = (machine(each) for each in json.loads(path.read_text()).values())
+    return [each for each in read if each.profile == profile]
+
+
+def machine(told: Mapping[str, object]) -> Machine:
+    """One machine of the file."""
+    programs = {
+        name: Program(tuple(program["command"]), program["listen"] or "") for name, program in told["processes"].items()
+    }
+    return Machine(
+        name=str(told["node"]),
+        profile=str(told["profile"]),
+        address=str(told["address"] or ""),
+        operators=tuple(told["operators"]),
+        certificates=tuple(told["certificates"]),
+        programs=programs,
+    )
