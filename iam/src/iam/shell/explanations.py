@@ -17,7 +17,7 @@ def render_explanation(policy: Policy, caller: Principal, subject: Principal, ma
     return pb.ExplainResponse(
         allowed=made.decision.allowed,
         reason=reason,
-        why=pb.ExplainResponse.Why.Value(made.decision.why.value),
+        why=made.decision.why.value,
         binding=made.decision.binding,
         decided_by=_binding(policy, caller, made.decided_by) if made.decided_by else None,
         considered=[_binding(policy, caller, one) for one in made.considered],

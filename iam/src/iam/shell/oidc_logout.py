@@ -104,9 +104,14 @@ class LogoutPage:
         try:
             kid = jwt.get_unverified_header(text).get("kid")
             known = next(one for one in self._keys.public_keys() if one["kid"] == kid and one["alg"] == "ES256")
-            options = {"verify_exp": False, "verify_aud": False, "require": ["sub", "sid", "aud"]}
             key = jwt.PyJWK.from_dict(known)
-            claims = jwt.decode(text, key, algorithms=["ES256"], issuer=self._issuer(), options=options)
+            claims = jwt.decode(
+                text,
+                key,
+                algorithms=["ES256"],
+                issuer=self._issuer(),
+                options={"verify_exp": False, "verify_aud": False, "require": ["sub", "sid", "aud"]},
+            )
             client = await self._clients.find(str(claims["aud"]))
         except (jwt.InvalidTokenError, StopIteration):
             return "", "", None
