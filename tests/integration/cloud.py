@@ -17,9 +17,9 @@ from apigateway.config import GatewaySettings
 from apigateway.shell.server import assemble as assemble_gateway
 from iam.testing import RunningIam, running_iam
 from plasmavmc.config import PlasmavmcSettings
-from plasmavmc.shell.identities import IamIdentities
 from plasmavmc.shell.network import Prismnet
 from plasmavmc.shell.server import assemble as assemble_plasmavmc
+from plasmavmc.shell.workloads import of_iam
 from prismnet.config import PrismnetSettings
 from prismnet.shell.server import assemble as assemble_prismnet
 from ultracloud.servicekit import pki
@@ -84,7 +84,7 @@ async def running_cloud(folder: Path) -> AsyncIterator[Cloud]:
                 MemoryStore(),
                 made.authority(),
                 Prismnet(made.peer("prismnet")),
-                IamIdentities(made.peer("iam")),
+                of_iam(made.peer("iam")),
             ),
         )
         peers = Peers(iam=iam.address, prismnet=prismnet, plasmavmc=plasmavmc)

@@ -9,9 +9,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from plasmavmc.shell.identities import WorkloadToken
 from plasmavmc.shell.network import NicWish, PortMade, PortWish
+from ultracloud.api.iam.v1 import secrets_pb2 as iam
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.api.rpc import Call
-from ultracloud.base.faults import NotFoundError, UnavailableError
+from ultracloud.base.faults import Fault, NotFoundError, UnavailableError
 from ultracloud.servicekit.resources.hosts import HostFeed
 
 
@@ -20,12 +21,23 @@ class FakeHosts:
 
     Attributes:
         reports: Every report, oldest first.
+        secrets: What every VM's secrets hold.
+        refusal: What whoever asks for them is told instead.
     """
 
     def __init__(self) -> None:
         self.feed: HostFeed[pb.HostIntent] = HostFeed()
         self.reports: list[pb.ReportHostRequest] = []
         self._reported = asyncio.Event()
+        self.secrets: dict[str, bytes] = {}
+        self.refusal: Fault | None = None
+
+    def resolve_secrets(self, _request: pb.ResolveVmSecretsRequest, _call: Call, /) -> pb.ResolveVmSecretsResponse:
+        """See `Hosts.ResolveSecrets`."""
+        if self.refusal is not None:
+            raise self.refusal
+        told = [pb.ResolvedVmSecret(name=name, value=value) for name, value in self.secrets.items()]
+        return pb.ResolveVmSecretsResponse(secrets=told)
 
     def want(self, intent: pb.HostIntent) -> None:
         """Publish an intent."""
@@ -63,6 +75,18 @@ class FakeHosts:
             if self.reports and self.reports[-1].generation >= generation and self.latest(vm) is None:
                 return
             await reported.wait()
+
+
+class NoSecrets:
+    """`Secrets` of a cloud that has none."""
+
+    async def find(self, project: str, ref: str) -> iam.Secret:
+        """See `Secrets`."""
+        raise NotFoundError(f"no secret {ref!a} in {project}")
+
+    async def resolve(self, project: str, ref: iam.SecretRef) -> bytes:
+        """See `Secrets`."""
+        raise NotFoundError(f"no secret {ref.secret!a} in {project}")
 
 
 class MemoryNetwork:

@@ -18,9 +18,11 @@ from plasmavmc.shell.image_files import ImageFiles
 from plasmavmc.shell.kinds import Kinds, make_kinds
 from plasmavmc.shell.planner import Action, VmPlanner, affected
 from plasmavmc.shell.presence import Presence
+from plasmavmc.shell.secrets import Secrets
 from plasmavmc.shell.server import assemble
 from plasmavmc.shell.vms import HostChannels, VmServer
-from plasmavmc.testing import MemoryNetwork, SaidIdentities
+from plasmavmc.shell.workloads import Workloads
+from plasmavmc.testing import MemoryNetwork, NoSecrets, SaidIdentities
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.api.resource.v1 import resource_pb2
 from ultracloud.base.faults import FailedPreconditionError
@@ -28,6 +30,7 @@ from ultracloud.base.policy import Principal
 from ultracloud.base.principals import spiffe_principal
 from ultracloud.servicekit import channels, pki
 from ultracloud.servicekit.clock import SystemClock
+from ultracloud.servicekit.policy import Authority
 from ultracloud.servicekit.readiness import Readiness
 from ultracloud.servicekit.resources import HostFeed, Key, KindServer, Reconciler, Resources, World
 from ultracloud.servicekit.runtime import Runtime
@@ -45,12 +48,19 @@ ResultT = TypeVar("ResultT")
 class Cloud:
     """A server without wires: every RPC as a method, the reconciler running."""
 
-    def __init__(self, folder: Path, network: MemoryNetwork | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        network: MemoryNetwork | None = None,
+        secrets: Secrets | None = None,
+        authority: Authority | None = None,
+    ) -> None:
         self.folder = folder
+        known = secrets or NoSecrets()
         self.network = network or MemoryNetwork("s", "web")
         images = ImageAdmission(ImageFiles((folder,)))
-        self.kinds: Kinds = make_kinds(images, self.network, self.world_at)
-        self.resources = Resources(MemoryStore(), sample_authority(), SystemClock(), self.kinds.all)
+        self.kinds: Kinds = make_kinds(images, self.network, known, self.world_at)
+        self.resources = Resources(MemoryStore(), authority or sample_authority(), SystemClock(), self.kinds.all)
         self.feed: HostFeed[pb.HostIntent] = HostFeed()
         self.presence = Presence(self.feed, self._host_changed)
         planner = VmPlanner(
@@ -71,7 +81,7 @@ class Cloud:
             self.feed,
             self.presence,
             self.gate,
-            SaidIdentities(),
+            Workloads(SaidIdentities(), known),
         )
 
     async def world_at(self, version: int) -> World:
@@ -263,9 +273,8 @@ class WiredCloud:
     async def _serve(self, ready: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
             runtime = Runtime("plasmavmc", self.settings, tasks, logging.getLogger("plasmavmc"))
-            service = await assemble(
-                self.settings, runtime, self.store, sample_authority(), self.network, SaidIdentities()
-            )
+            workloads = Workloads(SaidIdentities(), NoSecrets())
+            service = await assemble(self.settings, runtime, self.store, sample_authority(), self.network, workloads)
             await runtime.readiness.wait_ready()
             ready.set()
             try:

@@ -11,6 +11,7 @@ from plasmavmc.agent.core.actions import (
     Destroy,
     DropFile,
     FetchFile,
+    FetchSecrets,
     MakeDisk,
     MarkHalted,
     MarkStarted,
@@ -155,7 +156,7 @@ class SimulatedHost:
             case _:
                 self._write(action)
 
-    def _write(self, action: Define | MarkStarted | MarkHalted | Undefine) -> None:
+    def _write(self, action: Define | FetchSecrets | MarkStarted | MarkHalted | Undefine) -> None:
         """Actions that change only what is stored."""
         match action:
             case Define(vm, text):
@@ -164,6 +165,8 @@ class SimulatedHost:
                 self._mark(vm, started=count)
             case MarkHalted(vm):
                 self._mark(vm, halted=True)
+            case FetchSecrets(vm):
+                self._see(folders=self.observed.folders | {vm})
             case Undefine(vm):
                 self._see(domains={key: one for key, one in self.observed.domains.items() if key != vm})
 

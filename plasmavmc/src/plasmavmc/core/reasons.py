@@ -28,6 +28,10 @@ class Reason(Enum):
     DEFINE_FAILED = "DefineFailed"
     START_FAILED = "StartFailed"
     STOP_FAILED = "StopFailed"
+    SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a word
+    SECRET_DENIED = "SecretDenied"  # noqa: S105 - a word
+    SECRET_UNAVAILABLE = "SecretUnavailable"  # noqa: S105 - a word
+    """Nobody who could tell its value answers; a VM that ran since the host's last boot starts with what it had."""
     CRASHED = "Crashed"
     PAUSED = "Paused"
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 
 from plasmavmc.core.status import from_report
-from plasmavmc.shell.identities import Identities, account_of
+from plasmavmc.shell.identities import account_of
 from plasmavmc.shell.kinds import Kinds
 from plasmavmc.shell.planner import intent_key
 from plasmavmc.shell.presence import Presence
-from plasmavmc.shell.records import condition_of
+from plasmavmc.shell.records import condition_of, on_host
+from plasmavmc.shell.secrets import values_of
+from plasmavmc.shell.workloads import Workloads
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.api.rpc import Call
 from ultracloud.base.faults import AlreadyExistsError, InvalidArgumentError, UnavailableError
@@ -44,7 +46,7 @@ class HostServer(KindServer[pb.Host]):
         feed: HostFeed[pb.HostIntent],
         presence: Presence,
         gate: Gate,
-        identities: Identities,
+        workloads: Workloads,
     ) -> None:
         """Make it; `gate` is open once `world` has been read, and reports are taken only then."""
         super().__init__(resources, kinds.host)
@@ -54,7 +56,7 @@ class HostServer(KindServer[pb.Host]):
         self._feed = feed
         self._presence = presence
         self._gate = gate
-        self._identities = identities
+        self._workloads = workloads
 
     async def watch_host(self, request: pb.WatchHostRequest, call: Call) -> AsyncIterator[pb.HostIntent]:
         """Send the host's intent, and every newer one.
@@ -108,8 +110,23 @@ class HostServer(KindServer[pb.Host]):
             # From the store, not from what this server has seen of it: a VM that has just gone elsewhere is not here.
             found = await self.resources.read(self._kinds.vm, request.vm)
             vm = account_of(found.message if found is not None else None, request.host)
-            made = await self._identities.issue(vm, request.audience, request.ttl_s)
+            made = await self._workloads.identities.issue(vm, request.audience, request.ttl_s)
         return pb.IssueWorkloadTokenResponse(token=made.token, expires_at=made.expires_at)
+
+    async def resolve_secrets(self, request: pb.ResolveVmSecretsRequest, call: Call) -> pb.ResolveVmSecretsResponse:
+        """Give the agent of a VM's host what the VM's secrets hold now.
+
+        Raises:
+            PermissionDeniedError: The caller is not that host's agent, or the VM is not there; or VMs may not use one.
+            NotFoundError: A secret is gone.
+            UnavailableError: iam does not answer.
+        """
+        note_asked(call, request.host, request.vm)
+        require_agent(call, SERVICE, request.host)
+        with deadlines.inside(call):
+            found = await self.resources.read(self._kinds.vm, request.vm)
+            vm = on_host(found.message if found is not None else None, request.host)
+            return pb.ResolveVmSecretsResponse(secrets=await values_of(self._workloads.secrets, vm))
 
     async def _take_host(self, request: pb.ReportHostRequest) -> None:
         """Make the host's record at its first report, and keep its capacity."""

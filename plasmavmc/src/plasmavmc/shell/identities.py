@@ -11,6 +11,7 @@ from typing import Protocol
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from plasmavmc.shell.records import on_host, runs_other
 from ultracloud.api.iam.v1 import iam_pb2 as iam
 from ultracloud.api.iam.v1.iam_rpc import TokensClient
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
@@ -20,8 +21,6 @@ from ultracloud.base.faults import PermissionDeniedError
 from ultracloud.base.policy import Project
 from ultracloud.servicekit.policy import authorise
 from ultracloud.servicekit.resources import Context
-
-_SAYS_WHAT_RUNS = ("service_account", "image", "user_data", "ssh_keys")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ async def admit_account(context: Context, new: pb.VmSpec, old: pb.VmSpec | None)
     """
     if not new.service_account:
         return
-    if old is not None and all(getattr(new, name) == getattr(old, name) for name in _SAYS_WHAT_RUNS):
+    if old is not None and new.service_account == old.service_account and not runs_other(new, old):
         return
     authority = context.resources.authority
     policy = authority.snapshot.policy
@@ -88,8 +87,7 @@ def account_of(vm: pb.Vm | None, host: str) -> pb.Vm:
     Raises:
         PermissionDeniedError: It does not; a host learns nothing of VMs elsewhere.
     """
-    if vm is None or not host or vm.status.host != host or vm.metadata.HasField("deleted_at"):
-        raise PermissionDeniedError("no such VM is on your host", reason="VM_NOT_HERE")
+    vm = on_host(vm, host)
     if not vm.spec.service_account:
         raise PermissionDeniedError(
             f"vm '{vm.metadata.name}' runs as nobody; set its service_account", reason="NO_SERVICE_ACCOUNT"

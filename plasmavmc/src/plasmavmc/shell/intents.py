@@ -34,6 +34,8 @@ def _vm(vm: pb.Vm, images: Mapping[str, pb.Image]) -> pb.HostVm:
         nics=[_nic(vm, index) for index in range(len(spec.nics))],
         ssh_keys=spec.ssh_keys,
         user_data=spec.user_data,
+        user_data_secret=spec.user_data_secret if spec.HasField("user_data_secret") else None,
+        environment=spec.environment,
         power=spec.power,
         reboot_count=spec.reboot_count,
         force=spec.force,

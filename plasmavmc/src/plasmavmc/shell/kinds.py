@@ -42,6 +42,7 @@ from plasmavmc.shell.records import (
     size_of,
 )
 from plasmavmc.shell.room import PLACEMENT, Room, WorldAt
+from plasmavmc.shell.secrets import Secrets, admit_secrets
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.api.plasmavmc.v1.plasmavmc_rpc import FLAVOURS, HOSTS, IMAGES, VMS
 from ultracloud.base.faults import FailedPreconditionError, InvalidArgumentError
@@ -67,8 +68,8 @@ class Kinds:
         return (self.image, self.flavour, self.host, self.vm)
 
 
-def make_kinds(images: ImageAdmission, network: Network, world_at: WorldAt) -> Kinds:
-    """The kinds, over a way to read image files, a network, and what is placed where."""
+def make_kinds(images: ImageAdmission, network: Network, secrets: Secrets, world_at: WorldAt) -> Kinds:
+    """The kinds, over a way to read image files, a network, secrets, and what is placed where."""
     deletion = _Deletion(lambda: vm)
     image = Kind(
         name="Image",
@@ -108,12 +109,12 @@ def make_kinds(images: ImageAdmission, network: Network, world_at: WorldAt) -> K
         prefix="vm",
         service=VMS,
         message=pb.Vm,
-        admit=VmAdmission(image, flavour, host, network, Room(world_at, lambda: vm)).admit,
+        admit=VmAdmission(image, flavour, host, network, secrets, Room(world_at, lambda: vm)).admit,
         claims=_vm_claims,
         costs=_vm_costs,
         guards=lambda message: (PLACEMENT, f"image/{message.spec.image}"),
         finalizers=(COMPUTE,),
-        secret=frozenset({"user_data"}),
+        secret=frozenset({"user_data", "environment"}),
         indexed=("spec.image", "spec.flavour", "spec.nics.subnet", "status.host", "status.power"),
         reasons=VM_REASONS,
     )
@@ -189,6 +190,7 @@ class VmAdmission:
     flavour: Kind[pb.Flavour]
     host: Kind[pb.Host]
     network: Network
+    secrets: Secrets
     room: Room
 
     async def admit(self, context: Context, new: pb.Vm, old: pb.Vm | None) -> pb.Vm:
@@ -200,6 +202,7 @@ class VmAdmission:
         new.spec.ssh_keys.extend(keys)
         check_user_data(new.spec.user_data)
         await admit_account(context, new.spec, old.spec if old is not None else None)
+        await admit_secrets(self.secrets, context, new.spec, old.spec if old is not None else None)
         if old is None:
             await self._begin(context, new)
         else:

@@ -10,10 +10,12 @@ from plasmavmc.core.vms import Power, PowerSpec
 from plasmavmc.shell.network import NicWish
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.api.resource.v1 import resource_pb2
+from ultracloud.base.faults import PermissionDeniedError
 from ultracloud.servicekit.resources import Condition, Truth
 from ultracloud.servicekit.resources.conditions import find, put
 
 POWERS = {pb.RUNNING: Power.RUNNING, pb.STOPPED: Power.STOPPED}
+_SAYS_WHAT_RUNS = ("image", "user_data", "user_data_secret", "environment", "ssh_keys")
 MESSAGES = {Power.RUNNING: pb.RUNNING, Power.STOPPED: pb.STOPPED}
 
 
@@ -52,6 +54,22 @@ def set_power(spec: pb.VmSpec, power: PowerSpec) -> None:
 def nic_wish(nic: pb.Nic) -> NicWish:
     """An interface as it was asked for."""
     return NicWish(nic.subnet, tuple(nic.security_groups), nic.address)
+
+
+def runs_other(new: pb.VmSpec, old: pb.VmSpec) -> bool:
+    """Whether an update changes what runs in the guest, and so who can use what is told to it alone."""
+    return any(getattr(new, name) != getattr(old, name) for name in _SAYS_WHAT_RUNS)
+
+
+def on_host(vm: pb.Vm | None, host: str) -> pb.Vm:
+    """`vm`, if it is on `host`.
+
+    Raises:
+        PermissionDeniedError: It is not; a host learns nothing of VMs elsewhere.
+    """
+    if vm is None or not host or vm.status.host != host or vm.metadata.HasField("deleted_at"):
+        raise PermissionDeniedError("no such VM is on your host", reason="VM_NOT_HERE")
+    return vm
 
 
 def offer_of(host: pb.Host, used: Size) -> Offer:

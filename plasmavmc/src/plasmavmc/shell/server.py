@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from plasmavmc.config import PlasmavmcSettings
 from plasmavmc.shell.hosts import HostServer
-from plasmavmc.shell.identities import IamIdentities, Identities
 from plasmavmc.shell.image_admission import ImageAdmission
 from plasmavmc.shell.image_files import ImageFiles
 from plasmavmc.shell.kinds import Kinds, make_kinds
@@ -14,6 +13,7 @@ from plasmavmc.shell.network import Network, Prismnet
 from plasmavmc.shell.planner import Action, VmPlanner, affected
 from plasmavmc.shell.presence import Presence
 from plasmavmc.shell.vms import HostChannels, VmServer
+from plasmavmc.shell.workloads import Workloads, of_iam
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.api.quota.v1.quota_rpc import QUOTAS
 from ultracloud.api.trail.v1.trail_rpc import TRAIL
@@ -58,8 +58,8 @@ class Plasmavmc:
 
 async def build(settings: PlasmavmcSettings, runtime: Runtime) -> Plasmavmc:
     """Serve plasmavmc over its namespace in flaredb, with iam's policy and prismnet's ports; none need be up."""
-    network, identities = Prismnet(runtime.peer("prismnet")), IamIdentities(runtime.peer("iam"))
-    return await assemble(settings, runtime, runtime.store(), runtime.authority(), network, identities)
+    network, workloads = Prismnet(runtime.peer("prismnet")), of_iam(runtime.peer("iam"))
+    return await assemble(settings, runtime, runtime.store(), runtime.authority(), network, workloads)
 
 
 async def assemble(
@@ -68,7 +68,7 @@ async def assemble(
     store: Store,
     authority: Authority,
     network: Network,
-    identities: Identities,
+    workloads: Workloads,
 ) -> Plasmavmc:
     """Serve plasmavmc over `store`."""
     images = ImageAdmission(ImageFiles(settings.image_folders))
@@ -76,7 +76,7 @@ async def assemble(
     async def world_at(version: int) -> World:
         return await reconciler.world_at(version)
 
-    kinds = make_kinds(images, network, world_at)
+    kinds = make_kinds(images, network, workloads.secrets, world_at)
     limits = ProjectLimits(authority, SetLimits(settings.quota.each, settings.quota.projects))
     resources = Resources(store, authority, runtime.clock, kinds.all, limits)
     feed: HostFeed[pb.HostIntent] = HostFeed()
@@ -95,7 +95,7 @@ async def assemble(
             service(kinds.vm.service, VmServer(resources, kinds, consoles)),
             service(
                 kinds.host.service,
-                HostServer(resources, kinds, reconciler.world, reconciler.touch, feed, presence, gate, identities),
+                HostServer(resources, kinds, reconciler.world, reconciler.touch, feed, presence, gate, workloads),
             ),
             service(TRAIL, TrailServer(resources, "plasmavmc", signed_by_iam(runtime))),
             service(QUOTAS, QuotaServer(resources, "plasmavmc")),

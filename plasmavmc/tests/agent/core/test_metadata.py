@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulated_host import direct_vm, nic
 
+from plasmavmc.agent.core.desired import Variable
 from plasmavmc.agent.core.metadata import EC2_VERSIONS, OPENSTACK_VERSIONS, answer
 from ultracloud.testkit import golden
 
@@ -22,6 +23,9 @@ VM = direct_vm(
     nics=(nic("tapa"), nic("tapb", "52:54:00:00:00:02")),
 )
 BARE = direct_vm(name="bare")
+VARIABLES = (Variable("MODE", "fast"), Variable("PASSWORD", "", "secret-1@0"), Variable("KEY", "", "secret-2@3"))
+SECRETS = {"": b"#cloud-config", "PASSWORD": b"open sesame", "KEY": b"\xff"}
+SECRETIVE = direct_vm(user_data_secret="secret-3@0", environment=VARIABLES)
 
 
 def text_at(path: str, bare: str = "") -> str:
@@ -67,3 +71,24 @@ def test_documents_hold_any_name_and_key() -> None:
     document = answer(vm, "/openstack/latest/meta_data.json", "z")
     assert document is not None
     assert json.loads(document.body)["public_keys"] == {"key-0": 'x" }'}
+
+
+def test_the_environment_is_in_meta_as_far_as_it_is_text_and_each_variable_is_a_document() -> None:
+    meta = answer(SECRETIVE, "/openstack/latest/meta_data.json", "zone-1", SECRETS)
+    assert meta is not None
+    assert json.loads(meta.body)["meta"] == {"MODE": "fast", "PASSWORD": "open sesame", "ultracloud_id": SECRETIVE.id}
+    listing = answer(SECRETIVE, "/ultracloud/environment/", "zone-1", SECRETS)
+    assert listing is not None
+    assert listing.body == b"MODE\nPASSWORD\nKEY"
+    key = answer(SECRETIVE, "/ultracloud/environment/KEY", "zone-1", SECRETS)
+    assert key is not None
+    assert key.body == b"\xff"
+    assert answer(SECRETIVE, "/ultracloud/environment/OTHER", "zone-1", SECRETS) is None
+
+
+@pytest.mark.parametrize("path", ["/latest/user-data", "/openstack/latest/user_data"])
+def test_user_data_that_is_a_secret_is_read_where_all_user_data_is(path: str) -> None:
+    told = answer(SECRETIVE, path, "zone-1", SECRETS)
+    assert told is not None
+    assert told.body == b"#cloud-config"
+    assert answer(SECRETIVE, path, "zone-1") is None

@@ -10,7 +10,7 @@ from simulated_host import PLACE, SimulatedHost, digest, direct_vm, disk_vm, nic
 
 from plasmavmc.agent.core.actions import Start, Undefine
 from plasmavmc.agent.core.attempts import PAUSE_MS_MAX, failed, pause_ms
-from plasmavmc.agent.core.desired import DesiredVm, Intent, Power
+from plasmavmc.agent.core.desired import DesiredVm, Intent, Power, Variable
 from plasmavmc.agent.core.observed import CachedFile, Domain, DomainState, Marks, OffReason
 from plasmavmc.agent.core.plan import plan
 from plasmavmc.core.reasons import Reason
@@ -171,3 +171,15 @@ def test_starts_carry_the_count_they_are_for() -> None:
     host.turn_off(vm_id(1), OffReason.DESTROYED)
     starts = [action for one in host.plan().vms for action in one.actions if isinstance(action, Start)]
     assert [start.reboot_count for start in starts] == [9]
+
+
+def test_secrets_are_had_anew_before_each_start_and_without_them_there_is_none() -> None:
+    host = SimulatedHost()
+    host.intent = Intent("node1", 1, (direct_vm(environment=(Variable("PASSWORD", "", "secret-1@0"),)),))
+    host.broken = {"FetchSecrets"}
+    assert host.settle()[-1] == "FetchSecrets failed"
+    host.broken = set()
+    host.now_ms += PAUSE_MS_MAX
+    assert host.settle() == ["FetchSecrets", "Start"]
+    host.turn_off(vm_id(1), OffReason.CRASHED)
+    assert host.settle() == ["FetchSecrets", "Start after crash"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,9 @@ from agents import AgentProcess, ControlPlane, Loop, console_text, direct_vm, fi
 from guest import Guest
 from libvirt_host import LibvirtHost, wait_until
 
+from ultracloud.api.iam.v1.secrets_pb2 import SecretRef
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
+from ultracloud.base.faults import PermissionDeniedError
 
 READY = "GUEST-READY"
 NIC = pb.HostNic(port="port-1", address="10.9.0.2", mac="52:54:00:00:00:02", device_name="tapone")
@@ -225,6 +228,36 @@ def test_guest_reads_its_metadata_through_its_port(
     assert metadata(agent, "port-2", "/latest/user-data")[0] == 404
     assert metadata(agent, "", "/latest/user-data")[0] == 404
     assert metadata(agent, "port-1", "/latest/user-data", "POST")[0] == 405
+
+
+def test_guest_starts_once_its_secrets_are_there_and_reads_what_they_held_then(
+    guest_files: Guest, libvirt: LibvirtHost, control_plane: ControlPlane, agent: AgentProcess
+) -> None:
+    password, hosts = pb.VmVariable(name="PASSWORD", secret=SecretRef(secret="secret-1")), control_plane.hosts
+    vm = direct_vm(guest_files, 24, environment=[password], **WITH_NIC)
+    hosts.refusal = PermissionDeniedError("iam does not let VMs use the secret of PASSWORD", reason="SECRET_DENIED")
+    libvirt.add_tap("tapone")
+    control_plane.want(vm)
+    assert "PASSWORD" in control_plane.wait(vm.id, "SecretDenied").message
+    hosts.refusal, hosts.secrets = None, {"PASSWORD": b"open sesame"}
+    control_plane.wait(vm.id, "Running")
+    assert metadata(agent, "port-1", "/ultracloud/environment/PASSWORD") == (200, b"open sesame")
+    hosts.secrets = {"PASSWORD": b"rotated"}
+    agent.kill()
+    agent.start()
+    control_plane.wait(vm.id, "Running")
+    assert metadata(agent, "port-1", "/ultracloud/environment/PASSWORD") == (200, b"open sesame")
+    vm.MergeFrom(pb.HostVm(reboot_count=2, force=True))
+    control_plane.want(vm)
+    wait_count(control_plane, vm.id, 2)
+    assert metadata(agent, "port-1", "/ultracloud/environment/PASSWORD") == (200, b"rotated")
+    held = [path for path in agent.folder.rglob("*") if path.is_file() and b"rotated" in path.read_bytes()]
+    kept = agent.folder / "run" / f"{vm.id}.secrets"
+    assert held == []
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    control_plane.wait_gone(vm.id, control_plane.want())
+    assert not kept.exists()
+    libvirt.remove_tap("tapone")
 
 
 def test_older_intent_is_refused(guest_files: Guest, control_plane: ControlPlane, agent: AgentProcess) -> None:

@@ -11,18 +11,21 @@ from pathlib import Path
 import pytest
 from simulated_host import direct_vm, nic
 
-from plasmavmc.agent.core.desired import Intent
+from plasmavmc.agent.core.desired import Intent, Variable
 from plasmavmc.agent.shell import metadata_server
 from plasmavmc.agent.shell.metadata_server import MetadataServer
 
-INTENT = Intent("node1", 1, (direct_vm(name="web", nics=(nic("tapa"),)),))
+SECRET = (Variable("PASSWORD", "", "secret-1@0"),)
+VMS = (direct_vm(name="web", nics=(nic("tapa"),)), direct_vm(2, nics=(nic("tapb"),), environment=SECRET))
+INTENT = Intent("node1", 1, VMS)
+VALUES = {"PASSWORD": b"open sesame"}
 GET = b"GET /latest/meta-data/hostname HTTP/1.1\r\nX-Ultracloud-Port: port-of-tapa\r\n\r\n"
 
 
 def with_server(folder: Path, story: Callable[[Path], Awaitable[None]], intent: Intent | None = INTENT) -> None:
     async def tell() -> None:
         path = folder / "m.sock"
-        server = await MetadataServer(lambda: intent, "zone").listen(path)
+        server = await MetadataServer(lambda: intent, "zone", lambda _vm: VALUES).listen(path)
         async with asyncio.timeout(20), server:
             await story(path)
 
@@ -69,6 +72,16 @@ def test_nonsense_is_refused_and_the_connection_ends(short_path: Path) -> None:
             b"a" * 20_000,
         ):
             assert (await ask(path, raw)).startswith(b"HTTP/1.1 4")
+
+    with_server(short_path, story)
+
+
+def test_a_guest_reads_its_own_secrets_and_no_others(short_path: Path) -> None:
+    password = GET.replace(b"latest/meta-data/hostname", b"ultracloud/environment/PASSWORD")
+
+    async def story(path: Path) -> None:
+        assert (await ask(path, password)).startswith(b"HTTP/1.1 404")
+        assert (await ask(path, password.replace(b"tapa", b"tapb"))).endswith(b"\r\n\r\nopen sesame")
 
     with_server(short_path, story)
 

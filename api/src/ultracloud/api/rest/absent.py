@@ -29,6 +29,7 @@ ABSENT: Mapping[str, str] = {
     "ultracloud.plasmavmc.v1.Hosts.WatchHost": _AGENT,
     "ultracloud.plasmavmc.v1.Hosts.IssueWorkload": _AGENT,
     "ultracloud.plasmavmc.v1.Hosts.ReportHost": _AGENT,
+    "ultracloud.plasmavmc.v1.Hosts.ResolveSecrets": _AGENT,
     "ultracloud.plasmavmc.v1.HostConsole": "plasmavmc asks its agents; people use Vms.Console",
     "ultracloud.operations.v1.Operations": "no service has operations yet; the annotations wait for the first",
 }

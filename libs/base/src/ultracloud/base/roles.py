@@ -104,7 +104,7 @@ BUILT_IN_BINDINGS: tuple[BuiltInBinding, ...] = (
         BuiltInBinding(
             f"{service}-resolves-secrets",
             f"service/{service}",
-            ("iam.secrets.resolve",),
+            ("iam.secrets.resolve", "iam.secrets.get"),
             "",
             "workloads refer to secrets",
         )
@@ -134,7 +134,12 @@ BUILT_IN_BINDINGS: tuple[BuiltInBinding, ...] = (
     BuiltInBinding(
         "agents-serve-their-host",
         "agent/{service}/{host}",
-        ("{service}.hosts.watchhost", "{service}.hosts.reporthost", "{service}.hosts.issueworkload"),
+        (
+            "{service}.hosts.watchhost",
+            "{service}.hosts.reporthost",
+            "{service}.hosts.issueworkload",
+            "{service}.hosts.resolvesecrets",
+        ),
         "hosts/{host}",
         "an agent reads the intent of its own host and reports on it",
     ),

@@ -65,6 +65,14 @@ class Define:
 
 
 @dataclass(frozen=True, slots=True)
+class FetchSecrets:
+    """Have what a VM's secrets hold now: the name of each, and what it is."""
+
+    id: VmId
+    secrets: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Start:
     """Start a defined VM, then mark `reboot_count` as started. `after_crash` counts the crash as a failure."""
 
@@ -123,7 +131,19 @@ class RemoveFolder:
     id: VmId
 
 
-VmAction = MakeDisk | Define | Start | MarkStarted | MarkHalted | Resume | Shutdown | Destroy | Undefine | RemoveFolder
+VmAction = (
+    MakeDisk
+    | Define
+    | FetchSecrets
+    | Start
+    | MarkStarted
+    | MarkHalted
+    | Resume
+    | Shutdown
+    | Destroy
+    | Undefine
+    | RemoveFolder
+)
 FileAction = FetchFile | DropFile
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NewType
 
+from plasmavmc.core.variables import USER_DATA
+
 VmId = NewType("VmId", str)
 """``vm-<ulid>``; also the name libvirt knows the VM by."""
 PortId = NewType("PortId", str)
@@ -73,6 +75,15 @@ class Nic:
 
 
 @dataclass(frozen=True, slots=True)
+class Variable:
+    """One of a VM's environment: a value, or where there is a secret, what it is: ``<id>@<version>``."""
+
+    name: str
+    value: str
+    secret: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DesiredVm:
     """One VM of this host.
 
@@ -80,6 +91,7 @@ class DesiredVm:
         disk_gib: Size of the root disk, 0 for none.
         reboot_count: How often it was started on purpose; a running VM with a smaller count is restarted.
         force: Pull the plug instead of asking the guest.
+        user_data_secret: The secret that has the user data, as a variable's; empty if `user_data` is it.
     """
 
     id: VmId
@@ -96,6 +108,14 @@ class DesiredVm:
     power: Power
     reboot_count: int
     force: bool
+    user_data_secret: str = ""
+    environment: tuple[Variable, ...] = ()
+
+    @property
+    def secrets(self) -> tuple[tuple[str, str], ...]:
+        """Variables whose values are secrets, each with what it is; the user data under USER_DATA."""
+        user_data = ((USER_DATA, self.user_data_secret),) if self.user_data_secret else ()
+        return (*user_data, *((each.name, each.secret) for each in self.environment if each.secret))
 
     @property
     def files(self) -> tuple[SourceFile, ...]:

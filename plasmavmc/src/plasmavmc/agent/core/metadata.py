@@ -9,12 +9,14 @@ categories"; cloud-init's DataSourceOpenStack and DataSourceEc2.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from plasmavmc.agent.core.definition import uuid_of
 from plasmavmc.agent.core.desired import DesiredVm
+from plasmavmc.core.variables import USER_DATA
 
 OPENSTACK_VERSIONS = (
     "2012-08-10",
@@ -43,6 +45,7 @@ EC2_VERSIONS = (
 PATH_LENGTH_MAX = 1024
 """No document has a path near this long."""
 
+NO_SECRETS: Mapping[str, bytes] = {}
 Tree = Mapping[str, "str | Tree"]
 """EC2's folders: a leaf is text."""
 
@@ -55,40 +58,77 @@ class Document:
     content_type: str
 
 
-def answer(vm: DesiredVm, path: str, zone: str) -> Document | None:
-    """The document at `path` (as in the request line, query and all), None if there is none."""
+def answer(vm: DesiredVm, path: str, zone: str, values: Mapping[str, bytes] = NO_SECRETS) -> Document | None:
+    """The document at `path` (as in the request line, query and all), None if there is none.
+
+    Args:
+        vm: Whose.
+        path: Where.
+        zone: The availability zone.
+        values: What the VM's secrets hold, by `DesiredVm.secrets`.
+    """
     if len(path) > PATH_LENGTH_MAX:
         return None
     parts = [part for part in path.partition("?")[0].split("/") if part]
     if parts[:1] == ["openstack"]:
-        return _openstack(vm, parts[1:], zone)
+        return _openstack(vm, parts[1:], zone, values)
+    if parts[:2] == ["ultracloud", "environment"]:
+        return _environment(vm, parts[2:], values)
     if not parts:
         return _listing([*EC2_VERSIONS, "openstack/"])
-    return _ec2(vm, parts[1:], zone) if parts[0] in EC2_VERSIONS else None
+    return _ec2(vm, parts[1:], zone, values) if parts[0] in EC2_VERSIONS else None
+
+
+# ---- the environment -------------------------------------------------------------------------------------------------
+
+
+def _environment(vm: DesiredVm, parts: list[str], values: Mapping[str, bytes]) -> Document | None:
+    """Below /ultracloud/environment: each variable as it is, whatever its bytes."""
+    environment = _values(vm, values)
+    if not parts:
+        return _listing(tuple(environment))
+    value = environment.get(parts[0]) if len(parts) == 1 else None
+    return None if value is None else Document(value, "application/octet-stream")
+
+
+def _values(vm: DesiredVm, values: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Each variable's value, as far as it is known."""
+    told = {each.name: values.get(each.name) if each.secret else each.value.encode() for each in vm.environment}
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _texts(vm: DesiredVm, values: Mapping[str, bytes]) -> dict[str, str]:
+    """Those that are text: JSON has no other."""
+    texts = {}
+    for name, value in _values(vm, values).items():
+        with contextlib.suppress(UnicodeDecodeError):
+            texts[name] = value.decode()
+    return texts
 
 
 # ---- OpenStack -------------------------------------------------------------------------------------------------------
 
 
-def _openstack(vm: DesiredVm, parts: list[str], zone: str) -> Document | None:
+def _openstack(vm: DesiredVm, parts: list[str], zone: str, values: Mapping[str, bytes]) -> Document | None:
     """Below /openstack."""
     if not parts:
         return _listing(OPENSTACK_VERSIONS)
     if parts[0] not in OPENSTACK_VERSIONS or len(parts) > 2:  # noqa: PLR2004 - version and document
         return None
     documents = {
-        "meta_data.json": _json(meta_data(vm, zone)),
+        "meta_data.json": _json(meta_data(vm, zone, values)),
         "network_data.json": _json(network_data(vm)),
         "vendor_data.json": _json({}),
         "vendor_data2.json": _json({}),
     }
-    if vm.user_data:
-        documents["user_data"] = _user_data(vm)
+    user_data = _user_data(vm, values)
+    if user_data is not None:
+        documents["user_data"] = user_data
     return _listing(documents) if len(parts) == 1 else documents.get(parts[1])
 
 
-def meta_data(vm: DesiredVm, zone: str) -> dict[str, object]:
-    """OpenStack's `meta_data.json`."""
+def meta_data(vm: DesiredVm, zone: str, values: Mapping[str, bytes]) -> dict[str, object]:
+    """OpenStack's `meta_data.json`; the environment is in `meta`, where cloud-init's templates read it."""
     return {
         "uuid": str(uuid_of(vm.id)),
         "name": vm.name,
@@ -98,7 +138,7 @@ def meta_data(vm: DesiredVm, zone: str) -> dict[str, object]:
         "launch_index": 0,
         "public_keys": {f"key-{index}": key for index, key in enumerate(vm.ssh_keys)},
         "keys": [{"name": f"key-{index}", "type": "ssh", "data": key} for index, key in enumerate(vm.ssh_keys)],
-        "meta": {"ultracloud_id": vm.id},
+        "meta": {**_texts(vm, values), "ultracloud_id": vm.id},
     }
 
 
@@ -120,12 +160,13 @@ def network_data(vm: DesiredVm) -> dict[str, object]:
 # ---- EC2 -------------------------------------------------------------------------------------------------------------
 
 
-def _ec2(vm: DesiredVm, parts: list[str], zone: str) -> Document | None:
+def _ec2(vm: DesiredVm, parts: list[str], zone: str, values: Mapping[str, bytes]) -> Document | None:
     """Below a version."""
+    user_data = _user_data(vm, values)
     if not parts:
-        return _listing(["meta-data/", *(["user-data"] if vm.user_data else [])])
+        return _listing(["meta-data/", *([] if user_data is None else ["user-data"])])
     if parts[0] == "user-data":
-        return _user_data(vm) if len(parts) == 1 and vm.user_data else None
+        return user_data if len(parts) == 1 else None
     if parts[0] != "meta-data":
         return None
     node = _walk(_ec2_tree(vm, zone), parts[1:])
@@ -184,8 +225,9 @@ def _plain(text: str) -> Document:
     return Document(text.encode(), "text/plain; charset=utf-8")
 
 
-def _user_data(vm: DesiredVm) -> Document:
-    return Document(vm.user_data.encode(), "application/octet-stream")
+def _user_data(vm: DesiredVm, values: Mapping[str, bytes]) -> Document | None:
+    data = values.get(USER_DATA, b"") if vm.user_data_secret else vm.user_data.encode()
+    return Document(data, "application/octet-stream") if data else None
 
 
 def _listing(names: list[str] | tuple[str, ...] | Mapping[str, Document]) -> Document:

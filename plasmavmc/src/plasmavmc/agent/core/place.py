@@ -73,6 +73,10 @@ class Place:
         """What the serial console printed since the VM was last started."""
         return self.folder(vm) / "console.log"
 
+    def secrets(self, vm: VmId) -> PurePosixPath:
+        """What the secrets of a VM held when it was last started: gone with the host's power, like all in /run."""
+        return self.runtime_dir / f"{vm}.secrets"
+
     def console_socket(self, vm: VmId) -> PurePosixPath:
         """Where QEMU listens for the serial console's keys."""
         return self.runtime_dir / f"{vm}.sock"

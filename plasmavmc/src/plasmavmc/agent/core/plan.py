@@ -19,6 +19,7 @@ from plasmavmc.agent.core.actions import (
     Destroy,
     DropFile,
     FetchFile,
+    FetchSecrets,
     FileAction,
     MakeDisk,
     MarkHalted,
@@ -192,7 +193,9 @@ def _start(vm: DesiredVm, domain: Domain | None, observed: Observed, place: Plac
     crashed = domain is not None and domain.off_reason is OffReason.CRASHED and domain.marks.started == vm.reboot_count
     start = Start(vm.id, vm.reboot_count, after_crash=crashed)
     try:
-        return _Verdict(Reason.STARTING, Power.STOPPED, (*disk, *_define(vm, domain, place), start))
+        # At each start anew, also after a crash: a secret that was rotated or taken back is not told again.
+        secrets = (FetchSecrets(vm.id, vm.secrets),) if vm.secrets else ()
+        return _Verdict(Reason.STARTING, Power.STOPPED, (*disk, *_define(vm, domain, place), *secrets, start))
     except InvalidArgumentError as error:
         # The control plane admits no such words; one that slips through costs its own VM only.
         return _Verdict(Reason.DEFINE_FAILED, Power.STOPPED, message=error.public)

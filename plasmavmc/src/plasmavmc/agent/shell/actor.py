@@ -11,6 +11,7 @@ from plasmavmc.agent.core.actions import (
     ActionFailedError,
     Define,
     Destroy,
+    FetchSecrets,
     MakeDisk,
     MarkHalted,
     MarkStarted,
@@ -25,6 +26,7 @@ from plasmavmc.agent.core.desired import Sha256, VmId
 from plasmavmc.agent.core.place import Place
 from plasmavmc.agent.shell.hypervisor import Hypervisor
 from plasmavmc.agent.shell.image_cache import ImageCache
+from plasmavmc.agent.shell.secrets import KeptSecrets
 from plasmavmc.core.disk_images import ImageSize, judge
 from plasmavmc.core.reasons import Reason
 from plasmavmc.core.sentences import without_paths
@@ -38,8 +40,9 @@ PREVIOUS_LOG = "console.previous.log"
 class Actor:
     """Does what the planner says, on this host's libvirt and disk."""
 
-    def __init__(self, hypervisor: Hypervisor, cache: ImageCache, place: Place) -> None:
+    def __init__(self, hypervisor: Hypervisor, cache: ImageCache, place: Place, secrets: KeptSecrets) -> None:
         self._hypervisor = hypervisor
+        self._secrets = secrets
         self._cache = cache
         self._place = place
 
@@ -55,6 +58,8 @@ class Actor:
                 await self._make_disk(action)
             case Define(vm, text):
                 await self._hypervisor.define(vm, text)
+            case FetchSecrets(vm, secrets):
+                await self._secrets.fetch(vm, secrets)
             case Start(vm, reboot_count):
                 await self._on_disk(Reason.START_FAILED, self._turn_log, vm)
                 await self._hypervisor.start(vm, reboot_count)
@@ -126,6 +131,7 @@ class Actor:
     def _remove(self, vm: VmId) -> None:
         """All a VM has here; what is gone already is as wanted."""
         Path(self._place.console_socket(vm)).unlink(missing_ok=True)
+        self._secrets.forget(vm)
         folder = Path(self._place.folder(vm))
         if folder.exists():
             shutil.rmtree(folder)

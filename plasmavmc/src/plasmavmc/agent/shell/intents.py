@@ -20,8 +20,10 @@ from plasmavmc.agent.core.desired import (
     Power,
     Sha256,
     SourceFile,
+    Variable,
     VmId,
 )
+from ultracloud.api.iam.v1.secrets_pb2 import SecretRef
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.base.faults import InvalidArgumentError
 from ultracloud.base.ids import is_id
@@ -63,7 +65,14 @@ def _vm(message: pb.HostVm) -> DesiredVm:
         power=Power.STOPPED if message.power == pb.STOPPED else Power.RUNNING,
         reboot_count=message.reboot_count,
         force=message.force,
+        user_data_secret=_secret(message.user_data_secret),
+        environment=tuple(Variable(each.name, each.value, _secret(each.secret)) for each in message.environment),
     )
+
+
+def _secret(message: SecretRef) -> str:
+    """Which version of which secret; empty where none is meant."""
+    return f"{message.secret}@{message.number}" if message.secret else ""
 
 
 def _boot(message: pb.HostVm) -> DiskBoot | DirectBoot:

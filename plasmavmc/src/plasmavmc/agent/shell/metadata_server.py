@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from plasmavmc.agent.core import http, metadata
-from plasmavmc.agent.core.desired import DesiredVm, Intent
+from plasmavmc.agent.core.desired import DesiredVm, Intent, VmId
 
 PORT_HEADER = "x-ultracloud-port"
 CONNECTIONS_MAX = 256
@@ -21,12 +21,24 @@ IDLE_S = 30.0
 """A connection on which nothing is asked for this long is closed."""
 
 
+NOT_FOUND = 404, b"not found\n", "text/plain"
+
+
 class MetadataServer:
     """Answers for all VMs of this host."""
 
-    def __init__(self, intent: Callable[[], Intent | None], zone: str) -> None:
-        """Make it; `intent` gives the newest intent, None while none was ever received."""
+    def __init__(
+        self, intent: Callable[[], Intent | None], zone: str, secrets: Callable[[VmId], Mapping[str, bytes]]
+    ) -> None:
+        """Make it.
+
+        Args:
+            intent: Gives the newest intent, None while none was ever received.
+            zone: The availability zone guests are told.
+            secrets: Gives what a VM's secrets held when it was last started.
+        """
         self._intent = intent
+        self._secrets = secrets
         self._zone = zone
         self._indexed: Intent | None = None
         self._by_port: dict[str, DesiredVm] = {}
@@ -54,9 +66,12 @@ class MetadataServer:
             self._indexed = intent
             self._by_port = {nic.port: vm for vm in intent.vms for nic in vm.nics if nic.port}
         vm = self._by_port.get(request.headers.get(PORT_HEADER, ""))
-        document = metadata.answer(vm, request.target, self._zone) if vm is not None else None
+        if vm is None:
+            return NOT_FOUND
+        values = self._secrets(vm.id) if vm.secrets else metadata.NO_SECRETS
+        document = metadata.answer(vm, request.target, self._zone, values)
         if document is None:
-            return 404, b"not found\n", "text/plain"
+            return NOT_FOUND
         return 200, document.body, document.content_type
 
 

@@ -22,6 +22,7 @@ from plasmavmc.agent.shell.converge import Converger
 from plasmavmc.agent.shell.hypervisor import Hypervisor
 from plasmavmc.agent.shell.image_cache import ImageCache
 from plasmavmc.agent.shell.metadata_server import MetadataServer
+from plasmavmc.agent.shell.secrets import KeptSecrets
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.api.plasmavmc.v1.plasmavmc_rpc import HOST_CONSOLE, HostsClient
 from ultracloud.base.faults import Fault, InvalidArgumentError
@@ -50,10 +51,12 @@ class Agent:
         cache.load()
         self._size = capacity.measure(settings.state_dir, settings.capacity)
         self.hypervisor = Hypervisor(settings.libvirt.uri, self._hypervisor_changed)
-        actor = Actor(self.hypervisor, cache, place)
+        self._hosts = HostsClient(runtime.peer("plasmavmc"))
+        secrets = KeptSecrets(place, self._resolve_secrets)
+        actor = Actor(self.hypervisor, cache, place, secrets)
         self.converger = Converger(self.hypervisor, cache, actor, place, runtime.clock, self._report_due.set)
         self.console = Console(place, self._has)
-        self.metadata = MetadataServer(lambda: self.converger.intent, settings.zone)
+        self.metadata = MetadataServer(lambda: self.converger.intent, settings.zone, secrets.of)
         self._copy = HostCopy(settings.state_dir / COPY_FILE, pb.HostIntent)
         self._gate = runtime.readiness.gate("libvirt")
         self._metadata_server: asyncio.Server | None = None
@@ -72,11 +75,10 @@ class Agent:
 
     def connect(self, console_address: str) -> None:
         """Begin to follow and to report, once it is known where consoles are served."""
-        hosts = HostsClient(self._runtime.peer("plasmavmc"))
         tasks = self._runtime.tasks
-        tasks.create_task(self._copy.run(lambda known: self._subscribe(hosts, known), self._runtime.clock), name="copy")
+        tasks.create_task(self._copy.run(self._subscribe, self._runtime.clock), name="copy")
         tasks.create_task(self._take_intents(), name="intents")
-        tasks.create_task(self._report(hosts, console_address), name="reports")
+        tasks.create_task(self._report(console_address), name="reports")
 
     async def stop(self) -> None:
         """VMs go on; only what we opened is closed."""
@@ -99,10 +101,15 @@ class Agent:
             self._gate.close()
         self.converger.wake()
 
-    def _subscribe(self, hosts: HostsClient, known: int) -> AsyncIterator[pb.HostIntent]:
+    async def _resolve_secrets(self, vm: VmId) -> dict[str, bytes]:
+        """What the secrets of a VM hold now, as the control plane says."""
+        request = pb.ResolveVmSecretsRequest(host=self._settings.host, vm=vm)
+        return {each.name: each.value for each in (await self._hosts.resolve_secrets(request)).secrets}
+
+    def _subscribe(self, known: int) -> AsyncIterator[pb.HostIntent]:
         """Open the stream; a server that was away may have forgotten us."""
         self._report_due.set()
-        return hosts.watch_host(pb.WatchHostRequest(host=self._settings.host, known_generation=known))
+        return self._hosts.watch_host(pb.WatchHostRequest(host=self._settings.host, known_generation=known))
 
     async def _take_intents(self) -> None:
         """Hand each newer intent to the converger, for ever."""
@@ -119,14 +126,14 @@ class Agent:
         except InvalidArgumentError as error:
             logging.getLogger(__name__).critical("intent %d refused: %s", message.generation, error)
 
-    async def _report(self, hosts: HostsClient, console_address: str) -> None:
+    async def _report(self, console_address: str) -> None:
         """Tell the control plane how things are whenever they changed, for ever."""
         pause_s = REPORT_PAUSE_FIRST_S
         while True:
             await self._report_due.wait()
             self._report_due.clear()
             try:
-                await hosts.report_host(self._report_message(console_address))
+                await self._hosts.report_host(self._report_message(console_address))
                 pause_s = REPORT_PAUSE_FIRST_S
             except Fault as error:
                 logging.getLogger(__name__).debug("report not taken: %s", error)

@@ -2,6 +2,7 @@ import datetime
 
 from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from ultracloud.api.iam.v1 import secrets_pb2 as _secrets_pb2
 from ultracloud.api.resource.v1 import resource_pb2 as _resource_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -285,8 +286,18 @@ class ConsoleOutput(_message.Message):
     text: bytes
     def __init__(self, text: _Optional[bytes] = ...) -> None: ...
 
+class VmVariable(_message.Message):
+    __slots__ = ("name", "value", "secret")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    SECRET_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: str
+    secret: _secrets_pb2.SecretRef
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ..., secret: _Optional[_Union[_secrets_pb2.SecretRef, _Mapping]] = ...) -> None: ...
+
 class VmSpec(_message.Message):
-    __slots__ = ("image", "flavour", "vcpus", "memory_mib", "disk_gib", "nics", "ssh_keys", "user_data", "power", "reboot_count", "force", "service_account")
+    __slots__ = ("image", "flavour", "vcpus", "memory_mib", "disk_gib", "nics", "ssh_keys", "user_data", "power", "reboot_count", "force", "user_data_secret", "environment", "service_account")
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     FLAVOUR_FIELD_NUMBER: _ClassVar[int]
     VCPUS_FIELD_NUMBER: _ClassVar[int]
@@ -298,6 +309,8 @@ class VmSpec(_message.Message):
     POWER_FIELD_NUMBER: _ClassVar[int]
     REBOOT_COUNT_FIELD_NUMBER: _ClassVar[int]
     FORCE_FIELD_NUMBER: _ClassVar[int]
+    USER_DATA_SECRET_FIELD_NUMBER: _ClassVar[int]
+    ENVIRONMENT_FIELD_NUMBER: _ClassVar[int]
     SERVICE_ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     image: str
     flavour: str
@@ -310,8 +323,10 @@ class VmSpec(_message.Message):
     power: PowerState
     reboot_count: int
     force: bool
+    user_data_secret: _secrets_pb2.SecretRef
+    environment: _containers.RepeatedCompositeFieldContainer[VmVariable]
     service_account: str
-    def __init__(self, image: _Optional[str] = ..., flavour: _Optional[str] = ..., vcpus: _Optional[int] = ..., memory_mib: _Optional[int] = ..., disk_gib: _Optional[int] = ..., nics: _Optional[_Iterable[_Union[Nic, _Mapping]]] = ..., ssh_keys: _Optional[_Iterable[str]] = ..., user_data: _Optional[str] = ..., power: _Optional[_Union[PowerState, str]] = ..., reboot_count: _Optional[int] = ..., force: _Optional[bool] = ..., service_account: _Optional[str] = ...) -> None: ...
+    def __init__(self, image: _Optional[str] = ..., flavour: _Optional[str] = ..., vcpus: _Optional[int] = ..., memory_mib: _Optional[int] = ..., disk_gib: _Optional[int] = ..., nics: _Optional[_Iterable[_Union[Nic, _Mapping]]] = ..., ssh_keys: _Optional[_Iterable[str]] = ..., user_data: _Optional[str] = ..., power: _Optional[_Union[PowerState, str]] = ..., reboot_count: _Optional[int] = ..., force: _Optional[bool] = ..., user_data_secret: _Optional[_Union[_secrets_pb2.SecretRef, _Mapping]] = ..., environment: _Optional[_Iterable[_Union[VmVariable, _Mapping]]] = ..., service_account: _Optional[str] = ...) -> None: ...
 
 class VmStatus(_message.Message):
     __slots__ = ("conditions", "host", "power", "nics", "accelerator", "reboot_count")
@@ -514,7 +529,7 @@ class HostNic(_message.Message):
     def __init__(self, port: _Optional[str] = ..., address: _Optional[str] = ..., mac: _Optional[str] = ..., device_name: _Optional[str] = ...) -> None: ...
 
 class HostVm(_message.Message):
-    __slots__ = ("id", "name", "project", "generation", "vcpus", "memory_mib", "disk_gib", "image_format", "disk", "kernel", "initrd", "cmdline", "nics", "ssh_keys", "user_data", "power", "reboot_count", "force")
+    __slots__ = ("id", "name", "project", "generation", "vcpus", "memory_mib", "disk_gib", "image_format", "disk", "kernel", "initrd", "cmdline", "nics", "ssh_keys", "user_data", "power", "reboot_count", "force", "user_data_secret", "environment")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     PROJECT_FIELD_NUMBER: _ClassVar[int]
@@ -533,6 +548,8 @@ class HostVm(_message.Message):
     POWER_FIELD_NUMBER: _ClassVar[int]
     REBOOT_COUNT_FIELD_NUMBER: _ClassVar[int]
     FORCE_FIELD_NUMBER: _ClassVar[int]
+    USER_DATA_SECRET_FIELD_NUMBER: _ClassVar[int]
+    ENVIRONMENT_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     project: str
@@ -551,7 +568,9 @@ class HostVm(_message.Message):
     power: PowerState
     reboot_count: int
     force: bool
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., project: _Optional[str] = ..., generation: _Optional[int] = ..., vcpus: _Optional[int] = ..., memory_mib: _Optional[int] = ..., disk_gib: _Optional[int] = ..., image_format: _Optional[_Union[ImageSpec.Format, str]] = ..., disk: _Optional[_Union[HostFile, _Mapping]] = ..., kernel: _Optional[_Union[HostFile, _Mapping]] = ..., initrd: _Optional[_Union[HostFile, _Mapping]] = ..., cmdline: _Optional[str] = ..., nics: _Optional[_Iterable[_Union[HostNic, _Mapping]]] = ..., ssh_keys: _Optional[_Iterable[str]] = ..., user_data: _Optional[str] = ..., power: _Optional[_Union[PowerState, str]] = ..., reboot_count: _Optional[int] = ..., force: _Optional[bool] = ...) -> None: ...
+    user_data_secret: _secrets_pb2.SecretRef
+    environment: _containers.RepeatedCompositeFieldContainer[VmVariable]
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., project: _Optional[str] = ..., generation: _Optional[int] = ..., vcpus: _Optional[int] = ..., memory_mib: _Optional[int] = ..., disk_gib: _Optional[int] = ..., image_format: _Optional[_Union[ImageSpec.Format, str]] = ..., disk: _Optional[_Union[HostFile, _Mapping]] = ..., kernel: _Optional[_Union[HostFile, _Mapping]] = ..., initrd: _Optional[_Union[HostFile, _Mapping]] = ..., cmdline: _Optional[str] = ..., nics: _Optional[_Iterable[_Union[HostNic, _Mapping]]] = ..., ssh_keys: _Optional[_Iterable[str]] = ..., user_data: _Optional[str] = ..., power: _Optional[_Union[PowerState, str]] = ..., reboot_count: _Optional[int] = ..., force: _Optional[bool] = ..., user_data_secret: _Optional[_Union[_secrets_pb2.SecretRef, _Mapping]] = ..., environment: _Optional[_Iterable[_Union[VmVariable, _Mapping]]] = ...) -> None: ...
 
 class HostIntent(_message.Message):
     __slots__ = ("host", "generation", "vms")
@@ -618,6 +637,28 @@ class ReportHostRequest(_message.Message):
 class ReportHostResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class ResolveVmSecretsRequest(_message.Message):
+    __slots__ = ("host", "vm")
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    VM_FIELD_NUMBER: _ClassVar[int]
+    host: str
+    vm: str
+    def __init__(self, host: _Optional[str] = ..., vm: _Optional[str] = ...) -> None: ...
+
+class ResolvedVmSecret(_message.Message):
+    __slots__ = ("name", "value")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: bytes
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[bytes] = ...) -> None: ...
+
+class ResolveVmSecretsResponse(_message.Message):
+    __slots__ = ("secrets",)
+    SECRETS_FIELD_NUMBER: _ClassVar[int]
+    secrets: _containers.RepeatedCompositeFieldContainer[ResolvedVmSecret]
+    def __init__(self, secrets: _Optional[_Iterable[_Union[ResolvedVmSecret, _Mapping]]] = ...) -> None: ...
 
 class IssueWorkloadTokenRequest(_message.Message):
     __slots__ = ("host", "vm", "audience", "ttl_s")

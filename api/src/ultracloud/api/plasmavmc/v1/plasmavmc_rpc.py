@@ -27,6 +27,8 @@ from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import ListVmsResponse
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import PowerRequest
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import ReportHostRequest
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import ReportHostResponse
+from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import ResolveVmSecretsRequest
+from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import ResolveVmSecretsResponse
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import UpdateFlavourRequest
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import UpdateHostRequest
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import UpdateImageRequest
@@ -263,6 +265,7 @@ HOSTS = ServiceDescriptor(
         Method("Watch", "/ultracloud.plasmavmc.v1.Hosts/Watch", "watch", WatchRequest, HostEvent, False, True),
         Method("WatchHost", "/ultracloud.plasmavmc.v1.Hosts/WatchHost", "watch_host", WatchHostRequest, HostIntent, False, True),
         Method("ReportHost", "/ultracloud.plasmavmc.v1.Hosts/ReportHost", "report_host", ReportHostRequest, ReportHostResponse, False, False),
+        Method("ResolveSecrets", "/ultracloud.plasmavmc.v1.Hosts/ResolveSecrets", "resolve_secrets", ResolveVmSecretsRequest, ResolveVmSecretsResponse, False, False),
         Method("IssueWorkload", "/ultracloud.plasmavmc.v1.Hosts/IssueWorkload", "issue_workload", IssueWorkloadTokenRequest, IssueWorkloadTokenResponse, False, False),
     ),
 )
@@ -306,6 +309,10 @@ class HostsClient:
         """Call /ultracloud.plasmavmc.v1.Hosts/ReportHost."""
         return await self._channel.unary("/ultracloud.plasmavmc.v1.Hosts/ReportHost", request, ReportHostResponse, timeout_s)
 
+    async def resolve_secrets(self, request: ResolveVmSecretsRequest, timeout_s: float | None = None) -> ResolveVmSecretsResponse:
+        """Call /ultracloud.plasmavmc.v1.Hosts/ResolveSecrets."""
+        return await self._channel.unary("/ultracloud.plasmavmc.v1.Hosts/ResolveSecrets", request, ResolveVmSecretsResponse, timeout_s)
+
     async def issue_workload(self, request: IssueWorkloadTokenRequest, timeout_s: float | None = None) -> IssueWorkloadTokenResponse:
         """Call /ultracloud.plasmavmc.v1.Hosts/IssueWorkload."""
         return await self._channel.unary("/ultracloud.plasmavmc.v1.Hosts/IssueWorkload", request, IssueWorkloadTokenResponse, timeout_s)
@@ -329,6 +336,8 @@ class HostsServer(Protocol):
     def watch_host(self, request: WatchHostRequest, call: Call, /) -> AsyncIterator[HostIntent]: ...
 
     def report_host(self, request: ReportHostRequest, call: Call, /) -> ReportHostResponse | Awaitable[ReportHostResponse]: ...
+
+    def resolve_secrets(self, request: ResolveVmSecretsRequest, call: Call, /) -> ResolveVmSecretsResponse | Awaitable[ResolveVmSecretsResponse]: ...
 
     def issue_workload(self, request: IssueWorkloadTokenRequest, call: Call, /) -> IssueWorkloadTokenResponse | Awaitable[IssueWorkloadTokenResponse]: ...
 
