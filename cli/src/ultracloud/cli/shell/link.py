@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ from urllib.parse import urlencode, urlsplit
 
 from ultracloud.cli import __version__
 from ultracloud.cli.core.failures import Failure, TimeoutFailure, UnreachableFailure
+from ultracloud.cli.core.proxies import Proxy, proxy_for
 from ultracloud.cli.core.requests import FORM_TYPE, JSON_TYPE, Request, masked, masked_headers
 from ultracloud.cli.core.settings import Target
 from ultracloud.cli.core.trees import Json
@@ -167,13 +169,21 @@ class Link:
         assert parts.hostname is not None
         port = parts.port or (443 if parts.scheme == "https" else 80)
         connection: http.client.HTTPConnection
+        proxy = proxy_for(parts.hostname, port, os.environ) if parts.scheme == "https" else None
         if parts.scheme == "https":
-            connection = http.client.HTTPSConnection(parts.hostname, port, timeout=CONNECT_S, context=self.trust())
+            host = (parts.hostname, port) if proxy is None else (proxy.host, proxy.port)
+            connection = http.client.HTTPSConnection(*host, timeout=CONNECT_S, context=self.trust())
         else:
             connection = http.client.HTTPConnection(parts.hostname, port, timeout=CONNECT_S)
+        if proxy is not None:
+            login = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
+            connection.set_tunnel(parts.hostname, port, login)
+            self._note(lambda: f"* through the proxy {proxy.host}:{proxy.port}")
         try:
             connection.connect()
         except OSError as error:
+            if proxy is not None and not isinstance(error, ssl.SSLError):
+                raise self._unproxied(proxy, error) from error
             raise self._unconnected(error) from error
         assert connection.sock is not None
         connection.sock.settimeout(self.timeout_s)
@@ -225,6 +235,12 @@ class Link:
                 )
             case _:
                 return NotSentFailure(f"{server} cannot be reached: {error.strerror or error}")
+
+    def _unproxied(self, proxy: Proxy, error: OSError) -> Failure:
+        return NotSentFailure(
+            f"the proxy {proxy.host}:{proxy.port} does not lead to {self.target.server}: {error.strerror or error}",
+            hint="HTTPS_PROXY names it; a server that is reached without it stands in NO_PROXY",
+        )
 
     def _broken(self, error: OSError | http.client.HTTPException) -> Failure:
         if isinstance(error, TimeoutError):
