@@ -50,8 +50,8 @@ LOG_FILES_KEPT = 2
 """RocksDB's own log says what it did before trouble; nobody reads more than the last of it."""
 MANIFEST_PREALLOCATION_BYTES = 64 * 1024
 """RocksDB's default of 4 MiB would be most of a small store."""
-INDEX_PART_BYTES = 4096
-"""A part of an index or filter: as large as a block of keys."""
+INDEX_PART_BYTES = 16 * 1024
+"""A part of an index or filter: so large that those of a large store are read soon after a start."""
 BLOOM_BITS_PER_KEY = 10
 """One false positive in a hundred."""
 DELETIONS_WINDOW, DELETIONS_TRIGGER, DELETIONS_RATIO = 1024, 512, 0.5
