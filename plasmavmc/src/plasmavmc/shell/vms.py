@@ -14,12 +14,15 @@ from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.api.plasmavmc.v1.plasmavmc_rpc import HostConsoleClient
 from ultracloud.api.rpc import Call
 from ultracloud.base.faults import FailedPreconditionError, InvalidArgumentError, UnavailableError
+from ultracloud.base.policy import require
 from ultracloud.servicekit import channels, deadlines, pki
 from ultracloud.servicekit.channels import PeerChannel
 from ultracloud.servicekit.pki import TlsIdentity
-from ultracloud.servicekit.resources import KindServer, Resources
+from ultracloud.servicekit.policy import judge
+from ultracloud.servicekit.resources import KindServer, Located, Resources
 from ultracloud.servicekit.resources.conditions import find
-from ultracloud.servicekit.streams import closing
+from ultracloud.servicekit.resources.environments import path_of
+from ultracloud.servicekit.streams import closing, while_allowed
 
 FIRST_MESSAGE_S = 10.0
 """How long a caller of Console gets to say which VM it wants."""
@@ -102,6 +105,7 @@ class VmServer(KindServer[pb.Vm]):
         Raises:
             FailedPreconditionError: It is on no host.
             UnavailableError: Its host's agent is away.
+            PermissionDeniedError: The caller may not, or may no longer.
         """
         try:
             async with asyncio.timeout(FIRST_MESSAGE_S):
@@ -116,8 +120,15 @@ class VmServer(KindServer[pb.Vm]):
         self._audited(located.context, "console", located.stored)
         client = await self._consoles.attach_to(vm.status.host)
         async with closing(client.attach(_relayed(vm.metadata.id, first, requests))) as output:
-            async for chunk in output:
+            async for chunk in while_allowed(output, lambda: self._require_console(located)):
                 yield chunk
+
+    def _require_console(self, located: Located[pb.Vm]) -> None:
+        """Return if who watches a console still may: their session may end while they do."""
+        authority, principal = self.resources.authority, located.context.principal
+        metadata = located.stored.metadata
+        path = path_of(authority.snapshot.policy, self.kind, located.context.place, metadata)
+        require(judge(authority, principal, self.kind.permission("console"), path, metadata.labels))
 
 
 async def _relayed(

@@ -24,6 +24,7 @@ from ultracloud.base.policy import (
     Policy,
     Principal,
     Project,
+    Why,
     decide,
     find_organisation,
     find_project,
@@ -64,6 +65,8 @@ SETTLE_S = 0.25
 """How long a refusal waits for a newer snapshot: iam's stream delivers within milliseconds."""
 BEHIND_S = 2.0
 """How long it waits when the caller's token proves that there is a newer one."""
+FINAL = frozenset({Why.SESSION_REVOKED, Why.TOKENS_REVOKED, Why.TOKEN_NARROWED})
+"""Refusals that no newer policy takes back, so that nobody waits for one."""
 _CLOCK = SystemClock()
 WAITING_MAX = 256
 """Refusals that may wait at once; beyond, they are given at once, so that hostile callers cost no memory."""
@@ -225,10 +228,10 @@ async def decision(
     resource: str,
     labels: Mapping[str, str] | None = None,
 ) -> Decision:
-    """The decision of the newest policy; a refusal first waits a moment for a newer one."""
+    """The decision of the newest policy; a refusal that it may change first waits a moment for a newer one."""
     version = authority.snapshot.policy.version
     made = judge(authority, principal, permission, resource, labels)
-    if not made.allowed and await authority.wait_newer(version, BEHIND_S if made.stale else SETTLE_S):
+    if not made.allowed and made.why not in FINAL and await authority.wait_newer(version, BEHIND_S if made.stale else SETTLE_S):
         made = judge(authority, principal, permission, resource, labels)
     return made
 
