@@ -231,7 +231,11 @@ async def decision(
     """The decision of the newest policy; a refusal that it may change first waits a moment for a newer one."""
     version = authority.snapshot.policy.version
     made = judge(authority, principal, permission, resource, labels)
-    if not made.allowed and made.why not in FINAL and await authority.wait_newer(version, BEHIND_S if made.stale else SETTLE_S):
+    if (
+        not made.allowed
+        and made.why not in FINAL
+        and await authority.wait_newer(version, BEHIND_S if made.stale else SETTLE_S)
+    ):
         made = judge(authority, principal, permission, resource, labels)
     return made
 
