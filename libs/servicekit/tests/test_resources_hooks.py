@@ -240,8 +240,9 @@ def test_a_finalizer_holds_a_deleted_resource_and_its_name() -> None:
         assert await world.ports.delete(ref("a"), call()) == deleted
         with pytest.raises(FailedPreconditionError, match="port 'a' is being deleted and cannot change"):
             await world.ports.update(net.UpdatePortRequest(project="blue", ref="a", spec=port.spec), call())
-        with pytest.raises(AlreadyExistsError):
+        with pytest.raises(AlreadyExistsError) as taken:
             await world.port("a")
+        assert taken.value.hint == "it is being deleted; its name is free when it is gone"
         await world.resources.remove_finalizer(PORT, port.metadata.id, "other")
         assert await world.resources.read(PORT, port.metadata.id) is not None
         await world.resources.remove_finalizer(PORT, port.metadata.id, "wires")

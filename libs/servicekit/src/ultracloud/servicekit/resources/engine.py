@@ -118,8 +118,12 @@ class Resources(Recounting):
             if made is not None:
                 return made
         if name_key in entries:
+            holder = await self.find(kind, place, new.name)
+            is_going = holder is not None and holder.metadata.HasField("deleted_at")
             raise AlreadyExistsError(
-                f"a {kind.key} named '{new.name}' already exists in {context.place.shown}", reason="NAME_TAKEN"
+                f"a {kind.key} named '{new.name}' already exists in {context.place.shown}",
+                hint="it is being deleted; its name is free when it is gone" if is_going else "",
+                reason="NAME_TAKEN",
             )
         message = _fresh(new, identifier, place, now_ms)
         admitted = await hooked(kind.admit, message, context, records.copy(message), None)

@@ -98,6 +98,7 @@ def select(selector: str, filters: str, labels: Mapping[str, str], known: Collec
             these = ", ".join(sorted(known)) or "none; use labels and selector"
             raise InvalidArgumentError(
                 f"filter has {one.key[:80]!a}, which is no field to filter by; accepted: {these}",
+                hint="write field=value, field!=value, field in (a,b), field or !field, with commas between",
                 reason="FILTER_FIELD_UNKNOWN",
             )
     return Selection(tuple(sorted(asked)), tuple(sorted(fields)))

@@ -101,5 +101,8 @@ async def events(
                         yield event
     except OutOfRangeError as error:
         raise OutOfRangeError(
-            f"changes after version {from_version} are no longer kept", hint="watch from version 0", reason="COMPACTED"
+            f"a watch cannot go on from version {from_version}: what came after it is no longer kept, or there is "
+            "no such version yet",
+            hint="watch from version 0",
+            reason="COMPACTED",
         ) from error
