@@ -35,6 +35,7 @@ let
     let all = filter (runsOn process) nodeNames; in
     if all == [ ] then null else endpoint process (if elem cfg.node all then cfg.node else builtins.head all);
 
+  userOf = process: if lib.hasSuffix "-agent" process then "root" else process;
   folderOf = process: "${cfg.pki.folder}/${process}";
   identityOf = process:
     if lib.hasSuffix "-agent" process then "agent/${lib.removeSuffix "-agent" process}/${cfg.node}" else "service/${process}";
@@ -202,7 +203,7 @@ in
     );
 
     ultracloud.cluster.pki.wanted =
-      map (process: "${process}:${if lib.hasSuffix "-agent" process then "root" else process}:${identityOf process}") here
+      map (process: "${process}:${userOf process}:${identityOf process}") here
       ++ map (name: "operators:root:operator/${name}") cfg.operators;
 
     services.ultracloud = {
@@ -237,6 +238,9 @@ in
         listen.address = mkDefault (endpoint "plasmavmc-agent" cfg.node);
       };
     };
+
+    # Certificates that were brought here are whose they are for.
+    systemd.tmpfiles.rules = lib.mkIf (isOn && !cfg.pki.generate) (map (process: "Z ${folderOf process} - ${userOf process} ${userOf process}") here);
 
     systemd.services = lib.mkIf (isOn && cfg.pki.generate) ({
       ultracloud-pki = {

@@ -38,8 +38,12 @@ def main() -> int:
 
 def give(folder: Path, user: str) -> None:
     """Make `user` the owner of a folder and of what is in it, and let nobody else in."""
-    account = pwd.getpwnam(user)
     folder.chmod(0o700)
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError:
+        sys.stderr.write(f"ultracloud-pki: no user {user} on this machine; {folder} stays yours until it is on one\n")
+        return
     for path in (folder, *folder.iterdir()):
         os.chown(path, account.pw_uid, account.pw_gid)
 

@@ -1,6 +1,6 @@
 # nixosModules.default: every module, with packages that `packagesOf pkgs` gives.
 packagesOf:
-{ lib, pkgs, ... }:
+{ config, lib, pkgs, ... }:
 let
   packages = packagesOf pkgs;
 in
@@ -9,5 +9,6 @@ in
   config = {
     services.ultracloud = lib.genAttrs (import ./processes.nix) (name: { package = lib.mkDefault packages.${name}; });
     ultracloud.cluster.pki.package = lib.mkDefault packages.pki;
+    environment.systemPackages = lib.mkIf (config.ultracloud.cluster.profile != null) [ packages.cli ];
   };
 }

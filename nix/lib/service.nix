@@ -105,6 +105,8 @@ in
         }
       ];
       systemd.services.${name} = lib.mkMerge [ (common // { serviceConfig = commonService // own.serviceConfig or { }; }) (removeAttrs own [ "serviceConfig" ]) ];
+      # What an operator types: `iam invite`, `chainfire why`, `flaredb regions`.
+      environment.systemPackages = [ cfg.package ];
       networking.firewall.allowedTCPPorts = lib.mkIf cfg.openFirewall openPorts;
       users.users = lib.mkIf (!isAgent) { ${name} = { isSystemUser = true; group = name; description = "UltraCloud ${name}"; }; };
       users.groups = lib.mkIf (!isAgent) { ${name} = { }; };

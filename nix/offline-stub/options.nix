@@ -64,6 +64,7 @@ in
       environment = option (types.attrsOf scalar) { };
       path = option (types.listOf types.package) [ ];
     });
+    systemd.tmpfiles.rules = strings;
     environment.systemPackages = option (types.listOf types.package) [ ];
     virtualisation.libvirtd.enable = switch;
     boot.loader.grub.enable = switch;
