@@ -15,7 +15,7 @@ from pathlib import Path
 
 from apigateway.config import GatewaySettings
 from apigateway.shell.server import assemble as assemble_gateway
-from iam.testing import RunningIam, running_iam
+from iam.testing import ADA, RunningIam, running_iam
 from plasmavmc.config import PlasmavmcSettings
 from plasmavmc.shell.network import Prismnet
 from plasmavmc.shell.server import assemble as assemble_plasmavmc
@@ -27,7 +27,15 @@ from ultracloud.servicekit.runtime import Runtime
 from ultracloud.servicekit.settings import Peers, Settings, Tls
 from ultracloud.servicekit.store import MemoryStore
 
-TRAFFIC = "[sources]\nper_second = 0\n[principals]\nper_second = 0\n"
+PROXY = "127.0.0.2"
+"""The one address whose X-Forwarded-For the gateway believes."""
+TRAFFIC = f"""[sources]
+per_second = 0
+[principals]
+per_second = 0
+[proxies]
+trusted = ["{PROXY}"]
+"""
 PATIENCE_S = 60.0
 """How long a cloud may take to start beside other tests."""
 
@@ -42,6 +50,7 @@ class Cloud:
         token: Of a service account that owns the whole cloud.
         tenant: Of one that develops in the project `web` of the organisation `acme` and has no other right.
         addresses: Service -> where it is, for those that do without the gateway.
+        operator: The certificate of an operator, who owns the whole cloud.
     """
 
     url: str
@@ -49,6 +58,7 @@ class Cloud:
     token: str
     tenant: str
     addresses: Mapping[str, str]
+    operator: pki.TlsIdentity
 
 
 @asynccontextmanager
@@ -99,7 +109,8 @@ async def running_cloud(folder: Path) -> AsyncIterator[Cloud]:
         address = await serve("apigateway", front, lambda made: assemble_gateway(front, made, made.authority()))
         token, tenant = await _tokens(iam)
         behind = {"iam": iam.address, "prismnet": prismnet, "plasmavmc": plasmavmc}
-        yield Cloud(f"https://{address}", folder / "iam" / "ca.crt", token, tenant, behind)
+        operator = pki.issue(iam.ca, ADA, folder / "operator")
+        yield Cloud(f"https://{address}", folder / "iam" / "ca.crt", token, tenant, behind, operator)
 
 
 @asynccontextmanager

@@ -89,7 +89,7 @@ class Callers:
         if scheme.lower() != "bearer" or not token:
             raise UnauthenticatedError(
                 "the request has no bearer token",
-                hint="send 'Authorization: Bearer <token>'",
+                hint="send 'Authorization: Bearer <token>'; certificates are not looked at here",
                 reason="NO_IDENTITY",
             )
         now_ms = self._clock.now_ms()
