@@ -1,6 +1,7 @@
 """What is not a resource's: contexts, doctor, completion, manual pages, iam explain, narrowing."""
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -141,6 +142,8 @@ def test_commands_flags_values_and_live_names_are_completed(dev: Person) -> None
     assert "--cidr" in completed(dev, "uc vpc create --ci")
     assert completed(dev, "uc vpc get tab") == ["tab-me"]
     assert completed(dev, "uc vm create --power st") == ["stopped"]
+    assert "create" in completed(dev, "uc vpcs ")
+    assert completed(dev, "uc delete vpc tab") == ["tab-me"]
     assert completed(dev, "uc explain vpc.spec.e") == ["vpc.spec.egress_nat"]
 
 
@@ -165,6 +168,11 @@ def test_every_command_has_a_manual_page_and_help(uc: Person, tmp_path: Path) ->
     pages = sorted(path.name for path in (tmp_path / "man1").iterdir())
     assert said.out == f"{len(pages)} pages written to {tmp_path / 'man1'}\n"
     assert {"uc.1", "uc-vm-create.1", "uc-iam-explain.1"} <= set(pages)
+    if shutil.which("groff"):
+        drawn = subprocess.run(
+            ["groff", "-man", "-ww", "-z", *sorted((tmp_path / "man1").iterdir())], capture_output=True, check=True
+        )
+        assert drawn.stderr == b""
 
 
 def test_every_operation_of_the_api_is_a_command() -> None:

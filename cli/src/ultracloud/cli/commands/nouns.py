@@ -53,8 +53,9 @@ class NounGroup(Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """`uc vms`, without a verb, lists them, as docker's `images` does."""
         is_plural = ctx.info_name == self.noun.plural and "list" in self.noun.operations
-        is_help = any(word in HELP_NAMES for word in args)
-        if is_plural and not is_help and not any(self.has_command(ctx, word) for word in args):
+        # Completion asks what may follow, and that is still any verb.
+        is_asked = ctx.resilient_parsing or any(word in HELP_NAMES for word in args)
+        if is_plural and not is_asked and not any(self.has_command(ctx, word) for word in args):
             first = args[0] if args else ""
             if not first or first.startswith("-"):
                 args = ["list", *args]
