@@ -31,6 +31,7 @@ from tools.openapi_words import (
     PROBLEM,
     PROBLEM_EXAMPLE,
     REFUSALS,
+    SOCKET_NOTE,
     VERBS,
     WATCH_NOTE,
     a,
@@ -174,8 +175,14 @@ def words(route: Route, comment: str, kind: str) -> tuple[str, str]:
     summary = re.split(r"(?<=[.:;]) ", text, maxsplit=1)[0].rstrip(".:;")
     notes = [comment if comment and comment.rstrip(".") != summary else ""]
     notes += [WATCH_NOTE] if route.rpc.name == "Watch" and kind else []
+    notes += [SOCKET_NOTE] if is_conversation(route) else []
     notes += [DELETE_NOTE] if route.rpc.name == "Delete" and kind else []
     return summary, "\n\n".join(note for note in notes if note)
+
+
+def is_conversation(route: Route) -> bool:
+    """Whether both sides stream, so that it is a WebSocket too."""
+    return bool(route.rpc.client_streaming and route.rpc.server_streaming)
 
 
 def spaced(name: str) -> str:
@@ -261,6 +268,8 @@ def responses(route: Route, schemas: Schemas) -> Node:
     if route.rpc.server_streaming:
         content: Node = {LINES: {"schema": schema}, EVENTS: {"schema": {"type": "string"}}}
         good: Node = {"200": {"description": "Messages as they come, until either side ends.", "content": content}}
+        if is_conversation(route):
+            good["101"] = {"description": "A WebSocket follows."}
     else:
         headers = {"ETag": {"$ref": "#/components/headers/ETag"}} if "metadata" in answer.fields_by_name else {}
         example = {JSON: {"schema": schema, "examples": {"typical": schemas.example_of(answer)}}}

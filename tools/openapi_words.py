@@ -43,6 +43,13 @@ WATCH_NOTE = (
     "goes on behind it without a gap, and without what existed. One that is no longer kept is answered with 410: list "
     "again."
 )
+SOCKET_NOTE = (
+    "As a GET it is read; asked for with `Upgrade: websocket` it is a conversation, in which the address is the first "
+    "message. With the subprotocol `ultracloud.raw` frames are bytes, what is typed and what is printed; with "
+    "`ultracloud.json`, or without any, each is a message as JSON in a text frame. A page that can set no header field "
+    "offers its token as one more subprotocol, `ultracloud.bearer.<token>`. A refusal behind the handshake is a close "
+    "code: 4000 and the status."
+)
 DELETE_NOTE = "It may stay for a while with `deleted_at` set, until what depends on it is gone."
 
 PLACES: Mapping[str, str] = {"organisations": "organisation", "projects": "project"}
@@ -70,7 +77,7 @@ FIELDS: Mapping[str, str] = {
     "label_selector": "Only those with all of these labels.",
     "selector": "Only those whose labels are so: `tier=web,env in (prod,test),!canary`.",
     "filter": "Only those whose fields are so, in the same words: `spec.vpc=vpc-01...`.",
-    "keys": "What is typed, which only gRPC passes on.",
+    "keys": "What is typed. Over WebSocket each frame is what is typed next.",
     "id": "Its id.",
     "session": "Id of the session.",
     "kind": "Kind of the resource, `vm`.",
