@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import gc
+import importlib
 import logging
 import os
 import resource
@@ -63,12 +64,21 @@ class Command:
     Attributes:
         about: One line for `--help`.
         configure: Adds arguments, or further commands below it, and sets the default `run`: a function of the parsed
-            arguments that gives the exit code and raises StartError.
+            arguments that gives the exit code and raises StartError. Called only where the command is used.
     """
 
     name: str
     about: str
     configure: Callable[[argparse.ArgumentParser], None]
+
+
+def late(module: str, function: str = "configure") -> Callable[[argparse.ArgumentParser], None]:
+    """A command's `configure` that is imported when the command is used: a server's start is mostly imports."""
+
+    def configure(parser: argparse.ArgumentParser) -> None:
+        getattr(importlib.import_module(module), function)(parser)
+
+    return configure
 
 
 def main(
@@ -87,8 +97,9 @@ def main(
         argv: Arguments, if not the process's.
         commands: What the service can do besides.
     """
-    parser = _arguments(name, commands)
-    arguments = parser.parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    parser = _arguments(name, [each for each in commands if each.name in words], commands)
+    arguments = parser.parse_args(words)
     if arguments.command is None:
         parser.print_usage(sys.stderr)
         return 2
@@ -124,8 +135,8 @@ def _run(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _arguments(name: str, besides: Sequence[Command]) -> argparse.ArgumentParser:
-    """The command line."""
+def _arguments(name: str, used: Sequence[Command], besides: Sequence[Command]) -> argparse.ArgumentParser:
+    """The command line, in which only the commands that are `used` have their arguments."""
     parser = argparse.ArgumentParser(prog=name, description=f"UltraCloud's {name}.")
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
@@ -136,7 +147,9 @@ def _arguments(name: str, besides: Sequence[Command]) -> argparse.ArgumentParser
             # Where a configuration is built, the machine it is for and its certificates are not there.
             sub.add_argument("--no-files", action="store_true", help="do not ask for the files that it names")
     for each in besides:
-        each.configure(commands.add_parser(each.name, help=each.about, description=f"{each.about.capitalize()}."))
+        sub = commands.add_parser(each.name, help=each.about, description=f"{each.about.capitalize()}.")
+        if each in used:
+            each.configure(sub)
     return parser
 
 
