@@ -54,6 +54,14 @@ def test_entries_read_as_written() -> None:
     golden.check(GOLDEN / "cluster_entries.txt", text)
 
 
+def test_a_store_says_what_it_answers_for_others_and_says_nothing_of_nothing() -> None:
+    busy = replace(STORE, reads={RegionId(7): 400, RegionId(11): 60})
+    assert parse_store(render_store(busy)) == busy
+    assert b"reads" not in render_store(STORE)
+    with pytest.raises(MalformedEntryError, match="'reads' has what is no region"):
+        parse_store(render_store(busy).replace(b'"11"', b'"x"'))
+
+
 @pytest.mark.parametrize("seen", [QUIET, CHANGING])
 def test_a_region_is_read_as_it_was_written(seen: RegionSeen) -> None:
     assert parse_region(render_region(seen)) == seen

@@ -215,6 +215,10 @@ def test_a_store_tells_where_it_is_and_how_full() -> None:
     assert is_store_worth_telling(replace(entry, address="b:1"), entry)
     assert is_store_worth_telling(replace(entry, seen=replace(entry.seen, used_bytes=56 * MIB)), entry)
     assert is_store_worth_telling(entry, None)
+    busy = replace(entry, reads={RegionId(7): 400})
+    assert is_store_worth_telling(busy, entry)
+    assert is_store_worth_telling(entry, busy)
+    assert not is_store_worth_telling(replace(entry, reads={RegionId(7): 430}), busy)
 
 
 def test_ids_begin_above_all_that_the_map_knows() -> None:

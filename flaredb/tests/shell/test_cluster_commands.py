@@ -165,6 +165,23 @@ def test_json_has_the_same_for_programs(tmp_path: Path) -> None:
     run(tmp_path, lambda world: ClusterService(world.map, OPEN), body)
 
 
+def test_reads_that_other_replicas_answer_make_a_region_hot_while_their_store_is_up(tmp_path: Path) -> None:
+    async def loads(world: World) -> list[tuple[int, int]]:
+        await world.command("regions", "--hot", "-o", "json")
+        return [(each["region"], each["load"]) for each in json.loads(world.said[-1])["regions"]]
+
+    async def body(world: World) -> None:
+        await filled(world)
+        assert await loads(world) == [(20, 900), (1, 30), (30, 0)]
+        await world.map.report(replace(entry(2, 300), reads={RegionId(1): 700}), [])
+        await world.map.report(replace(entry(3, 0), reads={RegionId(1): 400, RegionId(30): 60}), [])
+        assert await loads(world) == [(1, 1130), (20, 900), (30, 60)]
+        await world.heard(700)
+        assert (1, 30) in await loads(world)
+
+    run(tmp_path, lambda world: ClusterService(world.map, OPEN), body)
+
+
 def test_regions_come_in_pages(tmp_path: Path) -> None:
     async def body(world: World) -> None:
         await filled(world)

@@ -35,7 +35,8 @@ def render_store(entry: StoreEntry) -> bytes:
         "used_bytes": seen.used_bytes,
         "labels": dict(seen.labels),
     }
-    return json.dumps(told).encode()
+    reads: dict[str, Json] = {str(region): load for region, load in sorted(entry.reads.items())}
+    return json.dumps(told | ({"reads": reads} if reads else {})).encode()
 
 
 def parse_store(content: bytes) -> StoreEntry:
@@ -49,7 +50,18 @@ def parse_store(content: bytes) -> StoreEntry:
     store = StoreId(told.number("store"))
     capacity_bytes, used_bytes = told.number("capacity_bytes"), told.number("used_bytes")
     seen = StoreSeen(store, capacity_bytes, used_bytes, 0, labels)
-    return StoreEntry(seen, told.text("address"))
+    return StoreEntry(seen, told.text("address"), _reads(told))
+
+
+def _reads(told: _Fields) -> dict[RegionId, int]:
+    """What a store answers of regions that others lead; one from before it was told says nothing."""
+    if told.get("reads") is None:
+        return {}
+    reads = told.inner("reads")
+    try:
+        return {RegionId(int(region)): reads.number(region) for region in told.mapping("reads")}
+    except ValueError as error:
+        raise MalformedEntryError("'reads' has what is no region") from error
 
 
 def render_region(seen: RegionSeen) -> bytes:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from flaredb.core.placement import RegionSeen, StoreSeen
 from flaredb.core.region import Region, RegionId, StoreId
@@ -29,10 +29,12 @@ class StoreEntry:
 
     Attributes:
         address: Where other stores reach it.
+        reads: Of regions that others lead, what it answers itself: requests a second, where these are worth telling.
     """
 
     seen: StoreSeen
     address: str
+    reads: Mapping[RegionId, int] = field(default_factory=dict)
 
 
 def is_newer(region: Region, than: Region) -> bool:
@@ -61,6 +63,11 @@ def is_worth_telling(new: RegionSeen, told: RegionSeen | None) -> bool:
 def is_store_worth_telling(new: StoreEntry, told: StoreEntry | None) -> bool:
     """Whether what a store knows of itself differs enough from what it told; whether it is leaving, others say."""
     if told is None or (new.address, new.seen.labels) != (told.address, told.seen.labels):
+        return True
+    if any(
+        _has_moved(new.reads.get(region, 0), told.reads.get(region, 0), TOLD_LOAD_MIN)
+        for region in new.reads.keys() | told.reads.keys()
+    ):
         return True
     return new.seen.capacity_bytes != told.seen.capacity_bytes or _has_moved(
         new.seen.used_bytes, told.seen.used_bytes, TOLD_BYTES_MIN

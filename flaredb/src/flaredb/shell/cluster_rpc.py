@@ -8,7 +8,7 @@ from flaredb.core.access import Access
 from flaredb.core.cluster_view import StoreEntry, troubled
 from flaredb.core.placement import Policy, RegionSeen, StoreState
 from flaredb.core.placement_plan import plan
-from flaredb.core.region import StoreId
+from flaredb.core.region import RegionId, StoreId
 from flaredb.shell.cluster_map import HEARD_MS_MAX, ClusterMap
 from flaredb.shell.placer import observe
 from ultracloud.api.flaredb.v1 import cluster_pb2 as pb
@@ -50,8 +50,9 @@ class ClusterService:
         if not 0 <= request.limit <= LIMIT_MAX:
             raise InvalidArgumentError(f"'limit' is {request.limit}; accepted: 1 to {LIMIT_MAX}, or 0 for {LIMIT_MAX}")
         found, limit = known.overlapping(request.start, b""), request.limit or LIMIT_MAX
+        reads = self._reads(known)
         return pb.RegionsResponse(
-            regions=[_region(each) for each in found[:limit]],
+            regions=[_region(each, reads[each.region.region]) for each in found[:limit]],
             next_start=found[limit].region.start if len(found) > limit else b"",
             troubles=self._troubles(known),
         )
@@ -82,6 +83,14 @@ class ClusterService:
         self._access.check_operator(call.peer.identity, "see or change the cluster")
         return self._map
 
+    def _reads(self, known: ClusterMap) -> Counter[RegionId]:
+        """By region, what stores that are up answer of it a second beside its leader."""
+        reads: Counter[RegionId] = Counter()
+        for entry in known.stores.values():
+            if self._policy.state(known.now_ms - entry.seen.seen_ms) is StoreState.UP:
+                reads.update(entry.reads)
+        return reads
+
     def _troubles(self, known: ClusterMap) -> list[str]:
         """What placement cannot help, and what is wrong with the map itself."""
         said = list(troubled(known.regions))
@@ -106,7 +115,7 @@ class ClusterService:
         )
 
 
-def _region(seen: RegionSeen) -> pb.RegionView:
+def _region(seen: RegionSeen, reads: int) -> pb.RegionView:
     region = seen.region
     return pb.RegionView(
         id=region.region,
@@ -125,5 +134,5 @@ def _region(seen: RegionSeen) -> pb.RegionView:
         ],
         leader=seen.leader or 0,
         size_bytes=seen.size_bytes,
-        load=seen.load,
+        load=seen.load + reads,
     )

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from flaredb.core.cluster_view import TOLD_LOAD_MIN
 from flaredb.core.placement import RegionSeen, StoreSeen
 from flaredb.core.region import RegionId
 from flaredb.core.region_replica import RegionReplica
@@ -56,11 +57,16 @@ class Upkeep:
             # A report may have waited for chainfire: what was asked meanwhile is no burst.
             seconds, since = max(REPORT_S, loop.time() - since), loop.time()
             asked, self._node.asked = self._node.asked, Counter()
-            led = [each for each in self._node.node.replicas.values() if each.is_leader and each.region.is_known]
-            for replica in led:
-                new = asked[replica.id] / seconds
-                self._loads[replica.id] = LOAD_KEPT * self._loads.get(replica.id, new) + (1 - LOAD_KEPT) * new
-            await self._map.report(self._entry(), [self._seen(replica) for replica in led])
+            here = [each for each in self._node.node.replicas.values() if each.region.is_known]
+            rates = {replica.id: asked[replica.id] / seconds for replica in here}
+            self._loads = {
+                region: LOAD_KEPT * self._loads.get(region, new) + (1 - LOAD_KEPT) * new
+                for region, new in rates.items()
+            }
+            led = [each for each in here if each.is_leader]
+            reads = {each.id: self._load(each.id) for each in here if not each.is_leader}
+            worth = {region: load for region, load in reads.items() if load >= TOLD_LOAD_MIN}
+            await self._map.report(self._entry(worth), [self._seen(replica) for replica in led])
             self._remember()
             await asyncio.sleep(REPORT_S)
 
@@ -89,10 +95,13 @@ class Upkeep:
             remember(self._node.engine, news)
             self._known |= news
 
-    def _entry(self) -> StoreEntry:
+    def _load(self, region: RegionId) -> int:
+        return round(self._loads.get(region, 0.0))
+
+    def _entry(self, reads: Mapping[RegionId, int]) -> StoreEntry:
         usage = shutil.disk_usage(self._folder)
         seen = StoreSeen(self._node.store, usage.total, usage.total - usage.free, 0, self._labels)
-        return StoreEntry(seen, self._address)
+        return StoreEntry(seen, self._address, reads)
 
     def _seen(self, replica: RegionReplica[Token]) -> RegionSeen:
         size = self._sizes.get(replica.id, Size(self._split_bytes))
@@ -102,5 +111,5 @@ class Upkeep:
             for peer, progress in raft.progress().items()
             if not progress.is_active or progress.match + BEHIND_MAX < raft.last_index
         )
-        load = round(self._loads.get(replica.id, 0.0))
+        load = self._load(replica.id)
         return RegionSeen(replica.region, size.size_bytes, load, self._node.store, size.middle, behind)

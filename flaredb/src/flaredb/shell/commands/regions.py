@@ -20,9 +20,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `regions`."""
     parser.description = (
         "Lists the regions of a flaredb on several nodes, by their first key: epoch (of the range, of the members), "
-        "stores that hold it, size, requests a second that its leader gets (reads that other replicas answer are not "
-        "among them), and the encoded keys (namespace, \\x00, key). Of the stores the one with a star leads, one with "
-        "+ has no vote yet, one with ! has not caught up."
+        "stores that hold it, size, requests a second (those of its leader, and reads that other replicas answer, from "
+        "50 a second on), and the encoded keys (namespace, \\x00, key). Of the stores the one with a star leads, one "
+        "with + has no vote yet, one with ! has not caught up."
     )
     parser.add_argument("--hot", action="store_true", help="those with the most requests a second first")
     parser.add_argument("--store", type=int, metavar="ID", help="only those that this store holds")
