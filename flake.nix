@@ -35,7 +35,7 @@
       };
 
       devShells.${system}.default = pkgs.mkShell {
-        packages = [ pkgs.python3 pkgs.git pkgs.pkg-config pkgs.libvirt pkgs.iproute2 pkgs.nftables pkgs.qemu ];
+        packages = [ pkgs.python313 pkgs.git pkgs.pkg-config pkgs.libvirt pkgs.iproute2 pkgs.nftables pkgs.qemu ];
         shellHook = "echo './dev lists what a checkout can do'";
       };
 

@@ -3,7 +3,6 @@
 { pkgs }:
 let
   inherit (pkgs) lib;
-  python = pkgs.python3;
 
   members = {
     api = ../api;
@@ -25,28 +24,50 @@ let
   # What nixpkgs calls otherwise than its distribution.
   named = { libvirt-python = "libvirt"; };
 
-  # What nixpkgs has not: wheels, because each is Rust that takes half an hour to build. The hashes are among those of
+  # 3.13 and no other: the wheels below are for it.
+  python = pkgs.python313.override {
+    self = python;
+    packageOverrides = _: nixpkgs: {
+      # What is generated of the protos demands a runtime at least as new, and refuses to be imported otherwise.
+      protobuf = wheel {
+        pname = "protobuf";
+        version = "7.36.2";
+        tag = "cp310";
+        abi = "abi3";
+        platform = "manylinux2014_x86_64";
+        hash = "sha256-ifI6pTwkVTokFv1P0ewG90+kKxS1RtiIMSiBP3dbv9I=";
+        imports = "google.protobuf";
+      };
+      # Where nixpkgs has them they are its own.
+      rocksdict = nixpkgs.rocksdict or (rustWheel "rocksdict" "0.3.29" "sha256-ZoZuEibNSeIONxJTIIkwWcP0MweZmwbjI5cfI+fdUhk=");
+      cedarpy = nixpkgs.cedarpy or (rustWheel "cedarpy" "4.12.2" "sha256-YeSbr00HUYnAaKAooB9uL1u5Hxh3ogOcVbT7hwllmgc=");
+    };
+  };
+
+  # A wheel as it was published, because to build one takes half an hour of Rust or C++. The hashes are among those of
   # requirements.lock, which a test compares.
-  wheel = pname: version: hash: python.pkgs.buildPythonPackage rec {
+  wheel = { pname, version, tag, abi, platform, hash, imports ? pname }: python.pkgs.buildPythonPackage {
     inherit pname version;
     format = "wheel";
     src = pkgs.fetchPypi {
-      inherit pname version format hash;
-      dist = "cp313";
-      python = "cp313";
-      abi = "cp313";
-      platform = "manylinux_2_17_x86_64.manylinux2014_x86_64";
+      inherit pname version hash abi platform;
+      format = "wheel";
+      dist = tag;
+      python = tag;
     };
     nativeBuildInputs = [ pkgs.autoPatchelfHook ];
     buildInputs = [ pkgs.stdenv.cc.cc.lib ];
-    pythonImportsCheck = [ pname ];
+    pythonImportsCheck = [ imports ];
   };
-  added = {
-    rocksdict = wheel "rocksdict" "0.3.29" "sha256-ZoZuEibNSeIONxJTIIkwWcP0MweZmwbjI5cfI+fdUhk=";
-    cedarpy = wheel "cedarpy" "4.12.2" "sha256-YeSbr00HUYnAaKAooB9uL1u5Hxh3ogOcVbT7hwllmgc=";
+  rustWheel = pname: version: hash: wheel {
+    inherit pname version hash;
+    tag = "cp313";
+    abi = "cp313";
+    platform = "manylinux_2_17_x86_64.manylinux2014_x86_64";
   };
+
   ofNixpkgs = name: python.pkgs.${name} or (throw
-    "nix/packages.nix: nixpkgs' Python set has no ${name}; name it in `named`, or add a wheel to `added`");
+    "nix/packages.nix: nixpkgs' Python set has no ${name}; name it in `named`, or add a wheel to the overrides");
 
   dependencyOf = requirement:
     let
@@ -54,7 +75,7 @@ let
       member = lib.removePrefix "ultracloud-" name;
     in
     if lib.hasPrefix "ultracloud-" name then packages.${member}
-    else added.${name} or (ofNixpkgs (named.${name} or name));
+    else ofNixpkgs (named.${name} or name);
 
   # Tests and benchmarks change more often than what is built of a member, and are no part of it.
   sourceOf = name: folder: builtins.path {

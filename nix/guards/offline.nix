@@ -56,4 +56,5 @@ rec {
     };
 
   matrix = import ../matrix.nix { lib = plain; inherit configs; };
+  packages = plain.mapAttrs (_: package: package.name) (import ../packages.nix { pkgs = nixpkgs.legacyPackages.x86_64-linux; });
 }

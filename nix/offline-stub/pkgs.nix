@@ -46,17 +46,25 @@ let
       in
       made // { modules = [ "${made}/lib/python" ] ++ below; inherit meta; };
 
-  python3 = hostPrograms "python3" [ "python3" ] // {
-    interpreter = host.python;
-    pkgs = lib.genAttrs distributions hostDistribution // { inherit buildPythonPackage; };
-    withPackages = choose: script "python" "/bin/bash" ''
-      export PYTHONPATH=${lib.concatStringsSep ":" (modulesOf (choose python3.pkgs))}:''${PYTHONPATH:-}
-      exec ${host.python} "$@"
-    '';
-  };
+  # The same host's Python whatever overrides are given; they count for the names of packages.
+  pythonWith = overrides:
+    let
+      own = lib.genAttrs distributions hostDistribution // { inherit buildPythonPackage; };
+      python = hostPrograms "python3" [ "python3" ] // {
+        interpreter = host.python;
+        pkgs = own // overrides python.pkgs own;
+        override = { packageOverrides, ... }: pythonWith packageOverrides;
+        withPackages = choose: script "python" "/bin/bash" ''
+          export PYTHONPATH=${lib.concatStringsSep ":" (modulesOf (choose python.pkgs))}:''${PYTHONPATH:-}
+          exec ${host.python} "$@"
+        '';
+      };
+    in
+    python;
+  python313 = pythonWith (_: _: { });
 in
 {
-  inherit lib system python3;
+  inherit lib system python313;
   stdenv = { hostPlatform = { inherit system; isx86_64 = true; }; cc.cc.lib = hostPrograms "libstdcxx" [ ]; };
   fetchPypi = { pname, ... }: "${pname}, of the host's own packages";
   runCommand = build;

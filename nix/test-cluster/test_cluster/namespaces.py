@@ -94,7 +94,7 @@ def cluster(machines: Sequence[Machine], folder: Path) -> Iterator[NamespaceClus
 
 
 def certify(machine: Machine, folder: Path) -> None:
-    """Certificates of a machine, as its operator makes them before it is there: root owns them, as its users are not."""
+    """Certificates of a machine, as its operator makes them elsewhere: root owns them, as its users are not there."""
     lib = folder / machine.name / "lib"
     lib.mkdir(parents=True)
     where = ["--authority", str(folder / "authority"), "--folder", str(lib / "pki")]
