@@ -14,7 +14,9 @@ PACKAGES = (ROOT / "nix" / "packages.nix").read_text()
 
 def test_wheels_are_those_of_the_lock() -> None:
     lock = (ROOT / "requirements.lock").read_text()
-    wheels = re.findall(r'(?:pname = |rustWheel )"(\w+)";?\s+(?:version = )?"([\d.]+)"[^{}]*?"sha256-([^"]+)"', PACKAGES)
+    wheels = re.findall(
+        r'(?:pname = |rustWheel )"(\w+)";?\s+(?:version = )?"([\d.]+)"[^{}]*?"sha256-([^"]+)"', PACKAGES
+    )
     assert len(wheels) == 3
     for name, version, digest in wheels:
         entry = lock.partition(f"\n{name}=={version} ")[2].partition("\n\n")[0]
