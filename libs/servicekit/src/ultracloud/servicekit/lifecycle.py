@@ -253,8 +253,8 @@ class _Signals:
 
 def _announce(runtime: Runtime, tasks: asyncio.TaskGroup) -> None:
     """Tell systemd that we serve, and everybody when we are ready."""
-    # What lives until now lives for ever: the collector need not look at it again.
-    gc.collect()
+    # What lives until now lives for ever: the collector need not look at it again. Nor once more before that: it found
+    # nothing, and took 20 ms, a twelfth of a start.
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     if runtime.settings.tls.renew:
