@@ -37,7 +37,7 @@ class Tenant:
         self.stop_iam = stop_iam
 
     async def vm(self, who: str = ADA, name: str = "web", **spec: Any) -> pb.Vm:
-        return await self.cloud.vm(name, caller=spiffe_principal(who), **({"environment": [PASSWORD]} | spec))
+        return await self.cloud.vm(name, caller=spiffe_principal(who), **({"variables": [PASSWORD]} | spec))
 
     async def refusal(self, who: str, **spec: Any) -> tuple[str, str]:
         fault: Fault = await testing.refusal_of(self.vm(who, "refused", **spec))
@@ -100,7 +100,7 @@ def play(folder: Path, story: Callable[[Tenant, iam.Secret], Awaitable[None]]) -
 def test_a_host_is_told_what_the_record_does_not_have(tmp_path: Path) -> None:
     async def story(tenant: Tenant, secret: iam.Secret) -> None:
         vm = await tenant.vm(user_data_secret=iam.SecretRef(secret="db", number=1))
-        assert vm.spec.environment[0].secret.secret == vm.spec.user_data_secret.secret == secret.metadata.id
+        assert vm.spec.variables[0].secret.secret == vm.spec.user_data_secret.secret == secret.metadata.id
         assert await tenant.told(vm) == {"": b"open sesame", "PASSWORD": b"open sesame"}
         cloud = tenant.cloud
         await cloud.until(lambda: "web" in cloud.intent())
@@ -114,13 +114,13 @@ def test_a_host_is_told_what_the_record_does_not_have(tmp_path: Path) -> None:
 def test_each_start_is_told_the_newest_value_and_a_version_that_is_named_stays(tmp_path: Path) -> None:
     async def story(tenant: Tenant, secret: iam.Secret) -> None:
         old = pb.VmVariable(name="OLD", secret=iam.SecretRef(secret="db", number=1))
-        vm = await tenant.vm(environment=[PASSWORD, old])
+        vm = await tenant.vm(variables=[PASSWORD, old])
         await tenant.secrets.add_version(iam.AddSecretVersionRequest(project="blue", ref="db", value=b"rotated"))
         assert await tenant.told(vm) == {"PASSWORD": b"rotated", "OLD": b"open sesame"}
         gone = iam.DestroySecretVersionRequest(project="blue", ref="db", number=1)
         await tenant.secrets.destroy_version(gone)
         assert await tenant.unresolved(vm) == ("NotFoundError", "SECRET_NOT_FOUND")
-        assert await tenant.refusal(ADA, environment=[old]) == ("NotFoundError", "SECRET_VERSION_NOT_FOUND")
+        assert await tenant.refusal(ADA, variables=[old]) == ("NotFoundError", "SECRET_VERSION_NOT_FOUND")
         await tenant.secrets.delete(DeleteRequest(project="blue", ref=secret.metadata.id))
         assert await tenant.unresolved(vm) == ("NotFoundError", "SECRET_NOT_FOUND")
 
@@ -130,10 +130,10 @@ def test_each_start_is_told_the_newest_value_and_a_version_that_is_named_stays(t
 def test_who_may_not_read_a_secret_makes_no_vm_that_does_and_does_not_learn_whether_it_exists(tmp_path: Path) -> None:
     async def story(tenant: Tenant, secret: iam.Secret) -> None:
         absent = pb.VmVariable(name="PASSWORD", secret=iam.SecretRef(secret="none"))
-        assert await tenant.refusal(BOB) == await tenant.refusal(BOB, environment=[absent])
+        assert await tenant.refusal(BOB) == await tenant.refusal(BOB, variables=[absent])
         assert (await tenant.refusal(BOB))[0] == "PermissionDeniedError"
-        assert (await tenant.refusal(EVE, environment=[absent]))[0] == "NotFoundError"
-        assert (await tenant.refusal(BOB, environment=[], user_data_secret=iam.SecretRef(secret="db")))[0] == (
+        assert (await tenant.refusal(EVE, variables=[absent]))[0] == "NotFoundError"
+        assert (await tenant.refusal(BOB, variables=[], user_data_secret=iam.SecretRef(secret="db")))[0] == (
             "PermissionDeniedError"
         )
         vm = await tenant.vm(EVE)
@@ -157,7 +157,7 @@ def test_who_changes_what_runs_beside_a_secret_must_be_allowed_to_read_it(tmp_pa
         )
         await change(BOB, "memory_mib", memory_mib=512)
         await change(EVE, "user_data", user_data="cat")
-        await change(BOB, "environment")
+        await change(BOB, "variables")
 
     play(tmp_path, story)
 

@@ -1,4 +1,4 @@
-"""What a VM's environment may be: names and values that its guest finds in its metadata. Pure."""
+"""What a VM's variables may be: names and values that its guest finds in its metadata. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ USER_DATA = ""
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One of the environment: a value, or the secret that has it, by name or id; empty where there is none."""
+    """One of a VM's variables: a value, or the secret that has it, by name or id; empty where there is none."""
 
     name: str
     value: str
@@ -38,11 +38,11 @@ def check_variables(variables: Iterable[Variable]) -> None:
     for each in variables:
         if not _NAME.fullmatch(each.name) or len(each.name) > NAME_LENGTH_MAX:
             raise _invalid(
-                f"environment has the name {each.name[:80]!a}; accepted: letters, digits and '_', no digit first, at "
+                f"a variable has the name {each.name[:80]!a}; accepted: letters, digits and '_', no digit first, at "
                 f"most {NAME_LENGTH_MAX} characters"
             )
         if each.name in seen:
-            raise _invalid(f"environment has {each.name} twice")
+            raise _invalid(f"variable {each.name} is there twice")
         seen.add(each.name)
         size = len(each.value.encode())
         if size > VALUE_BYTES_MAX:
@@ -50,8 +50,8 @@ def check_variables(variables: Iterable[Variable]) -> None:
         if each.value and each.secret:
             raise _invalid(f"{each.name} has a value and a secret; give one of them")
     if len(seen) > VARIABLES_MAX:
-        raise _invalid(f"environment has {len(seen)} variables; at most {VARIABLES_MAX} are accepted")
+        raise _invalid(f"there are {len(seen)} variables; at most {VARIABLES_MAX} are accepted")
 
 
 def _invalid(sentence: str) -> InvalidArgumentError:
-    return InvalidArgumentError(sentence, reason="ENVIRONMENT_INVALID")
+    return InvalidArgumentError(sentence, reason="VARIABLE_INVALID")

@@ -35,7 +35,7 @@ def _vm(vm: pb.Vm, images: Mapping[str, pb.Image]) -> pb.HostVm:
         ssh_keys=spec.ssh_keys,
         user_data=spec.user_data,
         user_data_secret=spec.user_data_secret if spec.HasField("user_data_secret") else None,
-        environment=spec.environment,
+        variables=spec.variables,
         power=spec.power,
         reboot_count=spec.reboot_count,
         force=spec.force,

@@ -114,7 +114,7 @@ def make_kinds(images: ImageAdmission, network: Network, secrets: Secrets, world
         costs=_vm_costs,
         guards=lambda message: (PLACEMENT, f"image/{message.spec.image}"),
         finalizers=(COMPUTE,),
-        secret=frozenset({"user_data", "environment"}),
+        secret=frozenset({"user_data", "variables"}),
         indexed=("spec.image", "spec.flavour", "spec.nics.subnet", "status.host", "status.power"),
         reasons=VM_REASONS,
     )

@@ -15,7 +15,7 @@ from ultracloud.servicekit.resources import Condition, Truth
 from ultracloud.servicekit.resources.conditions import find, put
 
 POWERS = {pb.RUNNING: Power.RUNNING, pb.STOPPED: Power.STOPPED}
-_SAYS_WHAT_RUNS = ("image", "user_data", "user_data_secret", "environment", "ssh_keys")
+_SAYS_WHAT_RUNS = ("image", "user_data", "user_data_secret", "variables", "ssh_keys")
 MESSAGES = {Power.RUNNING: pb.RUNNING, Power.STOPPED: pb.STOPPED}
 
 

@@ -72,17 +72,17 @@ class IamSecrets:
 
 
 async def admit_secrets(secrets: Secrets, context: Context, new: pb.VmSpec, old: pb.VmSpec | None) -> None:
-    """Check the environment, and that the caller may use the secrets that are referred to; names become ids.
+    """Check the variables, and that the caller may use the secrets that are referred to; names become ids.
 
     Raises:
         InvalidArgumentError: A variable is not as it must be.
         PermissionDeniedError: The caller may not read a secret; said whether or not there is one.
         NotFoundError: There is no such secret, or no such version of it.
     """
-    check_variables(Variable(each.name, each.value, each.secret.secret) for each in new.environment)
+    check_variables(Variable(each.name, each.value, each.secret.secret) for each in new.variables)
     if new.HasField("user_data_secret") and new.user_data:
         raise InvalidArgumentError(
-            "user_data and user_data_secret are both given; give one of them", reason="ENVIRONMENT_INVALID"
+            "user_data and user_data_secret are both given; give one of them", reason="VARIABLE_INVALID"
         )
     known = [] if old is None or runs_other(new, old) else [ref for _, ref in references(old)]
     for name, ref in references(new):
@@ -159,7 +159,7 @@ def references(spec: pb.VmSpec) -> Iterator[tuple[str, iam.SecretRef]]:
     """Each reference of a VM's, with the variable that it is of."""
     if spec.HasField("user_data_secret"):
         yield USER_DATA, spec.user_data_secret
-    for each in spec.environment:
+    for each in spec.variables:
         if each.HasField("secret"):
             yield each.name, each.secret
 

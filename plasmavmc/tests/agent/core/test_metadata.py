@@ -25,7 +25,7 @@ VM = direct_vm(
 BARE = direct_vm(name="bare")
 VARIABLES = (Variable("MODE", "fast"), Variable("PASSWORD", "", "secret-1@0"), Variable("KEY", "", "secret-2@3"))
 SECRETS = {"": b"#cloud-config", "PASSWORD": b"open sesame", "KEY": b"\xff"}
-SECRETIVE = direct_vm(user_data_secret="secret-3@0", environment=VARIABLES)
+SECRETIVE = direct_vm(user_data_secret="secret-3@0", variables=VARIABLES)
 
 
 def text_at(path: str, bare: str = "") -> str:
@@ -73,17 +73,17 @@ def test_documents_hold_any_name_and_key() -> None:
     assert json.loads(document.body)["public_keys"] == {"key-0": 'x" }'}
 
 
-def test_the_environment_is_in_meta_as_far_as_it_is_text_and_each_variable_is_a_document() -> None:
+def test_variables_are_in_meta_as_far_as_they_are_text_and_each_variable_is_a_document() -> None:
     meta = answer(SECRETIVE, "/openstack/latest/meta_data.json", "zone-1", SECRETS)
     assert meta is not None
     assert json.loads(meta.body)["meta"] == {"MODE": "fast", "PASSWORD": "open sesame", "ultracloud_id": SECRETIVE.id}
-    listing = answer(SECRETIVE, "/ultracloud/environment/", "zone-1", SECRETS)
+    listing = answer(SECRETIVE, "/ultracloud/variables/", "zone-1", SECRETS)
     assert listing is not None
     assert listing.body == b"MODE\nPASSWORD\nKEY"
-    key = answer(SECRETIVE, "/ultracloud/environment/KEY", "zone-1", SECRETS)
+    key = answer(SECRETIVE, "/ultracloud/variables/KEY", "zone-1", SECRETS)
     assert key is not None
     assert key.body == b"\xff"
-    assert answer(SECRETIVE, "/ultracloud/environment/OTHER", "zone-1", SECRETS) is None
+    assert answer(SECRETIVE, "/ultracloud/variables/OTHER", "zone-1", SECRETS) is None
 
 
 @pytest.mark.parametrize("path", ["/latest/user-data", "/openstack/latest/user_data"])

@@ -175,7 +175,7 @@ def test_starts_carry_the_count_they_are_for() -> None:
 
 def test_secrets_are_had_anew_before_each_start_and_without_them_there_is_none() -> None:
     host = SimulatedHost()
-    host.intent = Intent("node1", 1, (direct_vm(environment=(Variable("PASSWORD", "", "secret-1@0"),)),))
+    host.intent = Intent("node1", 1, (direct_vm(variables=(Variable("PASSWORD", "", "secret-1@0"),)),))
     host.broken = {"FetchSecrets"}
     assert host.settle()[-1] == "FetchSecrets failed"
     host.broken = set()

@@ -234,23 +234,23 @@ def test_guest_starts_once_its_secrets_are_there_and_reads_what_they_held_then(
     guest_files: Guest, libvirt: LibvirtHost, control_plane: ControlPlane, agent: AgentProcess
 ) -> None:
     password, hosts = pb.VmVariable(name="PASSWORD", secret=SecretRef(secret="secret-1")), control_plane.hosts
-    vm = direct_vm(guest_files, 24, environment=[password], **WITH_NIC)
+    vm = direct_vm(guest_files, 24, variables=[password], **WITH_NIC)
     hosts.refusal = PermissionDeniedError("iam does not let VMs use the secret of PASSWORD", reason="SECRET_DENIED")
     libvirt.add_tap("tapone")
     control_plane.want(vm)
     assert "PASSWORD" in control_plane.wait(vm.id, "SecretDenied").message
     hosts.refusal, hosts.secrets = None, {"PASSWORD": b"open sesame"}
     control_plane.wait(vm.id, "Running")
-    assert metadata(agent, "port-1", "/ultracloud/environment/PASSWORD") == (200, b"open sesame")
+    assert metadata(agent, "port-1", "/ultracloud/variables/PASSWORD") == (200, b"open sesame")
     hosts.secrets = {"PASSWORD": b"rotated"}
     agent.kill()
     agent.start()
     control_plane.wait(vm.id, "Running")
-    assert metadata(agent, "port-1", "/ultracloud/environment/PASSWORD") == (200, b"open sesame")
+    assert metadata(agent, "port-1", "/ultracloud/variables/PASSWORD") == (200, b"open sesame")
     vm.MergeFrom(pb.HostVm(reboot_count=2, force=True))
     control_plane.want(vm)
     wait_count(control_plane, vm.id, 2)
-    assert metadata(agent, "port-1", "/ultracloud/environment/PASSWORD") == (200, b"rotated")
+    assert metadata(agent, "port-1", "/ultracloud/variables/PASSWORD") == (200, b"rotated")
     held = [path for path in agent.folder.rglob("*") if path.is_file() and b"rotated" in path.read_bytes()]
     kept = agent.folder / "run" / f"{vm.id}.secrets"
     assert held == []

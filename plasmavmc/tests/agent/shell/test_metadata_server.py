@@ -16,7 +16,7 @@ from plasmavmc.agent.shell import metadata_server
 from plasmavmc.agent.shell.metadata_server import MetadataServer
 
 SECRET = (Variable("PASSWORD", "", "secret-1@0"),)
-VMS = (direct_vm(name="web", nics=(nic("tapa"),)), direct_vm(2, nics=(nic("tapb"),), environment=SECRET))
+VMS = (direct_vm(name="web", nics=(nic("tapa"),)), direct_vm(2, nics=(nic("tapb"),), variables=SECRET))
 INTENT = Intent("node1", 1, VMS)
 VALUES = {"PASSWORD": b"open sesame"}
 GET = b"GET /latest/meta-data/hostname HTTP/1.1\r\nX-Ultracloud-Port: port-of-tapa\r\n\r\n"
@@ -77,7 +77,7 @@ def test_nonsense_is_refused_and_the_connection_ends(short_path: Path) -> None:
 
 
 def test_a_guest_reads_its_own_secrets_and_no_others(short_path: Path) -> None:
-    password = GET.replace(b"latest/meta-data/hostname", b"ultracloud/environment/PASSWORD")
+    password = GET.replace(b"latest/meta-data/hostname", b"ultracloud/variables/PASSWORD")
 
     async def story(path: Path) -> None:
         assert (await ask(path, password)).startswith(b"HTTP/1.1 404")

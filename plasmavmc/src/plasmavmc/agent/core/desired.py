@@ -76,7 +76,7 @@ class Nic:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One of a VM's environment: a value, or where there is a secret, what it is: ``<id>@<version>``."""
+    """One of a VM's variables: a value, or where there is a secret, what it is: ``<id>@<version>``."""
 
     name: str
     value: str
@@ -109,13 +109,13 @@ class DesiredVm:
     reboot_count: int
     force: bool
     user_data_secret: str = ""
-    environment: tuple[Variable, ...] = ()
+    variables: tuple[Variable, ...] = ()
 
     @property
     def secrets(self) -> tuple[tuple[str, str], ...]:
         """Variables whose values are secrets, each with what it is; the user data under USER_DATA."""
         user_data = ((USER_DATA, self.user_data_secret),) if self.user_data_secret else ()
-        return (*user_data, *((each.name, each.secret) for each in self.environment if each.secret))
+        return (*user_data, *((each.name, each.secret) for each in self.variables if each.secret))
 
     @property
     def files(self) -> tuple[SourceFile, ...]:

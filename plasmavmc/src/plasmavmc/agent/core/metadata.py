@@ -72,28 +72,28 @@ def answer(vm: DesiredVm, path: str, zone: str, values: Mapping[str, bytes] = NO
     parts = [part for part in path.partition("?")[0].split("/") if part]
     if parts[:1] == ["openstack"]:
         return _openstack(vm, parts[1:], zone, values)
-    if parts[:2] == ["ultracloud", "environment"]:
-        return _environment(vm, parts[2:], values)
+    if parts[:2] == ["ultracloud", "variables"]:
+        return _variables(vm, parts[2:], values)
     if not parts:
         return _listing([*EC2_VERSIONS, "openstack/"])
     return _ec2(vm, parts[1:], zone, values) if parts[0] in EC2_VERSIONS else None
 
 
-# ---- the environment -------------------------------------------------------------------------------------------------
+# ---- variables -------------------------------------------------------------------------------------------------------
 
 
-def _environment(vm: DesiredVm, parts: list[str], values: Mapping[str, bytes]) -> Document | None:
-    """Below /ultracloud/environment: each variable as it is, whatever its bytes."""
-    environment = _values(vm, values)
+def _variables(vm: DesiredVm, parts: list[str], values: Mapping[str, bytes]) -> Document | None:
+    """Below /ultracloud/variables: each variable as it is, whatever its bytes."""
+    variables = _values(vm, values)
     if not parts:
-        return _listing(tuple(environment))
-    value = environment.get(parts[0]) if len(parts) == 1 else None
+        return _listing(tuple(variables))
+    value = variables.get(parts[0]) if len(parts) == 1 else None
     return None if value is None else Document(value, "application/octet-stream")
 
 
 def _values(vm: DesiredVm, values: Mapping[str, bytes]) -> dict[str, bytes]:
     """Each variable's value, as far as it is known."""
-    told = {each.name: values.get(each.name) if each.secret else each.value.encode() for each in vm.environment}
+    told = {each.name: values.get(each.name) if each.secret else each.value.encode() for each in vm.variables}
     return {name: value for name, value in told.items() if value is not None}
 
 
@@ -128,7 +128,7 @@ def _openstack(vm: DesiredVm, parts: list[str], zone: str, values: Mapping[str, 
 
 
 def meta_data(vm: DesiredVm, zone: str, values: Mapping[str, bytes]) -> dict[str, object]:
-    """OpenStack's `meta_data.json`; the environment is in `meta`, where cloud-init's templates read it."""
+    """OpenStack's `meta_data.json`; variables are in `meta`, where cloud-init's templates read it."""
     return {
         "uuid": str(uuid_of(vm.id)),
         "name": vm.name,

@@ -66,7 +66,7 @@ def _vm(message: pb.HostVm) -> DesiredVm:
         reboot_count=message.reboot_count,
         force=message.force,
         user_data_secret=_secret(message.user_data_secret),
-        environment=tuple(Variable(each.name, each.value, _secret(each.secret)) for each in message.environment),
+        variables=tuple(Variable(each.name, each.value, _secret(each.secret)) for each in message.variables),
     )
 
 

@@ -297,7 +297,7 @@ class VmVariable(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ..., secret: _Optional[_Union[_secrets_pb2.SecretRef, _Mapping]] = ...) -> None: ...
 
 class VmSpec(_message.Message):
-    __slots__ = ("image", "flavour", "vcpus", "memory_mib", "disk_gib", "nics", "ssh_keys", "user_data", "power", "reboot_count", "force", "user_data_secret", "environment", "service_account")
+    __slots__ = ("image", "flavour", "vcpus", "memory_mib", "disk_gib", "nics", "ssh_keys", "user_data", "power", "reboot_count", "force", "user_data_secret", "variables", "service_account")
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     FLAVOUR_FIELD_NUMBER: _ClassVar[int]
     VCPUS_FIELD_NUMBER: _ClassVar[int]
@@ -310,7 +310,7 @@ class VmSpec(_message.Message):
     REBOOT_COUNT_FIELD_NUMBER: _ClassVar[int]
     FORCE_FIELD_NUMBER: _ClassVar[int]
     USER_DATA_SECRET_FIELD_NUMBER: _ClassVar[int]
-    ENVIRONMENT_FIELD_NUMBER: _ClassVar[int]
+    VARIABLES_FIELD_NUMBER: _ClassVar[int]
     SERVICE_ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     image: str
     flavour: str
@@ -324,9 +324,9 @@ class VmSpec(_message.Message):
     reboot_count: int
     force: bool
     user_data_secret: _secrets_pb2.SecretRef
-    environment: _containers.RepeatedCompositeFieldContainer[VmVariable]
+    variables: _containers.RepeatedCompositeFieldContainer[VmVariable]
     service_account: str
-    def __init__(self, image: _Optional[str] = ..., flavour: _Optional[str] = ..., vcpus: _Optional[int] = ..., memory_mib: _Optional[int] = ..., disk_gib: _Optional[int] = ..., nics: _Optional[_Iterable[_Union[Nic, _Mapping]]] = ..., ssh_keys: _Optional[_Iterable[str]] = ..., user_data: _Optional[str] = ..., power: _Optional[_Union[PowerState, str]] = ..., reboot_count: _Optional[int] = ..., force: _Optional[bool] = ..., user_data_secret: _Optional[_Union[_secrets_pb2.SecretRef, _Mapping]] = ..., environment: _Optional[_Iterable[_Union[VmVariable, _Mapping]]] = ..., service_account: _Optional[str] = ...) -> None: ...
+    def __init__(self, image: _Optional[str] = ..., flavour: _Optional[str] = ..., vcpus: _Optional[int] = ..., memory_mib: _Optional[int] = ..., disk_gib: _Optional[int] = ..., nics: _Optional[_Iterable[_Union[Nic, _Mapping]]] = ..., ssh_keys: _Optional[_Iterable[str]] = ..., user_data: _Optional[str] = ..., power: _Optional[_Union[PowerState, str]] = ..., reboot_count: _Optional[int] = ..., force: _Optional[bool] = ..., user_data_secret: _Optional[_Union[_secrets_pb2.SecretRef, _Mapping]] = ..., variables: _Optional[_Iterable[_Union[VmVariable, _Mapping]]] = ..., service_account: _Optional[str] = ...) -> None: ...
 
 class VmStatus(_message.Message):
     __slots__ = ("conditions", "host", "power", "nics", "accelerator", "reboot_count")
@@ -529,7 +529,7 @@ class HostNic(_message.Message):
     def __init__(self, port: _Optional[str] = ..., address: _Optional[str] = ..., mac: _Optional[str] = ..., device_name: _Optional[str] = ...) -> None: ...
 
 class HostVm(_message.Message):
-    __slots__ = ("id", "name", "project", "generation", "vcpus", "memory_mib", "disk_gib", "image_format", "disk", "kernel", "initrd", "cmdline", "nics", "ssh_keys", "user_data", "power", "reboot_count", "force", "user_data_secret", "environment")
+    __slots__ = ("id", "name", "project", "generation", "vcpus", "memory_mib", "disk_gib", "image_format", "disk", "kernel", "initrd", "cmdline", "nics", "ssh_keys", "user_data", "power", "reboot_count", "force", "user_data_secret", "variables")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     PROJECT_FIELD_NUMBER: _ClassVar[int]
@@ -549,7 +549,7 @@ class HostVm(_message.Message):
     REBOOT_COUNT_FIELD_NUMBER: _ClassVar[int]
     FORCE_FIELD_NUMBER: _ClassVar[int]
     USER_DATA_SECRET_FIELD_NUMBER: _ClassVar[int]
-    ENVIRONMENT_FIELD_NUMBER: _ClassVar[int]
+    VARIABLES_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     project: str
@@ -569,8 +569,8 @@ class HostVm(_message.Message):
     reboot_count: int
     force: bool
     user_data_secret: _secrets_pb2.SecretRef
-    environment: _containers.RepeatedCompositeFieldContainer[VmVariable]
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., project: _Optional[str] = ..., generation: _Optional[int] = ..., vcpus: _Optional[int] = ..., memory_mib: _Optional[int] = ..., disk_gib: _Optional[int] = ..., image_format: _Optional[_Union[ImageSpec.Format, str]] = ..., disk: _Optional[_Union[HostFile, _Mapping]] = ..., kernel: _Optional[_Union[HostFile, _Mapping]] = ..., initrd: _Optional[_Union[HostFile, _Mapping]] = ..., cmdline: _Optional[str] = ..., nics: _Optional[_Iterable[_Union[HostNic, _Mapping]]] = ..., ssh_keys: _Optional[_Iterable[str]] = ..., user_data: _Optional[str] = ..., power: _Optional[_Union[PowerState, str]] = ..., reboot_count: _Optional[int] = ..., force: _Optional[bool] = ..., user_data_secret: _Optional[_Union[_secrets_pb2.SecretRef, _Mapping]] = ..., environment: _Optional[_Iterable[_Union[VmVariable, _Mapping]]] = ...) -> None: ...
+    variables: _containers.RepeatedCompositeFieldContainer[VmVariable]
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., project: _Optional[str] = ..., generation: _Optional[int] = ..., vcpus: _Optional[int] = ..., memory_mib: _Optional[int] = ..., disk_gib: _Optional[int] = ..., image_format: _Optional[_Union[ImageSpec.Format, str]] = ..., disk: _Optional[_Union[HostFile, _Mapping]] = ..., kernel: _Optional[_Union[HostFile, _Mapping]] = ..., initrd: _Optional[_Union[HostFile, _Mapping]] = ..., cmdline: _Optional[str] = ..., nics: _Optional[_Iterable[_Union[HostNic, _Mapping]]] = ..., ssh_keys: _Optional[_Iterable[str]] = ..., user_data: _Optional[str] = ..., power: _Optional[_Union[PowerState, str]] = ..., reboot_count: _Optional[int] = ..., force: _Optional[bool] = ..., user_data_secret: _Optional[_Union[_secrets_pb2.SecretRef, _Mapping]] = ..., variables: _Optional[_Iterable[_Union[VmVariable, _Mapping]]] = ...) -> None: ...
 
 class HostIntent(_message.Message):
     __slots__ = ("host", "generation", "vms")
