@@ -60,10 +60,7 @@ async def doors(cloud: Cloud, stack: AsyncExitStack) -> dict[str, Door]:
         "iam": by_grpc(lambda one: Clients(one).accounts.list(here), channels["iam"]),
         "prismnet": by_grpc(lambda one: VpcsClient(one).list(here), channels["prismnet"]),
         "plasmavmc": by_grpc(lambda one: VmsClient(one).list(here), channels["plasmavmc"]),
-        **{
-            f"gateway {kinds}": by_rest(f"/v1/projects/web/{kinds}")
-            for kinds in ("serviceaccounts", "vpcs", "vms")
-        },
+        **{f"gateway {kinds}": by_rest(f"/v1/projects/web/{kinds}") for kinds in ("serviceaccounts", "vpcs", "vms")},
     }
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,10 +16,11 @@ from waiting import until
 
 from ultracloud.api.iam.v1 import iam_pb2 as pb
 from ultracloud.base.faults import UnavailableError
-from ultracloud.base.policy import Binding, Delta, Organisation, Policy, Revocation, User
+from ultracloud.base.policy import Binding, Delta, Organisation, Policy, Revocation, User, decide
+from ultracloud.base.principals import user_principal
 from ultracloud.servicekit import channels, policy_file, policy_wire
 from ultracloud.servicekit.clock import SystemClock
-from ultracloud.servicekit.policy import FILE_NAME, PolicyCopy, Snapshot, open_copy
+from ultracloud.servicekit.policy import FILE_NAME, LARGE_BINDINGS, PolicyCopy, Snapshot, open_copy
 from ultracloud.servicekit.policy_file import frame, read_policy
 from ultracloud.servicekit.policy_wire import merge_deltas, parse_delta, render_delta, render_parts, render_snapshot
 
@@ -55,6 +58,25 @@ def test_half_a_policy_is_forgotten_when_another_one_comes(monkeypatch: pytest.M
     for part in render_parts(Snapshot(policy_of(2, version=5), KEYS)):
         copy.take(part, 0)
     assert copy.snapshot == Snapshot(policy_of(2, version=5), KEYS)
+
+
+def test_a_large_policy_is_kept_from_the_collector_and_goes_without_it_when_another_comes() -> None:
+    gc.disable()
+    try:
+        copy, ada = PolicyCopy(), user_principal("usr-1", "org-1")
+        for part in render_parts(Snapshot(policy_of(LARGE_BINDINGS), KEYS)):
+            copy.take(part, 0)
+        assert gc.get_freeze_count() > LARGE_BINDINGS
+        # Its sentence refers to the policy, which refers to it: a ring that only the collector would open.
+        assert decide(copy.snapshot.policy, ada, "iam.policy.watch", "").reason
+        held = next(iter(copy.snapshot.policy.grants.values())).binding
+        for part in render_parts(Snapshot(policy_of(1, version=9), KEYS)):
+            copy.take(part, 0)
+        of_held_and_of_the_call = 2
+        assert sys.getrefcount(held) == of_held_and_of_the_call
+    finally:
+        gc.enable()
+        gc.unfreeze()
 
 
 def test_a_change_is_put_on_top_and_keys_that_stay_are_the_same_object() -> None:

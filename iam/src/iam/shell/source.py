@@ -20,7 +20,7 @@ from ultracloud.api.iam.v1 import iam_pb2, keys_pb2
 from ultracloud.base.faults import UnavailableError
 from ultracloud.base.policy import Binding, Delta, Entity, Policy, Revocation, Role
 from ultracloud.servicekit.clock import Clock
-from ultracloud.servicekit.policy import FILE_NAME, Authority, PolicyCopy, Snapshot, open_copy
+from ultracloud.servicekit.policy import FILE_NAME, Authority, PolicyCopy, Snapshot, leave_to_itself, open_copy
 from ultracloud.servicekit.policy_file import PolicyFile
 from ultracloud.servicekit.policy_wire import render_delta, render_parts
 from ultracloud.servicekit.readiness import Gate
@@ -139,6 +139,7 @@ class Source(Authority):
         if before.version and before.version != version:
             delta = difference(before, after, self._admins)
             self._changes.append(render_delta(before.version, delta, self._keys()))
+        leave_to_itself(after, instead_of=before)
         self._copy.replace(Snapshot(after, self._keys()))
         self._file.keep_whole(self.snapshot)
 
