@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from itertools import starmap
 from typing import TypeVar, cast
 
 from flaredb.core import limits
@@ -12,6 +13,7 @@ from flaredb.core.access import Access
 from flaredb.core.commands import DeleteRange, Outcome, Txn
 from flaredb.core.feed import Interest, Page
 from flaredb.core.keys import bounds, encode
+from flaredb.core.octets import key_value, read_version_field, scan_end
 from flaredb.core.records import START
 from flaredb.core.refusals import refused
 from flaredb.core.region import LOGICAL_BITS
@@ -20,6 +22,7 @@ from flaredb.core.region_parts import key_from
 from flaredb.core.region_work import CLOCK_AHEAD_MAX_MS
 from flaredb.errors import not_yet
 from flaredb.shell import messages
+from flaredb.shell.cluster_reads import KeysRead, RangeRead
 from flaredb.shell.cluster_router import Router, places_of
 from flaredb.shell.cluster_txns import Transactions
 from flaredb.shell.cluster_watch import Watching
@@ -43,6 +46,7 @@ from ultracloud.base.faults import UnavailableError
 from ultracloud.servicekit import deadlines
 from ultracloud.servicekit.clock import Clock
 from ultracloud.servicekit.streams import closing
+from ultracloud.wire import ShortCall
 
 ResultT = TypeVar("ResultT")
 
@@ -83,18 +87,31 @@ class ClusterKv(Serving):
 
     async def batch_get(self, request: BatchGetRequest, call: Call, /) -> BatchGetResponse:
         """The values of several keys, at one version."""
-        namespace = self._allowed(call, request.namespace, writes=False)
-        keys = limits.check_batch(request.keys)
-        with deadlines.inside(call):
-            read = await self._router.keys(namespace, keys, *self._read_at(request.at_version))
+        read = await self._keys(request, call)
         return BatchGetResponse(kvs=map(messages.key_value, read.found), read_version=read.version)
 
     async def scan(self, request: ScanRequest, call: Call, /) -> ScanResponse:
         """One page of a range."""
-        query = self._query(request, call)
-        with deadlines.inside(call):
-            read = await self._router.range(query)
+        read = await self._range(request, call)
         return ScanResponse(kvs=map(messages.key_value, read.found), read_version=read.version, more=read.more)
+
+    def batch_get_octets(self, octets: bytes, call: ShortCall, /) -> asyncio.Future[bytes]:
+        """`batch_get`, answered without a message object for each key."""
+
+        async def answer() -> bytes:
+            read = await self._keys(BatchGetRequest.FromString(octets), call)
+            return b"".join(starmap(key_value, read.found)) + read_version_field(read.version)
+
+        return asyncio.ensure_future(answer())
+
+    def scan_octets(self, octets: bytes, call: ShortCall, /) -> asyncio.Future[bytes]:
+        """`scan`, answered likewise."""
+
+        async def answer() -> bytes:
+            read = await self._range(ScanRequest.FromString(octets), call)
+            return b"".join(starmap(key_value, read.found)) + scan_end(read.version, more=read.more)
+
+        return asyncio.ensure_future(answer())
 
     async def namespaces(self, request: NamespacesRequest, call: Call, /) -> NamespacesResponse:
         """A page of the names of all namespaces."""
@@ -102,6 +119,19 @@ class ClusterKv(Serving):
         with deadlines.inside(call):
             names, version = await self._router.names(after, limit + 1)
         return messages.namespaces_response(names, limit, version)
+
+    async def _keys(self, request: BatchGetRequest, call: Call) -> KeysRead:
+        """What a batch finds."""
+        namespace = self._allowed(call, request.namespace, writes=False)
+        keys = limits.check_batch(request.keys)
+        with deadlines.inside(call):
+            return await self._router.keys(namespace, keys, *self._read_at(request.at_version))
+
+    async def _range(self, request: ScanRequest, call: Call) -> RangeRead:
+        """What a scan finds."""
+        query = self._query(request, call)
+        with deadlines.inside(call):
+            return await self._router.range(query)
 
     async def _pages(self, interest: Interest, place: Place) -> AsyncIterator[Page]:
         """What a watcher is sent: changes as regions tell them, and now and then how far it is."""

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from flaredb.core.engine import Column
-from flaredb.core.keys import bounds, encode
-from flaredb.core.limits import Namespace, check_batch_response
+from flaredb.core.keys import bounds, encode, versioned
+from flaredb.core.limits import BATCH_RESPONSE_BYTES_MAX, Namespace, check_batch_response
 from flaredb.core.namespaces import past
 from flaredb.core.region_errors import RegionMovedError
 from flaredb.core.region_locks import EVERYTHING, Sought
 from flaredb.core.region_replica import RegionReplica
-from flaredb.core.visibility import Found, Query, Scan, read
+from flaredb.core.visibility import Found, Query, Scan, read_at
 from flaredb.errors import compacted
 from flaredb.shell.cluster_node import ClusterNode, Route, Token
 from flaredb.shell.rpc import SCAN_SLICE_KEYS
@@ -67,13 +67,14 @@ class Reader:
         encoded = tuple(encode(namespace, key) for key in keys)
         version = await self.position(route, at_version, Sought(encoded))
         engine, found, size_bytes = self._node.engine, list[Found](), 0
-        cursor = engine.cursor(Column.DATA)
+        cursor, place = engine.cursor(Column.DATA), versioned(b"", version)
         for key, at in zip(keys, encoded, strict=True):
-            one = read(cursor, at, key, version, now_ms)
+            one = read_at(cursor, at, key, at + place, now_ms)
             if one is not None:
                 found.append(one)
-                size_bytes += len(one.key) + len(one.value)
-                check_batch_response(size_bytes)
+                size_bytes += len(key) + len(one.value)
+                if size_bytes > BATCH_RESPONSE_BYTES_MAX:
+                    check_batch_response(size_bytes)
             elif not cursor.valid():
                 engine.check(cursor)
         return KeysRead(found, version)

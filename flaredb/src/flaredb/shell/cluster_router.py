@@ -243,6 +243,9 @@ class Router:
 
     def _sort_out(self, namespace: Namespace, keys: Sequence[bytes]) -> list[list[bytes]]:
         """Keys by region."""
+        region = self.region(encode(namespace, keys[0]))
+        if region is not None and _covers(region, namespace, keys):
+            return [list(keys)]
         parts: dict[int, list[bytes]] = {}
         for key in keys:
             region = self.region(encode(namespace, key))
@@ -265,7 +268,7 @@ class Router:
             return self._reader.keys(route, namespace, keys, at_version, now_ms)
 
         read, region = await self._search(encode(namespace, keys[0]), here, there)
-        if all(region.covers(encode(namespace, key)) for key in keys):
+        if _covers(region, namespace, keys):
             return read
         return await self.keys(namespace, keys, at_version, now_ms)
 
@@ -408,6 +411,11 @@ class Router:
         search.pause_s = min(2 * search.pause_s, PAUSE_MAX_S)
         search.tried.clear()
         search.leader = None
+
+
+def _covers(region: Region, namespace: Namespace, keys: Sequence[bytes]) -> bool:
+    """Whether a region has all keys: it does if it has the first and the last in their order, which is that on disk."""
+    return region.covers(encode(namespace, min(keys))) and region.covers(encode(namespace, max(keys)))
 
 
 def _after(store: StoreId, region: Region) -> StoreId:
