@@ -51,11 +51,11 @@ def clock(skew_s: float) -> Finding:
     """Of how far the server's clock is before ours."""
     if abs(skew_s) <= SKEW_S_MAX:
         return Finding("clock", WELL, f"this machine and the gateway are {abs(skew_s):.0f} s apart")
-    ahead = "behind" if skew_s > 0 else "ahead"
+    where = "behind" if skew_s > 0 else "ahead of"
     return Finding(
         "clock",
         BROKEN,
-        f"this machine's clock is {render_span(abs(skew_s))} {ahead} of the gateway's; beyond {SKEW_S_MAX:.0f} s "
+        f"this machine's clock is {render_span(abs(skew_s))} {where} the gateway's; beyond {SKEW_S_MAX:.0f} s "
         "tokens are refused",
         "set the clock: `timedatectl set-ntp true`",
     )

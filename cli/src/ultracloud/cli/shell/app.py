@@ -166,14 +166,14 @@ class App:
         """Calls with our identity."""
         from ultracloud.cli.shell.client import Client
 
-        return Client(self.link, self.authorise, self.progress.say)
+        return Client(self.link, self.authorise, self.progress.say, persistent=not self.on("once"))
 
     @cached_property
     def stranger(self) -> Client:
         """Calls without an identity."""
         from ultracloud.cli.shell.client import Client, anonymous
 
-        return Client(self.link, anonymous, self.progress.say)
+        return Client(self.link, anonymous, self.progress.say, persistent=not self.on("once"))
 
     def authorise(self, again: bool) -> str:  # noqa: FBT001 - the shape of client.Authorise
         """The Authorization header; `again` after a refusal asks for a new token.

@@ -34,10 +34,19 @@ class Client:
         link: The connection.
         authorise: Who we are.
         tell: Takes a word for a person who waits.
+        persistent: Whether what failed is sent again.
     """
 
-    def __init__(self, link: Link, authorise: Authorise, tell: Callable[[str], None] = lambda _text: None) -> None:
+    def __init__(
+        self,
+        link: Link,
+        authorise: Authorise,
+        tell: Callable[[str], None] = lambda _text: None,
+        *,
+        persistent: bool = True,
+    ) -> None:
         self.link = link
+        self._is_persistent = persistent
         self._authorise = authorise
         self._tell = tell
 
@@ -138,7 +147,7 @@ class Client:
                     waited_s=waited_s,
                     jitter=_jitter(),
                 )
-                if failure or (answer and answer.status >= TOO_MANY)
+                if self._is_persistent and (failure or (answer and answer.status >= TOO_MANY))
                 else None
             )
             if wait_s is None:

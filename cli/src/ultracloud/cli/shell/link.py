@@ -31,6 +31,16 @@ CONNECT_S = 10.0
 LOGGED_BYTES_MAX = 4000
 
 
+OF_AUTHORITY = "name the authority's file: `uc context set --ca FILE`, or ULTRACLOUD_CA"
+REMEDIES = {
+    9: "this machine's clock is probably behind: `date` shows it, `timedatectl set-ntp true` sets it",
+    10: "it is to be renewed where the gateway runs; if it was, this machine's clock is wrong: `date` shows it",
+    62: "reach the gateway by a name that its certificate has: `uc context set --server https://NAME:PORT`",
+    64: "reach the gateway by an address that its certificate has, or by a name: `uc context set --server ...`",
+}
+"""What to do by X509_V_ERR_* of OpenSSL's x509_vfy.h: not yet valid, expired, another host, another address."""
+
+
 class NotSentFailure(UnreachableFailure):
     """No connection came about: the server has not got the request."""
 
@@ -220,7 +230,7 @@ class Link:
             case ssl.SSLCertVerificationError():
                 return NotSentFailure(
                     f"the certificate of {server} cannot be believed: {error.verify_message or error.reason}",
-                    hint="name the authority's file: `uc context set --ca FILE`, or ULTRACLOUD_CA",
+                    hint=REMEDIES.get(error.verify_code, OF_AUTHORITY),
                 )
             case ssl.SSLError():
                 return NotSentFailure(f"{server} does not speak TLS as expected: {error.reason or error}")
