@@ -31,7 +31,7 @@ from ultracloud.servicekit.resources import Context, Kind, KindServer, QuotaServ
 from ultracloud.servicekit.settings import Peers
 from ultracloud.servicekit.store import MemoryStore
 from ultracloud.servicekit.testing import ACME, DEVELOPER, RIVAL, STRANGER, sample_policy
-from ultracloud.wire import Server, service
+from ultracloud.wire import Interceptor, Server, service
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 CLOCK = SystemClock()
@@ -89,6 +89,22 @@ def bearer(account: ServiceAccount = DEVELOPER, **fields: str) -> dict[str, str]
     return {"authorization": f"Bearer {token(account)}", **named}
 
 
+class Cut(Interceptor):
+    """Ends the connections of the service when it is called, as often as it is told to."""
+
+    left, called = 0, 0
+
+    def __init__(self) -> None:
+        self.server: Server | None = None
+
+    def admit(self, _call: Call, /) -> None:
+        self.called += 1
+        if self.left and self.server is not None:
+            self.left -= 1
+            for member in self.server._members.all():
+                member.abort()
+
+
 @dataclass(frozen=True, slots=True)
 class Front:
     """A gateway, and a client of it that speaks for the developer."""
@@ -97,6 +113,8 @@ class Front:
     client: httpx.AsyncClient
     resources: Resources
     terminal: Terminal
+    policy: PolicyCopy
+    cut: Cut
 
     async def make(self, name: str = "web", **spec: Any) -> dict[str, Any]:
         found = await self.client.post(VPCS_PATH, json={"name": name, "spec": {"cidr": "10.0.0.0/16", **spec}})
@@ -129,7 +147,8 @@ async def front(folder: Path, traffic: str = TRAFFIC) -> AsyncIterator[Front]:
         service(TRAIL, TrailServer(resources, "prismnet")),
         service(VMS, terminal),
     ]
-    server = Server(services, interceptors=[Authenticator(shared, CLOCK)])
+    cut = Cut()
+    server = cut.server = Server(services, interceptors=[Authenticator(shared, CLOCK), cut])
     host, port = await server.listen("127.0.0.1", 0)
     file = folder / "traffic.toml"
     file.write_text(traffic)
@@ -138,7 +157,7 @@ async def front(folder: Path, traffic: str = TRAFFIC) -> AsyncIterator[Front]:
         running_gateway(folder / "gateway", peers, shared, file) as gateway,
         httpx.AsyncClient(base_url=gateway.url, headers=bearer(), timeout=5) as client,
     ):
-        yield Front(gateway, client, resources, terminal)
+        yield Front(gateway, client, resources, terminal, shared, cut)
     await server.drain(0.1)
 
 

@@ -50,6 +50,11 @@ class Binding:
         )
         self._has_etag = "etag" in fields
 
+    @property
+    def reads_more(self) -> bool:
+        """Whether a request of the route may be more than its path and query."""
+        return self._has_body or self._has_etag or bool(self._headers)
+
     def bind(self, values: Sequence[str], query: str, headers: Mapping[str, str], body: bytes) -> tuple[Message, str]:
         """The request, and which service is asked if the path says so.
 

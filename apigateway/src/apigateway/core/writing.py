@@ -53,6 +53,16 @@ class Writers:
         write: Write = self._words[self._name(descriptor_of(message))]
         return write
 
+    def around(self, message: type[Message], items: FieldDescriptor) -> Callable[[Any, str], str]:
+        """The function that writes a message whose list `items` has been written, without its brackets."""
+        text = "".join(
+            f',"{items.name}":[{{x}}]' if field.number == items.number else self._member(field)
+            for field in fields_of(descriptor_of(message))
+        )
+        exec(f"def around(m, x): return '{{'+f'''{text}'''[1:]+'}}'", self._words)  # noqa: S102 - as `_name`
+        made: Callable[[Any, str], str] = self._words.pop("around")
+        return made
+
     def _name(self, message: Descriptor) -> str:
         """The name of a message's function, made if need be."""
         known = self._names.get(message.full_name)

@@ -14,6 +14,9 @@ from ultracloud.servicekit.clock import Clock
 from ultracloud.servicekit.origin import Visit
 from ultracloud.servicekit.policy import Authority
 
+TOKENS_MAX = 4096
+"""Tokens whose header field is remembered, of callers who were told by them."""
+
 
 class RateLimitedError(ResourceExhaustedError):
     """Too often; `fields` say when to come back."""
@@ -55,6 +58,8 @@ class Callers:
         self._principals = Buckets(traffic.principals)
         self._sources = Buckets(traffic.sources)
         self._proxies = Proxies(traffic.proxies.trusted)
+        self._tokens: dict[str, str] = {}
+        """By the whole field, and always the same object: its hash is known then, wherever it is looked for."""
 
     def use(self, traffic: Traffic) -> None:
         """Use other limits from now on."""
@@ -84,22 +89,35 @@ class Callers:
             UnauthenticatedError: There is no token, or one that does not hold.
             RateLimitedError: They called too often.
         """
-        scheme, _, token = authorization.partition(" ")
-        token = token.strip()
-        if scheme.lower() != "bearer" or not token:
-            raise UnauthenticatedError(
-                "the request has no bearer token",
-                hint="send 'Authorization: Bearer <token>'; certificates are not looked at here",
-                reason="NO_IDENTITY",
-            )
-        now_ms = self._clock.now_ms()
+        token = self._tokens.get(authorization) or bearer_token(authorization)
         principal = self._authenticator.principal_of_token(token)
-        taken = self._principals.take(principal.id, now_ms / 1000)
+        if authorization not in self._tokens:
+            if len(self._tokens) >= TOKENS_MAX:
+                self._tokens.clear()
+            self._tokens[authorization] = token
+        taken = self._principals.take(principal.id, self._clock.now_ms() / 1000)
         if taken is None:
             return Caller(principal.id, token, {})
         if not taken.is_allowed:
             raise RateLimitedError("principal", self._principals, taken)
         return Caller(principal.id, token, rate_fields("principal", self._principals, taken))
+
+
+def bearer_token(authorization: str) -> str:
+    """The token that a request brings.
+
+    Raises:
+        UnauthenticatedError: It brings none.
+    """
+    scheme, _, token = authorization.partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        raise UnauthenticatedError(
+            "the request has no bearer token",
+            hint="send 'Authorization: Bearer <token>'; certificates are not looked at here",
+            reason="NO_IDENTITY",
+        )
+    return token
 
 
 def rate_fields(whose: str, buckets: Buckets, taken: Taken) -> dict[str, str]:

@@ -13,10 +13,11 @@ from apigateway.core.problems import PROBLEM_TYPE, problem_of
 from apigateway.core.traffic import Traffic
 from apigateway.shell.backends import Backends, TokenChannel
 from apigateway.shell.callers import Callers
-from apigateway.shell.gateway import JSON_TYPE, Gateway
+from apigateway.shell.gateway import Gateway
 from apigateway.shell.login import Login
 from apigateway.shell.passing import Doorkeeper, passed_on
 from apigateway.shell.versions import Versions
+from apigateway.shell.visits import JSON_TYPE
 from ultracloud.base.faults import NotFoundError
 from ultracloud.servicekit import deadlines
 from ultracloud.servicekit.doors import UNIX, Door, doors_of
