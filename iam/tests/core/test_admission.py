@@ -4,8 +4,10 @@ from iam.core.admission import (
     PRINCIPALS_MAX,
     QUOTAS_MAX,
     BindingDraft,
+    Share,
     admit_binding,
     admit_binding_deletion,
+    admit_organisation_quotas,
     admit_quotas,
     admit_role,
     admit_role_change,
@@ -212,15 +214,35 @@ def test_a_path_is_of_one_organisation_or_of_none(resource: str, organisation: s
 # ---- quotas --------------------------------------------------------------------------------------------------------
 
 
+NOTHING = Share(ACME_PATH, {}, {})
+
+
 def test_quotas_are_the_clouds_to_give():
-    admit_quotas(TYPICAL, who(ADA), {}, {"vms": 10})
-    admit_quotas(TYPICAL, who(BOSS), {"vms": 10}, {"vms": 10})
+    admit_quotas(TYPICAL, who(ADA), {}, {"vms": 10}, NOTHING)
+    admit_quotas(TYPICAL, who(BOSS), {"vms": 10}, {"vms": 10}, NOTHING)
     for before, after in (({"vms": 10}, {"vms": 11}), ({"vms": 10}, {}), ({}, {"vms": 0})):
         with pytest.raises(PermissionDeniedError, match=r"iam\.quotas\.update"):
-            admit_quotas(TYPICAL, who(BOSS), before, after)
+            admit_quotas(TYPICAL, who(BOSS), before, after, NOTHING)
+
+
+def test_what_an_organisation_has_its_admins_divide_and_no_more():
+    policy = world(bind("owner", BOSS, ACME_PATH), bind("owner", ADA, ""))
+    share = Share(ACME_PATH, {"vms": 10}, {"vms": 6})
+    admit_quotas(policy, who(BOSS), {}, {"vms": 4}, share)
+    with pytest.raises(FailedPreconditionError, match=r"may have 10, its other .* 6, .* asks for 5"):
+        admit_quotas(policy, who(BOSS), {}, {"vms": 5}, share)
+    with pytest.raises(PermissionDeniedError):
+        admit_quotas(policy, who(BOSS), {}, {"vms": 1, "vcpus": 1}, share)
+    with pytest.raises(PermissionDeniedError):
+        admit_quotas(policy, who(WEB), {}, {"vms": 1}, share)
+    with pytest.raises(PermissionDeniedError):
+        admit_organisation_quotas(policy, who(BOSS), {"vms": 10}, {"vms": 11}, {})
+    admit_organisation_quotas(policy, who(ADA), {"vms": 10}, {"vms": 6}, {"vms": 6})
+    with pytest.raises(FailedPreconditionError, match=r"have been given 6.* would have 5"):
+        admit_organisation_quotas(policy, who(ADA), {"vms": 10}, {"vms": 5}, {"vms": 6})
 
 
 @pytest.mark.parametrize("quotas", [{"vms": -1}, {"V M": 1}, {f"w{number}": 1 for number in range(QUOTAS_MAX + 1)}])
 def test_a_quota_that_is_none_is_refused(quotas: dict[str, int]):
     with pytest.raises(InvalidArgumentError):
-        admit_quotas(TYPICAL, who(ADA), {}, quotas)
+        admit_quotas(TYPICAL, who(ADA), {}, quotas, NOTHING)

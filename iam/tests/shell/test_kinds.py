@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Awaitable
 
 import pytest
 
@@ -284,6 +285,32 @@ def test_projects_made_while_their_organisation_is_deleted_are_in_it_or_not_at_a
             policy = iam.source.snapshot.policy
             assert {one.organisation for one in policy.projects} <= set(policy.organisation_of_id)
             assert (name in policy.organisation_of_name) == isinstance(results[-1], Fault)
+
+    live(scenario)
+
+
+def test_projects_share_what_their_organisation_may_have_however_many_ask_at_once(live: Live):
+    async def scenario(iam: RunningIam, ada: Clients) -> None:
+        await make_acme(ada)
+        whole = pb.UpdateOrganisationRequest(ref="acme", update_mask=["quotas"])
+        whole.spec.quotas["vms"] = 10
+        await ada.organisations.update(whole)
+        for number in range(4):
+            await ada.make_project("acme", f"part-{number}")
+
+        def part(number: int) -> Awaitable[pb.Project]:
+            request = pb.UpdateProjectRequest(project="acme", ref=f"part-{number}", update_mask=["quotas"])
+            request.spec.quotas["vms"] = 4
+            return ada.projects.update(request)
+
+        done = await asyncio.gather(*map(part, range(4)), return_exceptions=True)
+        refused = [one for one in done if isinstance(one, FailedPreconditionError)]
+        assert [one.reason for one in refused] == ["QUOTA_EXCEEDS_ORGANISATION"] * 2
+        limits = ProjectLimits(iam.source, SetLimits({"vms": 9, "vcpus": 8}))
+        given = [limits.limit(one.id, "vms") for one in iam.source.snapshot.policy.projects if "part" in one.name]
+        assert sorted(given) == [0, 0, 4, 4]
+        whole.spec.quotas["vms"] = 7
+        assert (await refusal_of(ada.organisations.update(whole))).reason == "QUOTA_EXCEEDS_ORGANISATION"
 
     live(scenario)
 

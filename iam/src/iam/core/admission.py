@@ -196,19 +196,80 @@ def _require_group_powers(
         require_no_less(policy, caller, member, binding.resource, f"{deed} in a deny, for somebody who holds more")
 
 
-def admit_quotas(policy: Policy, caller: Principal, before: Mapping[str, int], after: Mapping[str, int]) -> None:
-    """Return if `caller` may change a project's quotas so: with a right at the root, for they are the cloud's to give.
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What an organisation has to divide among its projects.
+
+    Attributes:
+        path: The organisation's.
+        quotas: What all of them may have together.
+        others: What the other projects have been given of it.
+    """
+
+    path: str
+    quotas: Mapping[str, int]
+    others: Mapping[str, int]
+
+
+def admit_quotas(
+    policy: Policy, caller: Principal, before: Mapping[str, int], after: Mapping[str, int], share: Share
+) -> None:
+    """Return if `caller` may change a project's quotas so.
+
+    They are the cloud's to give, and take a right at the root; what the cloud has given the organisation is divided by
+    whoever has the right there.
 
     Raises:
         InvalidArgumentError: Too many, or one that is below 0 or has no name that a service would count by.
         PermissionDeniedError: The caller has no right to.
+        FailedPreconditionError: It is more than the organisation has left.
+    """
+    changed = sorted(what for what in {*before, *after} if before.get(what) != after.get(what))
+    for place in sorted({share.path if what in share.quotas else "" for what in changed}):
+        require(decide(policy, caller, QUOTAS_PERMISSION, place))
+    if changed:
+        _check_quotas(after)
+    for what in changed:
+        wanted, others = after.get(what, 0), share.others.get(what, 0)
+        if what in share.quotas and others + wanted > share.quotas[what]:
+            raise FailedPreconditionError(
+                f"quota of {what}: the organisation may have {share.quotas[what]}, its other projects have been given "
+                f"{others}, and this asks for {wanted}",
+                reason="QUOTA_EXCEEDS_ORGANISATION",
+            )
+
+
+def admit_organisation_quotas(
+    policy: Policy, caller: Principal, before: Mapping[str, int], after: Mapping[str, int], given: Mapping[str, int]
+) -> None:
+    """Return if `caller` may change an organisation's quotas so, whose projects have been `given` something.
+
+    Raises:
+        InvalidArgumentError, PermissionDeniedError: As `admit_quotas`.
+        FailedPreconditionError: The projects have been given more.
     """
     if before == after:
         return
     require(decide(policy, caller, QUOTAS_PERMISSION, ""))
-    if len(after) > QUOTAS_MAX:
-        raise InvalidArgumentError(f"{len(after)} quotas; at most {QUOTAS_MAX} are accepted", reason="QUOTA_INVALID")
+    _check_quotas(after)
     for what, limit in after.items():
+        if before.get(what) != limit and given.get(what, 0) > limit:
+            raise FailedPreconditionError(
+                f"quota of {what}: the projects have been given {given[what]}, and all together would have {limit}; "
+                "take from them first",
+                reason="QUOTA_EXCEEDS_ORGANISATION",
+            )
+
+
+def _check_quotas(quotas: Mapping[str, int]) -> None:
+    """Return if quotas can be what is wanted of a place.
+
+    Raises:
+        InvalidArgumentError: They cannot.
+    """
+    if len(quotas) > QUOTAS_MAX:
+        raise InvalidArgumentError(f"{len(quotas)} quotas; at most {QUOTAS_MAX} are accepted", reason="QUOTA_INVALID")
+    for what, limit in quotas.items():
         check_name(what, "quota")
         if limit < 0:
             raise InvalidArgumentError(f"quota of {what} is {limit}; accepted: 0 or more", reason="QUOTA_INVALID")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from iam.shell.kinds import BINDING, ENVIRONMENT, GROUP, ORGANISATION, PROJECT, ROLE, SERVICE_ACCOUNT, USER
 from ultracloud.api.iam.v1 import iam_pb2 as pb
 from ultracloud.api.resource.v1 import resource_pb2
@@ -37,10 +39,9 @@ def entity_of(value: bytes) -> Entity:
     identifier, name, place = record.metadata.id, record.metadata.name, record.metadata.project
     match record.kind:
         case ORGANISATION.name:
-            entity: Entity = Organisation(identifier, name)
+            entity: Entity = Organisation(identifier, name, _quotas(pb.OrganisationSpec.FromString(record.spec).quotas))
         case PROJECT.name:
-            quotas = pb.ProjectSpec.FromString(record.spec).quotas
-            entity = Project(identifier, name, place, tuple(sorted(quotas.items())))
+            entity = Project(identifier, name, place, _quotas(pb.ProjectSpec.FromString(record.spec).quotas))
         case ENVIRONMENT.name:
             entity = Environment(identifier, name, place)
         case SERVICE_ACCOUNT.name:
@@ -66,3 +67,7 @@ def revocation_of(value: bytes) -> Revocation:
     """What a stored revocation says to the policy."""
     said = pb.PolicyRevocation.FromString(value)
     return Revocation(said.session, said.principal, said.not_before_ms, said.until_ms)
+
+
+def _quotas(quotas: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(quotas.items()))

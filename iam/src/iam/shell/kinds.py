@@ -7,16 +7,19 @@ not deleted while somebody binds it. Hooks read emptiness from the store, which 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from iam.core.admission import (
     BindingDraft,
+    Share,
     admit_binding,
     admit_binding_deletion,
     admit_environment,
     admit_environment_deletion,
     admit_members,
+    admit_organisation_quotas,
     admit_quotas,
     admit_role,
     admit_role_change,
@@ -81,9 +84,22 @@ def _check_description(text: str) -> None:
 # ---- organisations and projects ------------------------------------------------------------------------------------
 
 
-def _admit_organisation(_context: Context, new: pb.Organisation, _old: pb.Organisation | None) -> pb.Organisation:
+async def _admit_organisation(context: Context, new: pb.Organisation, old: pb.Organisation | None) -> pb.Organisation:
     _check_description(new.spec.description)
+    before, after = dict(old.spec.quotas) if old else {}, dict(new.spec.quotas)
+    if before != after:
+        given = await _given(context, new.metadata.id)
+        admit_organisation_quotas(_policy(context), context.principal, before, after, given)
     return new
+
+
+async def _given(context: Context, organisation: str, but: str = "") -> Counter[str]:
+    """What projects of an organisation have been given by their quotas, all or all but one."""
+    given: Counter[str] = Counter()
+    for project in await context.resources.all_in(PROJECT, organisation):
+        if project.metadata.id != but:
+            given.update(project.message.spec.quotas)
+    return given
 
 
 async def _organisation_deletable(context: Context, record: pb.Organisation) -> None:
@@ -107,7 +123,12 @@ ORGANISATION = Kind(
 
 async def _admit_project(context: Context, new: pb.Project, old: pb.Project | None) -> pb.Project:
     _check_description(new.spec.description)
-    admit_quotas(_policy(context), context.principal, dict(old.spec.quotas) if old else {}, dict(new.spec.quotas))
+    before, after = dict(old.spec.quotas) if old else {}, dict(new.spec.quotas)
+    if before != after:
+        organisation = await context.read(ORGANISATION, context.place.id)
+        quotas = dict(organisation.spec.quotas) if organisation else {}
+        share = Share(context.place.path, quotas, await _given(context, context.place.id, new.metadata.id))
+        admit_quotas(_policy(context), context.principal, before, after, share)
     if old is None:
         await _require_place(context, ORGANISATION)
     return new

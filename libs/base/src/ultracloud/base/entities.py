@@ -11,10 +11,11 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """A tenant."""
+    """A tenant; `quotas` is what its projects may have at most together, of some things."""
 
     id: str
     name: str
+    quotas: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

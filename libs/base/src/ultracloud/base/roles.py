@@ -37,6 +37,7 @@ _ADMIN = (
     *_OPERATOR,
     "iam.organisations.update",
     "iam.projects.*",
+    "iam.quotas.update",
     "iam.environments.*",
     "iam.serviceaccounts.*",
     "iam.users.*",

@@ -64,7 +64,7 @@ def keys_of(message: pb.PolicySnapshot) -> dict[str, bytes]:
 def entities_of(message: pb.PolicySnapshot) -> Iterator[Entity]:
     """What has an id in a message."""
     for org in message.organisations:
-        yield Organisation(org.id, org.name)
+        yield Organisation(org.id, org.name, tuple(sorted(org.quotas.items())))
     for project in message.projects:
         quotas = tuple(sorted(project.quotas.items()))
         yield Project(project.id, project.name, _same(project.organisation), quotas)
@@ -168,8 +168,8 @@ def _append(message: pb.PolicySnapshot, entity: Entity) -> int:
             )
             texts = len(entity.principals)
         case Organisation():
-            message.organisations.add(id=entity.id, name=entity.name)
-            texts = 0
+            message.organisations.add(id=entity.id, name=entity.name, quotas=dict(entity.quotas))
+            texts = len(entity.quotas)
         case Project():
             message.projects.add(
                 id=entity.id, name=entity.name, organisation=entity.organisation, quotas=dict(entity.quotas)

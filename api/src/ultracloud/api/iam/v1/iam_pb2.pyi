@@ -13,10 +13,19 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class OrganisationSpec(_message.Message):
-    __slots__ = ("description",)
+    __slots__ = ("description", "quotas")
+    class QuotasEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    QUOTAS_FIELD_NUMBER: _ClassVar[int]
     description: str
-    def __init__(self, description: _Optional[str] = ...) -> None: ...
+    quotas: _containers.ScalarMap[str, int]
+    def __init__(self, description: _Optional[str] = ..., quotas: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class OrganisationStatus(_message.Message):
     __slots__ = ("conditions",)
@@ -792,12 +801,21 @@ class PublicKey(_message.Message):
     def __init__(self, kid: _Optional[str] = ..., ed25519: _Optional[bytes] = ...) -> None: ...
 
 class PolicyOrganisation(_message.Message):
-    __slots__ = ("id", "name")
+    __slots__ = ("id", "name", "quotas")
+    class QuotasEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
+    QUOTAS_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+    quotas: _containers.ScalarMap[str, int]
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., quotas: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class PolicyProject(_message.Message):
     __slots__ = ("id", "name", "organisation", "quotas")

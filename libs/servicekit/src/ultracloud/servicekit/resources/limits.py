@@ -60,6 +60,9 @@ class SetLimits(Limits):
 class ProjectLimits(Limits):
     """What iam says of the project; of what it does not name, what `otherwise` says.
 
+    Of what its organisation may have a project has what it was given: nothing, if it was given nothing. iam sees to it
+    that the projects are not given more together, so nobody counts for an organisation.
+
     Attributes:
         authority: Where the service's copy of iam's projects is.
     """
@@ -78,5 +81,10 @@ class ProjectLimits(Limits):
 
     def _quotas(self, place: str) -> dict[str, int]:
         """What iam says of a place."""
-        project = self.authority.snapshot.policy.project_of_id.get(place)
-        return dict(project.quotas) if project is not None else {}
+        policy = self.authority.snapshot.policy
+        project = policy.project_of_id.get(place)
+        if project is None:
+            return {}
+        organisation = policy.organisation_of_id.get(project.organisation)
+        divided = organisation.quotas if organisation is not None else ()
+        return {**{what: 0 for what, _ in divided}, **dict(project.quotas)}

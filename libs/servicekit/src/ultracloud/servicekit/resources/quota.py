@@ -147,7 +147,8 @@ def refuse_excess(used: Mapping[str, int], added: Mapping[str, int], limits: Map
         if amount > 0 and limit is not None and used.get(what, 0) + amount > limit:
             raise ResourceExhaustedError(
                 f"quota of {what}: the limit is {limit}, {used.get(what, 0)} are used, and this asks for {amount} more",
-                hint="delete what is not needed, or ask an operator of the cloud for a larger quota",
+                hint="delete what is not needed, or ask for a larger quota: an admin of the organisation, if that has "
+                "one to divide, or an operator of the cloud",
                 reason="QUOTA_EXCEEDED",
                 metadata={
                     "what": what,
