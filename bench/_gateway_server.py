@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import sys
@@ -27,6 +28,7 @@ from ultracloud.api.resource.v1.resource_pb2 import GetRequest, ListRequest
 from ultracloud.base.policy import decide, project_path
 from ultracloud.servicekit.authn import Authenticator
 from ultracloud.servicekit.clock import SystemClock
+from ultracloud.servicekit.lifecycle import GC_THRESHOLDS
 from ultracloud.servicekit.policy import PolicyCopy, Snapshot
 from ultracloud.servicekit.resources import Context, Kind, KindServer, NewResource, Place, Resources
 from ultracloud.servicekit.settings import Peers
@@ -100,7 +102,25 @@ async def backend(_address: str) -> int:
 
     server.churning = asyncio.ensure_future(churn())  # type: ignore[attr-defined]
     KEPT.append(server)
+    collect_as_a_service_does()
     return (await server.listen("127.0.0.1", 0))[1]
+
+
+def collect_as_a_service_does() -> None:
+    """Let garbage be collected as in a service that `serve` has started."""
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
+async def forgetful(address: str) -> int:
+    """Ours, with nothing that it has read or written before at hand: what a request costs that nobody has sent yet."""
+    from apigateway.core import answers
+    from apigateway.shell import gateway as endpoint
+    from ultracloud.wire.core import http1_heads
+
+    answers.ITEM_BYTES_MAX = endpoint.QUESTION_CHARS_MAX = 0
+    http1_heads.HEAD_KEPT_BYTES_MAX = 0
+    return await gateway(address)
 
 
 async def gateway(address: str) -> int:
@@ -112,6 +132,7 @@ async def gateway(address: str) -> int:
     context = running_gateway(folder / "gateway", Peers(prismnet=address), authority(), folder / "traffic.toml")
     running = await context.__aenter__()
     KEPT.append(context)
+    collect_as_a_service_does()
     return int(running.address.rpartition(":")[2])
 
 
@@ -225,6 +246,7 @@ KEPT: list[object] = []
 KINDS: dict[str, Callable[[str], Awaitable[int]]] = {
     "backend": backend,
     "gateway": gateway,
+    "forgetful": forgetful,
     "fastapi": fastapi,
     "starlette": starlette,
     "grpc.aio": grpc_aio,
