@@ -39,7 +39,7 @@ from ultracloud.servicekit.runtime import Runtime
 from ultracloud.servicekit.store import Store
 from ultracloud.wire import service
 
-DEEDS = ("/ultracloud.plasmavmc.v1.Hosts/IssueWorkload",)
+DEEDS = ("/ultracloud.plasmavmc.v1.Hosts/IssueWorkload", "/ultracloud.plasmavmc.v1.Hosts/ResolveSecrets")
 """What is written down although it changes no resource."""
 
 
