@@ -95,20 +95,18 @@ class Holding:
         places: Resource -> grants there, denies first so that the walk ends at the first one it meets.
         groups: The groups it is in, as bindings name them.
         is_deep: Whether some place lies below a project: then what holds in a project does not hold alike in all of it.
-        exists: Whether it is there and not disabled; True of certificates.
-        not_before_ms: Its tokens issued earlier are revoked.
-        decided: Permission and place -> what was decided there without asking a condition; a refusal as the grant that
-            denies it, or NOTHING, for its sentence is another one for each resource.
+        is_questionable: Whether it is gone or disabled, or some of its tokens are revoked; never of certificates.
+        decided: Permission and place, with a space between -> what was decided there without asking a condition; a refusal
+            as the grant that denies it, or NOTHING, for its sentence is another one for each resource.
     """
 
     places: dict[str, tuple[Grant, ...]]
     groups: tuple[str, ...]
     is_deep: bool
-    exists: bool
-    not_before_ms: int
-    decided: dict[tuple[str, str], Decision | Grant] = field(default_factory=dict)
+    is_questionable: bool
+    decided: dict[str, Decision | Grant] = field(default_factory=dict)
 
-    def remember(self, place: tuple[str, str], made: Decision | Grant) -> None:
+    def remember(self, place: str, made: Decision | Grant) -> None:
         """Keep what was decided without asking a condition."""
         if len(self.decided) >= DECIDED_MAX:
             self.decided.clear()
@@ -166,8 +164,8 @@ def _compile(policy: Policy, principal: str) -> Holding:
         places={place: tuple(sorted(grants, key=_is_allow)) for place, grants in places.items()},
         groups=groups,
         is_deep=any(place.count("/") >= 2 * PROJECT_PAIRS for place in places),
-        exists=principal.startswith(SPIFFE_PREFIX) or (known is not None and not known.disabled),
-        not_before_ms=revoked.not_before_ms if revoked else 0,
+        is_questionable=not (principal.startswith(SPIFFE_PREFIX) or (known is not None and not known.disabled))
+        or revoked is not None,
     )
 
 

@@ -74,9 +74,8 @@ __all__ = [
 ]
 
 
-_ORGANISATIONS = "organisations/"
-_PROJECT_START = len(_ORGANISATIONS)
 _PROJECTS = "/projects/"
+_PROJECT_START = len("organisations/")
 
 
 def decide(policy: Policy, principal: Principal, permission: str, resource: str, seen: Seen = nothing_seen) -> Decision:
@@ -90,38 +89,30 @@ def decide(policy: Policy, principal: Principal, permission: str, resource: str,
         seen: Gives what conditions may ask of; called only when a binding with a condition is met.
     """
     holding = policy.compiled.get(principal.id) or holding_of(policy, principal.id)
-    if not holding.exists or principal.session or holding.not_before_ms:
+    if holding.is_questionable or principal.session in policy.revocation_of:
         revoked = revocation(policy, principal)
         if revoked is not None:
             return revoked
     if principal.narrowings and not leaves(principal.narrowings, permission, resource):
         return _narrowed(policy, principal, permission, resource)
-    place = (permission, resource if holding.is_deep else _project_of(resource))
+    # One text, since two would be two more places in memory to look at: that is what a decision costs.
+    end = -1 if holding.is_deep else resource.find(_PROJECTS, _PROJECT_START)
+    if end > 0:
+        end = resource.find("/", end + len(_PROJECTS))
+    place = f"{permission} {resource[:end] if end > 0 else resource}"
     made = holding.decided.get(place)
     if made is None:
-        made = _decide(principal, holding, place, resource, seen)
+        made = _decide(principal, holding, permission, resource, place, seen)
     return made if isinstance(made, Decision) else _refused(policy, principal, permission, resource, made)
 
 
-def _project_of(resource: str) -> str:
-    """The path of the project that `resource` lies in; `resource` itself where it lies in none."""
-    if resource.startswith(_ORGANISATIONS):
-        end = resource.find("/", _PROJECT_START)
-        if end > 0 and resource.startswith(_PROJECTS, end):
-            end = resource.find("/", end + len(_PROJECTS))
-            if end > 0:
-                return resource[:end]
-    return resource
-
-
 def _decide(
-    principal: Principal, holding: Holding, place: tuple[str, str], resource: str, seen: Seen
+    principal: Principal, holding: Holding, permission: str, resource: str, place: str, seen: Seen
 ) -> Decision | Grant:
     """Walk down to `resource`: an allow, or what denies it, or NOTHING.
 
     What rests on no condition is remembered for `place`.
     """
-    permission = place[0]
     wanted = generalised(permission)
     allow, deny, is_plain = None, None, True
     for grant in _matching(holding, wanted, resource):
