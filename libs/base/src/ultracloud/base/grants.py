@@ -96,8 +96,8 @@ class Holding:
         groups: The groups it is in, as bindings name them.
         is_deep: Whether some place lies below a project: then what holds in a project does not hold alike in all of it.
         is_questionable: Whether it is gone or disabled, or some of its tokens are revoked; never of certificates.
-        decided: Permission and place, with a space between -> what was decided there without asking a condition; a refusal
-            as the grant that denies it, or NOTHING, for its sentence is another one for each resource.
+        decided: Permission and place, with a space between -> what was decided there without asking a condition; a
+            refusal as the grant that denies it, or NOTHING, for its sentence is another one for each resource.
     """
 
     places: dict[str, tuple[Grant, ...]]
