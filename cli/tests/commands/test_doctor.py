@@ -76,7 +76,11 @@ def test_a_clock_that_is_behind(uc: Person, monkeypatch: pytest.MonkeyPatch) -> 
         at.answer = lambda _asked: Reply({}, headers={"Date": formatdate(time.time() + 630, usegmt=True)})
         enter(uc, at, monkeypatch)
         state, said, todo = says(uc)["clock"]
-        assert (state, said.startswith("this machine's clock is 10m"), "timedatectl" in todo) == ("failed", True, True), said
+        assert (state, said.startswith("this machine's clock is 10m"), "timedatectl" in todo) == (
+            "failed",
+            True,
+            True,
+        ), said
 
 
 def cloud_without(*away: str) -> Callable[[Asked], Reply]:
