@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from apigateway.config import GatewaySettings
+from apigateway.config import GatewaySettings, Public
 from apigateway.shell.server import assemble, build
 from apigateway.shell.versions import COMMANDS
 from ultracloud.servicekit import lifecycle
@@ -38,11 +38,13 @@ class RunningGateway:
 
 @asynccontextmanager
 async def running_gateway(
-    folder: Path, peers: Peers, authority: Authority, traffic: Path | None = None
+    folder: Path, peers: Peers, authority: Authority, traffic: Path | None = None, public: Public | None = None
 ) -> AsyncIterator[RunningGateway]:
-    """A gateway on a free port of loopback, in clear text, whose peers are in clear text too."""
+    """A gateway on a free port of loopback, in clear text unless it is `public`, whose peers are in clear text."""
     (folder / "state").mkdir(parents=True, exist_ok=True)
-    settings = GatewaySettings(state_dir=folder / "state", peers=peers, drain_s=0.2, traffic=traffic)
+    settings = GatewaySettings(
+        state_dir=folder / "state", peers=peers, drain_s=0.2, traffic=traffic, public=public or Public()
+    )
     served: asyncio.Future[RunningGateway] = asyncio.get_running_loop().create_future()
     ended = asyncio.Event()
 

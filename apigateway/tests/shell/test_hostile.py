@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from pathlib import Path
 
+import httpx
 import pytest
 from fronts import VPCS_PATH, Front, bearer, play, problem
 
@@ -88,7 +90,20 @@ def test_a_path_written_otherwise_leads_nowhere(tmp_path: Path, path: str) -> No
 )
 def test_what_is_too_large_is_refused_before_it_is_read(tmp_path: Path, sent: bytes, status: int) -> None:
     async def scenario(front: Front) -> None:
-        assert statuses(await front.raw(sent)) == [status]
+        received = await front.raw(sent)
+        assert statuses(received) == [status]
+        fields, _, body = received.partition(b"\r\n\r\n")
+        assert b"content-type: application/problem+json" in fields
+        assert json.loads(body)["request_id"].encode() in fields
+
+    play(tmp_path, scenario)
+
+
+def test_a_body_that_is_too_large_is_refused_over_http2_too(tmp_path: Path) -> None:
+    async def scenario(front: Front) -> None:
+        async with httpx.AsyncClient(base_url=front.gateway.url, headers=bearer(), http1=False, http2=True) as client:
+            found = await client.post(VPCS_PATH, content=bytes(1_200_000), headers={"content-type": "application/json"})
+        assert (found.status_code, problem(found)["reason"]) == (413, "BODY_TOO_LARGE")
 
     play(tmp_path, scenario)
 

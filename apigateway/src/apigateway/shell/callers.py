@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -125,5 +126,5 @@ def rate_fields(whose: str, buckets: Buckets, taken: Taken) -> dict[str, str]:
     window_s = max(1, int(buckets.rate.burst / buckets.rate.per_second))
     return {
         "ratelimit-policy": f'"{whose}";q={buckets.rate.burst};w={window_s}',
-        "ratelimit": f'"{whose}";r={taken.left};t={max(0, int(taken.reset_s))}',
+        "ratelimit": f'"{whose}";r={taken.left};t={math.ceil(taken.reset_s)}',
     }

@@ -9,7 +9,7 @@ from importlib import resources
 from prometheus_client import Gauge
 
 from apigateway.config import GatewaySettings
-from apigateway.core.problems import PROBLEM_TYPE, problem_of
+from apigateway.core.problems import PROBLEM_TYPE, problem_of, refused
 from apigateway.core.traffic import Traffic
 from apigateway.shell.backends import Backends, TokenChannel
 from apigateway.shell.callers import Callers
@@ -21,6 +21,7 @@ from apigateway.shell.visits import JSON_TYPE
 from ultracloud.base.faults import NotFoundError
 from ultracloud.servicekit import deadlines
 from ultracloud.servicekit.doors import UNIX, Door, doors_of
+from ultracloud.servicekit.expiry import tell_expiry
 from ultracloud.servicekit.metrics import CONTENT_TYPE
 from ultracloud.servicekit.policy import Authority
 from ultracloud.servicekit.runtime import Runtime
@@ -45,6 +46,9 @@ async def assemble(settings: GatewaySettings, runtime: Runtime, authority: Autho
     gateway.use(versions.first())
     runtime.tasks.create_task(versions.watch(gateway.use, runtime.clock), name="watch the traffic file")
     _count(runtime, versions, gateway)
+    if settings.public.certificate is not None:
+        about = "When the certificate that callers are shown ends, in seconds since 1970"
+        tell_expiry(runtime.metrics.registry, settings.public.certificate, "ultracloud_gateway_certificate", about)
     login = Login(settings.peers.iam, runtime.identity, callers) if settings.peers.iam else None
     await runtime.serve(
         passed_on(backends),
@@ -52,8 +56,16 @@ async def assemble(settings: GatewaySettings, runtime: Runtime, authority: Autho
         limits=LIMITS,
         doors=doors(settings, runtime),
         endpoints=lambda _calls: pages(runtime, gateway, login),
+        refusal=refusal,
     )
     return login
+
+
+def refusal(status: int, sentence: str) -> HttpReply:
+    """The answer to a request that is none of ours to read: too large, too slow, no HTTP."""
+    trace = deadlines.new_trace()
+    problem = refused(status, sentence, trace)
+    return HttpReply(problem.status, problem.body, PROBLEM_TYPE, {**problem.fields, "x-request-id": trace})
 
 
 def ways(peers: Peers, runtime: Runtime) -> dict[str, TokenChannel]:

@@ -219,6 +219,7 @@ async def test_what_is_no_handshake_is_refused_and_the_connection_ends(
         writer.write(HANDSHAKE.replace(*change))
         answer = await asyncio.wait_for(reader.read(), PATIENCE_S)
         assert answer.split()[1] == status
+        assert (b"sec-websocket-version: 13" in answer) == (status == b"426")
         writer.close()
 
 

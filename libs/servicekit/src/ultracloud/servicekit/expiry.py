@@ -11,7 +11,12 @@ from prometheus_client import CollectorRegistry, Gauge
 from ultracloud.servicekit.pki import expires_in_s
 
 
-def tell_expiry(registry: CollectorRegistry, certificate: Path) -> None:
+def tell_expiry(
+    registry: CollectorRegistry,
+    certificate: Path,
+    whose: str = "ultracloud_certificate",
+    about: str = "When this process's certificate ends, in seconds since 1970",
+) -> None:
     """Have each scrape look when the certificate in a file ends; not a number while there is none."""
 
     def ends_s() -> float:
@@ -20,6 +25,5 @@ def tell_expiry(registry: CollectorRegistry, certificate: Path) -> None:
         except (OSError, ValueError):
             return math.nan
 
-    about = "When this process's certificate ends, in seconds since 1970"
-    gauge = Gauge("ultracloud_certificate_expires_timestamp_seconds", about, registry=registry)
+    gauge = Gauge(f"{whose}_expires_timestamp_seconds", about, registry=registry)
     gauge.set_function(ends_s)

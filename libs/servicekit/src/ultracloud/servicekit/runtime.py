@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         HttpRoute,
         Interceptor,
         Limits,
+        Refusal,
         Server,
         Service,
         TlsFiles,
@@ -208,6 +209,7 @@ class Runtime:
         require_client_certificate: bool = False,
         doors: Sequence[Door] | None = None,
         endpoints: Endpoints | None = None,
+        refusal: Refusal | None = None,
     ) -> tuple[str, ...]:
         """Listen where the settings say, and give the addresses. Calls are served from now on.
 
@@ -218,6 +220,7 @@ class Runtime:
             require_client_certificate: Refuse whoever shows none. Without, a bearer token will do.
             doors: Where to listen, instead of where the settings say; whoever names a door answers for its clear text.
             endpoints: Makes what answers plain HTTP requests besides the pages every service has, and before them.
+            refusal: Makes the answers to those that the server itself refuses; without it, a line of text.
 
         Raises:
             StartError: An address is taken or is none.
@@ -239,7 +242,8 @@ class Runtime:
             kind = (door.tls, door.pages_only)
             if kind not in opened:
                 served = [] if door.pages_only else services
-                opened[kind] = self._open(served, [rpc, *interceptors], limits or Limits(), door.tls, endpoints)
+                inside = [rpc, *interceptors]
+                opened[kind] = self._open(served, inside, limits or Limits(), door.tls, endpoints, refusal)
                 self._served.append((opened[kind], rpc))
             addresses.append(await self._listen(opened[kind], door))
         self.addresses = (*self.addresses, *addresses)
@@ -252,15 +256,19 @@ class Runtime:
         limits: Limits,
         tls: TlsFiles | None,
         endpoints: Endpoints | None,
+        refusal: Refusal | None,
     ) -> Server:
         """A server that listens nowhere yet, and the tasks beside it."""
-        from ultracloud.wire import Server, ServerOptions
+        from ultracloud.wire import Server, ServerOptions, plain_refusal
 
         is_whole = bool(services)
+        options = ServerOptions(
+            limits=limits, tls=tls, health=is_whole, reflection=is_whole, refusal=refusal or plain_refusal
+        )
         try:
             server = Server(
                 services=list(services),
-                options=ServerOptions(limits=limits, tls=tls, health=is_whole, reflection=is_whole),
+                options=options,
                 interceptors=interceptors,
                 http_routes=self._pages(),
                 endpoints=endpoints,

@@ -25,10 +25,12 @@ from ultracloud.wire.shell.options import (
     HttpStream,
     HttpWork,
     Interceptor,
+    Refusal,
     ServerOptions,
     TlsFiles,
     WebSocket,
     WebSocketAnswer,
+    plain_refusal,
 )
 from ultracloud.wire.shell.routes import Service, Short, ShortCall, service
 from ultracloud.wire.shell.server import Server
@@ -55,6 +57,7 @@ __all__ = [
     "Interceptor",
     "Limits",
     "Message",
+    "Refusal",
     "Server",
     "ServerOptions",
     "Service",
@@ -64,6 +67,7 @@ __all__ = [
     "WebSocket",
     "WebSocketAnswer",
     "parse_timeout",
+    "plain_refusal",
     "service",
     "wants_websocket",
 ]

@@ -72,6 +72,15 @@ class PageRequested(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class PageRefused:
+    """A plain HTTP request over HTTP/2 that breaks a limit; answer it, nothing more of it is read."""
+
+    stream_id: int
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class StreamReady:
     """The responses of a stream that was backed up are on their way; it may produce more."""
 
@@ -94,6 +103,7 @@ Event: TypeAlias = (
     | CallReset
     | CallRefused
     | PageRequested
+    | PageRefused
     | StreamReady
     | Closed
 )

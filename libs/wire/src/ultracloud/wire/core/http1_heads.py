@@ -8,6 +8,7 @@ Source: RFC 9112 sections 2 to 6; RFC 9110 10.1.1 (Expect).
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ HEADS_KEPT_MAX, HEAD_KEPT_BYTES_MAX = 512, 4096
 FIELDS_KEPT_MAX, FIELD_KEPT_BYTES_MAX = 1024, 2048
 """Field lines that a reader remembers; what a client changes with each request (a trace) is a line by itself."""
 _LINE = re.compile(rb"([A-Z]{1,16}) (\S{1,4096}) HTTP/1\.([01])")
+_LONG_LINE = re.compile(rb"[A-Z]{1,16} \S{4097,} HTTP/1\.[01]")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\r\n\0]*)")
 _END = b"\r\n\r\n"
 _ORIGIN = re.compile(r"(?i:https?)://[^/?]*")
@@ -55,10 +57,11 @@ REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class BadRequest:
-    """Not HTTP, or more of it than we take; answer with `status` and close."""
+    """Not HTTP, or more of it than we take; answer with `status`, `reason` and header `fields`, and close."""
 
     status: int
     reason: str
+    fields: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,8 @@ def parse_head(
     line, *rest = head.split(b"\r\n")
     matched = _LINE.fullmatch(line)
     if matched is None:
-        return BadRequest(400, "this is not an HTTP/1.1 request")
+        is_long = _LONG_LINE.fullmatch(line) is not None
+        return BadRequest(400, "the address is over 4096 bytes" if is_long else "this is not an HTTP/1.1 request")
     fields: dict[str, str] = {}
     for field in map(read_field, rest):
         if field is None:

@@ -16,6 +16,7 @@ from ultracloud.wire.core.events import (
     CallStarted,
     Event,
     MessageArrived,
+    PageRefused,
     PageRequested,
     RequestEnded,
 )
@@ -37,7 +38,6 @@ from ultracloud.wire.core.streams import MESSAGE_OVERHEAD_BYTES, Body, Stream, S
 from ultracloud.wire.errors import ConnectionFault, ErrorCode, StreamFault
 
 CONTENT_TOO_LARGE = 413
-PLAIN_TEXT = {"content-type": "text/plain; charset=utf-8"}
 
 
 class Requests:
@@ -271,7 +271,7 @@ class Requests:
         """Cut messages out of a stream's bytes."""
         if stream.assembler is None:
             if stream.body is not None:
-                self._take_body(stream, stream.body, payload)
+                self._take_body(stream, stream.body, payload, events)
             return
         try:
             messages = stream.assembler.feed(payload)
@@ -287,7 +287,7 @@ class Requests:
             sentence = f"this connection's requests hold over {self._limits.connection_unread_bytes_max} bytes"
             self._refuse_begun(stream, Refusal(RESOURCE_EXHAUSTED, sentence), events)
 
-    def _take_body(self, stream: Stream, body: Body, payload: memoryview) -> None:
+    def _take_body(self, stream: Stream, body: Body, payload: memoryview, events: list[Event]) -> None:
         """Gather the body of a plain HTTP request; one that is too large is answered before its end."""
         body.octets += payload
         self._streams.hold(stream)
@@ -295,10 +295,10 @@ class Requests:
             self._streams.held_bytes <= self._limits.connection_unread_bytes_max
         ):
             return
-        sentence = f"the body is too large; at most {self._limits.body_bytes_max} bytes are accepted\n".encode()
+        sentence = f"the body is too large; at most {self._limits.body_bytes_max} bytes are accepted"
         stream.body = None
         self._streams.hold(stream)
-        self._sender.page(stream.stream_id, CONTENT_TOO_LARGE, PLAIN_TEXT, sentence)
+        events.append(PageRefused(stream.stream_id, CONTENT_TOO_LARGE, sentence))
 
     def _end_body(self, stream: Stream, body: Body, events: list[Event]) -> None:
         """Give a plain HTTP request whose body is whole."""

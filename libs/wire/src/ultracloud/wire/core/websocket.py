@@ -107,7 +107,8 @@ def accept(method: str, fields: Mapping[str, str]) -> str | BadRequest:
         fields: Its header fields, names in lower case.
     """
     if fields.get("sec-websocket-version") != VERSION:
-        return BadRequest(426, f"the only version of WebSocket served here is {VERSION}")
+        wanted = {"upgrade": "websocket", "sec-websocket-version": VERSION}
+        return BadRequest(426, f"the only version of WebSocket served here is {VERSION}", wanted)
     key = fields.get("sec-websocket-key", "")
     try:
         is_key = len(base64.b64decode(key, validate=True)) == _KEY_BYTES

@@ -25,7 +25,6 @@ from ultracloud.wire.shell.clock import http_date, now_s
 from ultracloud.wire.shell.edge import GIVEN_UP
 from ultracloud.wire.shell.members import Members
 from ultracloud.wire.shell.options import (
-    PLAIN,
     HttpLater,
     HttpReply,
     HttpRequest,
@@ -306,9 +305,9 @@ class Http1Protocol(asyncio.Protocol):
 
     def _refuse(self, refusal: BadRequest) -> None:
         """Answer with an error and close: the client and we no longer agree where its next request begins."""
-        body = f"{refusal.reason}\n".encode()
-        fields = {"content-type": PLAIN, "date": http_date()}
-        self._transport.write(render_response(refusal.status, fields, body, keep_alive=False))
+        reply = self._pages.refusal(refusal.status, refusal.reason)
+        fields = {"content-type": reply.content_type, "date": http_date(), **reply.fields, **refusal.fields}
+        self._transport.write(render_response(reply.status, fields, reply.body, keep_alive=False))
         self._end_after_this()
         if self._transport.can_write_eof():
             # Closing with bytes unread would reset the connection, and a reset can overtake the answer.

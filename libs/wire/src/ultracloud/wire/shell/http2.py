@@ -10,7 +10,7 @@ from typing import Any, cast
 from ultracloud.api.rpc import Peer
 from ultracloud.base.faults import Fault
 from ultracloud.wire.core.connection import Connection
-from ultracloud.wire.core.events import CallArrived, Closed, Event, PageRequested
+from ultracloud.wire.core.events import CallArrived, Closed, Event, PageRefused, PageRequested
 from ultracloud.wire.core.limits import Limits
 from ultracloud.wire.errors import ErrorCode
 from ultracloud.wire.shell.clock import now_s
@@ -147,6 +147,8 @@ class Http2Protocol(asyncio.Protocol):
                 arrive(event)
             elif isinstance(event, PageRequested):
                 self._pages.serve(event)
+            elif isinstance(event, PageRefused):
+                self._pages.refuse(event)
             elif isinstance(event, Closed):
                 self._close(event)
             elif not self._pages.take(event):

@@ -9,7 +9,7 @@ from typing import Any
 
 from ultracloud.api.rpc import Peer
 from ultracloud.wire.core.connection import Connection
-from ultracloud.wire.core.events import CallReset, Event, PageRequested, StreamReady
+from ultracloud.wire.core.events import CallReset, Event, PageRefused, PageRequested, StreamReady
 from ultracloud.wire.core.http1 import BODILESS
 from ultracloud.wire.errors import ErrorCode
 from ultracloud.wire.shell.clock import http_date
@@ -56,6 +56,10 @@ class Http2Pages:
         body = reply.body if has_body else b""
         self._connection.sender.page(stream_id, reply.status, fields, body, reply.cookies)
         self._flush_soon()
+
+    def refuse(self, event: PageRefused) -> None:
+        """Answer a request of which the rest is not read."""
+        self.reply(event.stream_id, self._pages.refusal(event.status, event.reason), has_body=True)
 
     def take(self, event: Event) -> bool:
         """Take an event of a stream, if it is about a page that is being answered; whether it is."""

@@ -13,6 +13,8 @@ from ultracloud.api.rpc import Call, Peer
 from ultracloud.wire.core.limits import Limits
 from ultracloud.wire.core.websocket import Message
 
+PLAIN = "text/plain; charset=utf-8"
+
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
@@ -29,28 +31,6 @@ class TlsFiles:
     key: Path
     client_ca: Path | None = None
     require_client_cert: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class ServerOptions:
-    """Settings of a server.
-
-    Attributes:
-        limits: Bounds of each connection.
-        tls: Serve TLS, on all listeners; None serves clear text.
-        reflection: Serve grpc.reflection.v1 and v1alpha.
-        health: Serve grpc.health.v1.
-        connections_max: Connections at once; more are closed as they come.
-    """
-
-    limits: Limits = field(default_factory=Limits)
-    tls: TlsFiles | None = None
-    reflection: bool = True
-    health: bool = True
-    connections_max: int = 10_000
-
-
-PLAIN = "text/plain; charset=utf-8"
 
 
 class HttpRequest(NamedTuple):
@@ -145,6 +125,36 @@ class HttpLater(NamedTuple):
 
     waited: asyncio.Future[Any]
     finish: Callable[[asyncio.Future[Any]], HttpReply | Awaitable[HttpAnswer]]
+
+
+Refusal: TypeAlias = Callable[[int, str], HttpReply]
+"""Of a status and a sentence, the answer to a request that no endpoint gets: too large, too slow, no HTTP."""
+
+
+def plain_refusal(status: int, sentence: str) -> HttpReply:
+    """The sentence as it is."""
+    return HttpReply(status, f"{sentence}\n".encode())
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """Settings of a server.
+
+    Attributes:
+        limits: Bounds of each connection.
+        tls: Serve TLS, on all listeners; None serves clear text.
+        reflection: Serve grpc.reflection.v1 and v1alpha.
+        health: Serve grpc.health.v1.
+        connections_max: Connections at once; more are closed as they come.
+        refusal: Makes the answers to plain HTTP requests that the server itself refuses.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    tls: TlsFiles | None = None
+    reflection: bool = True
+    health: bool = True
+    connections_max: int = 10_000
+    refusal: Refusal = plain_refusal
 
 
 HttpRoute: TypeAlias = Callable[[], HttpReply]

@@ -21,7 +21,9 @@ from ultracloud.wire.shell.options import (
     HttpRoute,
     HttpStream,
     HttpWork,
+    Refusal,
     WebSocketAnswer,
+    plain_refusal,
 )
 
 
@@ -59,9 +61,16 @@ class Pages:
     Args:
         pages: By path.
         endpoints: By path; one that ends in a slash answers everything below it. They go before pages.
+        refusal: Answers what none of them gets.
     """
 
-    def __init__(self, pages: Mapping[str, HttpRoute], endpoints: Mapping[str, HttpEndpoint]) -> None:
+    def __init__(
+        self,
+        pages: Mapping[str, HttpRoute],
+        endpoints: Mapping[str, HttpEndpoint],
+        refusal: Refusal = plain_refusal,
+    ) -> None:
+        self.refusal = refusal
         self._pages = pages
         self._endpoints = endpoints
         below = sorted((path for path in endpoints if path.endswith("/")), key=len, reverse=True)

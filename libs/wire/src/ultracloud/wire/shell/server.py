@@ -77,7 +77,8 @@ class Server:
         """What grpc.health.v1 tells."""
         everything = _with_standard_services(services, self._options, self.health)
         self._site = Site.make(route_table(everything), interceptors)
-        self._pages = Pages(dict(http_routes or {}), endpoints(InnerCalls(self._site)) if endpoints else {})
+        inner = endpoints(InnerCalls(self._site)) if endpoints else {}
+        self._pages = Pages(dict(http_routes or {}), inner, self._options.refusal)
         limits = self._options.limits
         self._heads = HeadReader()
         self._limits = limits if self._pages.takes_bodies else replace(limits, body_bytes_max=0)
