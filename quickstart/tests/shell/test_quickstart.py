@@ -125,7 +125,9 @@ def prove_keep_use(run: list[str]) -> None:
     assert report["memory_mb"]["total"] < 400
     again = subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
     assert (again.returncode, "--stop" in again.stderr) == (1, True)
-    assert "typed-by-a-person" in type_on_console([*run, "console", "web"], "echo typed-by-a-$(echo person)\n")
+    keys = "echo typed-by-a-$(echo person)\n"
+    for console in ([*run, "console", "web"], [sys.executable, "-m", "ultracloud.cli", "console", "web"]):
+        assert "typed-by-a-person" in type_on_console(console, keys)
 
 
 def type_on_console(command: list[str], keys: str) -> str:
@@ -134,7 +136,7 @@ def type_on_console(command: list[str], keys: str) -> str:
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as process:
         os.close(theirs)
         try:
-            shown = read_for(ours, "http: port 80", 20)
+            shown = read_for(ours, "Ctrl-]", 20)
             os.write(ours, f"\n{keys}".encode())
             shown += read_for(ours, "typed-by-a-person", 20)
             os.write(ours, b"\x1d")

@@ -20,7 +20,7 @@ OF_KINDS = {
 }
 BY_HAND: dict[str, dict[str, Lazy]] = {
     "vm": {
-        "console": Lazy(f"{HERE}.console", "console", "Watch its console"),
+        "console": Lazy(f"{HERE}.console", "console", "Its console, to read and to type"),
         "logs": Lazy(f"{HERE}.console", "logs", "What its console printed"),
     },
     "quota": {"usage": Lazy(f"{HERE}.quota", "usage", "What the project has, of what it may have")},

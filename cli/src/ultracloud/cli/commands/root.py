@@ -22,7 +22,7 @@ COMMANDS = {
     "rm": Lazy(f"{HERE}.daily", "rm", "Delete: virtual machines, or KIND/NAME", EVERY_DAY),
     "inspect": Lazy(f"{HERE}.daily", "inspect", "All of one thing, as YAML", EVERY_DAY),
     "logs": Lazy(f"{HERE}.console", "logs", "What a virtual machine's console printed", EVERY_DAY),
-    "console": Lazy(f"{HERE}.console", "console", "Watch a virtual machine's console", EVERY_DAY),
+    "console": Lazy(f"{HERE}.console", "console", "A virtual machine's console, to read and to type", EVERY_DAY),
     "get": Lazy(f"{HERE}.daily", "get", "Read or list: `get vms`, `get vm web`, `get vm/web`", EVERY_DAY),
     "apply": Lazy(f"{HERE}.apply", "apply", "Make or change what files describe", EVERY_DAY),
     "wait": Lazy(f"{HERE}.kinds", "wait_any", "Wait for a condition of KIND/NAME", EVERY_DAY),
