@@ -245,6 +245,7 @@ async def running_iam(
     admins: tuple[str, ...] = (ADA,),
     signing_key_days: int = 30,
     upstreams: tuple[Upstream, ...] = (),
+    passwords: argon2.Parameters = CHEAP,
 ) -> AsyncIterator[RunningIam]:
     """A whole iam in this process over `store`, with mTLS on a free port; state and certificates are in `folder`."""
     ca = pki.load_ca(folder) if (folder / "ca.key").exists() else pki.make_ca(folder)
@@ -268,7 +269,7 @@ async def running_iam(
         async with asyncio.TaskGroup() as tasks:
             runtime = Runtime("iam", settings, tasks, logging.getLogger("iam"))
             runtime.clock = clock or runtime.clock
-            source = await assemble(settings, runtime, store, CHEAP)
+            source = await assemble(settings, runtime, store, passwords)
             running = RunningIam(runtime.addresses[0], ca, folder, source, runtime.readiness, living, store)
             served.set_result(running)
             await ended.wait()
