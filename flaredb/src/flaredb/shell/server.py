@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flaredb.config import Config
@@ -89,7 +88,7 @@ async def build_embedded(config: Config, runtime: Runtime) -> Flaredb:
     committer = Committer(
         store,
         now_ms=runtime.clock.now_ms,
-        free_bytes=partial(disk.free_bytes, config.state_dir),
+        free_bytes=disk.Room(config.state_dir).free_bytes,
         reserve_bytes=config.disk_reserve_mib * MIB,
         committed=watchers.tell,
     )
