@@ -144,6 +144,13 @@ def test_a_body_of_another_type_is_refused(kind: str) -> None:
         bound("vpcs.create", ["blue"], body=b"{}", content_type=kind)
 
 
+def test_a_compressed_body_is_refused_and_not_read_as_noise() -> None:
+    json = "application/json"
+    with pytest.raises(MediaTypeError, match="encoded as 'gzip'"):
+        bound("vpcs.create", ["blue"], body=b"{}", content_type=json, content_encoding="gzip")
+    bound("vpcs.create", ["blue"], body=b"{}", content_type=json, content_encoding="identity")
+
+
 def test_a_body_where_none_is_taken_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="takes no body"):
         bound("vpcs.get", ["blue", "web"], body=b"{}")

@@ -108,6 +108,12 @@ class Binding:
                 hint="send 'Content-Type: application/json'",
                 reason="MEDIA_TYPE_UNSUPPORTED",
             )
+        if headers.get("content-encoding", "identity").lower() != "identity":
+            raise MediaTypeError(
+                f"the body is encoded as {headers['content-encoding'][:60]!a}; accepted: as it is",
+                hint="send it without Content-Encoding",
+                reason="MEDIA_TYPE_UNSUPPORTED",
+            )
         into = request if self.route.body == "*" else getattr(request, self.route.body)
         value = parse(body)
         reading = read(value, into, hidden=self._hidden if into is request else (), patches=self._patches)
