@@ -126,17 +126,18 @@ def prove_keep_use(run: list[str]) -> None:
     again = subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
     assert (again.returncode, "--stop" in again.stderr) == (1, True)
     keys = "echo typed-by-a-$(echo person)\n"
-    for console in ([*run, "console", "web"], [sys.executable, "-m", "ultracloud.cli", "console", "web"]):
-        assert "typed-by-a-person" in type_on_console(console, keys)
+    assert "typed-by-a-person" in type_on_console([*run, "console", "web"], "http: port 80", keys)
+    ours = [sys.executable, "-m", "ultracloud.cli", "console", "web"]
+    assert "typed-by-a-person" in type_on_console(ours, "Ctrl-] leaves it", keys)
 
 
-def type_on_console(command: list[str], keys: str) -> str:
-    """What a console shows after these keys, up to Ctrl-]."""
+def type_on_console(command: list[str], first: str, keys: str) -> str:
+    """What a console shows after these keys, which are typed once it has shown `first`, up to Ctrl-]."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as process:
         os.close(theirs)
         try:
-            shown = read_for(ours, "Ctrl-]", 20)
+            shown = read_for(ours, first, 20)
             os.write(ours, f"\n{keys}".encode())
             shown += read_for(ours, "typed-by-a-person", 20)
             os.write(ours, b"\x1d")

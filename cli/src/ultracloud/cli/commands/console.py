@@ -135,7 +135,8 @@ def _raw_terminal() -> Iterator[None]:
 
     saved = termios.tcgetattr(sys.stdin.fileno())
     try:
-        tty.setraw(sys.stdin.fileno())
+        # TCSADRAIN: what was typed ahead is typed all the same.
+        tty.setraw(sys.stdin.fileno(), termios.TCSADRAIN)
         yield
     finally:
         termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, saved)
