@@ -86,6 +86,7 @@ class Kind(Generic[MessageT]):
         indexed: Fields that lists and watches can filter by, ``spec.vpc`` or ``status.host``. Each costs every record a
             key, one with many values a key for each: name only those with few.
         reasons: Closed list of condition reasons; empty allows any.
+        is_old: ``(record, now_ms)``: whether `tidy` deletes it, in the service's name; None: it never does.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Kind(Generic[MessageT]):
     secret: frozenset[str] = frozenset()
     indexed: tuple[str, ...] = ()
     reasons: frozenset[str] = field(default=frozenset())
+    is_old: Callable[[MessageT, int], bool] | None = None
 
     def __post_init__(self) -> None:
         descriptor = self.message.DESCRIPTOR
@@ -127,6 +129,12 @@ class Kind(Generic[MessageT]):
     def key(self) -> str:
         """Its name in storage keys and in sentences: ``vpc``."""
         return self.name.lower()
+
+    @property
+    def served(self) -> str:
+        """The service it belongs to: ``prismnet``."""
+        # "ultracloud.prismnet.v1.Vpcs": the second word is the service.
+        return self.served_by or self.service.name.split(".")[1]
 
     @property
     def collection(self) -> str:
@@ -150,5 +158,4 @@ class Kind(Generic[MessageT]):
 
     def permission(self, verb: str) -> str:
         """``prismnet.vpcs.create``."""
-        # "ultracloud.prismnet.v1.Vpcs": the second word is the service.
-        return f"{self.served_by or self.service.name.split('.')[1]}.{self.collection}.{verb}"
+        return f"{self.served}.{self.collection}.{verb}"

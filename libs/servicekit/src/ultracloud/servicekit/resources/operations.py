@@ -56,6 +56,7 @@ def operation_kind(service: str) -> Kind[Operation]:
         deletable=_deletable,
         immutable=frozenset({"target", "verb"}),
         indexed=("spec.target", "spec.verb", "status.state"),
+        is_old=_is_old,
     )
 
 
@@ -76,6 +77,11 @@ def _deletable(_context: Context, record: Operation) -> None:
         raise FailedPreconditionError(
             f"operation '{record.metadata.name}' has not ended; cancel it and wait", reason="OPERATION_RUNS"
         )
+
+
+def _is_old(record: Operation, now_ms: int) -> bool:
+    ended = record.status.state in ENDED
+    return ended and records.milliseconds(record.status.ended_at) + KEPT_MS < now_ms
 
 
 class Operations:
@@ -100,16 +106,6 @@ class Operations:
             operation.status.CopyFrom(step(operation.status, news, self._resources.clock.now_ms()))
 
         return await self._resources.change_status(self._kind, identifier, change)
-
-    async def forget(self, context: Context) -> int:
-        """Drop those that ended more than KEPT_MS ago; gives how many. For a daily task."""
-        oldest_ms, dropped = self._resources.clock.now_ms() - KEPT_MS, 0
-        for stored in await self._resources.all(self._kind):
-            status = stored.message.status
-            if status.state in ENDED and records.milliseconds(status.ended_at) < oldest_ms:
-                await self._resources.delete(context, self._kind, stored.metadata.id)
-                dropped += 1
-        return dropped
 
 
 class OperationsServer(KindServer[Operation]):
