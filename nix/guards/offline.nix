@@ -4,7 +4,12 @@ let
   plain = import (stub + "/lib.nix");
   nixpkgs = (import (stub + "/flake.nix")).outputs { self = { }; };
   module = import ../module.nix (pkgs: import ../packages.nix { inherit pkgs; });
-  evalConfig = modules: (nixpkgs.lib.nixosSystem { modules = [ module ] ++ modules; }).config;
+  evalWith = module: modules: (nixpkgs.lib.nixosSystem { modules = [ module ] ++ modules; }).config;
+  evalConfig = evalWith module;
+  # What is refused is refused for its options: packages need only names, and no source is read for them.
+  named = name: { type = "derivation"; inherit name; outPath = "/packages/${name}"; };
+  evalNamed = evalWith (import ../module.nix (_: plain.genAttrs ([ "cli" "pki" ] ++ import ../processes.nix) named));
+  refusing = import ./default.nix { lib = plain; evalConfig = evalNamed; };
   configurations = import ../configurations.nix;
 in
 rec {
@@ -24,7 +29,7 @@ rec {
   guards = import ./default.nix { lib = plain; inherit evalConfig; };
   mutants = import ./mutants.nix;
   # Throws what the guard says of each of them.
-  refused = plain.mapAttrs (_: mutant: guards.machine (configurations.node01.modules ++ mutant.modules)) mutants;
+  refused = plain.mapAttrs (_: mutant: refusing.machine (configurations.node01.modules ++ mutant.modules)) mutants;
   says = plain.mapAttrs (_: mutant: mutant.says) mutants;
 
   # Machines of the three that are each well alone, and wrong together.
@@ -32,7 +37,7 @@ rec {
     let
       with_ = node: module: says: {
         inherit says;
-        refused = guards.cloud (guards.clouds.ha-control-plane // {
+        refused = refusing.cloud (refusing.clouds.ha-control-plane // {
           ${node}.modules = configurations.${node}.modules ++ [ module ];
         });
       };
@@ -57,4 +62,8 @@ rec {
 
   matrix = import ../matrix.nix { lib = plain; inherit configs; };
   packages = plain.mapAttrs (_: package: package.name) (import ../packages.nix { pkgs = nixpkgs.legacyPackages.x86_64-linux; });
+  # Of the right type, and nothing that chainfire takes.
+  outOfRange = (evalConfig (configurations.node01.modules ++ [
+    { services.ultracloud.chainfire.settings.storage.quota_mib = 0; }
+  ])).services.ultracloud.chainfire.configFile;
 }

@@ -7,6 +7,7 @@ rec {
     CapabilityBoundingSet = "";
     KeyringMode = "private";
     LockPersonality = true;
+    MemoryDenyWriteExecute = true;
     NoNewPrivileges = true;
     PrivateDevices = true;
     PrivateTmp = true;

@@ -13,6 +13,7 @@ in
       # The unit's own command line, so that what is tried is what systemd would start.
       command = lib.splitString " " config.systemd.services.${name}.serviceConfig.ExecStart;
       listen = one.settings.listen.address;
+      unit = removeAttrs config.systemd.services.${name}.serviceConfig [ "ExecStart" ];
     })
     processes;
 }

@@ -50,3 +50,11 @@ def test_the_quickstart_runs_from_the_flake(nix: Nix) -> None:
 def test_flake_check_builds_every_guard(nix: Nix) -> None:
     done = nix.flake("check")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_what_types_do_not_tell_is_refused_by_the_service_when_it_is_built(nix: Nix) -> None:
+    where = ("--file", str(ROOT / "nix" / "guards" / "offline.nix"), "--argstr", "stub", str(nix.stub))
+    done = nix.run("build", "--no-link", *where, "outOfRange")
+    assert done.returncode != 0
+    assert "quota_mib is 0.0; accepted: 0.015625 to 65536" in done.stderr

@@ -24,6 +24,10 @@ class Cluster(Protocol):
         """Wait until each of them says that it is ready."""
         ...
 
+    def unfenced(self, machine: str) -> list[str]:
+        """Those of a machine's processes that are not behind their units' fences."""
+        ...
+
     def cut_power(self, machine: str) -> None:
         """End all of a machine's processes at once."""
         ...

@@ -29,7 +29,8 @@ async def play(cluster: Cluster, tell: Callable[[str], None]) -> None:
         cluster.start(machine.name)
     for machine in cluster.machines:
         cluster.wait_ready(machine.name)
-        tell(f"{machine.name} is ready, all of its processes")
+        assert cluster.unfenced(machine.name) == []
+        tell(f"{machine.name} is ready, all of its processes, behind their units' fences")
     async with AsyncExitStack() as stack:
         ada = Operator(cluster, stack)
         await ada.makes_a_project(first)

@@ -10,10 +10,17 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One process: the command line of its unit, and where it listens (empty for nowhere)."""
+    """One process.
+
+    Attributes:
+        command: The command line of its unit.
+        listen: Where it listens; empty for nowhere.
+        unit: What its unit says besides.
+    """
 
     command: tuple[str, ...]
     listen: str
+    unit: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,8 @@ def machines_of(path: Path, profile: str) -> list[Machine]:
 def machine(told: Mapping[str, object]) -> Machine:
     """One machine of the file."""
     programs = {
-        name: Program(tuple(program["command"]), program["listen"] or "") for name, program in told["processes"].items()
+        name: Program(tuple(program["command"]), program["listen"] or "", program["unit"])
+        for name, program in told["processes"].items()
     }
     return Machine(
         name=str(told["node"]),

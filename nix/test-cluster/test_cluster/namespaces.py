@@ -1,7 +1,8 @@
 """A cluster whose machines are network namespaces, with a /var/lib and a /run of their own.
 
-The processes are the units' own command lines, over the configurations that Nix built, byte for byte; what is not of
-NixOS here is the kernel they share, that they run as root, and that systemd's fences around each are missing.
+The processes are the units' own command lines, over the configurations that Nix built, byte for byte, behind the
+fences of their units: calls, sockets, powers. What is not of NixOS here is the kernel they share, that they are root
+without root's powers instead of users of their own, and that they see the file system.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from test_cluster import fences
 from test_cluster.machines import Machine
 from ultracloud.testkit.namespaces import Host, cable, host
 from ultracloud.testkit.processes import Process
@@ -47,7 +49,7 @@ class NamespaceCluster:
         home = self.folder / machine
         within = [*self.hosts[machine].prefix, "unshare", "--mount", "sh", "-c", WITH_FOLDERS, "sh", str(home)]
         self.running[machine] = {
-            name: Process([*within, *program.command], home / f"{name}.log")
+            name: Process([*within, *fences.command_of(program.unit, program.command)], home / f"{name}.log")
             for name, program in wanted.programs.items()
             if name not in LEFT_OUT
         }
@@ -56,6 +58,10 @@ class NamespaceCluster:
         """Wait until each of them says that it is ready."""
         for process in self.running[machine].values():
             process.wait_ready(READY_S)
+
+    def unfenced(self, machine: str) -> list[str]:
+        """Those of a machine's processes that are not behind their units' fences."""
+        return [name for name, process in self.running[machine].items() if not fences.stand_around(process.pid)]
 
     def cut_power(self, machine: str) -> None:
         """Kill them all."""
