@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from ultracloud.api.iam.v1 import iam_pb2 as pb
@@ -83,7 +83,7 @@ def questions(world: World, count: int, users: int, seed: int = 2) -> list[tuple
     asked = []
     for _ in range(count):
         user = world.users[random.randrange(users)]
-        principal = user_principal(user.id, user.organisation)
+        principal = replace(user_principal(user.id, user.organisation), session=_session(user.id))
         own = places.get(principal.id)
         place = random.choice(own) if own and random.random() < OWN_PLACE_PART else random.choice(everywhere)
         vm = ids.make_id("vm", 1, random.randbytes(ids.ENTROPY_BYTES))
@@ -97,8 +97,14 @@ def again(asked: list[tuple[Principal, str, str]], count: int, seed: int = 3) ->
     made = []
     for principal, permission, resource in random.choices(asked, k=count):
         user = principal.id.partition(":")[2]
-        made.append((user_principal(user, principal.organisation), permission, "".join([resource[:9], resource[9:]])))
+        asker = replace(user_principal(user, principal.organisation), session=_session(user))
+        made.append((asker, permission, "".join([resource[:9], resource[9:]])))
     return made
+
+
+def _session(user: str) -> str:
+    """The session that a user's token is of."""
+    return f"ses-{user.rpartition('-')[2]}"
 
 
 async def fill(store: MemoryStore, world: World) -> None:

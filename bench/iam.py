@@ -25,7 +25,10 @@ from pathlib import Path
 from typing import Self
 
 import cedarpy
+import jwt
 
+from bench._iam_ends import Ended, ends, percentiles
+from bench._iam_logins import logins, verifications
 from bench._iam_world import PERMISSIONS, World, again, fill, make_world, questions
 from bench._results import machine, record
 from iam.shell.source import REVOKED
@@ -78,7 +81,7 @@ def main() -> int:
         return weigh(arguments.weigh)
     part = QUICK_PART if arguments.quick else 1
     world = make_world(BINDINGS // part, USERS // part)
-    rows = [*decisions(world), *changes(world), *copies(world)]
+    rows = [*tokens(), *decisions(world), *changes(world), *copies(world)]
     if arguments.json:
         print(json.dumps({"bench": "iam", "machine": machine(), "rows": rows}))
     else:
@@ -88,6 +91,19 @@ def main() -> int:
     if not arguments.no_record and not arguments.quick:
         record(rows, RESULTS)
     return 0
+
+
+# ---- tokens and logins -----------------------------------------------------------------------------------------------
+
+
+def tokens() -> Iterator[Row]:
+    """What it costs to log in, and to tell whom a token is of."""
+    first, seen, peer = verifications()
+    yield row("token told, first time", first, peer, "tokens/s", f"PyJWT {jwt.__version__}")
+    yield row("token told, seen before", seen, peer, "tokens/s", f"PyJWT {jwt.__version__}")
+    by_rpc, by_browser = logins()
+    yield row("login by RPC, password to tokens: CPU of both sides", by_rpc, None, "ms")
+    yield row("login in a browser, code with PKCE, to tokens: CPU of both sides", by_browser, None, "ms")
 
 
 # ---- decisions ------------------------------------------------------------------------------------------------------
@@ -226,6 +242,7 @@ async def enforced(world: World, folder: Path) -> list[Row]:
         given = [await give(world, ada, following, number) for number in range(CHANGES)]
         revoked = [await revoke(world, store, following, number) for number in range(CHANGES)]
         gc.unfreeze()
+        ended = await ends(world, iam, ada, folder)
     size = f"{len(world.bindings):,} bindings"
     return [
         row(f"a role given to all {COPIES} copies enforcing it, median, {size}", statistics.median(given), None, "ms"),
@@ -237,7 +254,19 @@ async def enforced(world: World, folder: Path) -> list[Row]:
             "ms",
         ),
         row(f"the same, slowest of {CHANGES}", max(revoked), None, "ms"),
+        *(one for what, times in ended.items() for one in end_rows(what, times, size)),
     ]
+
+
+def end_rows(what: str, times: list[Ended], size: str) -> Iterator[Row]:
+    """Rows of a right that ended, at iam, prismnet, plasmavmc and the gateway in processes of their own."""
+    for said, values in (
+        ("last let in anywhere", [one.last_in for one in times]),
+        ("refused everywhere", [one.refused for one in times]),
+    ):
+        median, worst = percentiles(values)
+        yield row(f"{what}: from its answer to {said}, p50, {size}", median, None, "ms")
+        yield row(f"{what}: from its answer to {said}, p99, {size}", worst, None, "ms")
 
 
 async def give(world: World, ada: Clients, following: list[_Following], number: int) -> float:
@@ -326,12 +355,12 @@ def resident_bytes() -> int:
 # ---- results ---------------------------------------------------------------------------------------------------------
 
 
-def row(what: str, ours: float, peer: float | None, unit: str) -> Row:
+def row(what: str, ours: float, peer: float | None, unit: str, peer_name: str = PEER) -> Row:
     """One row as docs/architecture.md wants it: a ratio above 1 means we are ahead."""
     digits = 0 if abs(ours) >= 1000 else 2
     ratio = None if peer is None else round(ours / peer, 1)
     shown = None if peer is None else round(peer, 1)
-    name = None if peer is None else PEER
+    name = None if peer is None else peer_name
     return {"what": what, "ours": round(ours, digits), "peer": shown, "peer_name": name, "unit": unit, "ratio": ratio}
 
 
