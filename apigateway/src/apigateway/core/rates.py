@@ -64,8 +64,10 @@ class Buckets:
         if not rate.per_second:
             return None
         filled = self._filled
-        level, at_s = filled.get(key, (float(rate.burst), now_s))
-        level = min(float(rate.burst), level + (now_s - at_s) * rate.per_second)
+        level, found = float(rate.burst), filled.get(key)
+        if found is not None:
+            grown = found[0] + (now_s - found[1]) * rate.per_second
+            level = min(level, grown)
         if level < 1:
             return Taken(False, 0, (1 - level) / rate.per_second)
         filled[key] = (level - 1, now_s)

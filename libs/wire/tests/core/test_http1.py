@@ -29,7 +29,7 @@ from ultracloud.wire.core.http1_heads import (
 )
 
 GET = b"GET /healthz?verbose=1 HTTP/1.1\r\nHost: x\r\nUser-Agent: curl\r\n\r\n"
-CHUNKED = b"POST /v3 HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
+CHUNKED = b"POST /v3 HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
 BODY_BYTES_MAX = 20
 GOLDEN = Path(__file__).parent.parent / "golden" / "http1" / "requests.txt"
 
@@ -90,7 +90,7 @@ def test_bodies_are_the_same_however_their_bytes_are_cut(bodies: list[tuple[byte
 
 def posted(body: bytes, *, chunked: bool) -> bytes:
     if not chunked:
-        return b"POST /v3 HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+        return b"POST /v3 HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body) + body
     parts = [body[at : at + 7] for at in range(0, len(body), 7)]
     return CHUNKED + b"".join(render_chunk(part) for part in parts) + b"0\r\n\r\n"
 
@@ -103,8 +103,8 @@ def fed(connection: Http1Connection, stream: bytes, cuts: list[int]) -> list[Eve
 @pytest.mark.parametrize(
     ("head", "keep_alive"),
     [
-        (b"GET / HTTP/1.1", True),
-        (b"GET / HTTP/1.1\r\nConnection: Close", False),
+        (b"GET / HTTP/1.1\r\nhost: x", True),
+        (b"GET / HTTP/1.1\r\nhost: x\r\nConnection: Close", False),
         (b"GET / HTTP/1.0", False),
         (b"GET / HTTP/1.0\r\nconnection: keep-alive", True),
     ],
@@ -123,10 +123,10 @@ def test_the_client_says_whether_it_stays(head: bytes, keep_alive: bool) -> None
         b"get / HTTP/1.1",
         b"GET / HTTP/2.0",
         b"GET  / HTTP/1.1",
-        b"GET / HTTP/1.1\r\nno colon",
-        b"GET / HTTP/1.1\r\nspace : x",
-        b"GET / HTTP/1.1\r\n folded: x",
-        b"GET / HTTP/1.1\r\nx: a\nb",
+        b"GET / HTTP/1.1\r\nhost: x\r\nno colon",
+        b"GET / HTTP/1.1\r\nhost: x\r\nspace : x",
+        b"GET / HTTP/1.1\r\nhost: x\r\n folded: x",
+        b"GET / HTTP/1.1\r\nhost: x\r\nx: a\nb",
     ],
 )
 def test_anything_else_is_refused(head: bytes) -> None:
@@ -136,14 +136,14 @@ def test_anything_else_is_refused(head: bytes) -> None:
 @pytest.mark.parametrize("framing", [b"content-length: 60", b"transfer-encoding: chunked"])
 def test_where_nothing_takes_a_body_it_is_refused_and_nothing_is_read_behind_it(framing: bytes) -> None:
     connection = Http1Connection()
-    [refused] = connection.receive(b"POST / HTTP/1.1\r\n" + framing + b"\r\n\r\n" + GET)
+    [refused] = connection.receive(b"POST / HTTP/1.1\r\nhost: x\r\n" + framing + b"\r\n\r\n" + GET)
     assert isinstance(refused, BadRequest)
     assert connection.receive(GET) == []
     assert not connection.is_midway
 
 
 def test_an_endless_head_is_refused() -> None:
-    [refused] = Http1Connection().receive(b"GET / HTTP/1.1\r\nx: " + b"y" * HEAD_BYTES_MAX)
+    [refused] = Http1Connection().receive(b"GET / HTTP/1.1\r\nhost: x\r\nx: " + b"y" * HEAD_BYTES_MAX)
     assert isinstance(refused, BadRequest)
     assert refused.status == 431
 
@@ -181,7 +181,9 @@ def test_a_response_to_head_has_the_length_and_not_the_body() -> None:
     assert response.endswith(b"\r\n\r\n")
 
 
-@given(st.binary(max_size=200), st.sampled_from([b"", CHUNKED, b"POST / HTTP/1.1\r\ncontent-length: 9\r\n\r\n"]))
+@given(
+    st.binary(max_size=200), st.sampled_from([b"", CHUNKED, b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n"])
+)
 def test_no_bytes_break_the_parser(octets: bytes, before: bytes) -> None:
     Http1Connection(BODY_BYTES_MAX).receive(before + octets)
 
@@ -199,18 +201,18 @@ LINES = st.lists(
 def test_a_head_that_is_remembered_is_the_head_that_is_read(heads: list[list[bytes]]) -> None:
     reader = HeadReader()
     for lines in heads * 2:
-        head = b"\r\n".join([b"GET /a?b HTTP/1.1", *lines])
+        head = b"\r\n".join([b"GET /a?b HTTP/1.1", b"host: x", *lines])
         assert reader.read(head + b"\r\n\r\n") == parse_head(head)
 
 
 def test_a_reader_remembers_no_more_than_it_may() -> None:
     reader = HeadReader()
     for number in range(max(HEADS_KEPT_MAX, FIELDS_KEPT_MAX) * 2):
-        reader.read(b"GET / HTTP/1.1\r\nx-a: %d\r\n\r\n" % number)
+        reader.read(b"GET / HTTP/1.1\r\nhost: x\r\nx-a: %d\r\n\r\n" % number)
         assert len(reader._heads) <= HEADS_KEPT_MAX
         assert len(reader._fields) <= FIELDS_KEPT_MAX
-    reader.read(b"GET / HTTP/1.1\r\nx-long: %b\r\n\r\n" % (b"a" * 5000))
+    reader.read(b"GET / HTTP/1.1\r\nhost: x\r\nx-long: %b\r\n\r\n" % (b"a" * 5000))
     assert max(len(each) for each in reader._fields) < 100
-    posted = b"POST / HTTP/1.1\r\ncontent-length: 1\r\n\r\n"
+    posted = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\n"
     reader.read(posted)
     assert reader.known(posted) is None

@@ -173,7 +173,9 @@ async def test_a_defect_shows_an_id_and_no_more(option: str) -> None:
 
 async def test_pipelined_requests_are_answered_in_their_order() -> None:
     async with served() as (site, _server, target), connected(target) as (reader, writer):
-        writer.write(POST % (b"/waits", 0, b"") + b"GET /healthz HTTP/1.1\r\n\r\n" + POST % (b"/echo", 1, b"z"))
+        writer.write(
+            POST % (b"/waits", 0, b"") + b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n" + POST % (b"/echo", 1, b"z")
+        )
         await asyncio.sleep(0.05)
         site.released.set()
         answers = await reader.readuntil(b"|z")
@@ -183,7 +185,7 @@ async def test_pipelined_requests_are_answered_in_their_order() -> None:
 
 async def test_whoever_expects_it_is_told_to_send_the_body() -> None:
     async with served() as (_site, _server, target), connected(target) as (reader, writer):
-        writer.write(b"POST /echo HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n")
+        writer.write(b"POST /echo HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n")
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(b"hi")
         assert (await reader.readuntil(b"|hi")).startswith(b"HTTP/1.1 200 OK")
@@ -205,7 +207,7 @@ async def test_a_client_that_leaves_cancels_what_runs_for_it(path: bytes) -> Non
 
 async def test_a_request_behind_a_stream_ends_the_connection_with_the_stream() -> None:
     async with served() as (_site, _server, target), connected(target) as (reader, writer):
-        writer.write(POST % (b"/stream?2", 2, b"hi") + b"GET /healthz HTTP/1.1\r\n\r\n")
+        writer.write(POST % (b"/stream?2", 2, b"hi") + b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
         answer = await reader.read()
     assert answer.count(b"HTTP/1.1 200") == 1
     assert b"connection: close" in answer
@@ -293,15 +295,15 @@ async def test_clients_that_are_silent_slow_or_deaf_are_given_up() -> None:
         return protocol, wire
 
     now_s = http1.now_s()
-    idle, wire = begun(b"GET / HTTP/1.1\r\n\r\n")
+    idle, wire = begun(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
     idle.tick(now_s + http1.IDLE_S - 1)
     assert not wire.is_aborted
     idle.tick(now_s + http1.IDLE_S + 1)
     assert wire.is_aborted
-    slow, wire = begun(b"POST / HTTP/1.1\r\ncontent-length: 9\r\n\r\n")
+    slow, wire = begun(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n")
     slow.tick(now_s + http1.REQUEST_S + 1)
     assert wire.written.startswith(b"HTTP/1.1 408 Request Timeout")
-    deaf, wire = begun(b"GET / HTTP/1.1\r\n\r\n")
+    deaf, wire = begun(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
     deaf.pause_writing()
     deaf.tick(now_s + http1.STALL_S + 1)
     assert wire.is_aborted

@@ -42,10 +42,10 @@ async def test_pages_are_served_on_the_grpc_port(path: str, status: bytes, body:
     [
         (GET % b"/nothing", b"404"),
         (GET % b"/healthz?verbose", b"200"),
-        (b"DELETE /healthz HTTP/1.1\r\n\r\n", b"405"),
-        (b"POST /healthz HTTP/1.1\r\ncontent-length: 3\r\n\r\nabc", b"413"),
+        (b"DELETE /healthz HTTP/1.1\r\nhost: x\r\n\r\n", b"405"),
+        (b"POST /healthz HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabc", b"413"),
         (b"nonsense\r\n\r\n", b"400"),
-        (b"GET /healthz HTTP/1.1\r\nx: " + b"y" * 20_000, b"431"),
+        (b"GET /healthz HTTP/1.1\r\nhost: x\r\nx: " + b"y" * 20_000, b"431"),
     ],
 )
 async def test_what_is_asked_for_is_answered_or_refused(request_: bytes, status: bytes) -> None:

@@ -100,7 +100,7 @@ async def test_a_clear_text_client_of_a_tls_port_is_dropped(tmp_path: Path) -> N
     async with serving(WhoAmI(), tls=files(server)) as (_server, target):
         host, port = target.split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
-        writer.write(b"GET /healthz HTTP/1.1\r\n\r\n")
+        writer.write(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
         assert b"200 OK" not in await reader.read()
         writer.close()
 

@@ -14,6 +14,7 @@ import binascii
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from hpack.hpack import encode_integer
@@ -32,6 +33,8 @@ SEEN_MAX = 256
 BLOCKS_MAX = 256
 """Blocks kept: methods times callers, of one connection."""
 STATIC_ENTRIES = len(HeaderTable.STATIC_TABLE)
+ONCE = frozenset({"traceparent"})
+"""Fields that pass, and never come again."""
 UNKNOWN = 2
 _STATIC = {(name.decode(), value.decode()): number for number, (name, value) in enumerate(HeaderTable.STATIC_TABLE, 1)}
 _STATUS_OF_HTTP = {400: INTERNAL, 401: 16, 403: 7, 404: UNIMPLEMENTED, 429: UNAVAILABLE, 502: UNAVAILABLE,
@@ -68,7 +71,7 @@ class BlockWriter:
             block = self._write_fields(fields)
         else:
             block = known[1]
-        return block + b"".join([literal(name, value) for name, value in passing])
+        return block + b"".join([literal(*field) if field[0] in ONCE else _literal_again(field) for field in passing])
 
     def resize(self, size: int) -> None:
         """Apply the server's SETTINGS_HEADER_TABLE_SIZE; the next block tells it that we have.
@@ -219,6 +222,12 @@ def _from_base64(text: bytes) -> bytes:
         return base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
     except binascii.Error:
         return b""
+
+
+@lru_cache(maxsize=256)
+def _literal_again(field: tuple[str, str]) -> bytes:
+    """A field that passes, and is likely to come again: how long is left, whom a call is for."""
+    return literal(*field)
 
 
 def _size(field: tuple[str, str]) -> int:

@@ -1,7 +1,7 @@
 """Heads of HTTP/1.1: a request's into its parts and how its body is framed, a response's into bytes.
 
-What could be read in two ways is refused: two lengths, a length beside a chunked body, a space before a colon. A proxy
-in front of us that reads it the other way would take a part of one request for the next one.
+What could be read in two ways is refused: two lengths, a length beside a chunked body, two hosts, a space before a
+colon. A proxy in front of us that reads it the other way would take a part of one request for the next one.
 
 Source: RFC 9112 sections 2 to 6; RFC 9110 10.1.1 (Expect).
 """
@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 HEADS_KEPT_MAX, HEAD_KEPT_BYTES_MAX = 512, 4096
 """Heads that a reader remembers: those without a body, with room for a token of 1 KiB."""
@@ -64,8 +65,7 @@ class BadRequest:
     fields: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
+class RequestHead(NamedTuple):
     """The head of one request.
 
     Attributes:
@@ -150,14 +150,15 @@ def parse_head(
         name, value = field
         fields[name] = f"{fields[name]},{value}" if name in fields else value
     is_newer = matched[3] == b"1"
-    length = _framing(fields, is_newer=is_newer)
+    length = _host_breach(fields, is_newer=is_newer) or _framing(fields, is_newer=is_newer)
     if isinstance(length, BadRequest):
         return length
     expectation = fields.get("expect", "").lower() if is_newer else ""
     if expectation not in ("", "100-continue"):
         return BadRequest(417, "the only expectation that is met here is 100-continue")
-    options = {option.strip() for option in fields.get("connection", "").lower().split(",")}
-    path, _, query = _ORIGIN.sub("", matched[2].decode("latin-1"), count=1).partition("?")
+    options = [option.strip() for option in fields["connection"].lower().split(",")] if "connection" in fields else []
+    target = matched[2].decode("latin-1")
+    path, _, query = (target if target[0] == "/" else _ORIGIN.sub("", target, count=1)).partition("?")
     return RequestHead(
         method=matched[1].decode("ascii"),
         path=path or "/",
@@ -177,6 +178,15 @@ def render_head(status: int, fields: Mapping[str, str], *, keep_alive: bool, coo
         named += "".join([f"set-cookie: {cookie}\r\n" for cookie in cookies])
     line = f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}"
     return f"{line}\r\n{named}connection: {'keep-alive' if keep_alive else 'close'}\r\n\r\n".encode("latin-1")
+
+
+def _host_breach(fields: Mapping[str, str], *, is_newer: bool) -> BadRequest | None:
+    """Why a request is refused for its host (RFC 9112 3.2): it is missing, or there are two."""
+    if "," in fields.get("host", ""):
+        return BadRequest(400, "a request names one host")
+    if is_newer and "host" not in fields:
+        return BadRequest(400, "a request of HTTP/1.1 names its host")
+    return None
 
 
 def _framing(fields: Mapping[str, str], *, is_newer: bool) -> int | BadRequest | None:
