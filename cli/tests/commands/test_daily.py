@@ -91,7 +91,7 @@ def test_power_verbs_take_several_names(uc: Person, at: Stage) -> None:
     assert uc.ok("stop", "web", "vm/old", "--force").out == "vm/web is stopping\n" * 2
     assert [asked.path for asked in at.asked] == ["/v1/projects/blue/vms/web:stop", "/v1/projects/blue/vms/old:stop"]
     assert json.loads(at.asked[0].body) == {"force": True}
-    assert uc.ok("start", "web", "--wait").out == "vm/web is starting\n"
+    assert uc.ok("start", "web", "--wait").out == "vm/web runs\n"
 
 
 def test_the_noun_has_the_same_verbs(uc: Person, at: Stage) -> None:

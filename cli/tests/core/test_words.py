@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ultracloud.cli.core import ages, conditions, findings, requests, retries, suggest, tables, versions
+from ultracloud.cli.core.conditions import AsWanted
 from ultracloud.cli.core.failures import UsageFailure
 from ultracloud.cli.core.problems import refusal
 from ultracloud.cli.core.requests import Request
+from ultracloud.cli.core.trees import Json
 from ultracloud.cli.shell import index
 
 VM = index.noun("vm")
@@ -167,3 +169,33 @@ def test_versions_may_be_one_minor_apart(ours: str, theirs: str, apart: bool) ->
 def test_the_worst_finding_is_the_exit_code() -> None:
     found = [findings.clock(2.0), findings.certificate(3600.0, 86400.0), findings.clock(-90.0)]
     assert [findings.exit_code(found[:n]) for n in range(4)] == [0, 0, 1, 2]
+
+
+def machine(wanted: str, power: str, ready: str, *, starts: tuple[int, int] = (1, 1), decided_on: int = 2) -> Json:
+    """A VM at its second generation."""
+    return {
+        "metadata": {"generation": 2},
+        "spec": {"power": wanted, "reboot_count": starts[0]},
+        "status": {
+            "power": power,
+            "reboot_count": starts[1],
+            "conditions": [{"type": "Ready", "status": ready, "observed_generation": decided_on}],
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("resource", "is_reached"),
+    [
+        (machine("RUNNING", "RUNNING", "TRUE"), True),
+        (machine("RUNNING", "RUNNING", "TRUE", decided_on=1), False),
+        (machine("RUNNING", "RUNNING", "TRUE", starts=(2, 1)), False),
+        (machine("RUNNING", "STOPPED", "FALSE"), False),
+        (machine("STOPPED", "STOPPED", "FALSE"), True),
+        (machine("STOPPED", "RUNNING", "TRUE"), False),
+        (machine("STOPPED", "STOPPED", "FALSE", decided_on=1), False),
+        ({"metadata": {"generation": 1}, "status": {"conditions": [{"type": "Ready", "status": "TRUE"}]}}, True),
+    ],
+)
+def test_as_wanted_is_ready_or_switched_off(resource: Json, is_reached: bool) -> None:  # noqa: FBT001 - a table
+    assert conditions.reached(AsWanted(), resource) == is_reached

@@ -84,11 +84,20 @@ def test_a_cloud_is_proved_kept_used_resumed_and_removed(
         end_supervisor(state)
         resume(run)
         assert "web" in uc("ps", "-a")
+        switch("web")
     finally:
         stopped = subprocess.run([*run, "--stop"], capture_output=True, text=True, timeout=60, check=False)
     assert stopped.returncode == 0, stopped.stderr
     assert uc("context", "list", "--no-headers").split()[:2] == ["*", "work"]
     wait_nothing_left(state)
+
+
+def switch(name: str) -> None:
+    """A VM off, on and on again, each waited for."""
+    assert uc("stop", name, "--force", "--wait") == f"vm/{name} has stopped\n"
+    assert f"vm/{name}" not in uc("ps", "-o", "name")
+    assert uc("start", name, "--wait") == f"vm/{name} runs\n"
+    assert uc("restart", name, "--force", "--wait") == f"vm/{name} runs again\n"
 
 
 def uc(*words: str) -> str:

@@ -17,7 +17,7 @@ from ultracloud.cli.commands.kinds import get_request_places
 from ultracloud.cli.commands.waiting import get_request, wait_for
 from ultracloud.cli.core import bodies
 from ultracloud.cli.core.api import Noun
-from ultracloud.cli.core.conditions import ConditionIs
+from ultracloud.cli.core.conditions import AsWanted
 from ultracloud.cli.core.failures import Failure, UsageFailure
 from ultracloud.cli.core.problems import Refusal
 from ultracloud.cli.core.requests import make
@@ -57,7 +57,7 @@ def apply(ctx: click.Context, files: tuple[str, ...], waits: bool) -> None:
     for noun, body in wanted:
         resource, done = _apply_one(app, noun, body)
         if waits:
-            resource = wait_for(app, noun, resource, ConditionIs("Ready", "TRUE"), WAIT_S)
+            resource = wait_for(app, noun, resource, AsWanted(), WAIT_S)
         printer.print_done(app, noun, resource, done)
 
 

@@ -10,9 +10,9 @@ import click
 from ultracloud.cli.commands.base import app_of, command, span
 from ultracloud.cli.commands.confirming import confirm_delete
 from ultracloud.cli.commands.names import live_names
-from ultracloud.cli.commands.waiting import get_request, wait_for
+from ultracloud.cli.commands.waiting import REACHED, get_request, wait_for
 from ultracloud.cli.core.api import Field, Noun
-from ultracloud.cli.core.conditions import ConditionIs, Gone, lingers
+from ultracloud.cli.core.conditions import AsWanted, Gone, lingers
 from ultracloud.cli.core.failures import Failure, UsageFailure
 from ultracloud.cli.core.fields import parse_pair, parse_text
 from ultracloud.cli.core.problems import Refusal
@@ -194,8 +194,8 @@ def _power(
         request = make(operation, {"project": app.project, "ref": name.removeprefix("vm/")}, (), body)
         resource = app.send(request)
         if waits:
-            resource = wait_for(app, noun, resource, ConditionIs("Ready", "TRUE"), timeout_s or WAIT_S)
-        printer.print_done(app, noun, resource, done)
+            resource = wait_for(app, noun, resource, AsWanted(), timeout_s or WAIT_S)
+        printer.print_done(app, noun, resource, REACHED[verb] if waits else done)
 
 
 wait_flag = click.option("--wait", "waits", is_flag=True, help="Until it is so.")
@@ -303,7 +303,7 @@ def run(
     headers = {"Idempotency-Key": os.urandom(16).hex()}
     resource = app.send(make(operation, {"project": app.project}, (), body, headers))
     if not detach:
-        resource = wait_for(app, noun, resource, ConditionIs("Ready", "TRUE"), timeout or WAIT_S)
+        resource = wait_for(app, noun, resource, AsWanted(), timeout or WAIT_S)
     printer.print_done(app, noun, resource, "created" if detach else "runs")
 
 

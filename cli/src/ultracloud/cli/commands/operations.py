@@ -16,7 +16,7 @@ from ultracloud.cli.commands.confirming import confirm_delete
 from ultracloud.cli.commands.parameters import NEVER_FLAGS, arguments_of, flags_of, is_secret, option_of, options_of
 from ultracloud.cli.core import bodies, flags
 from ultracloud.cli.core.api import Noun, Operation
-from ultracloud.cli.core.conditions import ConditionIs, Ended, Gone, lingers
+from ultracloud.cli.core.conditions import AsWanted, Ended, Gone, lingers
 from ultracloud.cli.core.failures import UsageFailure
 from ultracloud.cli.core.fields import parse_text
 from ultracloud.cli.core.problems import Refusal
@@ -171,17 +171,13 @@ class Call:
 
     def _finish(self, resource: Json, done: str) -> None:
         if self.values.get("wait"):
-            from ultracloud.cli.commands.waiting import wait_for
+            from ultracloud.cli.commands.waiting import REACHED, wait_for
 
             goal = (
-                Gone()
-                if self.operation.verb == "delete"
-                else Ended()
-                if self.noun.name == "operation"
-                else ConditionIs("Ready", "TRUE")
+                Gone() if self.operation.verb == "delete" else Ended() if self.noun.name == "operation" else AsWanted()
             )
             resource = wait_for(self.app, self.noun, resource, goal, self.values.get("timeout") or WAIT_S)
-            done = "deleted" if self.operation.verb == "delete" else f"{done}, ready"
+            done = REACHED.get(self.operation.verb, f"{done}, ready")
         elif self.operation.verb == "delete" and lingers(resource):
             done = "is being deleted"
         printer.print_done(self.app, self.noun, resource, done)

@@ -14,6 +14,8 @@ from ultracloud.cli.shell.app import App
 
 FIRST_S, PACE_MAX_S = 0.1, 2.0
 NOT_FOUND_STATUS = 404
+REACHED = {"delete": "deleted", "start": "runs", "stop": "has stopped", "reboot": "runs again"}
+"""What a verb has come to once it was waited for."""
 
 
 def wait_for(app: App, noun: Noun, resource: Json, goal: Goal, timeout_s: float) -> Json:

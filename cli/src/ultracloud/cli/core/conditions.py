@@ -8,6 +8,7 @@ from ultracloud.cli.core import jsonpath
 from ultracloud.cli.core.failures import UsageFailure
 from ultracloud.cli.core.trees import Json, items_at, number_at, text_at
 
+SWITCHED_OFF = "STOPPED"
 ENDED_STATES = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 
 
@@ -37,7 +38,12 @@ class Ended:
     """Until an operation has ended."""
 
 
-Goal = Gone | ConditionIs | PathIs | Ended
+@dataclass(frozen=True, slots=True)
+class AsWanted:
+    """Until it is as its spec wants it: ready and started as often as wanted, or switched off."""
+
+
+Goal = Gone | ConditionIs | PathIs | Ended | AsWanted
 
 
 def parse_goal(text: str) -> Goal:
@@ -79,10 +85,19 @@ def reached(goal: Goal, resource: Json) -> bool:
             return bool(found) and (value is None or any(jsonpath.shown(one) == value for one in found))
         case ConditionIs(kind, status):
             found_one = condition(resource, kind)
-            decided_on = number_at(found_one, "observed_generation")
-            # Not every service says what it decided on; who does not is believed.
-            current = decided_on == 0 or decided_on >= number_at(resource, "metadata", "generation")
-            return text_at(found_one, "status") == status and current
+            return text_at(found_one, "status") == status and _is_current(resource, found_one)
+        case AsWanted():
+            ready = condition(resource, "Ready")
+            if text_at(resource, "spec", "power") == SWITCHED_OFF:
+                return text_at(resource, "status", "power") == SWITCHED_OFF and _is_current(resource, ready)
+            wanted, done = (number_at(resource, part, "reboot_count") for part in ("spec", "status"))
+            return text_at(ready, "status") == "TRUE" and _is_current(resource, ready) and done >= wanted
+
+
+def _is_current(resource: Json, found: Json) -> bool:
+    """Whether a condition speaks of the spec as it is now; a service that does not say is believed."""
+    decided_on = number_at(found, "observed_generation")
+    return decided_on == 0 or decided_on >= number_at(resource, "metadata", "generation")
 
 
 def condition(resource: Json, kind: str) -> Json:
