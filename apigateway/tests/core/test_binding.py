@@ -151,6 +151,26 @@ def test_a_compressed_body_is_refused_and_not_read_as_noise() -> None:
     bound("vpcs.create", ["blue"], body=b"{}", content_type=json, content_encoding="identity")
 
 
+@pytest.mark.parametrize(
+    ("operation", "values", "header"),
+    [
+        ("vpcs.create", ["blue"], "if_match"),
+        ("vms.reboot", ["blue", "web"], "idempotency_key"),
+        ("personaltokens.delete", ["pat-1"], "if_match"),
+    ],
+)
+def test_a_guard_that_is_not_there_is_refused_and_not_passed_over(
+    operation: str, values: Sequence[str], header: str
+) -> None:
+    with pytest.raises(InvalidArgumentError, match="guards nothing here"):
+        bound(operation, values, **{header: "x"})
+
+
+def test_a_guard_is_passed_over_where_nothing_is_changed_or_twice_does_no_harm() -> None:
+    bound("vpcs.get", ["blue", "web"], if_match="x", idempotency_key="x")
+    bound("vpcs.delete", ["blue", "web"], idempotency_key="x")
+
+
 def test_a_body_where_none_is_taken_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="takes no body"):
         bound("vpcs.get", ["blue", "web"], body=b"{}")

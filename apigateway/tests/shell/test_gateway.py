@@ -241,6 +241,15 @@ def test_the_documentation_is_served_and_cached(tmp_path: Path) -> None:
     play(tmp_path, scenario)
 
 
+def test_measures_are_told_on_this_machine_and_to_nobody_behind_a_proxy_on_it(tmp_path: Path) -> None:
+    async def scenario(front: Front) -> None:
+        assert b"ultracloud_gateway_streams" in (await front.client.get("/metrics")).content
+        for name in ("x-forwarded-for", "forwarded"):
+            assert (await front.client.get("/metrics", headers={name: "for=192.0.2.1"})).status_code == 404
+
+    play(tmp_path, scenario)
+
+
 def test_pages_of_named_origins_may_call_and_others_may_not(tmp_path: Path) -> None:
     async def scenario(front: Front) -> None:
         ours, other = {"origin": "https://console.example.org"}, {"origin": "https://evil.example"}

@@ -49,6 +49,11 @@ class Binding:
             if name in fields
         )
         self._has_etag = "etag" in fields
+        guards = {"if-match": self._has_etag, "idempotency-key": "idempotency_key" in fields}
+        # PATCH and DELETE are harmless twice by themselves, so a key is no promise that is broken there.
+        missing = ("if-match",) if route.http_method != "POST" else tuple(guards)
+        self._missing = tuple(name for name in missing if not guards[name] and route.http_method != "GET")
+        """Guards that a caller may think of and that are not there."""
 
     @property
     def reads_more(self) -> bool:
@@ -70,6 +75,13 @@ class Binding:
             raise InvalidArgumentError(f"{self.route.http_method} takes no body here", reason="BODY_INVALID")
         if self._has_etag and "if-match" in headers:
             self._take(request, "etag", etag_of(headers["if-match"]), "If-Match")
+        for header in self._missing:
+            if header in headers:
+                raise InvalidArgumentError(
+                    f"{header} guards nothing here: {self.route.operation} does not look at it",
+                    hint="send it without, once you know that twice does no harm",
+                    reason="HEADER_NOT_TAKEN",
+                )
         for header, name in self._headers:
             if header in headers:
                 self._take(request, name, headers[header], header)

@@ -10,6 +10,7 @@ from prometheus_client import Gauge
 
 from apigateway.config import GatewaySettings
 from apigateway.core.problems import PROBLEM_TYPE, problem_of, refused
+from apigateway.core.proxies import HEADER
 from apigateway.core.traffic import Traffic
 from apigateway.shell.backends import Backends, TokenChannel
 from apigateway.shell.callers import Callers
@@ -105,7 +106,7 @@ def pages(runtime: Runtime, gateway: Gateway, login: Login | None) -> dict[str, 
         return HttpReply(200, document, JSON_TYPE, fields)
 
     def measure(request: HttpRequest) -> HttpReply:
-        if not _is_near(request.peer.address):
+        if not _is_near(request):
             return nothing(request)
         return HttpReply(200, runtime.metrics.render(), CONTENT_TYPE)
 
@@ -124,8 +125,11 @@ def pages(runtime: Runtime, gateway: Gateway, login: Login | None) -> dict[str, 
     return {**(login.endpoints() if login else {}), **own}
 
 
-def _is_near(address: str) -> bool:
-    """Whether a caller is on this machine: measures are an operator's matter."""
+def _is_near(request: HttpRequest) -> bool:
+    """Whether a caller is on this machine, and not a proxy on it that speaks for somebody: measures are operators'."""
+    address = request.peer.address
+    if any(name in request.metadata for name in (HEADER, "forwarded")):
+        return False
     host = address.rpartition(":")[0]
     try:
         return address == UNIX or ipaddress.ip_address(host).is_loopback
