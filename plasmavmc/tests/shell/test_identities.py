@@ -69,6 +69,9 @@ def test_who_may_not_be_the_account_neither_gives_it_nor_changes_what_runs_as_it
         await cloud.vm(caller=OPERATOR, service_account="dev")
         with pytest.raises(PermissionDeniedError, match=r"iam\.tokens\.issueworkload"):
             await cloud.change_vm("web", ["user_data"], user_data="#!/bin/sh\ncurl evil")
+        more = [pb.VmVariable(name="LD_PRELOAD", value="/evil.so")]
+        with pytest.raises(PermissionDeniedError, match=r"iam\.tokens\.issueworkload"):
+            await cloud.change_vm("web", ["variables"], variables=more)
         assert (await cloud.change_vm("web", ["memory_mib"], memory_mib=512)).spec.memory_mib == 512
 
     in_cloud(tmp_path, story)

@@ -9,11 +9,16 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from simulated_host import direct_vm, nic
 
-from plasmavmc.agent.core.desired import Intent, Variable
+from plasmavmc.agent.core.desired import Intent, Variable, VmId
 from plasmavmc.agent.shell import metadata_server
 from plasmavmc.agent.shell.metadata_server import MetadataServer
+from plasmavmc.agent.shell.workload_tokens import WorkloadTokens
+from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
+from ultracloud.base.faults import PermissionDeniedError, UnavailableError
+from ultracloud.servicekit.testing import SetClock
 
 SECRET = (Variable("PASSWORD", "", "secret-1@0"),)
 VMS = (direct_vm(name="web", nics=(nic("tapa"),)), direct_vm(2, nics=(nic("tapb"),), variables=SECRET))
@@ -22,10 +27,25 @@ VALUES = {"PASSWORD": b"open sesame"}
 GET = b"GET /latest/meta-data/hostname HTTP/1.1\r\nX-Ultracloud-Port: port-of-tapa\r\n\r\n"
 
 
+CLOCK = SetClock()
+
+
+async def told(vm: VmId, audience: str, ttl_s: int) -> pb.IssueWorkloadTokenResponse:
+    """The control plane: VMs run as accounts, but for the second."""
+    if vm == VMS[1].id:
+        raise PermissionDeniedError("vm 'two' runs as nobody")
+    if audience == "away.example":
+        raise UnavailableError("plasmavmc is away")
+    expires_at = Timestamp(seconds=CLOCK.now_ms() // 1000 + ttl_s)
+    return pb.IssueWorkloadTokenResponse(token=f"{vm} for {audience} at {CLOCK.now_ms()}", expires_at=expires_at)
+
+
 def with_server(folder: Path, story: Callable[[Path], Awaitable[None]], intent: Intent | None = INTENT) -> None:
     async def tell() -> None:
         path = folder / "m.sock"
-        server = await MetadataServer(lambda: intent, "zone", lambda _vm: VALUES).listen(path)
+        server = await MetadataServer(lambda: intent, "zone", lambda _vm: VALUES, WorkloadTokens(told, CLOCK)).listen(
+            path
+        )
         async with asyncio.timeout(20), server:
             await story(path)
 
@@ -110,5 +130,48 @@ def test_silent_connection_is_closed(short_path: Path, monkeypatch: pytest.Monke
         reader, writer = await asyncio.open_unix_connection(str(path))
         assert await reader.read() == b""
         writer.close()
+
+    with_server(short_path, story)
+
+
+def token_request(query: str, port: str = "port-of-tapa", fields: bytes = b"Metadata: true\r\n") -> bytes:
+    return f"GET /ultracloud/token{query} HTTP/1.1\r\nX-Ultracloud-Port: {port}\r\n".encode() + fields + b"\r\n"
+
+
+def test_a_guest_gets_a_token_of_its_vms_account_and_the_same_for_half_of_its_life(short_path: Path) -> None:
+    async def story(path: Path) -> None:
+        asked = token_request("?audience=sts.example.org&ttl_s=600")
+        first = await ask(path, asked)
+        assert first.startswith(b"HTTP/1.1 200 OK\r\nContent-Type: application/json")
+        assert f"{VMS[0].id} for sts.example.org".encode() in first
+        CLOCK.time_ms += 299_000
+        assert await ask(path, asked) == first
+        CLOCK.time_ms += 2_000
+        assert await ask(path, asked) != first
+
+    with_server(short_path, story)
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (token_request("?audience=x", fields=b""), b"403"),
+        (token_request(""), b"400"),
+        (token_request("?audience="), b"400"),
+        (token_request("?audience=x&audience=y"), b"400"),
+        (token_request("?audience=x&subject=y"), b"400"),
+        (token_request("?audience=x&ttl_s=-1"), b"400"),
+        (token_request("?audience=x", port="port-of-tapb"), b"404"),
+        (token_request("?audience=x", port="port-of-nobody"), b"404"),
+        (token_request("?audience=away.example"), b"503"),
+    ],
+)
+def test_a_guest_that_gets_no_token_is_told_why_and_nothing_of_others(
+    short_path: Path, raw: bytes, status: bytes
+) -> None:
+    async def story(path: Path) -> None:
+        answer = await ask(path, raw)
+        assert answer.split(b" ")[1] == status
+        assert b"two" not in answer
 
     with_server(short_path, story)

@@ -20,6 +20,7 @@ _TARGET = re.compile(r"[\x21-\x7e]+")
 REASONS: Mapping[int, str] = {
     200: "OK",
     400: "Bad Request",
+    403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
     431: "Request Header Fields Too Large",

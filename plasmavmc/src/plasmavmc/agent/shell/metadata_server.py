@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from plasmavmc.agent.core import http, metadata
 from plasmavmc.agent.core.desired import DesiredVm, Intent, VmId
+from plasmavmc.agent.core.workload_tokens import is_token_path
+from plasmavmc.agent.shell.workload_tokens import WorkloadTokens
 
 PORT_HEADER = "x-ultracloud-port"
 CONNECTIONS_MAX = 256
@@ -21,6 +23,8 @@ IDLE_S = 30.0
 """A connection on which nothing is asked for this long is closed."""
 
 
+Answer = tuple[int, bytes, str]
+"""Status, body and content type."""
 NOT_FOUND = 404, b"not found\n", "text/plain"
 
 
@@ -28,7 +32,11 @@ class MetadataServer:
     """Answers for all VMs of this host."""
 
     def __init__(
-        self, intent: Callable[[], Intent | None], zone: str, secrets: Callable[[VmId], Mapping[str, bytes]]
+        self,
+        intent: Callable[[], Intent | None],
+        zone: str,
+        secrets: Callable[[VmId], Mapping[str, bytes]],
+        tokens: WorkloadTokens,
     ) -> None:
         """Make it.
 
@@ -36,10 +44,12 @@ class MetadataServer:
             intent: Gives the newest intent, None while none was ever received.
             zone: The availability zone guests are told.
             secrets: Gives what a VM's secrets held when it was last started.
+            tokens: Gives tokens of the accounts that VMs run as.
         """
         self._intent = intent
         self._secrets = secrets
         self._zone = zone
+        self._tokens = tokens
         self._indexed: Intent | None = None
         self._by_port: dict[str, DesiredVm] = {}
         self.connections: set[_Connection] = set()
@@ -55,8 +65,8 @@ class MetadataServer:
         await asyncio.to_thread(path.chmod, 0o600)
         return server
 
-    def answer(self, request: http.Request) -> tuple[int, bytes, str]:
-        """Status, body and content type for a request."""
+    def answer(self, request: http.Request) -> Answer | Awaitable[Answer]:
+        """What a request gets, at once or after asking the control plane."""
         if request.method not in ("GET", "HEAD"):
             return 405, b"only GET and HEAD\n", "text/plain"
         intent = self._intent()
@@ -68,6 +78,8 @@ class MetadataServer:
         vm = self._by_port.get(request.headers.get(PORT_HEADER, ""))
         if vm is None:
             return NOT_FOUND
+        if is_token_path(request.target):
+            return self._tokens.answer(vm.id, request.target, request.headers)
         values = self._secrets(vm.id) if vm.secrets else metadata.NO_SECRETS
         document = metadata.answer(vm, request.target, self._zone, values)
         if document is None:
@@ -83,6 +95,7 @@ class _Connection(asyncio.Protocol):
         self._buffer = b""
         self._transport: asyncio.Transport | None = None
         self._idle: asyncio.TimerHandle | None = None
+        self._asking: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
@@ -96,6 +109,8 @@ class _Connection(asyncio.Protocol):
         self._server.connections.discard(self)
         if self._idle is not None:
             self._idle.cancel()
+        if self._asking is not None:
+            self._asking.cancel()
         if exc is not None:
             logging.getLogger(__name__).debug("metadata connection: %s", exc)
 
@@ -103,7 +118,7 @@ class _Connection(asyncio.Protocol):
         assert self._transport is not None
         self._buffer += data
         self._rest()
-        while not self._transport.is_closing():
+        while not self._transport.is_closing() and self._asking is None:
             request = http.parse(self._buffer)
             if request is None:
                 return
@@ -113,11 +128,23 @@ class _Connection(asyncio.Protocol):
                 self._transport.close()
                 return
             self._buffer = self._buffer[request.length :]
-            status, body, content_type = self._server.answer(request)
-            closes, is_head = request.closes, request.method == "HEAD"
-            self._transport.write(http.render(status, body, content_type, closes=closes, without_body=is_head))
-            if closes:
-                self._transport.close()
+            answer = self._server.answer(request)
+            if not isinstance(answer, tuple):
+                self._asking = asyncio.ensure_future(self._say_later(request, answer))
+                return
+            self._say(request, answer, closes=request.closes)
+
+    def _say(self, request: http.Request, answer: Answer, *, closes: bool) -> None:
+        assert self._transport is not None
+        status, body, content_type = answer
+        is_head = request.method == "HEAD"
+        self._transport.write(http.render(status, body, content_type, closes=closes, without_body=is_head))
+        if closes:
+            self._transport.close()
+
+    async def _say_later(self, request: http.Request, answer: Awaitable[Answer]) -> None:
+        """Answer once there is one; the connection ends with it, whatever else was asked on it."""
+        self._say(request, await answer, closes=True)
 
     def _rest(self) -> None:
         """Close when nothing comes for a while."""

@@ -23,6 +23,7 @@ from plasmavmc.agent.shell.hypervisor import Hypervisor
 from plasmavmc.agent.shell.image_cache import ImageCache
 from plasmavmc.agent.shell.metadata_server import MetadataServer
 from plasmavmc.agent.shell.secrets import KeptSecrets
+from plasmavmc.agent.shell.workload_tokens import WorkloadTokens
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.api.plasmavmc.v1.plasmavmc_rpc import HOST_CONSOLE, HostsClient
 from ultracloud.base.faults import Fault, InvalidArgumentError
@@ -56,7 +57,8 @@ class Agent:
         actor = Actor(self.hypervisor, cache, place, secrets)
         self.converger = Converger(self.hypervisor, cache, actor, place, runtime.clock, self._report_due.set)
         self.console = Console(place, self._has)
-        self.metadata = MetadataServer(lambda: self.converger.intent, settings.zone, secrets.of)
+        tokens = WorkloadTokens(self._issue_workload, runtime.clock)
+        self.metadata = MetadataServer(lambda: self.converger.intent, settings.zone, secrets.of, tokens)
         self._copy = HostCopy(settings.state_dir / COPY_FILE, pb.HostIntent)
         self._gate = runtime.readiness.gate("libvirt")
         self._metadata_server: asyncio.Server | None = None
@@ -105,6 +107,12 @@ class Agent:
         """What the secrets of a VM hold now, as the control plane says."""
         request = pb.ResolveVmSecretsRequest(host=self._settings.host, vm=vm)
         return {each.name: each.value for each in (await self._hosts.resolve_secrets(request)).secrets}
+
+    async def _issue_workload(self, vm: VmId, audience: str, ttl_s: int) -> pb.IssueWorkloadTokenResponse:
+        """A token of the account that a VM runs as, as the control plane gives it."""
+        host = self._settings.host
+        request = pb.IssueWorkloadTokenRequest(host=host, vm=vm, audience=audience, ttl_s=ttl_s)
+        return await self._hosts.issue_workload(request)
 
     def _subscribe(self, known: int) -> AsyncIterator[pb.HostIntent]:
         """Open the stream; a server that was away may have forgotten us."""
