@@ -90,8 +90,8 @@ class Http1Connection:
     def receive(self, chunk: bytes) -> list[Event]:
         """Take bytes; give what they complete. After a bad request, or one that closes, nothing more is read."""
         if self._at is _At.HEAD and not self._buffer:
-            # The short way: one whole request, as most reads bring it, with a head seen before.
-            head = self._heads.known(chunk)
+            # The short way: a read brings one whole request without a body, as most do.
+            head = self._heads.known(chunk) or self._read_whole(chunk)
             if head is not None:
                 self._at = _At.HEAD if head.keep_alive else _At.OVER
                 return [Request(head, b"")]
@@ -103,6 +103,14 @@ class Http1Connection:
             if len(events) > PIPELINE_MAX:
                 self._refuse(503, "too many requests without waiting for answers", events)
         return events
+
+    def _read_whole(self, chunk: bytes) -> RequestHead | None:
+        """The head that is all of a read, if no body follows it and nothing is wrong with it."""
+        end = chunk.find(_HEAD_END, 0, HEAD_BYTES_MAX + len(_HEAD_END))
+        if end < 0 or end + len(_HEAD_END) != len(chunk) or chunk.startswith(_BLANK):
+            return None
+        head = self._heads.read(chunk)
+        return head if isinstance(head, RequestHead) and head.length == 0 else None
 
     def _step(self, events: list[Event]) -> bool:
         """Read the next piece of a request; whether there was enough for one."""
