@@ -16,6 +16,8 @@ from ultracloud.cli.shell import index
 VM = index.noun("vm")
 CREATE = VM.operations["create"].body
 NICS = Field("nics", "message", "Nic")
+VARIABLES = Field("variables", "message", "VmVariable")
+REFERENCE = {"secret": "d,b", "number": 2}
 UPDATE = VM.operations["update"].body
 
 
@@ -31,6 +33,7 @@ UPDATE = VM.operations["update"].body
         (NICS, "subnet=a,security_groups=x,security_groups=y", {"subnet": "a", "security_groups": ["x", "y"]}),
         (Field("nics", "message", "Nic"), '{"subnet": "a"}', {"subnet": "a"}),
         (Field("nics", "message", "Nic"), "subnet=a\\,b", {"subnet": "a,b"}),
+        (VARIABLES, "name=P,secret.secret=d\\,b,secret.number=2", {"name": "P", "secret": REFERENCE}),
     ],
 )  # fmt: skip
 def test_a_text_that_fits_is_taken(field: Field, text: str, value: object) -> None:
@@ -49,6 +52,9 @@ def test_a_text_that_fits_is_taken(field: Field, text: str, value: object) -> No
         (Field("nics", "message", "Nic"), "subent=a", "accepted: subnet=..., security_groups=..., address=..."),
         (Field("nics", "message", "Nic"), "subnet=a,subnet=b", "given twice"),
         (Field("nics", "message", "Nic"), "{", "is no JSON"),
+        (VARIABLES, "secret.secret=a,secret.secret=b", "is given twice"),
+        (VARIABLES, "name.of=a", "'name.of=a' is not understood"),
+        (VARIABLES, "secret.nubmer=1", "accepted: secret=..., number=..."),
     ],
 )
 def test_a_text_that_does_not_fit_is_refused(field: Field, text: str, says: str) -> None:

@@ -23,6 +23,8 @@ OWN_NAMES = COMMON_NAMES | {
     "-y", "--yes",
 }  # fmt: skip
 SECRET_WORDS = ("password", "passphrase", "private_key", "secret")
+NAMES_A_SECRET = "secret"  # noqa: S105 - a word
+"""The field of a `SecretRef`, which says which of iam's secrets is meant; what holds one says whose: client_secret."""
 
 
 def flags_of(noun: Noun, operation: Operation) -> list[flags.Flag]:
@@ -204,4 +206,5 @@ def _help(field: Field) -> str:
 def is_secret(field: Field) -> bool:
     """Whether a field's value may not stand in arguments."""
     is_token = field.name == "token" or field.name.endswith("_token")
-    return field.secret or is_token or any(word in field.name for word in SECRET_WORDS)
+    is_named = field.name != NAMES_A_SECRET and any(word in field.name for word in SECRET_WORDS)
+    return field.secret or is_token or is_named

@@ -50,19 +50,24 @@ def parse_text(field: Field, text: str, where: str, noun: Noun) -> Json:  # noqa
 
 
 def parse_message(field: Field, text: str, where: str, noun: Noun) -> Json:
-    """A message as JSON, or as `key=value,key=value`; a key given twice adds to a list."""
+    """A message as JSON, or as `key=value,key.within=value`; a key given twice adds to a list."""
     if text[:1] in ("{", "[") or field.kind == "any":
         return check(field, _json(text, where), where, noun, one=True)
     made: dict[str, Json] = {}
     known = {member.name: member for member in noun.fields(field.message)}
     for part in _split(text):
         key, equals, value = part.partition("=")
-        member = known.get(key.strip().replace("-", "_"))
-        if not equals or member is None:
+        outer, _, within = key.strip().replace("-", "_").partition(".")
+        member = known.get(outer)
+        if not equals or member is None or (within and (member.kind, member.shape) != ("message", "one")):
             raise UsageFailure(
                 f"{where}: {_shown(part)} is not understood; accepted: {', '.join(f'{name}=...' for name in known)}",
                 hint=did_you_mean(key.strip(), known),
             )
+        if within:
+            escaped = value.replace(",", "\\,")
+            _put_within(made, member, f"{within}={escaped}", f"{where} {outer}", noun)
+            continue
         parsed = parse_text(member, value, f"{where} {member.name}", noun)
         if member.shape == "many":
             before = made.setdefault(member.name, [])
@@ -73,6 +78,14 @@ def parse_message(field: Field, text: str, where: str, noun: Noun) -> Json:
         else:
             made[member.name] = parsed
     return made
+
+
+def _put_within(made: dict[str, Json], member: Field, text: str, where: str, noun: Noun) -> None:
+    """Add to a message within a message what was given of it by a dotted key."""
+    inner, parsed = made.setdefault(member.name, {}), parse_message(member, text, where, noun)
+    if not isinstance(inner, dict) or not isinstance(parsed, dict) or inner.keys() & parsed.keys():
+        raise UsageFailure(f"{where}: {_shown(text)} is given twice, or beside the whole")
+    inner.update(parsed)
 
 
 def parse_pair(field: Field, text: str, where: str, noun: Noun) -> tuple[str, Json]:
