@@ -41,6 +41,8 @@ GC_THRESHOLDS = (20_000, 10, 20)
 EXIT_FORCED = 1
 EXIT_INTERRUPTED = 130
 """As a shell has it of a program that SIGINT ended."""
+SHELLS = ("bash", "fish", "zsh")
+"""Those whose completion the command `completion` prints."""
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
@@ -98,11 +100,17 @@ def main(
         commands: What the service can do besides.
     """
     words = sys.argv[1:] if argv is None else argv
-    parser = _arguments(name, [each for each in commands if each.name in words], commands)
+    is_whole = words[:1] == ["completion"]
+    parser = _arguments(name, [each for each in commands if is_whole or each.name in words], commands)
     arguments = parser.parse_args(words)
     if arguments.command is None:
         parser.print_usage(sys.stderr)
         return 2
+    if arguments.command == "completion":
+        from ultracloud.servicekit import completion
+
+        sys.stdout.write(completion.script(parser, arguments.shell))
+        return 0
     try:
         if "run" in arguments:
             return _run(arguments)
@@ -150,6 +158,9 @@ def _arguments(name: str, used: Sequence[Command], besides: Sequence[Command]) -
         sub = commands.add_parser(each.name, help=each.about, description=f"{each.about.capitalize()}.")
         if each in used:
             each.configure(sub)
+    commands.add_parser("completion", help="print what makes a shell complete these commands").add_argument(
+        "shell", choices=SHELLS
+    )
     return parser
 
 
