@@ -144,3 +144,20 @@ def test_a_secret_is_not_taken_from_the_arguments_and_is_shown_as_text(uc: Perso
     assert json.loads(at.asked[-1].body)["spec"]["value"] == base64.b64encode(b"hunter2").decode()
     at.answer = lambda _asked: Reply({"value": base64.b64encode(b"hunter2").decode(), "number": 1})
     assert "hunter2\n" in uc.ok("secret", "access", "db").out
+
+
+def test_what_is_named_by_name_and_kept_by_id_is_so_already(uc: Person, at: Stage) -> None:
+    kept = {"metadata": {"name": "a", "id": "subnet-1", "etag": "7"}, "spec": {"vpc": "vpc-1", "cidr": "10.0.0.0/24"}}
+    changed = {**kept, "metadata": {**kept["metadata"], "etag": "8"}}
+    (uc.home / "a.yaml").write_text('{"kind": "Subnet", "name": "a", "spec": {"vpc": "net", "cidr": "10.0.0.0/24"}}')
+    at.follows(Reply(kept), Reply(kept), Reply(kept), Reply(changed))
+    assert uc.ok("apply", "-f", str(uc.home / "a.yaml")).out == "subnet/a is so already\n"
+    assert json.loads(at.asked[1].body) == {"spec": {"vpc": "net"}}
+    assert uc.ok("apply", "-f", str(uc.home / "a.yaml")).out == "subnet/a changed\n"
+
+
+def test_an_empty_list_says_what_there_is_all_the_same(uc: Person, at: Stage) -> None:
+    at.follows(Reply({"items": []}))
+    assert uc.ok("role", "list", "--org", "acme").err == (
+        "no roles; built in are viewer, developer, operator, admin and owner\n"
+    )

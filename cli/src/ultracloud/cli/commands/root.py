@@ -56,6 +56,7 @@ VERBS_FIRST = frozenset(
 ELSEWHERE = {
     "exec": "`uc console NAME` is the virtual machine's own terminal",
     "ssh": "`uc console NAME` is the virtual machine's terminal; `ssh` takes the address that `uc ps` shows",
+    "diff": "`uc apply --dry-run -f FILE` shows what would be changed",
     "config": "contexts are `uc context`",
     "auth": "`uc iam explain` says who may do what, `uc whoami` who you are",
     "create": "write `uc KIND create NAME`, such as `uc vpc create net --cidr 10.0.0.0/16`",

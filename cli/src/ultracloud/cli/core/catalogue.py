@@ -39,6 +39,7 @@ SUMMARIES = {
     "accesskey": "Keys for S3",
     "binding": "Who has which role where",
     "ca": "The cluster's certificate authority",
+    "environment": "Parts of a project: production, staging",
     "credential": "Passwords, authenticator apps, security keys, invites",
     "flavour": "Sizes of virtual machines",
     "group": "Users and accounts that bindings name at once",

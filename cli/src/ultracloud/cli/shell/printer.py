@@ -14,6 +14,12 @@ from ultracloud.cli.core.cells import Column, chosen, columns_of, short
 from ultracloud.cli.core.trees import Json, items_at, table_at, text_at
 from ultracloud.cli.shell.app import App
 
+BESIDES = {
+    "role": "; built in are viewer, developer, operator, admin and owner",
+    "binding": "; those of the whole cloud are shown with --root",
+}
+"""What there is all the same where a list of a kind is empty."""
+
 
 def print_items(app: App, noun: Noun, items: list[Json]) -> None:
     """A list."""
@@ -21,7 +27,7 @@ def print_items(app: App, noun: Noun, items: list[Json]) -> None:
     items = outputs.sort(items, output.sort_by)
     if output.tabular:
         if not items:
-            app.note(f"no {noun.plural}") if not app.on("quiet") else None
+            app.note(f"no {noun.plural}{BESIDES.get(noun.name, '')}") if not app.on("quiet") else None
             return
         print_table(columns_of(noun, wide=output.format == "wide"), items, bare=output.bare)
         return
@@ -69,7 +75,15 @@ def print_answer(app: App, noun: Noun, schema: str, answer: Json) -> None:
         print_table(columns, items_at(answer, lists[0].name), bare=app.output.bare)
         return
     kinds = {field.name: field.kind for field in noun.fields(schema)}
-    lines = [(key.replace("_", "-"), _said(kinds.get(key, ""), value)) for key, value in table_at(answer).items()]
+    lines: list[tuple[str, str]] = []
+    for key, value in table_at(answer).items():
+        # A resource within an answer is told member by member.
+        members = {f"{key}.{name}": one for name, one in value.items()} if isinstance(value, dict) else {key: value}
+        lines += [
+            (name.replace("_", "-"), _said(kinds.get(name, ""), one))
+            for name, one in members.items()
+            if one or not isinstance(value, dict)
+        ]
     sys.stdout.write(tables.render(("", ""), lines, bare=True))
 
 
