@@ -73,10 +73,10 @@ def test_documents_hold_any_name_and_key() -> None:
     assert json.loads(document.body)["public_keys"] == {"key-0": 'x" }'}
 
 
-def test_variables_are_in_meta_as_far_as_they_are_text_and_each_variable_is_a_document() -> None:
+def test_variables_that_are_no_secrets_are_in_meta_and_each_variable_is_a_document() -> None:
     meta = answer(SECRETIVE, "/openstack/latest/meta_data.json", "zone-1", SECRETS)
     assert meta is not None
-    assert json.loads(meta.body)["meta"] == {"MODE": "fast", "PASSWORD": "open sesame", "ultracloud_id": SECRETIVE.id}
+    assert json.loads(meta.body)["meta"] == {"MODE": "fast", "ultracloud_id": SECRETIVE.id}
     listing = answer(SECRETIVE, "/ultracloud/variables/", "zone-1", SECRETS)
     assert listing is not None
     assert listing.body == b"MODE\nPASSWORD\nKEY"

@@ -241,16 +241,16 @@ def test_guest_starts_once_its_secrets_are_there_and_reads_what_they_held_then(
     assert "PASSWORD" in control_plane.wait(vm.id, "SecretDenied").message
     hosts.refusal, hosts.secrets = None, {"PASSWORD": b"open sesame"}
     control_plane.wait(vm.id, "Running")
-    assert metadata(agent, "port-1", "/ultracloud/variables/PASSWORD") == (200, b"open sesame")
+    assert metadata(agent, "port-1", "/ultracloud/variables/PASSWORD", header="Metadata: true") == (200, b"open sesame")
     hosts.secrets = {"PASSWORD": b"rotated"}
     agent.kill()
     agent.start()
     control_plane.wait(vm.id, "Running")
-    assert metadata(agent, "port-1", "/ultracloud/variables/PASSWORD") == (200, b"open sesame")
+    assert metadata(agent, "port-1", "/ultracloud/variables/PASSWORD", header="Metadata: true") == (200, b"open sesame")
     vm.MergeFrom(pb.HostVm(reboot_count=2, force=True))
     control_plane.want(vm)
     wait_count(control_plane, vm.id, 2)
-    assert metadata(agent, "port-1", "/ultracloud/variables/PASSWORD") == (200, b"rotated")
+    assert metadata(agent, "port-1", "/ultracloud/variables/PASSWORD", header="Metadata: true") == (200, b"rotated")
     held = [path for path in agent.folder.rglob("*") if path.is_file() and b"rotated" in path.read_bytes()]
     kept = agent.folder / "run" / f"{vm.id}.secrets"
     assert held == []
@@ -360,12 +360,14 @@ def wait_count(control_plane: ControlPlane, vm: str, count: int) -> None:
     wait_until(is_reached, f"start {count} is reported")
 
 
-def metadata(agent: AgentProcess, port: str, path: str, method: str = "GET") -> tuple[int, bytes]:
+def metadata(
+    agent: AgentProcess, port: str, path: str, method: str = "GET", header: str = "Accept: */*"
+) -> tuple[int, bytes]:
     """What the metadata socket answers."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(10)
         connection.connect(str(agent.metadata_socket))
-        head = f"{method} {path} HTTP/1.1\r\nX-Ultracloud-Port: {port}\r\nConnection: close\r\n\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nX-Ultracloud-Port: {port}\r\n{header}\r\nConnection: close\r\n\r\n"
         connection.sendall(head.encode())
         answer = b""
         while chunk := connection.recv(65_536):

@@ -97,11 +97,15 @@ def test_nonsense_is_refused_and_the_connection_ends(short_path: Path) -> None:
 
 
 def test_a_guest_reads_its_own_secrets_and_no_others(short_path: Path) -> None:
-    password = GET.replace(b"latest/meta-data/hostname", b"ultracloud/variables/PASSWORD")
+    forged = GET.replace(b"latest/meta-data/hostname", b"ultracloud/variables/PASSWORD")
+    password = forged.replace(b"\r\n\r\n", b"\r\nMetadata: true\r\n\r\n")
 
     async def story(path: Path) -> None:
         assert (await ask(path, password)).startswith(b"HTTP/1.1 404")
         assert (await ask(path, password.replace(b"tapa", b"tapb"))).endswith(b"\r\n\r\nopen sesame")
+        for path_of_it in (b"/ultracloud/variables/", b"//ultracloud//variables/", b"/ultracloud/variables?x"):
+            hidden = forged.replace(b"/ultracloud/variables/", path_of_it).replace(b"tapa", b"tapb")
+            assert (await ask(path, hidden)).startswith(b"HTTP/1.1 403")
 
     with_server(short_path, story)
 

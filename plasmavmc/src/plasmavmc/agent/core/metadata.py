@@ -9,7 +9,6 @@ categories"; cloud-init's DataSourceOpenStack and DataSourceEc2.
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,6 +57,11 @@ class Document:
     content_type: str
 
 
+def is_variable_path(target: str) -> bool:
+    """Whether the target of a request is where variables are."""
+    return [part for part in target.partition("?")[0].split("/") if part][:2] == ["ultracloud", "variables"]
+
+
 def answer(vm: DesiredVm, path: str, zone: str, values: Mapping[str, bytes] = NO_SECRETS) -> Document | None:
     """The document at `path` (as in the request line, query and all), None if there is none.
 
@@ -97,15 +101,6 @@ def _values(vm: DesiredVm, values: Mapping[str, bytes]) -> dict[str, bytes]:
     return {name: value for name, value in told.items() if value is not None}
 
 
-def _texts(vm: DesiredVm, values: Mapping[str, bytes]) -> dict[str, str]:
-    """Those that are text: JSON has no other."""
-    texts = {}
-    for name, value in _values(vm, values).items():
-        with contextlib.suppress(UnicodeDecodeError):
-            texts[name] = value.decode()
-    return texts
-
-
 # ---- OpenStack -------------------------------------------------------------------------------------------------------
 
 
@@ -116,7 +111,7 @@ def _openstack(vm: DesiredVm, parts: list[str], zone: str, values: Mapping[str, 
     if parts[0] not in OPENSTACK_VERSIONS or len(parts) > 2:  # noqa: PLR2004 - version and document
         return None
     documents = {
-        "meta_data.json": _json(meta_data(vm, zone, values)),
+        "meta_data.json": _json(meta_data(vm, zone)),
         "network_data.json": _json(network_data(vm)),
         "vendor_data.json": _json({}),
         "vendor_data2.json": _json({}),
@@ -127,8 +122,8 @@ def _openstack(vm: DesiredVm, parts: list[str], zone: str, values: Mapping[str, 
     return _listing(documents) if len(parts) == 1 else documents.get(parts[1])
 
 
-def meta_data(vm: DesiredVm, zone: str, values: Mapping[str, bytes]) -> dict[str, object]:
-    """OpenStack's `meta_data.json`; variables are in `meta`, where cloud-init's templates read it."""
+def meta_data(vm: DesiredVm, zone: str) -> dict[str, object]:
+    """OpenStack's `meta_data.json`; in `meta`, where cloud-init's templates read, are variables that are no secrets."""
     return {
         "uuid": str(uuid_of(vm.id)),
         "name": vm.name,
@@ -138,7 +133,7 @@ def meta_data(vm: DesiredVm, zone: str, values: Mapping[str, bytes]) -> dict[str
         "launch_index": 0,
         "public_keys": {f"key-{index}": key for index, key in enumerate(vm.ssh_keys)},
         "keys": [{"name": f"key-{index}", "type": "ssh", "data": key} for index, key in enumerate(vm.ssh_keys)],
-        "meta": {**_texts(vm, values), "ultracloud_id": vm.id},
+        "meta": {each.name: each.value for each in vm.variables if not each.secret} | {"ultracloud_id": vm.id},
     }
 
 

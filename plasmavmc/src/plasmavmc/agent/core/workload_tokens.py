@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 
 PATH = "/ultracloud/token"
 HEADER = "metadata"
+SEND_HEADER = "send the header 'Metadata: true'"
 AUDIENCE_LENGTH_MAX = 255
 TTL_S_DEFAULT = 3600
 DIGITS_MAX = 6
@@ -43,10 +44,15 @@ def is_token_path(target: str) -> bool:
     return target.partition("?")[0] == PATH
 
 
+def has_header(headers: Mapping[str, str]) -> bool:
+    """Whether a request was meant for us; asked of all that is told to the guest alone."""
+    return headers.get(HEADER, "").lower() == "true"
+
+
 def parse_wish(target: str, headers: Mapping[str, str]) -> TokenWish | Refusal:
     """What a request for a token asks for."""
-    if headers.get(HEADER, "").lower() != "true":
-        return Refusal(403, "send the header 'Metadata: true'")
+    if not has_header(headers):
+        return Refusal(403, SEND_HEADER)
     try:
         pairs = parse_qsl(target.partition("?")[2], keep_blank_values=True, max_num_fields=FIELDS_MAX)
     except ValueError:

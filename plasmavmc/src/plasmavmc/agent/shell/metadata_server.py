@@ -13,7 +13,7 @@ from pathlib import Path
 
 from plasmavmc.agent.core import http, metadata
 from plasmavmc.agent.core.desired import DesiredVm, Intent, VmId
-from plasmavmc.agent.core.workload_tokens import is_token_path
+from plasmavmc.agent.core.workload_tokens import SEND_HEADER, has_header, is_token_path
 from plasmavmc.agent.shell.workload_tokens import WorkloadTokens
 
 PORT_HEADER = "x-ultracloud-port"
@@ -80,11 +80,15 @@ class MetadataServer:
             return NOT_FOUND
         if is_token_path(request.target):
             return self._tokens.answer(vm.id, request.target, request.headers)
+        return self._document(vm, request)
+
+    def _document(self, vm: DesiredVm, request: http.Request) -> Answer:
+        """What stands at a path."""
+        if metadata.is_variable_path(request.target) and not has_header(request.headers):
+            return 403, f"{SEND_HEADER}\n".encode(), "text/plain"
         values = self._secrets(vm.id) if vm.secrets else metadata.NO_SECRETS
         document = metadata.answer(vm, request.target, self._zone, values)
-        if document is None:
-            return NOT_FOUND
-        return 200, document.body, document.content_type
+        return NOT_FOUND if document is None else (200, document.body, document.content_type)
 
 
 class _Connection(asyncio.Protocol):
