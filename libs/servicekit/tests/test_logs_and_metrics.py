@@ -10,7 +10,8 @@ import pytest
 from ultracloud.base.faults import UnavailableError
 from ultracloud.servicekit import deadlines, logs
 from ultracloud.servicekit.errors import StartError
-from ultracloud.servicekit.metrics import Metrics, RpcMetrics
+from ultracloud.servicekit.metrics import Metrics, RpcMetrics, Times
+from ultracloud.servicekit.metrics_text import TimesCollector
 from ultracloud.servicekit.testing import FakeCall
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -98,3 +99,28 @@ def test_calls_are_counted_and_timed() -> None:
     assert 'ultracloud_rpc_seconds_count{path="/a.B/C"} 3.0' in text
     assert "invented" not in text
     assert 'ultracloud_service{name="demo"} 1.0' in text
+
+
+def test_metrics_that_nobody_asks_for_are_not_installed() -> None:
+    metrics = Metrics("demo")
+    installed: list[str] = []
+    metrics.later(lambda: installed.append("before"))
+    assert installed == []
+    assert 'ultracloud_service{name="demo"} 1.0' in metrics.render().decode()
+    metrics.later(lambda: installed.append("after"))
+    assert installed == ["before", "after"]
+
+
+def test_times_are_a_histogram() -> None:
+    metrics, times = Metrics("demo"), Times((0.1, 0.5))
+    metrics.registry.register(TimesCollector("demo_seconds", "What it took", times))
+    for seconds in (0.1, 0.2, 7.0):
+        times.add(seconds)
+    lines = [line for line in metrics.render().decode().splitlines() if line.startswith("demo_seconds_")]
+    assert lines == [
+        'demo_seconds_bucket{le="0.1"} 1.0',
+        'demo_seconds_bucket{le="0.5"} 2.0',
+        'demo_seconds_bucket{le="+Inf"} 3.0',
+        "demo_seconds_count 3.0",
+        "demo_seconds_sum 7.3",
+    ]

@@ -30,6 +30,7 @@ from flaredb.core.region_snapshot import Chunk
 from flaredb.core.region_work import Answer, Awaits, Done, Fate, Incoming, Prepared, Sealed
 from flaredb.errors import MIB, closing, disk_full
 from flaredb.shell.cluster_disk import TURN_KEY, turn_of
+from flaredb.shell.disk import SYNC_BUCKETS_S
 from flaredb.shell.eventual import EventualSpace
 from flaredb.shell.rocks import RocksEngine
 from ultracloud.base.faults import Fault
@@ -38,6 +39,7 @@ from ultracloud.raft.messages import Install
 from ultracloud.raft.options import Options
 from ultracloud.raft.state import Draw
 from ultracloud.raft.words import SnapshotMark
+from ultracloud.servicekit.metrics import Times
 
 TICK_S = 0.1
 ELECTION_TICKS = 10
@@ -70,7 +72,7 @@ class ClusterNode:
         space: Its eventual namespaces, None if there are none.
         say: Takes what those have to say to other stores; as `send`.
         committed: Told of what regions committed, once readers see it.
-        timed: Told of each sync's seconds, on the thread that waits for it.
+        times: How long batches waited for the disk.
         asked: Counts requests by region.
         stall_count: How often the engine asked for a pause.
         now_ms: Wall time, as versions are made of.
@@ -103,7 +105,7 @@ class ClusterNode:
         self.say: Callable[[Sequence[tuple[StoreId, bytes]]], None] = _nowhere
         self.ship: Callable[[Shipment, SnapshotMark, Iterator[Chunk]], None] = _no_ship
         self.committed: Callable[[Sequence[tuple[RegionId, Commit]]], None] = _nowhere
-        self.timed: Callable[[float], object] = _untold
+        self.times = Times(SYNC_BUCKETS_S)
         self.asked: Counter[RegionId] = Counter()
         self.stall_count = 0
         self.free_bytes, self.reserve_bytes = free_bytes, reserve_bytes
@@ -391,7 +393,7 @@ class ClusterNode:
                 self.engine.sync(turn)
             except EngineWriteError as error:
                 failure = error
-            self.timed(time.perf_counter() - began)
+            self.times.add(time.perf_counter() - began)
             self._loop.call_soon_threadsafe(self._guarded, self._synced, tickets, number, failure)
 
     def _synced(self, tickets: tuple[Ticket, ...], number: int, failure: EngineWriteError | None) -> None:
@@ -443,7 +445,3 @@ def _nowhere(_things: object) -> None:
 
 def _no_ship(_shipment: Shipment, _mark: SnapshotMark, _parts: Iterator[Chunk]) -> None:
     """Nobody sends yet."""
-
-
-def _untold(_seconds: float) -> None:
-    """Nobody asks."""

@@ -22,9 +22,11 @@ from typing import Literal
 from flaredb.core.commands import Commit, Outcome, Txn
 from flaredb.core.engine import EngineFullError, EngineStalledError, EngineWriteError
 from flaredb.errors import closing, disk_full, write_refused, write_unknown
+from flaredb.shell.disk import SYNC_BUCKETS_S
 from flaredb.shell.store import Staged, Store
 from flaredb.shell.waiting import AnyWaiting, ResultT, WaitingWrites, answer, tell
 from ultracloud.base.faults import Fault
+from ultracloud.servicekit.metrics import Times
 from ultracloud.servicekit.sync_place import SyncPlace
 from ultracloud.wire import ShortCall
 
@@ -50,7 +52,7 @@ class Committer:
         stall_count: How often the engine asked for a pause.
         free_bytes: Tells how much room there is.
         reserve_bytes: Below so much, writes are refused.
-        timed: Told of each sync's seconds, on the thread that waited for it.
+        times: How long batches waited for the disk.
         heard: Tells how much callers have asked so far, of whatever kind.
     """
 
@@ -76,7 +78,7 @@ class Committer:
         self._now_ms = now_ms
         self.free_bytes = free_bytes
         self.reserve_bytes = reserve_bytes
-        self.timed: Callable[[float], object] = _untold
+        self.times = Times(SYNC_BUCKETS_S)
         self.heard: Callable[[], int] = _unheard
         self._place = SyncPlace()
         self._committed = committed
@@ -152,7 +154,6 @@ class Committer:
         while (batch := self._to_sync.get()) is not None:
             failure, seconds = self._sync(batch)
             self._loop.call_soon_threadsafe(self._guarded, self._synced, batch, failure, seconds)
-            self.timed(seconds)
 
     def _sync(self, batch: _Batch) -> tuple[EngineWriteError | None, float]:
         """Wait for the disk: what it said if it failed, and for how many seconds."""
@@ -169,7 +170,7 @@ class Committer:
         failure, seconds = self._sync(batch)
         self._place.took(seconds, here=True)
         self._synced(batch, failure)
-        self.timed(seconds)
+        self.times.add(seconds)
 
     def _guarded(self, step: Callable[..., None], *arguments: object) -> None:
         """Run a step; if it fails, so does `run`, and with it the process: nobody would be answered any more."""
@@ -235,7 +236,9 @@ class Committer:
             failure: What the disk said, if it did not confirm it.
             seconds: How long the thread waited.
         """
-        self._place.took(seconds, here=False)
+        if seconds:
+            self._place.took(seconds, here=False)
+            self.times.add(seconds)
         if failure is not None:
             self._is_closed = True
             tell(batch.waiting, write_unknown(str(failure)))
@@ -262,10 +265,6 @@ class Committer:
             self._ended.set_result(None)
         else:
             self._ended.set_exception(error)
-
-
-def _untold(_seconds: float) -> None:
-    """Nobody asks."""
 
 
 def _unheard() -> int:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+SYNC_BUCKETS_S = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+"""How syncs are told apart: from a good disk to one that fails."""
 LOOK_S = 0.01
 """How old an answer may be: in that time no disk fills the reserve. To look costs a lone caller's put 4 us of 200."""
 

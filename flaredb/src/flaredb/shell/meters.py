@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol, TypeAlias
 
-from prometheus_client import Gauge, Histogram
+from prometheus_client import Gauge
 
 from flaredb.core.engine import Column
 from flaredb.core.records import Mark
@@ -15,10 +15,8 @@ from flaredb.shell.expirer import Expirer
 from flaredb.shell.rocks import RocksEngine
 from flaredb.shell.store import Store
 from flaredb.shell.watchers import Watchers
-from ultracloud.servicekit.metrics import Metrics
-
-SYNC_BUCKETS_S = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
-"""From a good disk to one that fails."""
+from ultracloud.servicekit.metrics import Metrics, Times
+from ultracloud.servicekit.metrics_text import TimesCollector
 
 
 class Kept(Protocol):
@@ -56,13 +54,13 @@ class Writing(Protocol):
         stall_count: How often the engine asked for a pause.
         free_bytes: Tells how much room there is.
         reserve_bytes: Below so much, writes are refused.
-        timed: Told of each sync's seconds, on the thread that waits for it.
+        times: How long batches waited for the disk.
     """
 
     stall_count: int
     free_bytes: Callable[[], int]
     reserve_bytes: int
-    timed: Callable[[float], object]
+    times: Times
 
     @property
     def is_refusing(self) -> bool:
@@ -116,10 +114,7 @@ def install_disk(metrics: Metrics, gauge: AddGauge, engine: RocksEngine, committ
     gauge("write_stalls", "Pauses that the engine asked for", lambda: committer.stall_count)
     gauge("disk_free_bytes", "Room on the disk of the state directory", committer.free_bytes)
     gauge("disk_reserve_bytes", "Room below which writes are refused", lambda: committer.reserve_bytes)
-    syncs = Histogram(
-        "flaredb_sync_seconds", "What batches wait for the disk", buckets=SYNC_BUCKETS_S, registry=metrics.registry
-    )
-    committer.timed = syncs.observe
+    metrics.registry.register(TimesCollector("flaredb_sync_seconds", "What batches wait for the disk", committer.times))
     figures = {
         "records": ("Versions of keys on disk, about", "rocksdb.estimate-num-keys"),
         "table_bytes": ("Bytes of SST files", "rocksdb.total-sst-files-size"),

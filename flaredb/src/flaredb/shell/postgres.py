@@ -8,11 +8,9 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client import Histogram
-
 from flaredb.config import Config
 from flaredb.core.access import Access
-from flaredb.shell.meters import SYNC_BUCKETS_S, install_common
+from flaredb.shell.meters import install_common
 from flaredb.shell.one_node import OneNode
 from flaredb.shell.postgres_committer import PostgresCommitter
 from flaredb.shell.postgres_errors import SPOKEN, DatabaseError
@@ -28,6 +26,7 @@ from ultracloud.api.flaredb.v1.flaredb_rpc import KV
 from ultracloud.base.faults import Fault
 from ultracloud.servicekit.clock import Clock
 from ultracloud.servicekit.metrics import Metrics
+from ultracloud.servicekit.metrics_text import TimesCollector
 from ultracloud.servicekit.runtime import Runtime
 from ultracloud.wire import service
 
@@ -130,7 +129,5 @@ def _install_meters(
     """Add this engine's gauges to the process's metrics; PostgreSQL's own are for its own exporter."""
     gauge = install_common(metrics, store, committer, watchers, expirer)
     gauge("database_connected", "Whether the writer's session stands", lambda: committer.is_connected)
-    commits = Histogram(
-        "flaredb_commit_seconds", "What batches wait for PostgreSQL", buckets=SYNC_BUCKETS_S, registry=metrics.registry
-    )
-    committer.timed = commits.observe
+    about = "What batches wait for PostgreSQL"
+    metrics.registry.register(TimesCollector("flaredb_commit_seconds", about, committer.times))

@@ -15,11 +15,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from flaredb.core.commands import Commit, DeleteRange, Outcome, Txn
 from flaredb.core.keys import encode
 from flaredb.errors import closing
+from flaredb.shell.disk import SYNC_BUCKETS_S
 from flaredb.shell.postgres_errors import SPOKEN, away, key_too_long, outcome_unknown
 from flaredb.shell.postgres_session import Writer
 from flaredb.shell.postgres_store import CommitLostError, PostgresStore, Staged
 from flaredb.shell.waiting import AnyWaiting, ResultT, WaitingWrites, answer, tell
 from ultracloud.base.faults import Fault
+from ultracloud.servicekit.metrics import Times
 
 ENCODED_BYTES_MAX = 2600
 """An entry of PostgreSQL's B-tree is a third of a page, 2704 bytes, with the version and its headers."""
@@ -40,7 +42,7 @@ class PostgresCommitter:
 
     Attributes:
         is_connected: Whether the writer's session stands; without it writes are refused.
-        timed: Told what each batch that writes waited for, in seconds.
+        times: How long batches that write waited.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class PostgresCommitter:
         self._wake = asyncio.Event()
         self._is_closed = False
         self.is_connected = True
-        self.timed: Callable[[float], object] = float
+        self.times = Times(SYNC_BUCKETS_S)
         self._listen()
 
     @property
@@ -139,7 +141,7 @@ class PostgresCommitter:
             staged = await self._store.stage([one.txn for one in waiting], self._now_ms())
             if staged.evaluation.commits:
                 await self._store.commit(staged)
-                self.timed(time.perf_counter() - began)
+                self.times.add(time.perf_counter() - began)
         except CommitLostError as error:
             _log.warning("the session was lost during a commit: %s", error)
             await self._recover(error.staged, waiting)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flaredb.config import Config
 from flaredb.core.access import Access
 from flaredb.errors import MIB
-from flaredb.shell import disk, memory, meters
+from flaredb.shell import disk, memory
 from flaredb.shell.committer import Committer
 from flaredb.shell.expirer import Expirer
 from flaredb.shell.log_room import LOGS, LogRoom
@@ -96,7 +96,13 @@ async def build_embedded(config: Config, runtime: Runtime) -> Flaredb:
     owners = {namespace: frozenset(identities) for namespace, identities in config.namespaces.items()}
     access = Access(owners, is_open=runtime.identity is None)
     expirer = Expirer(store, committer, runtime.clock)
-    meters.install(runtime.metrics, store, engine, committer, watchers, expirer)
+
+    def install_meters() -> None:
+        from flaredb.shell import meters
+
+        meters.install(runtime.metrics, store, engine, committer, watchers, expirer)
+
+    runtime.metrics.later(install_meters)
     committing = runtime.tasks.create_task(committer.run(), name="commit")
     sweeping = runtime.tasks.create_task(Sweeper(store, runtime.clock).run(), name="sweep")
     runtime.log.info("opened", extra={"version": store.applied.version, "floor": store.floor})

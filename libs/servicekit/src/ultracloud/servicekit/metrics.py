@@ -1,7 +1,8 @@
 """Metrics in Prometheus' text format: what every service counts, and a registry for what only one does.
 
 Calls are counted in plain lists and made into metrics when they are scraped: a counter of prometheus-client costs a few
-microseconds a call, as much as a whole put of chainfire.
+microseconds a call, as much as a whole put of chainfire. Nor is it imported before (`metrics_text`), which is a tenth
+of a small service's start and 3 MB.
 
 Source: the Prometheus naming guide (base units, `_total`, `_seconds`).
 """
@@ -9,16 +10,14 @@ Source: the Prometheus naming guide (base units, `_total`, `_seconds`).
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import accumulate
-from typing import Protocol, cast
-
-from prometheus_client import CollectorRegistry, Gauge, GCCollector, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, cast
 
 from ultracloud.api.rpc import Call
-from ultracloud.base.faults import FAULT_OF_CODE, UnimplementedError
+from ultracloud.base.faults import UnimplementedError
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 LATENCY_BUCKETS_S = (
@@ -43,20 +42,64 @@ LATENCY_BUCKETS_S = (
 
 
 class Metrics:
-    """A process's metrics; `registry` takes a service's own, `rpc` is what its servers count."""
+    """A process's metrics.
+
+    Attributes:
+        service: Its name.
+        rpc: What its servers count.
+    """
 
     def __init__(self, service: str) -> None:
+        self.service = service
         self.rpc: list[RpcMetrics] = []
-        self.registry = CollectorRegistry(auto_describe=True)
-        ProcessCollector(registry=self.registry)
-        GCCollector(registry=self.registry)
-        Gauge("ultracloud_service", "1, with the service's name", ["name"], registry=self.registry).labels(service).set(
-            1
-        )
+        self._registry: CollectorRegistry | None = None
+        self._later: list[Callable[[], None]] = []
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """Takes a service's own; made when it is first asked for."""
+        if self._registry is None:
+            from ultracloud.servicekit.metrics_text import new_registry
+
+            self._registry = new_registry(self)
+            for install in self._later:
+                install()
+        return self._registry
+
+    def later(self, install: Callable[[], None]) -> None:
+        """Call what adds metrics to `registry` when somebody asks for that: now, or when it is first scraped."""
+        if self._registry is None:
+            self._later.append(install)
+        else:
+            install()
 
     def render(self) -> bytes:
         """What ``/metrics`` answers."""
-        return generate_latest(self.registry)
+        from ultracloud.servicekit.metrics_text import text_of
+
+        return text_of(self.registry)
+
+
+class Times:
+    """How long something took, as often as it happened.
+
+    Args:
+        bounds_s: Upper bounds of the buckets, rising; one more has the rest.
+
+    Attributes:
+        counts: Of each bucket.
+        seconds: All together.
+    """
+
+    def __init__(self, bounds_s: Sequence[float]) -> None:
+        self.bounds_s = bounds_s
+        self.counts = [0] * (len(bounds_s) + 1)
+        self.seconds = 0.0
+
+    def add(self, seconds: float) -> None:
+        """It happened once more."""
+        self.counts[bisect_left(self.bounds_s, seconds)] += 1
+        self.seconds += seconds
 
 
 class _Endable(Protocol):
@@ -68,17 +111,16 @@ class _Endable(Protocol):
 
 
 class _Tally:
-    """The calls of one path that ended: by code, by how long they took, and how long all took together."""
+    """The calls of one path that ended: by code, and how long they took."""
 
-    __slots__ = ("buckets", "codes", "seconds")
+    __slots__ = ("codes", "times")
 
     def __init__(self) -> None:
         self.codes: dict[int, int] = {}
-        self.buckets = [0] * (len(LATENCY_BUCKETS_S) + 1)
-        self.seconds = 0.0
+        self.times = Times(LATENCY_BUCKETS_S)
 
 
-class RpcMetrics(Collector):
+class RpcMetrics:
     """A server interceptor: counts calls, times them, and knows which streams are open.
 
     Only paths the server knows become label values.
@@ -92,13 +134,17 @@ class RpcMetrics(Collector):
         self._streams = frozenset(streams)
         self._open: set[Call] = set()
         self._tallies: dict[str, _Tally] = {}
-        metrics.registry.register(self)
         metrics.rpc.append(self)
 
     @property
     def calls(self) -> Mapping[tuple[str, int], int]:
         """How many calls ended, by path and google.rpc.Code."""
         return {(path, code): count for path, tally in self._tallies.items() for code, count in tally.codes.items()}
+
+    @property
+    def times(self) -> Mapping[str, Times]:
+        """How long they took, by path."""
+        return {path: tally.times for path, tally in self._tallies.items()}
 
     def streams_open(self) -> dict[str, int]:
         """How many streams are open, by path."""
@@ -119,8 +165,7 @@ class RpcMetrics(Collector):
         if tally is None:
             tally = self._tallies[path] = _Tally()
         tally.codes[code] = tally.codes.get(code, 0) + 1
-        tally.buckets[bisect_left(LATENCY_BUCKETS_S, seconds)] += 1
-        tally.seconds += seconds
+        tally.times.add(seconds)
 
     def end_streams(self) -> int:
         """End all open streams; gives how many. A watch would last for ever, and its client knows how to go on."""
@@ -128,23 +173,3 @@ class RpcMetrics(Collector):
         for call in ended:
             cast("_Endable", call).cancel()
         return len(ended)
-
-    def collect(self) -> Iterator[Metric]:
-        """What prometheus-client asks when it is scraped."""
-        calls = CounterMetricFamily(
-            "ultracloud_rpc_calls", "Calls, by the code they ended with", labels=["path", "code"]
-        )
-        for (path, code), count in self.calls.items():
-            calls.add_metric([path, FAULT_OF_CODE[code].code_name if code in FAULT_OF_CODE else "OK"], count)
-        yield calls
-        times = HistogramMetricFamily(
-            "ultracloud_rpc_seconds", "From a call's first byte to its status", labels=["path"]
-        )
-        bounds = [*map(str, LATENCY_BUCKETS_S), "+Inf"]
-        for path, tally in self._tallies.items():
-            times.add_metric([path], list(zip(bounds, accumulate(tally.buckets), strict=True)), tally.seconds)
-        yield times
-        streams = GaugeMetricFamily("ultracloud_rpc_streams_open", "Streams that are being answered", labels=["path"])
-        for path, count in self.streams_open().items():
-            streams.add_metric([path], count)
-        yield streams

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,6 @@ from ultracloud.servicekit import channels, pki
 from ultracloud.servicekit.clock import Clock, SystemClock
 from ultracloud.servicekit.doors import UNIX, Door, clear_socket, doors_of, parse_address, why
 from ultracloud.servicekit.errors import ConfigError, StartError
-from ultracloud.servicekit.expiry import tell_expiry
 from ultracloud.servicekit.metrics import CONTENT_TYPE, Metrics, RpcMetrics
 from ultracloud.servicekit.pki import TlsIdentity
 from ultracloud.servicekit.readiness import Gate, Readiness
@@ -72,7 +72,7 @@ class Runtime:
         self.readiness = Readiness()
         self.identity = identity_of(settings)
         if self.identity is not None:
-            tell_expiry(self.metrics.registry, self.identity.certificate)
+            self.metrics.later(partial(_tell_expiry, self.metrics, self.identity))
         self.addresses: tuple[str, ...] = ()
         self._served: list[tuple[Server, RpcMetrics]] = []
         self._peers: dict[str, channels.PeerChannel] = {}
@@ -371,6 +371,13 @@ class Runtime:
             await self._coordination.close()
         if self._several is not None:
             await self._several.close()
+
+
+def _tell_expiry(metrics: Metrics, identity: TlsIdentity) -> None:
+    """Have it told when our certificate ends."""
+    from ultracloud.servicekit.expiry import tell_expiry
+
+    tell_expiry(metrics.registry, identity.certificate)
 
 
 def identity_of(settings: Settings) -> TlsIdentity | None:
