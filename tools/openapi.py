@@ -32,6 +32,7 @@ from tools.openapi_words import (
     PROBLEM_EXAMPLE,
     REFUSALS,
     SOCKET_NOTE,
+    STREAM_NOTE,
     VERBS,
     WATCH_NOTE,
     a,
@@ -267,7 +268,7 @@ def responses(route: Route, schemas: Schemas) -> Node:
     schema = schemas.reference(answer)
     if route.rpc.server_streaming:
         content: Node = {LINES: {"schema": schema}, EVENTS: {"schema": {"type": "string"}}}
-        good: Node = {"200": {"description": "Messages as they come, until either side ends.", "content": content}}
+        good: Node = {"200": {"description": STREAM_NOTE, "content": content}}
         if is_conversation(route):
             good["101"] = {"description": "A WebSocket follows."}
     else:

@@ -50,6 +50,11 @@ SOCKET_NOTE = (
     "offers its token as one more subprotocol, `ultracloud.bearer.<token>`. A refusal behind the handshake is a close "
     "code: 4000 and the status."
 )
+STREAM_NOTE = (
+    "Messages as they come, until either side ends: lines of JSON, or events whose `data` is one. Empty lines and "
+    "comments are signs of life. What fails in between is told last: a line with `error`, which is a Problem, or an "
+    "event of that name."
+)
 DELETE_NOTE = "It may stay for a while with `deleted_at` set, until what depends on it is gone."
 
 PLACES: Mapping[str, str] = {"organisations": "organisation", "projects": "project"}

@@ -26,6 +26,8 @@ from ultracloud.servicekit.channels import connect
 VPCS = "/v1/projects/web/vpcs"
 DOCUMENT = json.loads((Path(__file__).parents[2] / "api" / "openapi.json").read_text())
 NEVER = "6.6.6.6"
+VALIDATOR = jsonschema.Draft202012Validator
+PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +154,33 @@ def test_a_watch_says_what_is_documented_and_goes_on_where_it_was(cloud: Cloud, 
         assert (later["type"], later["object"]["metadata"]["name"]) == ("PUT", name)
     schema = {"$ref": "#/components/schemas/VpcEvent", "components": DOCUMENT["components"]}
     for event in (*seen, later):
-        jsonschema.validate(event, schema, cls=jsonschema.Draft202012Validator)
+        jsonschema.validate(event, schema, VALIDATOR)
+
+
+WATCHES = {path: each["get"] for path, each in DOCUMENT["paths"].items() if path.endswith(":watch")}
+PLACES = {"project": "web", "organisation": "acme"}
+
+
+@pytest.mark.parametrize("accept", ["application/x-ndjson", "text/event-stream"])
+def test_every_watch_says_what_is_documented_and_refuses_as_documented(cloud: Cloud, accept: str) -> None:
+    assert len(WATCHES) > 15
+    told = 0
+    for path, operation in WATCHES.items():
+        schema = operation["responses"]["200"]["content"]["application/x-ndjson"]["schema"]
+        with client_of(cloud) as client:
+            with client.stream("GET", path.format(**PLACES), headers={"accept": accept}) as watch:
+                assert (watch.status_code, watch.headers["content-type"]) == (200, accept), path
+                # What is no resource has no bookmark; this iam was handed no authority whose roots it could tell.
+                seen = first_events(watch) if operation["x-ultracloud"]["kind"] else []
+            wrong = client.get(path.format(**PLACES), params={"no_such": "x"}, headers={"accept": accept})
+            nobody = client.get(path.format(**PLACES), headers={"accept": accept, "authorization": ""})
+        for event in seen:
+            jsonschema.validate(event, {**schema, "components": DOCUMENT["components"]}, VALIDATOR)
+        told += len(seen)
+        assert [each.status_code for each in (wrong, nobody)] == [400, 401], path
+        assert all(str(each.status_code) in operation["responses"] for each in (wrong, nobody)), path
+        jsonschema.validate(wrong.json(), {**PROBLEM, "components": DOCUMENT["components"]}, VALIDATOR)
+    assert told > 10, "too little existed to say much of"
 
 
 def first_events(watch: httpx.Response) -> list[dict[str, Any]]:

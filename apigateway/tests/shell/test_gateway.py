@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from fronts import STRANGER, VPCS_PATH, Front, bearer, play, problem
 
+from apigateway.core.streaming import Mark
+from apigateway.shell.streams import Marks
+from ultracloud.api.iam.v1.ca_pb2 import Trust
 from ultracloud.api.prismnet.v1 import prismnet_pb2 as net
 from ultracloud.api.prismnet.v1.prismnet_rpc import VpcsClient
 from ultracloud.api.quota.v1 import quota_pb2 as quota
@@ -264,3 +267,8 @@ def test_pages_of_named_origins_may_call_and_others_may_not(tmp_path: Path) -> N
         assert refused.headers["vary"] == "Origin"
 
     play(tmp_path, scenario, '[cors]\norigins = ["https://console.example.org"]\n')
+
+
+def test_what_is_watched_and_is_no_resource_is_told_without_a_mark() -> None:
+    watch = next(route.rpc for route in all_routes() if route.operation == "ca.watch_trust")
+    assert Marks(watch, goes_on=False).of(Trust(roots="PEM", version=7)) == Mark()

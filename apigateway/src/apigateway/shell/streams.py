@@ -87,6 +87,7 @@ class Streams:
         except BaseException:
             self._leave(way.who)
             first.cancel()
+            first.add_done_callback(_hear)
             raise
         parts = self._parts(messages, first, rpc, way)
         return HttpStream(parts, 200, way.form.value, {**fields, "x-accel-buffering": "no"})
@@ -95,9 +96,9 @@ class Streams:
         self, messages: AsyncIterator[Message], first: asyncio.Future[Message | None], rpc: Method, way: Way
     ) -> AsyncGenerator[bytes, None]:
         """What is sent."""
-        write, marks = self._writers.of(rpc.response_type), Marks(rpc, goes_on=way.goes_on)
         coming = first
         try:
+            write, marks = self._writers.of(rpc.response_type), Marks(rpc, goes_on=way.goes_on)
             while True:
                 await asyncio.wait([coming], timeout=BEAT_S)
                 if not coming.done():
@@ -114,8 +115,7 @@ class Streams:
             self._leave(way.who)
             coming.cancel()
             await asyncio.wait([coming])
-            if not coming.cancelled():
-                coming.exception()
+            _hear(coming)
             if isinstance(messages, AsyncGenerator):
                 await messages.aclose()
 
@@ -149,6 +149,12 @@ class Streams:
             del self._open[who]
 
 
+def _hear(ended: asyncio.Future[Message | None]) -> None:
+    """Take notice of how something ended that nobody waits for any more."""
+    if not ended.cancelled():
+        ended.exception()
+
+
 async def _next(messages: AsyncIterator[Message]) -> Message | None:
     """The next message; None behind the last."""
     return await anext(messages, None)
@@ -168,7 +174,8 @@ class Marks:
     def __init__(self, rpc: Method, *, goes_on: bool) -> None:
         fields = fields_by_name(descriptor_of(rpc.response_type))
         self._names: Mapping[int, str] = {}
-        if "version" in fields and (kinds := fields["type"].enum_type) is not None:
+        # Not all that is watched is events of resources: the authority's roots have a version and no type.
+        if {"version", "type"} <= set(fields) and (kinds := fields["type"].enum_type) is not None:
             self._names = {value.number: value.name for value in kinds.values}
         self._is_whole = goes_on
 
