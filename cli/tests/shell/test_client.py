@@ -99,3 +99,16 @@ def test_what_a_server_says_cannot_move_the_cursor(uc: Person, at: Stage) -> Non
 def test_nobody_at_the_address_says_what_to_do(uc: Person, at: Stage) -> None:
     said = uc.fails(1, "vpc", "get", "web", "-p", "blue", "--server", "http://127.0.0.1:1")
     assert "nothing listens at http://127.0.0.1:1" in said
+
+
+@pytest.mark.parametrize(
+    ("status", "exit_code"),
+    [(200, 0), (500, 1), (400, 1), (404, 3), (401, 4), (403, 4), (409, 5), (412, 5), (408, 6), (504, 6)],
+)
+def test_each_exit_code_means_one_thing(
+    uc: Person, at: Stage, monkeypatch: pytest.MonkeyPatch, status: int, exit_code: int
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    at.follows(Reply(ITEM if status == 200 else {"detail": "no"}, status))
+    assert uc.types("vpc", "get", "web").code == exit_code
+    assert uc.types("vpc", "get", "--web").code == 2
