@@ -29,7 +29,7 @@ from ultracloud.base.principals import GROUP_PREFIX, SERVICE_ACCOUNT_PREFIX, USE
 from ultracloud.base.roles import BUILT_IN_PATTERNS
 
 if TYPE_CHECKING:
-    from ultracloud.base.grants import Grant, Holding
+    from ultracloud.base.grants import Decision, Grant, Holding
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 ValueT = TypeVar("ValueT")
@@ -45,6 +45,7 @@ class Policy:
         groups_of_member: Principal -> the groups it is in, as bindings name them.
         bindings_of_principal: Principal or group -> the bindings that name it.
         compiled: Principal -> what it holds, of those who have asked.
+        decided: Principal -> its holding's `decided`, of those of whom nothing else need be known to decide.
         grants: Binding -> what it gives, of those that somebody who asked has.
     """
 
@@ -54,6 +55,7 @@ class Policy:
         "binding_of_id",
         "bindings_of_principal",
         "compiled",
+        "decided",
         "environment_of_id",
         "environment_of_place",
         "environments_of_project",
@@ -110,6 +112,7 @@ class Policy:
         self.bindings_of_principal: dict[str, tuple[Binding, ...]] = {}
         self.revocation_of: dict[str, Revocation] = {}
         self.compiled: dict[str, Holding] = {}
+        self.decided: dict[str, dict[str, Decision | Grant]] = {}
         self.grants: dict[str, Grant] = {}
         self.put(organisations, projects, environments, service_accounts, users, groups, roles, bindings)
         self.revoke(revocations)
@@ -230,12 +233,12 @@ class Policy:
             before = self.revocation_of.get(key)
             if before is None or (one.not_before_ms, one.until_ms) > (before.not_before_ms, before.until_ms):
                 self.revocation_of[key] = one
-                self.compiled.pop(one.principal, None)
+                self._uncompile(one.principal)
 
     def forget(self, now_ms: int) -> None:
         """Drop the revocations of tokens that have all expired."""
         for key in [key for key, one in self.revocation_of.items() if one.until_ms <= now_ms]:
-            self.compiled.pop(self.revocation_of.pop(key).principal, None)
+            self._uncompile(self.revocation_of.pop(key).principal)
 
     def _tables(self) -> tuple[object, ...]:
         """All that is not made of something else."""
@@ -354,25 +357,34 @@ class Policy:
                 for named in entity.principals:
                     self._recompile_named(named)
             case ServiceAccount():
-                self.compiled.pop(f"{SERVICE_ACCOUNT_PREFIX}{entity.id}", None)
+                self._uncompile(f"{SERVICE_ACCOUNT_PREFIX}{entity.id}")
             case User():
-                self.compiled.pop(f"{USER_PREFIX}{entity.id}", None)
+                self._uncompile(f"{USER_PREFIX}{entity.id}")
             case Group():
                 for member in entity.members:
-                    self.compiled.pop(member, None)
+                    self._uncompile(member)
             case Role():  # bindings are not indexed by role: custom roles change rarely
-                self.compiled.clear()
-                self.grants.clear()
+                self.uncompile_all()
             case Organisation() | Project() | Environment():
                 pass  # nobody's powers rest on them, only the names in sentences
             case _:
                 assert_never(entity)
 
+    def uncompile_all(self) -> None:
+        """Drop all that was compiled."""
+        self.compiled.clear()
+        self.decided.clear()
+        self.grants.clear()
+
+    def _uncompile(self, principal: str) -> None:
+        self.compiled.pop(principal, None)
+        self.decided.pop(principal, None)
+
     def _recompile_named(self, named: str) -> None:
-        self.compiled.pop(named, None)
+        self._uncompile(named)
         group = self.group_of_principal.get(named)
         for member in group.members if group else ():
-            self.compiled.pop(member, None)
+            self._uncompile(member)
 
 
 def role_patterns(policy: Policy, role: str) -> frozenset[str] | None:

@@ -125,6 +125,8 @@ def holding_of(policy: Policy, principal: str) -> Holding:
         holding = _compile(policy, principal)
         if _is_kept(policy, principal, holding):
             policy.compiled[principal] = holding
+            if not (holding.is_deep or holding.is_questionable):
+                policy.decided[principal] = holding.decided
     return holding
 
 

@@ -88,14 +88,28 @@ def decide(policy: Policy, principal: Principal, permission: str, resource: str,
         resource: Path with ids, ``organisations/<id>/projects/<id>/vpcs/<id>``; empty for the root.
         seen: Gives what conditions may ask of; called only when a binding with a condition is met.
     """
-    holding = policy.compiled.get(principal.id) or holding_of(policy, principal.id)
+    decided = policy.decided.get(principal.id)
+    if decided is None or principal.narrowings or principal.session in policy.revocation_of:
+        return _decide_with_care(policy, principal, permission, resource, seen)
+    # One text, since two would be two more places in memory to look at: that is what a decision costs.
+    end = resource.find(_PROJECTS, _PROJECT_START)
+    if end > 0:
+        end = resource.find("/", end + len(_PROJECTS))
+    made = decided.get(f"{permission} {resource[:end] if end > 0 else resource}")
+    if made is None:
+        return _decide_with_care(policy, principal, permission, resource, seen)
+    return made if isinstance(made, Decision) else _refused(policy, principal, permission, resource, made)
+
+
+def _decide_with_care(policy: Policy, principal: Principal, permission: str, resource: str, seen: Seen) -> Decision:
+    """The same, of anybody and about anything for the first time."""
+    holding = holding_of(policy, principal.id)
     if holding.is_questionable or principal.session in policy.revocation_of:
         revoked = revocation(policy, principal)
         if revoked is not None:
             return revoked
     if principal.narrowings and not leaves(principal.narrowings, permission, resource):
         return _narrowed(policy, principal, permission, resource)
-    # One text, since two would be two more places in memory to look at: that is what a decision costs.
     end = -1 if holding.is_deep else resource.find(_PROJECTS, _PROJECT_START)
     if end > 0:
         end = resource.find("/", end + len(_PROJECTS))

@@ -217,8 +217,7 @@ def leave_to_itself(policy: Policy, instead_of: Policy | None = None) -> None:
     that it comes `instead_of`, which ends with its last reader.
     """
     if instead_of is not None:
-        instead_of.compiled.clear()
-        instead_of.grants.clear()
+        instead_of.uncompile_all()
     if len(policy.binding_of_id) >= LARGE_BINDINGS:
         gc.freeze()
 
