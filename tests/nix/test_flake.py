@@ -47,12 +47,14 @@ def test_the_quickstart_runs_from_the_flake(nix: Nix) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(320)
 def test_flake_check_builds_every_guard(nix: Nix) -> None:
     done = nix.flake("check")
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(320)
 def test_what_types_do_not_tell_is_refused_by_the_service_when_it_is_built(nix: Nix) -> None:
     where = ("--file", str(ROOT / "nix" / "guards" / "offline.nix"), "--argstr", "stub", str(nix.stub))
     done = nix.run("build", "--no-link", *where, "outOfRange")

@@ -23,9 +23,16 @@ from pathlib import Path
 ALLOW = 0x7FFF0000
 REFUSE = 0x00050000 | errno.EPERM
 EQUAL = 4
-CAP_NET_BIND_SERVICE = 10
-FEW_POWERS = (0, 1 << CAP_NET_BIND_SERVICE)
-"""What services have: none, or the one to listen below port 1024."""
+NUMBERS_OF_POWERS = {
+    "chown": 0,
+    "dac_override": 1,
+    "fowner": 3,
+    "net_bind_service": 10,
+    "net_admin": 12,
+    "net_raw": 13,
+    "sys_admin": 21,
+}
+"""Those that our units name; linux/capability.h has them all."""
 PR_SET_NO_NEW_PRIVS, PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN = 38, 65, 1
 
 
@@ -42,8 +49,7 @@ def command_of(unit: Mapping[str, object], command: Sequence[str]) -> list[str]:
         "families": [int(getattr(socket, name)) for name in _list(unit.get("RestrictAddressFamilies"))],
         "deny_exec_memory": bool(unit.get("MemoryDenyWriteExecute")),
     }
-    powers = [name.removeprefix("CAP_").lower() for name in _list(unit.get("CapabilityBoundingSet")) if name]
-    bounds = ",".join(["-all", *(f"+{power}" for power in powers)])
+    bounds = ",".join(["-all", *(f"+{power}" for power in powers_of(unit))])
     fence = [sys.executable, "-m", "test_cluster.fences", json.dumps(fences)]
     return ["setpriv", f"--bounding-set={bounds}", "--inh-caps=-all", "--", *fence, *command]
 
@@ -77,11 +83,17 @@ def _list(given: object) -> list[str]:
     return [str(each) for each in given] if isinstance(given, list) else [str(given)]
 
 
-def stand_around(pid: int) -> bool:
-    """Whether a process is behind fences: a filter of calls, no way to new privileges, and not all powers."""
+def powers_of(unit: Mapping[str, object]) -> list[str]:
+    """What of root's powers a unit leaves its process, as setpriv(1) calls them."""
+    return [name.removeprefix("CAP_").lower() for name in _list(unit.get("CapabilityBoundingSet")) if name]
+
+
+def stand_around(pid: int, unit: Mapping[str, object]) -> bool:
+    """Whether a process is behind a unit's fences: a filter of calls, no new privileges, no powers but its own."""
     lines = (line.partition(":") for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     told = {name: value.strip() for name, _, value in lines}
-    return (told["Seccomp"], told["NoNewPrivs"]) == ("2", "1") and int(told["CapBnd"], 16) in FEW_POWERS
+    powers = sum(1 << NUMBERS_OF_POWERS[power] for power in powers_of(unit))
+    return (told["Seccomp"], told["NoNewPrivs"], int(told["CapBnd"], 16)) == ("2", "1", powers)
 
 
 def main() -> None:

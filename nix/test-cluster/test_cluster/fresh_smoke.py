@@ -7,11 +7,14 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 from test_cluster.backend import Cluster
+from ultracloud.api.flaredb.v1.cluster_pb2 import RegionsRequest
+from ultracloud.api.flaredb.v1.cluster_rpc import ClusterClient
 from ultracloud.api.iam.v1 import iam_pb2 as iam
 from ultracloud.api.iam.v1.iam_rpc import OrganisationsClient, ProjectsClient
 from ultracloud.api.prismnet.v1 import prismnet_pb2 as net
-from ultracloud.api.prismnet.v1.prismnet_rpc import VpcsClient
+from ultracloud.api.prismnet.v1.prismnet_rpc import PortsClient, SubnetsClient, VpcsClient
 from ultracloud.api.resource.v1.resource_pb2 import GetRequest
+from ultracloud.base.faults import DeadlineExceededError, NotFoundError, UnavailableError
 from ultracloud.servicekit import pki
 from ultracloud.servicekit.channels import connect
 
@@ -39,6 +42,13 @@ async def play(cluster: Cluster, tell: Callable[[str], None]) -> None:
         tell(f"she makes a network at {second}")
         assert await within(STORED_S, lambda: ada.finds_a_network("blue", third)) == made
         tell(f"she finds it at {third}")
+        await ada.makes_a_port("probe", "blue", second)
+        told = await within(STORED_S, lambda: ada.hears_of_a_port("probe", second))
+        assert told == "Built", told
+        tell(f"she makes a port on {second}, and the agent there builds it")
+        # The store that founded flaredb's cluster has everything alone until the others have got their replicas.
+        await within(STORED_S, lambda: ada.sees_all_replicas(len(cluster.machines), second))
+        tell("everything is stored on all three")
         cluster.cut_power(third)
         tell(f"{third} loses its power")
         assert await within(STORED_S, lambda: ada.finds_a_network("blue", second)) == made
@@ -82,14 +92,36 @@ class Operator:
         found = await VpcsClient(self._channel("prismnet", machine)).get(GetRequest(project="acme/web", ref=name))
         return str(found.metadata.id)
 
+    async def makes_a_port(self, name: str, network: str, machine: str) -> None:
+        """A port in a new subnet of a network, on a machine."""
+        channel = self._channel("prismnet", machine)
+        subnet = net.SubnetSpec(vpc=network, cidr="10.0.1.0/24")
+        await SubnetsClient(channel).create(net.CreateSubnetRequest(project="acme/web", name=name, spec=subnet))
+        spec = net.PortSpec(subnet=name, host=machine, attachment=net.PortSpec.NETNS)
+        await PortsClient(channel).create(net.CreatePortRequest(project="acme/web", name=name, spec=spec))
+
+    async def sees_all_replicas(self, count: int, machine: str) -> str:
+        """How flaredb's regions are, once each has `count` replicas that vote."""
+        found = await ClusterClient(self._channel("flaredb", machine)).regions(RegionsRequest())
+        for region in found.regions:
+            if sum(not replica.is_learner for replica in region.replicas) < count:
+                raise UnavailableError(f"region {region.id} has fewer replicas")
+        return f"{len(found.regions)} regions"
+
+    async def hears_of_a_port(self, name: str, machine: str) -> str:
+        """Why a port is ready or will not be, once its host has said so."""
+        port = await PortsClient(self._channel("prismnet", machine)).get(GetRequest(project="acme/web", ref=name))
+        for condition in port.status.conditions:
+            if condition.type == "Ready" and condition.reason not in ("Unplaced", "Pending"):
+                return f"{condition.reason}{condition.message and ': '}{condition.message}"
+        raise UnavailableError("its host has not said yet")
+
 
 async def within(seconds: float, deed: Callable[[], Awaitable[str]]) -> str:
-    """What `deed` gives once it can: Unavailable, and what a replica has not heard of yet, are asked for again."""
-    from ultracloud.base.faults import NotFoundError, UnavailableError
-
+    """What `deed` gives once it can: while leaders are elected it is asked for again."""
     async with asyncio.timeout(seconds):
         while True:
             try:
                 return await deed()
-            except (NotFoundError, UnavailableError):
+            except (DeadlineExceededError, NotFoundError, UnavailableError):
                 await asyncio.sleep(0.5)

@@ -23,7 +23,6 @@ READY_S = 120.0
 """Fifteen processes start on two cores, and elect leaders meanwhile."""
 LEFT_OUT = {
     "plasmavmc-agent": "it takes a libvirt for each machine",
-    "prismnet-agent": "it takes a kernel for each machine",
 }
 WITH_FOLDERS = """
 mount -t tmpfs none /var/lib && mkdir /var/lib/ultracloud && mount --bind "$1/lib" /var/lib/ultracloud || exit 1
@@ -45,7 +44,7 @@ class NamespaceCluster:
 
     def start(self, machine: str) -> None:
         """Start all of a machine's processes but those that are left out."""
-        wanted = next(each for each in self.machines if each.name == machine)
+        wanted = self._named(machine)
         home = self.folder / machine
         within = [*self.hosts[machine].prefix, "unshare", "--mount", "sh", "-c", WITH_FOLDERS, "sh", str(home)]
         self.running[machine] = {
@@ -61,7 +60,12 @@ class NamespaceCluster:
 
     def unfenced(self, machine: str) -> list[str]:
         """Those of a machine's processes that are not behind their units' fences."""
-        return [name for name, process in self.running[machine].items() if not fences.stand_around(process.pid)]
+        units = {name: program.unit for name, program in self._named(machine).programs.items()}
+        running = self.running[machine].items()
+        return [name for name, process in running if not fences.stand_around(process.pid, units[name])]
+
+    def _named(self, machine: str) -> Machine:
+        return next(each for each in self.machines if each.name == machine)
 
     def cut_power(self, machine: str) -> None:
         """Kill them all."""
