@@ -93,7 +93,7 @@ class Writers:
     def _value(self, field: FieldDescriptor, value: str) -> str:
         """The expression of one value."""
         if field.message_type is not None and field.message_type.full_name == TIMESTAMP:
-            return f"t({value}.seconds,{value}.nanos)"
+            return f"t((y:={value}).seconds,y.nanos)"
         if field.message_type is not None:
             return f"{self._name(inner(field))}({value})"
         if field.enum_type is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from apigateway.core.proxies import HEADER, Proxies
@@ -15,8 +16,9 @@ from ultracloud.servicekit.clock import Clock
 from ultracloud.servicekit.origin import Visit
 from ultracloud.servicekit.policy import Authority
 
+SCHEME = "Bearer "
 TOKENS_MAX = 4096
-"""Tokens whose header field is remembered, of callers who were told by them."""
+"""Tokens whose header field is remembered, of callers who were told by them; one that is padded is not."""
 
 
 class RateLimitedError(ResourceExhaustedError):
@@ -92,7 +94,7 @@ class Callers:
         """
         token = self._tokens.get(authorization) or bearer_token(authorization)
         principal = self._authenticator.principal_of_token(token)
-        if authorization not in self._tokens:
+        if authorization not in self._tokens and len(authorization) == len(SCHEME) + len(token):
             if len(self._tokens) >= TOKENS_MAX:
                 self._tokens.clear()
             self._tokens[authorization] = token
@@ -123,8 +125,14 @@ def bearer_token(authorization: str) -> str:
 
 def rate_fields(whose: str, buckets: Buckets, taken: Taken) -> dict[str, str]:
     """Fields of draft-ietf-httpapi-ratelimit-headers."""
-    window_s = max(1, int(buckets.rate.burst / buckets.rate.per_second))
+    rate = buckets.rate
     return {
-        "ratelimit-policy": f'"{whose}";q={buckets.rate.burst};w={window_s}',
+        "ratelimit-policy": _policy(whose, rate.burst, rate.per_second),
         "ratelimit": f'"{whose}";r={taken.left};t={math.ceil(taken.reset_s)}',
     }
+
+
+@lru_cache(maxsize=8)
+def _policy(whose: str, burst: int, per_second: float) -> str:
+    """What stays the same in these fields while the limits do."""
+    return f'"{whose}";q={burst};w={max(1, int(burst / per_second))}'
