@@ -30,7 +30,7 @@ def method(service: ServiceDescriptor, name: str) -> Method:
     return next(method for method in service.methods if method.name == name)
 
 
-SHOWN_ONCE = {"AccessKeys": [(4, "secret_access_key")], "JoinTokens": [(4, "token")]}
+SHOWN_ONCE = {"AccessKeys": [(4, "secret_access_key")], "JoinTokens": [(4, "token"), (5, "qr")]}
 """What only the answer to Create has, and nothing that is stored."""
 
 

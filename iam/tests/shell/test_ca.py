@@ -9,6 +9,7 @@ import pytest
 from cryptography import x509
 
 from iam.shell.import_ca import import_ca
+from iam.shell.qr import qr_text
 from iam.shell.root_key import load_root_key
 from iam.shell.root_keys import RootKeys
 from iam.testing import Clients, Live, RunningIam, refusal_of, running_iam
@@ -109,7 +110,8 @@ def test_only_a_digest_of_a_token_is_in_the_store_and_no_rpc_tells_it_again(live
         stored = await iam.store.scan(b"", b"", limit=1000)
         assert not [entry.key for entry in stored.entries if secret in entry.value]
         listed = await JoinTokensClient(ada.channel).list(ListRequest())
-        assert [one.token for one in listed.items] == [""]
+        assert [(one.token, one.qr) for one in listed.items] == [("", "")]
+        assert made.qr == qr_text(made.token)
         same = pb.CreateJoinTokenRequest(name="u", spec=pb.JoinTokenSpec(identity="node/*"), idempotency_key="k")
         first = await JoinTokensClient(ada.channel).create(same)
         again = await JoinTokensClient(ada.channel).create(same)

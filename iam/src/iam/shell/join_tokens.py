@@ -13,6 +13,7 @@ import secrets
 from google.protobuf.message import Message
 
 from iam.core.ca_admission import bad_token, check_join_ttl, check_pattern
+from iam.shell.qr import qr_text
 from ultracloud.api.iam.v1 import ca_pb2 as pb
 from ultracloud.api.iam.v1.ca_rpc import JOIN_TOKENS
 from ultracloud.api.resource.v1.resource_pb2 import DeleteRequest
@@ -75,6 +76,7 @@ class JoinTokensServer(KindServer[pb.JoinToken]):
             done = await self._store.txn({key: 0}, {key: hashlib.sha256(secret.encode()).digest()})
             if isinstance(done, Committed):
                 made.token = f"{WORD}.{made.metadata.id}.{secret}"
+                made.qr = qr_text(made.token)
         return made
 
     async def delete(self, request: DeleteRequest, call: Call) -> pb.JoinToken:

@@ -37,16 +37,18 @@ class JoinTokenStatus(_message.Message):
     def __init__(self, conditions: _Optional[_Iterable[_Union[_resource_pb2.Condition, _Mapping]]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., used_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., used_by: _Optional[str] = ..., used_from: _Optional[str] = ...) -> None: ...
 
 class JoinToken(_message.Message):
-    __slots__ = ("metadata", "spec", "status", "token")
+    __slots__ = ("metadata", "spec", "status", "token", "qr")
     METADATA_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
+    QR_FIELD_NUMBER: _ClassVar[int]
     metadata: _resource_pb2.Metadata
     spec: JoinTokenSpec
     status: JoinTokenStatus
     token: str
-    def __init__(self, metadata: _Optional[_Union[_resource_pb2.Metadata, _Mapping]] = ..., spec: _Optional[_Union[JoinTokenSpec, _Mapping]] = ..., status: _Optional[_Union[JoinTokenStatus, _Mapping]] = ..., token: _Optional[str] = ...) -> None: ...
+    qr: str
+    def __init__(self, metadata: _Optional[_Union[_resource_pb2.Metadata, _Mapping]] = ..., spec: _Optional[_Union[JoinTokenSpec, _Mapping]] = ..., status: _Optional[_Union[JoinTokenStatus, _Mapping]] = ..., token: _Optional[str] = ..., qr: _Optional[str] = ...) -> None: ...
 
 class CreateJoinTokenRequest(_message.Message):
     __slots__ = ("project", "name", "labels", "spec", "idempotency_key")
