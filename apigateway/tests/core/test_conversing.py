@@ -8,7 +8,7 @@ from apigateway.core.conversing import PROTOCOLS, Offer, Talk, admitted, ending,
 from apigateway.core.writing import Writers
 from ultracloud.api.plasmavmc.v1.plasmavmc_pb2 import ConsoleInput, ConsoleOutput
 from ultracloud.api.rest.routes import all_routes
-from ultracloud.base.faults import Fault, InvalidArgumentError, NotFoundError, PermissionDeniedError, UnimplementedError
+from ultracloud.base.faults import Fault, InvalidArgumentError, NotFoundError, PermissionDeniedError
 
 ROUTES = {route.operation: route for route in all_routes()}
 CONSOLE = ROUTES["vms.console"]
@@ -68,7 +68,7 @@ def test_a_token_stands_in_one_place() -> None:
 
 @pytest.mark.parametrize("operation", ["vms.get", "vms.watch"])
 def test_only_what_streams_in_both_directions_is_a_conversation(operation: str) -> None:
-    with pytest.raises(UnimplementedError):
+    with pytest.raises(InvalidArgumentError, match="is no conversation"):
         admitted(ROUTES[operation], {}, ())
 
 

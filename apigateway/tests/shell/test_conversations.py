@@ -92,7 +92,7 @@ def test_a_handshake_is_refused_with_a_problem_and_nothing_is_passed_on(tmp_path
         assert await refused(front, CONSOLE, authorization="") == (401, "NO_IDENTITY")
         assert await refused(front, CONSOLE, RAW, "ultracloud.bearer.x") == (401, "TOKEN_MALFORMED")
         assert await refused(front, CONSOLE, "chat") == (400, "SUBPROTOCOL_UNKNOWN")
-        assert await refused(front, "/v1/projects/blue/vms:watch") == (501, "WEBSOCKET_NOT_SERVED")
+        assert await refused(front, "/v1/projects/blue/vms:watch") == (400, "WEBSOCKET_NOT_SERVED")
         assert await refused(front, f"{CONSOLE}?backlog=1") == (400, "FIELD_UNKNOWN")
         assert front.terminal.open_count == 0
 

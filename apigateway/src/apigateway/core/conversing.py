@@ -21,7 +21,7 @@ from apigateway.core.problems import problem_status
 from apigateway.core.reading import parse, read
 from ultracloud.api.rest.descriptors import descriptor_of, fields_of
 from ultracloud.api.rest.routes import Route
-from ultracloud.base.faults import Fault, InvalidArgumentError, PermissionDeniedError, UnimplementedError
+from ultracloud.base.faults import Fault, InvalidArgumentError, PermissionDeniedError
 
 PROTOCOLS = "sec-websocket-protocol"
 BEARER = "ultracloud.bearer."
@@ -72,12 +72,11 @@ def admitted(route: Route, headers: Mapping[str, str], origins: Sequence[str]) -
     """What stands for `Authorization` in a handshake.
 
     Raises:
-        UnimplementedError: The operation does not stream in both directions.
         PermissionDeniedError: It comes from a page that may not call.
-        InvalidArgumentError: As `offer_of`; or it brings two tokens.
+        InvalidArgumentError: The operation does not stream in both directions; as `offer_of`; or it brings two tokens.
     """
     if not (route.rpc.client_streaming and route.rpc.server_streaming):
-        raise UnimplementedError(
+        raise InvalidArgumentError(
             f"{route.operation} is no conversation", hint="ask it without Upgrade", reason="WEBSOCKET_NOT_SERVED"
         )
     origin, host = headers.get("origin", ""), headers.get("host", "")
