@@ -199,3 +199,13 @@ def machine(wanted: str, power: str, ready: str, *, starts: tuple[int, int] = (1
 )
 def test_as_wanted_is_ready_or_switched_off(resource: Json, is_reached: bool) -> None:  # noqa: FBT001 - a table
     assert conditions.reached(AsWanted(), resource) == is_reached
+
+
+def test_a_session_that_was_ended_says_how_to_begin_another() -> None:
+    said = refusal(403, "", b'{"detail": "revoked", "reason": "SESSION_REVOKED"}', "")
+    assert (said.hint, said.exit_code) == ("run `uc login`", 4)
+
+
+@pytest.mark.parametrize(("text", "cells"), [("web", 3), ("\u30a6\u30a7\u30d6", 6), ("e\u0301", 1), ("\u200bx", 1)])
+def test_a_text_takes_the_cells_that_a_terminal_gives_it(text: str, cells: int) -> None:
+    assert tables.width(text) == cells

@@ -18,6 +18,9 @@ HINT_OF_STATUS = {
     426: "this program is too old for the server",
 }
 
+HINT_OF_REASON = {"SESSION_REVOKED": "run `uc login`"}
+"""Refusals of rights that a login mends."""
+
 
 class Refusal(Failure):
     """The server said no.
@@ -53,12 +56,12 @@ def refusal(status: int, title: str, content: bytes, request_id: str) -> Refusal
     )
     if not sentence:
         sentence = f"the server answered {status} {title}".rstrip()
-    code = text_at(tree, "code")
+    code, reason = text_at(tree, "code"), text_at(tree, "reason") or text_at(tree, "error")
     return Refusal(
         printable(sentence)[:SENTENCE_LENGTH_MAX],
         status=status,
-        reason=text_at(tree, "reason") or text_at(tree, "error"),
-        hint=printable(text_at(tree, "hint") or HINT_OF_STATUS.get(status, "")),
+        reason=reason,
+        hint=printable(text_at(tree, "hint") or HINT_OF_REASON.get(reason) or HINT_OF_STATUS.get(status, "")),
         request_id=printable(text_at(tree, "request_id") or request_id)[:200],
         exit_code=EXIT_OF_CODE.get(code, EXIT_OF_STATUS.get(status, FAILED)),
     )

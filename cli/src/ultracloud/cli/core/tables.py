@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from unicodedata import east_asian_width
+from unicodedata import category, east_asian_width
 
 GAP = "   "
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
@@ -28,8 +28,14 @@ def line_of(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def width(text: str) -> int:
-    """Cells of a terminal that a text takes: East Asian wide letters take two."""
-    return len(text) if text.isascii() else sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
+    """Cells of a terminal that a text takes: East Asian wide letters take two, accents of their own none."""
+    return len(text) if text.isascii() else sum(map(_cells, text))
+
+
+def _cells(letter: str) -> int:
+    if category(letter) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if east_asian_width(letter) in "WF" else 1
 
 
 def natural(text: str) -> list[tuple[int, float, str]]:
