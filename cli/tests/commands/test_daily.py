@@ -67,11 +67,13 @@ def test_run_makes_a_machine_and_waits(uc: Person, at: Stage) -> None:
 
 
 def test_run_without_a_name_makes_one_of_the_image(uc: Person, at: Stage) -> None:
-    uc.ok("run", "Debian_12", "-d")
+    uc.ok("run", "Debian_12", "-s", "small", "-d")
     assert json.loads(at.asked[0].body)["name"].startswith("debian-12-")
 
 
-@pytest.mark.parametrize("words", [("-m", "lots"), ("-c", "0"), ("--sg", "ssh"), ("-l", "nope")])
+@pytest.mark.parametrize(
+    "words", [("-m", "lots"), ("-c", "0"), ("-s", "small", "--sg", "ssh"), ("-s", "small", "-l", "nope")]
+)
 def test_a_run_that_cannot_be_is_refused_before_it_is_sent(uc: Person, at: Stage, words: tuple[str, ...]) -> None:
     uc.fails(2, "run", "debian-12", *words)
     assert at.asked == []
@@ -161,3 +163,9 @@ def test_an_empty_list_says_what_there_is_all_the_same(uc: Person, at: Stage) ->
     assert uc.ok("role", "list", "--org", "acme").err == (
         "no roles; built in are viewer, developer, operator, admin and owner\n"
     )
+
+
+def test_a_machine_without_a_size_is_refused_before_anything_is_sent(uc: Person, at: Stage) -> None:
+    for words in ((), ("-c", "2"), ("-m", "1G")):
+        assert "uc flavour list" in uc.fails(2, "run", "debian", *words)
+    assert at.asked == []

@@ -20,7 +20,8 @@ EPILOGUE = """\
 Without options it sets up everything, proves that it works, and removes what it made; only the logs stay.
 Root is needed for network namespaces, bridges and libvirt.
 
-  ./dev quickstart --keep              leave the cloud running and say how to use it
+  ./dev quickstart --keep              leave the cloud running, ready for `uc`, and say what to do next;
+                                       typed again, see that it runs, or start it as it was
   ./dev quickstart console NAME        the serial console of a VM of a kept cloud; Ctrl-] leaves it
   ./dev quickstart --stop              end a kept cloud and remove it
 """

@@ -281,13 +281,7 @@ def run(
     """Make a virtual machine from an image, start it, and wait until it runs: `uc run debian-12 -n web --network a`."""
     app, noun = app_of(ctx), index.noun("vm")
     operation = noun.operations["create"]
-    spec: dict[str, Json] = {"image": image}
-    if flavour:
-        spec["flavour"] = flavour
-    if cpus:
-        spec["vcpus"] = parse_text(Field("vcpus", "integer", low=1), cpus, "--cpus", noun)
-    if memory:
-        spec["memory_mib"] = parse_memory(memory)
+    spec: dict[str, Json] = {"image": image, **_size(app, noun, flavour, cpus, memory)}
     if networks:
         nics: list[Json] = [{"subnet": network, "security_groups": list(groups)} for network in networks]
         spec["nics"] = nics
@@ -305,6 +299,25 @@ def run(
     if not detach:
         resource = wait_for(app, noun, resource, AsWanted(), timeout or WAIT_S)
     printer.print_done(app, noun, resource, "created" if detach else "runs")
+
+
+def _size(app: App, noun: Noun, flavour: str | None, cpus: str | None, memory: str | None) -> dict[str, Json]:
+    """How large a machine is to be.
+
+    Raises:
+        UsageFailure: It is not said, or is no size.
+    """
+    size: dict[str, Json] = {"flavour": flavour} if flavour else {}
+    if cpus:
+        size["vcpus"] = parse_text(Field("vcpus", "integer", low=1), cpus, "--cpus", noun)
+    if memory:
+        size["memory_mib"] = parse_memory(memory)
+    if app.project and not flavour and not (cpus and memory):
+        raise UsageFailure(
+            "how large it is to be is not said; accepted: -s FLAVOUR, or -c CPUS with -m MEMORY",
+            hint="`uc flavour list` shows the flavours of the project",
+        )
+    return size
 
 
 def parse_memory(text: str) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from ultracloud.cli.commands.base import command, pass_app
-from ultracloud.cli.core.failures import Failure, UsageFailure
+from ultracloud.cli.core.failures import DENIED, Failure, UsageFailure
 from ultracloud.cli.core.problems import Refusal
 from ultracloud.cli.core.requests import Request
 from ultracloud.cli.core.settings import Target, with_text
@@ -19,6 +19,7 @@ from ultracloud.cli.shell import credentials, logins, oidc, printer
 from ultracloud.cli.shell.app import App
 from ultracloud.cli.shell.terminal import BOLD, paint_error
 
+UNAUTHORIZED = 401
 WHO_AM_I = Request("GET", "/v1/whoami", repeatable=True)
 
 
@@ -120,6 +121,14 @@ def _by_password(app: App, user: str, given: str | None) -> None:
     try:
         kept = logins.by_password(app.stranger, user, password)
     except Refusal as refused:
+        if refused.status == UNAUTHORIZED and refused.reason not in logins.CODE_REASONS:
+            # Another login is what this is, so it is no advice.
+            raise Failure(
+                refused.sentence,
+                hint="who has forgotten the password is invited anew: `uc credential invite NAME`, by an administrator",
+                exit_code=DENIED,
+                request_id=refused.request_id,
+            ) from refused
         if refused.reason not in logins.CODE_REASONS:
             raise
         code = str(click.prompt("Code of your authenticator app", err=True))
