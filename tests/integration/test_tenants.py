@@ -50,6 +50,7 @@ SPEC_REFS = {
     "flavour": "flavour",
     "port": "port",
     "ports": "port",
+    "service_account": "serviceaccount",
 }
 """Field of a spec -> kind of what it names."""
 
@@ -172,7 +173,8 @@ def _fill_spec(spec: Any, victim: Victim) -> None:
         elif name == "cidr":
             spec.cidr = "10.66.0.0/24"
     if isinstance(spec, iam.BindingSpec):
-        spec.role, spec.resource = "viewer", f"projects/{victim.project[0]}"
+        spec.role = "viewer"
+        spec.resource = f"projects/{victim.project[0]}/environments/{victim.things['environment'][0]}"
         spec.principals.append(f"serviceaccount:{victim.things['serviceaccount'][0]}")
     if isinstance(spec, iam.RoleSpec):
         spec.permissions.append("prismnet.*")
@@ -276,6 +278,8 @@ async def populate(owner: Mapping[str, PeerChannel]) -> Victim:
 async def populate_iam(channel: PeerChannel, top: str, place: str, note: Any) -> None:
     accounts, users = iam_rpc.ServiceAccountsClient(channel), iam_rpc.UsersClient(channel)
     note("serviceaccount", await accounts.create(iam.CreateServiceAccountRequest(project=place, name=f"{SECRET}-sa")))
+    inside = iam_rpc.EnvironmentsClient(channel)
+    note("environment", await inside.create(iam.CreateEnvironmentRequest(project=place, name=f"{SECRET}-env")))
     note("user", await users.create(iam.CreateUserRequest(project=top, name=f"{SECRET}-user")))
     note("group", await iam_rpc.GroupsClient(channel).create(iam.CreateGroupRequest(project=top, name=f"{SECRET}-grp")))
     role = iam.RoleSpec(permissions=["prismnet.*"])
