@@ -66,4 +66,17 @@ rec {
   outOfRange = (evalConfig (configurations.node01.modules ++ [
     { services.ultracloud.chainfire.settings.storage.quota_mib = 0; }
   ])).services.ultracloud.chainfire.configFile;
+  # Each service's module without the others, on: what it takes of options is its own or NixOS's.
+  alone = plain.mapAttrs
+    (name: path:
+      let
+        settings = plain.optionalAttrs (name == "iam") { root_key_file = "/run/secrets/root.key"; };
+        config = evalWith path [{
+          services.ultracloud.${name} = { enable = true; package = named name; inherit settings; };
+          networking.hostName = "box";
+        }];
+      in
+      builtins.deepSeq [ config.services.ultracloud.${name}.text config.systemd.services.${name} config.assertions ]
+        (map (one: one.message) (builtins.filter (one: !one.assertion) config.assertions)))
+    (removeAttrs (import ../modules.nix) [ "cluster" ]);
 }

@@ -48,3 +48,9 @@ def test_machines_that_do_not_fit_each_other_are_refused(nix: Nix, misfit: str) 
     done = nix.refused(f"misfits.{misfit}.refused")
     assert done.returncode != 0
     assert nix.evaluated(f"misfits.{misfit}.says") in done.stderr
+
+
+def test_each_services_module_stands_alone(nix: Nix) -> None:
+    failed = nix.evaluated("alone")
+    assert {"chainfire", "flaredb", "iam", "prismnet", "plasmavmc", "apigateway"} == set(failed)
+    assert not any(failed.values()), failed
