@@ -37,7 +37,7 @@ let
 
   # Renewed certificates are written beside the old ones.
   writable = lib.optional (!isUnderVarLib) cfg.settings.state_dir
-    ++ lib.optional (cfg.settings.tls.renew == true) (builtins.dirOf cfg.settings.tls.certificate);
+    ++ lib.optional (cfg.settings.tls.renew == true && cfg.settings.tls.certificate != null) (builtins.dirOf cfg.settings.tls.certificate);
 
   own = unit { inherit config lib pkgs; inherit (cfg) settings; };
   common = {
