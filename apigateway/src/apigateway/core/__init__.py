@@ -1,6 +1,6 @@
 """What the gateway decides, without a socket.
 
-- `writing`, `reading`: messages as JSON, and back;
+- `writing`, `reading`: messages as JSON, and back; `answers`: JSON by the bytes of a message, and kept;
 - `query`, `binding`: an HTTP request as the request of an RPC;
 - `problems`: faults as problem details;
 - `streaming`: watches as lines or events;

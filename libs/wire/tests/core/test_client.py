@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ultracloud.wire.core.client import CallAnswered, CallEnded, ClientConnection, ClientEvent, Greeted, Leaving
+from ultracloud.wire.core.client import ClientConnection
+from ultracloud.wire.core.client_events import CallAnswered, CallEnded, ClientEvent, Greeted, Leaving
 from ultracloud.wire.core.connection import Connection
 from ultracloud.wire.core.events import CallArrived, Closed, Event, MessageArrived, RequestEnded
 from ultracloud.wire.core.frames import Kind, render_frame, render_goaway, render_settings

@@ -11,7 +11,8 @@ from ultracloud.wire.core.limits import BUSY_POLL_S, Limits
 from ultracloud.wire.core.timeouts import parse_timeout
 from ultracloud.wire.core.websocket import Message, wants_websocket
 from ultracloud.wire.errors import CallFailedError, ConnectionFault
-from ultracloud.wire.shell.client import ClientProtocol, Exchange
+from ultracloud.wire.shell.client import ClientProtocol
+from ultracloud.wire.shell.client_calls import Exchange
 from ultracloud.wire.shell.health import Health
 from ultracloud.wire.shell.inner import Caller, Endpoints, InnerCalls
 from ultracloud.wire.shell.options import (

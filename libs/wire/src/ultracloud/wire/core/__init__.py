@@ -6,7 +6,8 @@
 - `floods`: budgets for frames that cost the client nothing.
 - `streams`: one call's state; `requests` and `sending`: the two halves of a connection.
 - `connection`: the machine; `events`: what it tells the shell.
-- `client`: the machine of a client; `client_sending`: requests under the server's windows; `client_blocks`: headers.
+- `client`: the machine of a client; `client_events`: what it tells the shell; `client_sending`: requests under the
+  server's windows; `client_blocks`: headers; `client_answers`: whole answers.
 - `http1`: the machine of an HTTP/1.1 connection, for pages such as /healthz and for gateways; `http1_heads`: its heads;
   `websocket`: what one may turn into.
 """

@@ -8,11 +8,10 @@ Source: RFC 9113; gRPC over HTTP2.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
-
 from ultracloud.wire.core.blocks import OpenBlock, continued, fragment, opened
+from ultracloud.wire.core.client_answers import message_and_trailers
 from ultracloud.wire.core.client_blocks import UNKNOWN, AnswerReader, BlockWriter, Fields
+from ultracloud.wire.core.client_events import CallAnswered, CallEnded, ClientEvent, Greeted, Leaving
 from ultracloud.wire.core.client_sending import ClientStream, RequestSender
 from ultracloud.wire.core.events import Closed, MessageArrived, StreamReady
 from ultracloud.wire.core.frames import (
@@ -36,7 +35,7 @@ from ultracloud.wire.core.frames import (
     without_padding,
 )
 from ultracloud.wire.core.limits import MIB, Limits
-from ultracloud.wire.core.messages import PREFIX, PREFIX_BYTES, RefusedMessageError
+from ultracloud.wire.core.messages import PREFIX_BYTES, RefusedMessageError
 from ultracloud.wire.core.status import CANCELLED, INTERNAL, RESOURCE_EXHAUSTED, UNAVAILABLE
 from ultracloud.wire.core.streams import MESSAGE_OVERHEAD_BYTES, Streams
 from ultracloud.wire.errors import ConnectionFault, ErrorCode, StreamFault
@@ -49,7 +48,6 @@ STREAMS_UNTOLD = 100
 STREAM_ID_LAST = STREAM_ID_MASK - 1
 _ALIVE_PING = b"are you?"
 _PING_BYTES = 8
-_LAST = END_HEADERS | END_STREAM
 _GOAWAY_BYTES = 8
 _STATUS_OF_RESET = {
     ErrorCode.REFUSED_STREAM: UNAVAILABLE,
@@ -58,44 +56,6 @@ _STATUS_OF_RESET = {
     ErrorCode.INADEQUATE_SECURITY: 7,
 }
 """gRPC's table of HTTP/2 error codes; all others are INTERNAL."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallEnded:
-    """A call is over.
-
-    Attributes:
-        status: gRPC's; 0 is OK.
-        message: For people.
-        details: Serialised google.rpc.Status; empty without one.
-        was_taken: False if the server surely did nothing with the call.
-    """
-
-    stream_id: int
-    status: int
-    message: str
-    details: bytes = b""
-    was_taken: bool = True
-
-
-class CallAnswered(NamedTuple):
-    """A call is over, and went well: this is the one message of its answer. Most events are this one."""
-
-    stream_id: int
-    message: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Greeted:
-    """The server's first SETTINGS have come: it speaks HTTP/2 and has accepted us."""
-
-
-@dataclass(frozen=True, slots=True)
-class Leaving:
-    """The server takes no more calls on this connection; those that are open may still be answered."""
-
-
-ClientEvent: TypeAlias = CallAnswered | MessageArrived | CallEnded | StreamReady | Greeted | Leaving | Closed
 
 
 class ClientConnection:
@@ -250,7 +210,7 @@ class ClientConnection:
         """
         if buffer[start:at] not in self._answers.begins or self._calls.get(stream_id, False) is not None:
             return 0
-        end, last = _message_and_trailers(buffer, at, stream_id)
+        end, last = message_and_trailers(buffer, at, stream_id)
         size = end - at - HEAD_BYTES
         if (
             not last
@@ -457,24 +417,3 @@ class ClientConnection:
         self.is_closed = True
         self.sender.control(render_goaway(0, fault.code, fault.reason))
         events.append(Closed(fault.code, fault.reason))
-
-
-def _message_and_trailers(buffer: bytes, at: int, stream_id: int) -> tuple[int, int]:
-    """Where a DATA frame that begins at `at` ends, and the trailers behind it.
-
-    Returns:
-        Zeros if they are not whole, or anything but one message and the end of their stream.
-    """
-    start, size = at + HEAD_BYTES, len(buffer)
-    if start + PREFIX_BYTES + HEAD_BYTES > size:
-        return 0, 0
-    high, low, kind, flags, stream = HEAD.unpack_from(buffer, at)
-    flag, length = PREFIX.unpack_from(buffer, start)
-    end = start + (high << 8 | low)
-    if kind or flags or flag or stream != stream_id or length != end - start - PREFIX_BYTES or end + HEAD_BYTES > size:
-        return 0, 0
-    high, low, kind, flags, stream = HEAD.unpack_from(buffer, end)
-    last: int = end + HEAD_BYTES + (high << 8 | low)
-    if kind != 1 or flags != _LAST or stream != stream_id or last > size:
-        return 0, 0
-    return end, last

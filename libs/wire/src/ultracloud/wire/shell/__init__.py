@@ -7,6 +7,6 @@
   `websocket`: a conversation that one of HTTP/1.1 has turned into.
 - `inner`: calls of our own methods, for gateways.
 - `edge`: one call from its request to its status; `calls`: what a method sees of it; `details`: google.rpc.Status.
-- `client`: one connection of a client.
+- `client`: one connection of a client; `client_calls`: its calls.
 - `health`, `reflection`: the two standard services.
 """

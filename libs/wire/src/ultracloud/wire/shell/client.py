@@ -1,7 +1,7 @@
 """One connection to a server: calls that are answered by futures, and streams, over one transport.
 
 What is sent in one turn of the loop goes out in two writes at most: the first at once, because a lone caller waits for
-it, and all others together. A deadline is a timer of the loop; whoever stops waiting resets the call.
+it, and all others together. One timer serves the deadlines of all futures; whoever stops waiting resets the call.
 """
 
 from __future__ import annotations
@@ -11,134 +11,18 @@ import math
 from collections import deque
 from typing import cast
 
-from ultracloud.wire.core.client import (
-    CLIENT_LIMITS,
-    CallAnswered,
-    CallEnded,
-    ClientConnection,
-    ClientEvent,
-    Greeted,
-    Leaving,
-)
+from ultracloud.wire.core.client import CLIENT_LIMITS, ClientConnection
 from ultracloud.wire.core.client_blocks import Fields
+from ultracloud.wire.core.client_events import CallAnswered, CallEnded, ClientEvent, Greeted, Leaving
 from ultracloud.wire.core.events import Closed, MessageArrived, StreamReady
 from ultracloud.wire.core.limits import Limits
-from ultracloud.wire.core.status import CANCELLED, DEADLINE_EXCEEDED, INTERNAL, OK, UNAVAILABLE
+from ultracloud.wire.core.status import DEADLINE_EXCEEDED, UNAVAILABLE
 from ultracloud.wire.errors import CallFailedError, ConnectionFault
+from ultracloud.wire.shell.client_calls import Asked, Exchange
 from ultracloud.wire.shell.clock import now_s
 
 TICK_S = 1.0
 """How often silence is looked for."""
-
-
-class Exchange:
-    """A stream's answers, and the way for its requests. Use it in the task that made it; end it with `cancel`."""
-
-    def __init__(self, client: ClientProtocol) -> None:
-        self._client = client
-        self.stream_id = 0
-        self._messages: deque[bytes] = deque()
-        self._ended: CallEnded | None = None
-        self._news: asyncio.Future[None] | None = None
-        self._ready: asyncio.Future[None] | None = None
-        self.timer: asyncio.TimerHandle | None = None
-
-    async def read(self) -> bytes | None:
-        """The next message; None after the last one of a call that went well.
-
-        Raises:
-            CallFailedError: It did not.
-        """
-        while not self._messages:
-            if self._ended is not None:
-                if self._ended.status:
-                    raise failure_of(self._ended)
-                return None
-            self._news = asyncio.get_running_loop().create_future()
-            await self._news
-        message = self._messages.popleft()
-        self._client.consume(self.stream_id, len(message))
-        return message
-
-    async def send(self, message: bytes) -> bool:
-        """Send a message, waiting while the server does not keep up; False if the call has ended."""
-        if self._ended is not None:
-            return False
-        if self._client.send(self.stream_id, message):
-            self._ready = asyncio.get_running_loop().create_future()
-            await self._ready
-        return self._ended is None
-
-    def finish(self) -> None:
-        """Say that no more messages come."""
-        if self._ended is None:
-            self._client.finish(self.stream_id)
-
-    def cancel(self) -> None:
-        """Give the call up, unless it has ended."""
-        if self._ended is None:
-            self._client.cancel(self.stream_id)
-            self.end(CallEnded(self.stream_id, CANCELLED, "the call was cancelled"))
-
-    def take(self, message: bytes) -> None:
-        """An answer came."""
-        self._messages.append(message)
-        _wake(self._news)
-
-    def answer(self, message: bytes) -> None:
-        """One answer came, and nothing will follow."""
-        self.take(message)
-        self.end(CallEnded(self.stream_id, OK, ""))
-
-    def end(self, ended: CallEnded) -> None:
-        """The call is over."""
-        self._ended = ended
-        if self.timer is not None:
-            self.timer.cancel()
-        _wake(self._news)
-        _wake(self._ready)
-
-    def go_on(self) -> None:
-        """The server keeps up again."""
-        _wake(self._ready)
-
-
-class Asked(asyncio.Future[bytes]):
-    """A call that is answered by one message, which is its result; cancelling it gives the call up."""
-
-    __slots__ = ("client", "ends_at", "message", "stream_id")
-
-    client: ClientProtocol
-    ends_at: float
-    message: bytes | None
-    stream_id: int
-
-    def take(self, message: bytes) -> None:
-        """The answer came; its status has not."""
-        self.message = message
-
-    def answer(self, message: bytes) -> None:
-        """The whole answer came."""
-        if not self.done():
-            self.set_result(message)
-
-    def end(self, ended: CallEnded) -> None:
-        """The call is over."""
-        if self.done():
-            return
-        if ended.status:
-            self.set_exception(failure_of(ended))
-        elif self.message is None:
-            self.set_exception(CallFailedError(INTERNAL, "the answer has no message"))
-        else:
-            self.set_result(self.message)
-
-    def cancel(self, msg: object = None) -> bool:
-        """Tell the server that nobody waits."""
-        was_waited_for = super().cancel(msg)
-        if was_waited_for:
-            self.client.cancel(self.stream_id)
-        return was_waited_for
 
 
 class ClientProtocol(asyncio.Protocol):
@@ -440,14 +324,3 @@ class ClientProtocol(asyncio.Protocol):
         for stream_id, call in calls.items():
             call.end(CallEnded(stream_id, UNAVAILABLE, why))
         self._pass_on()
-
-
-def failure_of(ended: CallEnded) -> CallFailedError:
-    """A call that did not go well, as an exception."""
-    return CallFailedError(ended.status, ended.message, ended.details, was_taken=ended.was_taken)
-
-
-def _wake(waiting: asyncio.Future[None] | None) -> None:
-    """Let a waiter go on."""
-    if waiting is not None and not waiting.done():
-        waiting.set_result(None)
