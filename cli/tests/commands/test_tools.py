@@ -34,6 +34,8 @@ def test_contexts_are_added_used_changed_and_removed(uc: Person) -> None:
     assert uc.ok("context", "show", "-o", "json").json["project"] == "green"
     uc.ok("context", "rm", "a", "b")
     assert "no cloud is named" in uc.fails(1, "vm", "list", "-p", "x")
+    said = uc.ok("context", "list")
+    assert (said.out, "uc context add" in said.err) == ("", True)
     file = uc.home / "xdg_config_home/ultracloud/config.toml"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 

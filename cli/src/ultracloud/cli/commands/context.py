@@ -102,6 +102,8 @@ def list_(app: App) -> None:
     targets = [app.contexts.all[name] for name in sorted(app.contexts.all)]
     if app.output.format in ("name", "id"):
         sys.stdout.write("".join(f"{target.name}\n" for target in targets))
+    elif app.output.tabular and not targets:
+        app.note("no contexts; `uc context add NAME --server https://HOST:PORT` makes one")
     elif app.output.tabular:
         rows = [
             ("*" if t.name == holds else "", t.name, t.server, t.project or "-", t.org or "-", _login(t))
