@@ -2,7 +2,7 @@
 
 - `server`: builds all of it;
 - `gateway`: the endpoint: from a plain HTTP request to its answer;
-- `streams`: watches, as long as both sides like;
+- `streams`: watches, as long as both sides like; `feeds`: their messages;
 - `conversations`: consoles, over WebSocket;
 - `backends`: the services behind it; `asking`: what one is asked, `visits`: for which request;
 - `passing`: gRPC calls of SDKs, passed on;

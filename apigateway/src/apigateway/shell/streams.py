@@ -6,7 +6,6 @@ all the same, so that its client knows it is heard. What fails later is the stre
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from apigateway.core.problems import problem_of
 from apigateway.core.streaming import Form, Mark, render, render_beat, render_failure
 from apigateway.core.traffic import Watches
 from apigateway.core.writing import Writers
+from apigateway.shell.feeds import Feed
 from ultracloud.api.rest.descriptors import descriptor_of, fields_by_name
 from ultracloud.api.rpc import Method
 from ultracloud.base.faults import Fault, ResourceExhaustedError
@@ -79,45 +79,33 @@ class Streams:
             Fault: The service refuses it, or this caller has too many.
         """
         self._admit(way.who)
-        first = asyncio.ensure_future(_next(messages))
+        feed = Feed(messages)
         try:
-            await asyncio.wait([first], timeout=FIRST_S)
-            if first.done():
-                first.result()
+            await feed.wait(FIRST_S)
+            feed.check()
         except BaseException:
             self._leave(way.who)
-            first.cancel()
-            first.add_done_callback(_hear)
+            feed.stop()
             raise
-        parts = self._parts(messages, first, rpc, way)
+        parts = self._parts(feed, rpc, way)
         return HttpStream(parts, 200, way.form.value, {**fields, "x-accel-buffering": "no"})
 
-    async def _parts(
-        self, messages: AsyncIterator[Message], first: asyncio.Future[Message | None], rpc: Method, way: Way
-    ) -> AsyncGenerator[bytes, None]:
+    async def _parts(self, feed: Feed, rpc: Method, way: Way) -> AsyncGenerator[bytes, None]:
         """What is sent."""
-        coming = first
         try:
             write, marks = self._writers.of(rpc.response_type), Marks(rpc, goes_on=way.goes_on)
             while True:
-                await asyncio.wait([coming], timeout=BEAT_S)
-                if not coming.done():
+                if not await feed.wait(BEAT_S):
                     yield render_beat(way.form)
-                    continue
-                message = coming.result()
-                if message is None:
+                elif (message := feed.next()) is not None:
+                    yield render(way.form, write(message), marks.of(message))
+                else:
                     return
-                yield render(way.form, write(message), marks.of(message))
-                coming = asyncio.ensure_future(_next(messages))
         except Fault as fault:
             yield render_failure(way.form, problem_of(fault, way.trace).body)
         finally:
             self._leave(way.who)
-            coming.cancel()
-            await asyncio.wait([coming])
-            _hear(coming)
-            if isinstance(messages, AsyncGenerator):
-                await messages.aclose()
+            await feed.close()
 
     @contextmanager
     def counted(self, who: str) -> Iterator[None]:
@@ -147,17 +135,6 @@ class Streams:
         self._count -= 1
         if not self._open[who]:
             del self._open[who]
-
-
-def _hear(ended: asyncio.Future[Message | None]) -> None:
-    """Take notice of how something ended that nobody waits for any more."""
-    if not ended.cancelled():
-        ended.exception()
-
-
-async def _next(messages: AsyncIterator[Message]) -> Message | None:
-    """The next message; None behind the last."""
-    return await anext(messages, None)
 
 
 class Marks:
