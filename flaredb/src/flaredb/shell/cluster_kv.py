@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from itertools import starmap
-from typing import TypeVar, cast
+from typing import Literal, TypeVar, cast
 
+from flaredb import errors
 from flaredb.core import limits
 from flaredb.core.access import Access
 from flaredb.core.commands import DeleteRange, Outcome, Txn
@@ -19,7 +21,7 @@ from flaredb.core.refusals import refused
 from flaredb.core.region import LOGICAL_BITS
 from flaredb.core.region_errors import RegionMovedError
 from flaredb.core.region_parts import key_from
-from flaredb.core.region_work import CLOCK_AHEAD_MAX_MS
+from flaredb.core.region_work import CLOCK_AHEAD_MAX_MS, Answer
 from flaredb.errors import not_yet
 from flaredb.shell import messages
 from flaredb.shell.cluster_reads import KeysRead, RangeRead
@@ -42,7 +44,7 @@ from ultracloud.api.flaredb.v1.flaredb_pb2 import (
     ScanResponse,
 )
 from ultracloud.api.rpc import Call
-from ultracloud.base.faults import UnavailableError
+from ultracloud.base.faults import Fault, InternalError, UnavailableError
 from ultracloud.servicekit import deadlines
 from ultracloud.servicekit.clock import Clock
 from ultracloud.servicekit.streams import closing
@@ -75,6 +77,7 @@ class ClusterKv(Serving):
         self.increment = writes.increment
         self.compare_and_set = writes.compare_and_set
         self.txn = writes.txn
+        self.put_octets, self.txn_octets = writes.put_octets, writes.txn_octets
 
     async def get(self, request: GetRequest, call: Call, /) -> GetResponse:
         """The value of one key."""
@@ -153,15 +156,66 @@ class ClusterKv(Serving):
 
 
 class _Submitting:
-    """Takes transactions as a `Committer` does, and has them run where their keys are."""
+    """Takes transactions as a `Committer` does, and has them run where their keys are.
+
+    One of a region that this store leads is told to the region's core at once. Whatever else is done has a task, which
+    costs as much as its part in the region's batch.
+    """
 
     def __init__(self, router: Router, txns: Transactions) -> None:
         self._router = router
         self._txns = txns
+        self._running: set[asyncio.Task[Outcome]] = set()
 
     def submit(self, txn: Txn, deliver: Callable[[Outcome], ResultT]) -> asyncio.Future[ResultT]:
         """See `Committer.submit`."""
         return asyncio.ensure_future(self._run(txn, deliver))
+
+    def submit_call(self, txn: Txn, call: ShortCall, render: Callable[[Outcome], bytes]) -> Literal[True]:
+        """See `Committer.submit_call`."""
+
+        def told(found: Outcome | Fault) -> None:
+            if isinstance(found, Fault):
+                call.refuse(found)
+            elif found.refusal is not None:
+                call.refuse(refused(found.refusal))
+            else:
+                call.reply(render(found))
+
+        places = list(places_of(txn))
+        region = self._router.region(places[0]) if places else None
+        if region is not None and not all(map(region.covers, places)):
+            # Not at once: a call that is told before it is kept stays without an answer.
+            asyncio.get_running_loop().call_soon(self._txns.begin, txn, told)
+        elif region is None or not self._router.execute_here(region, txn, partial(self._told_here, txn, told)):
+            self._go(txn, told)
+        return True
+
+    def _told_here(self, txn: Txn, told: Callable[[Outcome | Fault], None], found: Answer | int) -> None:
+        """What the region here says; where it is not here any more, or nobody leads it, nothing was done."""
+        if isinstance(found, RegionMovedError | UnavailableError):
+            self._go(txn, told)
+            return
+        assert isinstance(found, tuple | Fault), found
+        told(found if isinstance(found, Fault) else found[0])
+
+    def _go(self, txn: Txn, told: Callable[[Outcome | Fault], None]) -> None:
+        """Have it run by a task, then tell."""
+        task = asyncio.ensure_future(self._outcome(txn))
+        self._running.add(task)
+
+        def done(_task: asyncio.Task[Outcome]) -> None:
+            self._running.discard(task)
+            error = errors.closing() if task.cancelled() else task.exception()
+            if error is None:
+                told(task.result())
+            elif isinstance(error, Fault):
+                told(error)
+            else:
+                told(InternalError("a transaction failed for a reason that only the store's log has"))
+                raise error
+
+        task.add_done_callback(done)
 
     async def _run(self, txn: Txn, deliver: Callable[[Outcome], ResultT]) -> ResultT:
         outcome = await self._outcome(txn)

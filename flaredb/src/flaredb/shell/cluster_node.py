@@ -181,6 +181,20 @@ class ClusterNode:
         assert isinstance(found, tuple), found
         return found
 
+    def ask_txns(self, route: Route, txns: Sequence[Txn], token: Token) -> None:
+        """The same; `token` is called with the answer, from within a later turn.
+
+        Raises:
+            Fault: Nothing was done, and `token` is not called.
+        """
+        if self._is_closed:
+            raise closing()
+        if self._is_full:
+            raise disk_full(self.free_bytes(), self.reserve_bytes)
+        self.asked[route.region] += len(txns)
+        self.node.propose(route.region, route.epoch, txns, token)
+        self.soon()
+
     async def step(self, route: Route, step: Step) -> StepAnswer:
         """Have a step of a transaction over several regions done in one that this store leads; see `region_txn`."""
         future: asyncio.Future[Answer | int] = self._loop.create_future()

@@ -26,7 +26,7 @@ from flaredb.core.region_entry import Step
 from flaredb.core.region_errors import NotLeaderError, OutcomeUnknownError, RegionMovedError
 from flaredb.core.visibility import Found, Query
 from flaredb.shell.cluster_lines import Lines
-from flaredb.shell.cluster_node import ClusterNode, Route
+from flaredb.shell.cluster_node import ClusterNode, Route, Token
 from flaredb.shell.cluster_peers import found_of, raise_astray, route_message
 from flaredb.shell.cluster_reads import KeysRead, RangeRead, Reader
 from ultracloud.api.flaredb.v1 import peers_pb2 as pb
@@ -160,6 +160,22 @@ class Router:
 
         outcomes, _ = await self._search(where, here, there, leads=True, places=places)
         return outcomes
+
+    def execute_here(self, region: Region, txn: Txn, token: Token) -> bool:
+        """As `execute`, of a transaction in a region that this store leads; False if it does not, or cannot.
+
+        Args:
+            region: Has all that the transaction names.
+            txn: What is to be run.
+            token: Called with the answer, or a Fault, from within a later turn.
+        """
+        if not self.leads(region):
+            return False
+        try:
+            self._node.ask_txns(Route(region.region, region.epoch), (txn,), token)
+        except Fault:
+            return False
+        return True
 
     async def step(self, region: Region, step: Step) -> StepAnswer:
         """Have a step of a transaction over several regions done, by whoever is thought to lead; sent once.

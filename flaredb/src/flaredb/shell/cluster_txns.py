@@ -56,24 +56,36 @@ class Transactions:
             OutcomeUnknownError: It may have happened, or not, or may still.
             Fault: Nothing was done.
         """
-        ends_at_ms = self._clock.monotonic_ms() + TXN_MS_MAX
-        self._count = (self._count + 1) % (1 << 8 * COUNT_BYTES)
-        name = txn_id(self._node.now_ms(), self._salt + self._count.to_bytes(COUNT_BYTES, "big"))
-        coordinator = Coordinator(name, txn, self._look_up, ends_at_ms)
         told: asyncio.Future[Outcome | Fault] = asyncio.get_running_loop().create_future()
 
-        def answered(send: Send, answer: Answer) -> list[Send]:
-            sends = coordinator.answered(send, answer, self._clock.monotonic_ms())
-            if coordinator.outcome is not None and not told.done():
-                told.set_result(coordinator.outcome)
-            return sends
+        def settle(found: Outcome | Fault) -> None:
+            if not told.done():
+                told.set_result(found)
 
         # It unlocks what it has locked, also when the caller has gone.
-        self._go_on(coordinator.begin(), answered)
+        self.begin(txn, settle)
         outcome = await told
         if isinstance(outcome, Fault):
             raise outcome
         return outcome
+
+    def begin(self, txn: Txn, told: Callable[[Outcome | Fault], None]) -> None:
+        """The same for a caller that is told; once, and perhaps before this returns."""
+        ends_at_ms = self._clock.monotonic_ms() + TXN_MS_MAX
+        self._count = (self._count + 1) % (1 << 8 * COUNT_BYTES)
+        name = txn_id(self._node.now_ms(), self._salt + self._count.to_bytes(COUNT_BYTES, "big"))
+        coordinator = Coordinator(name, txn, self._look_up, ends_at_ms)
+        is_told = False
+
+        def answered(send: Send, answer: Answer) -> list[Send]:
+            nonlocal is_told
+            sends = coordinator.answered(send, answer, self._clock.monotonic_ms())
+            if coordinator.outcome is not None and not is_told:
+                is_told = True
+                told(coordinator.outcome)
+            return sends
+
+        self._go_on(coordinator.begin(), answered)
 
     async def look_after(self) -> None:
         """Settle parts that are locked for long in the regions that this store leads, until cancelled."""
