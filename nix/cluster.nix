@@ -204,7 +204,8 @@ in
 
     ultracloud.cluster.pki.wanted =
       map (process: "${process}:${userOf process}:${identityOf process}") here
-      ++ map (name: "operators:root:operator/${name}") cfg.operators;
+      # Where they are let in, and on no other machine: whoever has an operator's key owns the cloud.
+      ++ lib.optionals (elem "iam" here) (map (name: "operators:root:operator/${name}") cfg.operators);
 
     services.ultracloud = {
       chainfire = service "chainfire" (lib.mkMerge [
