@@ -24,11 +24,13 @@ class Room:
 
     Args:
         folder: On the disk.
+        enough_bytes: Where there is less, each look is a new one, so that an end of it is seen at once.
         now_s: A clock that never goes back.
     """
 
-    def __init__(self, folder: Path, now_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, folder: Path, enough_bytes: int, now_s: Callable[[], float] = time.monotonic) -> None:
         self._folder = folder
+        self._enough_bytes = enough_bytes
         self._now_s = now_s
         self._free_bytes = 0
         self._until_s = 0.0
@@ -36,7 +38,7 @@ class Room:
     def free_bytes(self) -> int:
         """Bytes that an unprivileged process could write, LOOK_S ago at most."""
         now_s = self._now_s()
-        if now_s >= self._until_s:
+        if now_s >= self._until_s or self._free_bytes < self._enough_bytes:
             self._free_bytes = free_bytes(self._folder)
             self._until_s = now_s + LOOK_S
         return self._free_bytes

@@ -88,7 +88,7 @@ async def build_embedded(config: Config, runtime: Runtime) -> Flaredb:
     committer = Committer(
         store,
         now_ms=runtime.clock.now_ms,
-        free_bytes=disk.Room(config.state_dir).free_bytes,
+        free_bytes=disk.Room(config.state_dir, config.disk_reserve_mib * MIB).free_bytes,
         reserve_bytes=config.disk_reserve_mib * MIB,
         committed=watchers.tell,
     )
