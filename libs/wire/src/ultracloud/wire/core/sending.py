@@ -83,13 +83,7 @@ class Sender:
     def reply(self, stream_id: int, message: bytes) -> None:
         """Answer a call with its one message and status OK. A stream that is gone is no error: its client left."""
         size = len(message) + PREFIX_BYTES
-        if (
-            size > self._window
-            or size > self._initial_window
-            or size > self._frame_bytes_max
-            or not self._table_told
-            or self._open.get(stream_id, False) is not None
-        ):
+        if not self._fits(stream_id, size):
             self.send(stream_id, message)
             self.finish(stream_id, OK_BLOCK)
             return
@@ -103,6 +97,16 @@ class Sender:
             )
             + message
             + _END.pack(_END_HEAD, stream_id, OK_BLOCK)
+        )
+
+    def _fits(self, stream_id: int, size: int) -> bool:
+        """Whether an answer of so many bytes can leave whole: in one frame, on a stream of which nothing was sent."""
+        return (
+            size <= self._window
+            and size <= self._initial_window
+            and size <= self._frame_bytes_max
+            and self._table_told
+            and self._open.get(stream_id, False) is None
         )
 
     def send(self, stream_id: int, message: bytes) -> None:
@@ -144,13 +148,7 @@ class Sender:
     ) -> None:
         """Answer a plain HTTP request."""
         size = len(body)
-        if (
-            size > self._window
-            or size > self._initial_window
-            or size > self._frame_bytes_max
-            or not self._table_told
-            or self._open.get(stream_id, False) is not None
-        ):
+        if not self._fits(stream_id, size):
             self.begin_page(stream_id, status, fields, cookies)
             self.send_page(stream_id, body, ends=True)
             return
