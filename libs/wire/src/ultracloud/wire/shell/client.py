@@ -20,6 +20,7 @@ from ultracloud.wire.core.status import DEADLINE_EXCEEDED, UNAVAILABLE
 from ultracloud.wire.errors import CallFailedError, ConnectionFault
 from ultracloud.wire.shell.client_calls import Asked, Exchange
 from ultracloud.wire.shell.clock import now_s
+from ultracloud.wire.shell.closing import shut
 
 TICK_S = 1.0
 """How often silence is looked for."""
@@ -218,7 +219,7 @@ class ClientProtocol(asyncio.Protocol):
         self._flush()
         self._lose(reason)
         if self._transport is not None:
-            self._transport.close()
+            shut(self._transport)
 
     async def _slot(self, timeout_s: float | None) -> None:
         """Wait until the server takes another call.
@@ -257,7 +258,7 @@ class ClientProtocol(asyncio.Protocol):
             self._pass_on()
         if self._has_left and self._transport is not None and not self._machine.open_calls:
             self._flush()
-            self._transport.close()
+            shut(self._transport)
 
     def _look_for_deadlines(self, at: float) -> None:
         """Look at the deadlines of unary calls at a time: a timer for each would cost as much as the rest of a call."""

@@ -22,6 +22,7 @@ from ultracloud.wire.core.http1 import (
 from ultracloud.wire.core.http1_heads import BadRequest, HeadReader, RequestHead, render_head
 from ultracloud.wire.core.websocket import accept, render_switch
 from ultracloud.wire.shell.clock import http_date, now_s
+from ultracloud.wire.shell.closing import shut
 from ultracloud.wire.shell.edge import GIVEN_UP
 from ultracloud.wire.shell.members import Members
 from ultracloud.wire.shell.options import (
@@ -142,7 +143,7 @@ class Http1Protocol(asyncio.Protocol):
     def finish_drain(self) -> None:
         """Close, once what is being answered has its answer."""
         if self._work is None:
-            self._transport.close()
+            shut(self._transport)
         else:
             self._end_after_this()
 
@@ -150,12 +151,12 @@ class Http1Protocol(asyncio.Protocol):
         """Answer with `fault` if that can be said, and close."""
         work, self._work = self._work, None
         if work is None:
-            self._transport.close()
+            shut(self._transport)
             return []
         work.cancel()
         if not self._is_streaming:
             self._refuse(BadRequest(503, fault.public))
-        self._transport.close()
+        shut(self._transport)
         return [work]
 
     def abort(self) -> None:
@@ -315,7 +316,7 @@ class Http1Protocol(asyncio.Protocol):
             self._set_reading()
             asyncio.get_running_loop().call_later(LINGER_S, self._transport.abort)
         else:
-            self._transport.close()
+            shut(self._transport)
 
     def _keeps_alive(self, head: RequestHead) -> bool:
         return head.keep_alive and not self._drains and not self._is_over
@@ -327,7 +328,7 @@ class Http1Protocol(asyncio.Protocol):
 
     def _close(self) -> None:
         self._end_after_this()
-        self._transport.close()
+        shut(self._transport)
 
     def _set_reading(self) -> None:
         """Read on only while there is room for what comes. What is cut off is still heard, unless it is far ahead."""

@@ -14,6 +14,7 @@ from ultracloud.wire.core.events import CallArrived, Closed, Event, PageRefused,
 from ultracloud.wire.core.limits import Limits
 from ultracloud.wire.errors import ErrorCode
 from ultracloud.wire.shell.clock import now_s
+from ultracloud.wire.shell.closing import shut
 from ultracloud.wire.shell.edge import Edge, Site
 from ultracloud.wire.shell.http2_pages import Http2Pages
 from ultracloud.wire.shell.members import Members
@@ -166,7 +167,7 @@ class Http2Protocol(asyncio.Protocol):
         self._edge.stop(None)
         self._pages.stop()
         self._flush()
-        self._transport.close()
+        shut(self._transport)
         asyncio.get_running_loop().call_later(LINGER_S, self._transport.abort)
 
     def _flush_soon(self) -> None:

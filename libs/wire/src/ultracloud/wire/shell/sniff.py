@@ -9,6 +9,7 @@ from typing import Any, cast
 from ultracloud.base.faults import Fault
 from ultracloud.wire.core.frames import PREFACE
 from ultracloud.wire.shell.clock import now_s
+from ultracloud.wire.shell.closing import shut
 from ultracloud.wire.shell.members import Members
 from ultracloud.wire.shell.tls import alpn_protocol
 
@@ -69,15 +70,15 @@ class Sniffer(asyncio.Protocol):
 
     def start_drain(self) -> None:
         """Nothing was asked, so nothing is lost."""
-        self._transport.close()
+        shut(self._transport)
 
     def finish_drain(self) -> None:
         """As `start_drain`."""
-        self._transport.close()
+        shut(self._transport)
 
     def stop(self, _fault: Fault) -> list[asyncio.Future[Any]]:
         """Close; no task runs."""
-        self._transport.close()
+        shut(self._transport)
         return []
 
     def abort(self) -> None:

@@ -26,6 +26,7 @@ from ultracloud.wire.core.websocket import (
     render_frame,
 )
 from ultracloud.wire.shell.clock import now_s
+from ultracloud.wire.shell.closing import shut
 from ultracloud.wire.shell.edge import FaultsOnly
 from ultracloud.wire.shell.members import Members
 from ultracloud.wire.shell.options import WebSocketAnswer
@@ -144,7 +145,7 @@ class WebSocketProtocol(asyncio.Protocol):
     def stop(self, _fault: Fault) -> list[asyncio.Future[Any]]:
         """End now."""
         self.finish_drain()
-        self._transport.close()
+        shut(self._transport)
         return [self._task]
 
     def abort(self) -> None:
@@ -198,7 +199,7 @@ class WebSocketProtocol(asyncio.Protocol):
     def _finish(self) -> None:
         """Both sides have said Close, or the client cannot be understood: the server ends the connection (7.1.1)."""
         self._task.cancel()
-        self._transport.close()
+        shut(self._transport)
 
     def _pay_pong(self) -> None:
         if self._owed_pong is not None and self._stalled_s is None and self._closed_s is None:
