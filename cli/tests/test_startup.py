@@ -29,6 +29,8 @@ FORBIDDEN = {
 OF_CONTEXTS = {"tomllib"}
 OF_SHORT_FLAGS = {"difflib"}
 """Click looks for words near `-p` before it knows that it is short."""
+OF_THE_MACHINE = {"sitecustomize", "apport_python_hook"}
+"""What a distribution has Python import at each start."""
 MODULES_OF_HELP_MAX = 132
 """Of which Click and what it needs are 62, and the interpreter's own 33."""
 MODULES_OF_GET_MAX = 200
@@ -62,7 +64,7 @@ def imported(home: Path, *words: str) -> set[str]:
         text=True,
         check=True,
     )
-    return set(done.stderr.partition("\nMODULES\n")[2].split())
+    return set(done.stderr.partition("\nMODULES\n")[2].split()) - OF_THE_MACHINE
 
 
 def cpu_s(home: Path, budget_s: float, *words: str) -> float:

@@ -74,7 +74,9 @@ def answered(dev: Person, keys: str, *words: str) -> int:
 def test_a_reader_that_has_gone_ends_it_without_a_word(dev: Person) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run([*UC, "ls"], env=environment(dev), stdout=writer, stderr=subprocess.PIPE, check=False)
+    done = subprocess.run(
+        [*UC, "context", "list"], env=environment(dev), stdout=writer, stderr=subprocess.PIPE, check=False
+    )
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, b"")
 
