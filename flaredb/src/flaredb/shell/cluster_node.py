@@ -187,10 +187,7 @@ class ClusterNode:
         Raises:
             Fault: Nothing was done, and `token` is not called.
         """
-        if self._is_closed:
-            raise closing()
-        if self._is_full:
-            raise disk_full(self.free_bytes(), self.reserve_bytes)
+        self._check_writable()
         self.asked[route.region] += len(txns)
         self.node.propose(route.region, route.epoch, txns, token)
         self.soon()
@@ -209,13 +206,17 @@ class ClusterNode:
         Raises:
             Fault: Nothing was done, and `token` is not called.
         """
+        self._check_writable()
+        self.asked[route.region] += 1
+        self.node.step(route.region, route.epoch, step, token)
+        self.soon()
+
+    def _check_writable(self) -> None:
+        """Pass while writes are taken. Raises UnavailableError or ResourceExhaustedError."""
         if self._is_closed:
             raise closing()
         if self._is_full:
             raise disk_full(self.free_bytes(), self.reserve_bytes)
-        self.asked[route.region] += 1
-        self.node.step(route.region, route.epoch, step, token)
-        self.soon()
 
     async def read_round(self, route: Route, sought: Sought) -> int:
         """Wait until the rows here have all that was answered anywhere before now, and the version at which.
