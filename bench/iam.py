@@ -87,7 +87,7 @@ def main() -> int:
     else:
         for each in rows:
             peer = "-" if each["peer"] is None else each["peer"]
-            print(f"{each['what']:62} {each['ours']:>12} {peer:>10} {each['unit']:12} x{each['ratio']}")
+            print(f"{each['what']:62} {each['ours']:>12} {peer:>10} {each['unit']:12} x{each['ratio'] or '-'}")
     if not arguments.no_record and not arguments.quick:
         record(rows, RESULTS)
     return 0
