@@ -21,18 +21,11 @@ def prefixes(resource: str) -> Iterator[str]:
 
     Of what lies in an environment, then the same below its project as though it did not.
     """
-    yield ""
-    end = 0
-    while end < len(resource):
-        kinds = resource.find("/", end)
-        end = resource.find("/", kinds + 1) if kinds >= 0 else -1
-        if end < 0:
-            yield resource
-            break
-        yield resource[:end]
-        end += 1
-    if _ENVIRONMENT_PAIR in resource:
-        yield from _beside_environment(resource)
+    yield from _pairs(resource)
+    plain = plain_path(resource)
+    if plain != resource:
+        head = _project_head(resource)
+        yield from (above for above in _pairs(plain) if len(above) > len(head))
 
 
 def plain_path(resource: str) -> str:
@@ -76,15 +69,15 @@ def _project_head(resource: str) -> str:
     return "/".join(parts[:4]) if is_below else ""
 
 
-def _beside_environment(resource: str) -> Iterator[str]:
-    plain = plain_path(resource)
-    if plain == resource:
-        return
-    end = len(_project_head(resource)) + 1
-    while end < len(plain):
-        end = plain.find("/", plain.find("/", end) + 1)
+def _pairs(resource: str) -> Iterator[str]:
+    """The root, then `resource` up to each of its pairs."""
+    yield ""
+    end = 0
+    while end < len(resource):
+        kinds = resource.find("/", end)
+        end = resource.find("/", kinds + 1) if kinds >= 0 else -1
         if end < 0:
-            yield plain
+            yield resource
             return
-        yield plain[:end]
+        yield resource[:end]
         end += 1
