@@ -38,7 +38,7 @@ class Sight(Generic[MessageT]):
 
 def inner_path(policy: Policy, kind: Kind[MessageT], place: Place, labels: Mapping[str, str]) -> str:
     """The path that things with these labels are right below: the place's, or that of an environment in it."""
-    if kind.scope is not Scope.PROJECT or not kind.in_environments:
+    if not _is_divided(kind):
         return place.path
     return environment_path(policy, place.id, place.path, labels)
 
@@ -106,8 +106,7 @@ async def look(
         PermissionDeniedError, UnavailableError: As `policy.authorise`: it may see none of it.
     """
     policy = authority.snapshot.policy
-    is_divided = kind.scope is Scope.PROJECT and kind.in_environments
-    environments = policy.environments_of_project.get(place.id, ()) if is_divided else ()
+    environments = policy.environments_of_project.get(place.id, ()) if _is_divided(kind) else ()
     paths = (place.path, *(f"{place.path}/{ENVIRONMENTS}/{one.id}" for one in environments))
     if not any(judge(authority, principal, permission, path).allowed for path in paths):
         await authorise(authority, principal, permission, place.path)
@@ -123,8 +122,13 @@ async def look(
     return Sight(paths, is_visible)
 
 
+def _is_divided(kind: Kind[MessageT]) -> bool:
+    """Whether things of this kind can lie in environments."""
+    return kind.scope is Scope.PROJECT and kind.in_environments
+
+
 def _is_unknown(policy: Policy, kind: Kind[MessageT], place: Place, labels: Mapping[str, str]) -> bool:
     name = labels.get(ENVIRONMENT_LABEL, "")
-    if not name or kind.scope is not Scope.PROJECT or not kind.in_environments:
+    if not name or not _is_divided(kind):
         return False
     return place.id in policy.environments_of_project and (place.id, name) not in policy.environment_of_place

@@ -260,10 +260,9 @@ class KindServer(Generic[MessageT]):
         """Refuse to change a resource that has moved meanwhile to where the caller may not, or to move it so."""
         authority, context = self.resources.authority, located.context
         seen, now = located.stored.metadata, metadata_of(old)
-        if path_of(authority.snapshot.policy, self.kind, context.place, now) != path_of(
-            authority.snapshot.policy, self.kind, context.place, seen
-        ):
-            path = path_of(authority.snapshot.policy, self.kind, context.place, now)
+        policy = authority.snapshot.policy
+        path = path_of(policy, self.kind, context.place, now)
+        if path != path_of(policy, self.kind, context.place, seen):
             require(judge(authority, context.principal, self.kind.permission("update"), path, now.labels))
         require_move(authority, context.principal, self.kind, context.place, now, metadata_of(new))
 
