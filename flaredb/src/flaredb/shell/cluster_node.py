@@ -174,14 +174,11 @@ class ClusterNode:
         Raises:
             Fault: Nothing was done, but for OutcomeUnknownError.
         """
-        if self._is_full:
-            raise disk_full(self.free_bytes(), self.reserve_bytes)
-        self.asked[route.region] += len(txns)
-        found = await self._ask(lambda token: self.node.propose(route.region, route.epoch, txns, token, floor))
+        found = await self._ask(lambda token: self.ask_txns(route, txns, token, floor))
         assert isinstance(found, tuple), found
         return found
 
-    def ask_txns(self, route: Route, txns: Sequence[Txn], token: Token) -> None:
+    def ask_txns(self, route: Route, txns: Sequence[Txn], token: Token, floor: int = 0) -> None:
         """The same; `token` is called with the answer, from within a later turn.
 
         Raises:
@@ -189,14 +186,12 @@ class ClusterNode:
         """
         self._check_writable()
         self.asked[route.region] += len(txns)
-        self.node.propose(route.region, route.epoch, txns, token)
+        self.node.propose(route.region, route.epoch, txns, token, floor)
         self.soon()
 
     async def step(self, route: Route, step: Step) -> StepAnswer:
         """Have a step of a transaction over several regions done in one that this store leads; see `region_txn`."""
-        future: asyncio.Future[Answer | int] = self._loop.create_future()
-        self.ask_step(route, step, partial(_settle, future))
-        found = await future
+        found = await self._ask(lambda token: self.ask_step(route, step, token))
         assert isinstance(found, tuple | Prepared | Fate | Done), found
         return found
 

@@ -153,7 +153,7 @@ class Committer:
         """What the thread does: wait for the disk, batch by batch."""
         while (batch := self._to_sync.get()) is not None:
             failure, seconds = self._sync(batch)
-            self._loop.call_soon_threadsafe(self._guarded, self._synced, batch, failure, seconds)
+            self._loop.call_soon_threadsafe(self._guarded, self._waited, batch, failure, seconds, False)
 
     def _sync(self, batch: _Batch) -> tuple[EngineWriteError | None, float]:
         """Wait for the disk: what it said if it failed, and for how many seconds."""
@@ -167,10 +167,13 @@ class Committer:
 
     def _sync_here(self, batch: _Batch) -> None:
         """The same on the loop, then answer."""
-        failure, seconds = self._sync(batch)
-        self._place.took(seconds, here=True)
-        self._synced(batch, failure)
+        self._waited(batch, *self._sync(batch), True)
+
+    def _waited(self, batch: _Batch, failure: EngineWriteError | None, seconds: float, is_here: bool) -> None:  # noqa: FBT001 - called by the loop
+        """The disk has been waited for, here or by the thread."""
+        self._place.took(seconds, here=is_here)
         self.times.add(seconds)
+        self._synced(batch, failure)
 
     def _guarded(self, step: Callable[..., None], *arguments: object) -> None:
         """Run a step; if it fails, so does `run`, and with it the process: nobody would be answered any more."""
@@ -228,17 +231,8 @@ class Committer:
         tell(waiting, fault)
         self._loop.call_soon(self._guarded, self._begin)
 
-    def _synced(self, batch: _Batch, failure: EngineWriteError | None, seconds: float = 0.0) -> None:
-        """Begin the next batch, then answer this one while the disk works again.
-
-        Args:
-            batch: What was staged.
-            failure: What the disk said, if it did not confirm it.
-            seconds: How long the thread waited.
-        """
-        if seconds:
-            self._place.took(seconds, here=False)
-            self.times.add(seconds)
+    def _synced(self, batch: _Batch, failure: EngineWriteError | None) -> None:
+        """Begin the next batch, then answer this one while the disk works again."""
         if failure is not None:
             self._is_closed = True
             tell(batch.waiting, write_unknown(str(failure)))
