@@ -11,7 +11,7 @@ from ultracloud.api.prismnet.v1 import prismnet_pb2 as net
 from ultracloud.api.prismnet.v1.prismnet_rpc import VPCS
 from ultracloud.api.resource.v1 import resource_pb2 as pb
 from ultracloud.base.faults import AlreadyExistsError, UnavailableError
-from ultracloud.servicekit.resources import Kind, KindServer, Resources
+from ultracloud.servicekit.resources import Kind, KindServer, Resources, trail
 from ultracloud.servicekit.store import Committed, Conflict, MemoryStore
 from ultracloud.servicekit.testing import DEVELOPER, FakeCall, SetClock, account_principal, sample_authority
 
@@ -110,7 +110,7 @@ def test_a_store_that_stays_away_is_unavailable() -> None:
     asyncio.run(scenario())
 
 
-def test_a_create_is_ours_although_somebody_wrote_its_status_meanwhile() -> None:
+def test_a_change_is_ours_although_somebody_wrote_the_status_meanwhile() -> None:
     async def scenario() -> None:
         world = World()
 
@@ -118,8 +118,45 @@ def test_a_create_is_ours_although_somebody_wrote_its_status_meanwhile() -> None
             for stored in await world.resources.all(VPC):
                 await world.resources.write_status(VPC, stored.metadata.id, net.VpcStatus(vni=7))
 
-        world.store.losses, world.store.meanwhile = 1, reconcile
+        world.store.meanwhile = reconcile
+        world.store.losses = 1
         made = await world.make()
-        assert (made.metadata.name, made.status.vni) == ("web", 7)
+        assert (made.metadata.name, made.metadata.generation) == ("web", 1)
+        world.store.losses = 1
+        request = net.UpdateVpcRequest(project="blue", ref="web", spec=net.VpcSpec(cidr="10.0.0.0/8"))
+        updated = await world.vpcs.update(request, FakeCall(principal=DEV))
+        assert updated.metadata.generation == 2
+        stored = await world.resources.read(VPC, made.metadata.id)
+        assert stored is not None
+        assert (stored.message.metadata.generation, stored.message.status.vni) == (2, 7)
+        assert await recorded(world.resources) == ["create", "update"]
 
     asyncio.run(scenario())
+
+
+def test_a_delete_is_ours_although_another_process_went_on_in_the_same_lane(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trail, "LANES", 1)
+    monkeypatch.setattr(trail, "AT_ONCE", 1)
+
+    async def scenario() -> None:
+        world, other = World(), World()
+        other.resources = Resources(world.store, sample_authority(), SetClock(), [VPC])
+        other.vpcs = KindServer(other.resources, VPC)
+
+        async def go_on() -> None:
+            await other.make("another")
+
+        await world.make()
+        world.store.meanwhile = go_on
+        world.store.losses = 1
+        await world.vpcs.delete(pb.DeleteRequest(project="blue", ref="web"), FakeCall(principal=DEV))
+        await world.make()
+        assert await recorded(world.resources) == ["create", "create", "create", "delete"]
+
+    asyncio.run(scenario())
+
+
+async def recorded(resources: Resources) -> list[str]:
+    """What the trail says was done, sorted; its chains are whole."""
+    found = [record for lane in range(trail.LANES) for record in await resources.trail.read(lane)]
+    return sorted(record.permission.rpartition(".")[2] for record in found)

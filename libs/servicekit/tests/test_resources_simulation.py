@@ -24,10 +24,20 @@ from ultracloud.base.faults import (
     ResourceExhaustedError,
     UnavailableError,
 )
-from ultracloud.servicekit.resources import Condition, Context, Kind, KindServer, Resources, Truth, indexes
+from ultracloud.servicekit.resources import (
+    Condition,
+    Context,
+    Kind,
+    KindServer,
+    Resources,
+    Truth,
+    charging,
+    indexes,
+    trail,
+)
 from ultracloud.servicekit.resources.trail import LANES
 from ultracloud.servicekit.store import Committed, Conflict, MemoryStore, Reading
-from ultracloud.servicekit.testing import OPERATOR, FakeCall, SetClock, sample_authority
+from ultracloud.servicekit.testing import BLUE, OPERATOR, RED, FakeCall, SetClock, sample_authority
 from ultracloud.testkit.seeds import seeds
 
 EXPECTED = (
@@ -96,6 +106,7 @@ IMAGE = Kind(
     readable_by_all=lambda image: image.spec.public,
     finalizers=("cleaner",),
     owners=lambda image: image.spec.kernel_url.split(),
+    costs=lambda image: {"images": 1, "bytes": 1 + image.status.size_bytes},
     indexed=("spec.cmdline", "status.size_bytes"),
 )
 
@@ -185,7 +196,7 @@ async def end_deletions(server: KindServer[vmc.Image]) -> None:
     for stored in await resources.all(IMAGE):
         await resources.remove_finalizer(IMAGE, stored.metadata.id, "cleaner")
     left = (await resources.store.scan(b"", b"", limit=10_000)).entries
-    assert {entry.key[:2] for entry in left} <= {b"g/", b"m/", b"y/"}
+    assert {entry.key[:2] for entry in left} <= {b"g/", b"m/", b"xq", b"y/"}
     await the_trail_is_whole(resources, known)
 
 
@@ -198,6 +209,26 @@ async def the_trail_is_whole(resources: Resources, known: set[str]) -> None:
     assert all(done[verb, identifier] == 1 for verb, identifier in done if verb != "update")
 
 
+@pytest.fixture
+def _in_each_others_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both processes write to the same few lanes of the trail, and to the same few parts of a place's books."""
+    monkeypatch.setattr(trail, "LANES", 2)
+    monkeypatch.setattr(trail, "AT_ONCE", 2)
+    monkeypatch.setattr(charging, "PARTS", 2)
+    monkeypatch.setattr(charging, "AT_ONCE", 2)
+
+
+async def books_are_right(resources: Resources) -> None:
+    """What a place uses is what its records are counted for."""
+    counted: dict[str, Counter[str]] = {BLUE.id: Counter(), RED.id: Counter()}
+    for stored in await resources.all(IMAGE):
+        counted[stored.metadata.project].update(IMAGE.costs(stored.message))
+    for project, uses in counted.items():
+        used = await resources.ledger.used(project)
+        assert {what: amount for what, amount in used.items() if amount} == uses
+
+
+@pytest.mark.usefixtures("_in_each_others_way")
 @pytest.mark.parametrize("seed", seeds(25))
 def test_indexes_agree_with_records(seed: int) -> None:
     async def scenario() -> None:
@@ -213,7 +244,9 @@ def test_indexes_agree_with_records(seed: int) -> None:
         gates = {key: found.pop(key) for key in list(found) if key[:2] == b"o/" and key.endswith(b"/")}
         assert found == await index_expected(server.resources)
         assert set(gates) >= {key[: key.index(b"/", 2) + 1] for key in found if key[:2] == b"o/"}
+        await books_are_right(server.resources)
         await end_deletions(server)
+        await books_are_right(server.resources)
 
     asyncio.run(scenario())
 

@@ -8,13 +8,13 @@ a change takes a part that no other change of this process has, so that they do 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from ultracloud.api.resource.v1 import resource_pb2 as pb
 from ultracloud.base.faults import AbortedError
 from ultracloud.servicekit.resources import layout, quota
+from ultracloud.servicekit.resources.commits import Commit, is_as_left
 from ultracloud.servicekit.resources.limits import Limits
 from ultracloud.servicekit.resources.quota import PARTS, Amount, Part, Plan
 from ultracloud.servicekit.resources.slots import Slots
@@ -26,8 +26,6 @@ RACES_MAX = 50
 """Times other processes may be faster at the same part."""
 PLACES_MAX = 1_000
 """Places whose parts are kept in memory; one that is not costs a read more."""
-
-Commit: TypeAlias = Callable[[Mapping[bytes, int], Mapping[bytes, bytes | None]], Awaitable[Committed | Conflict]]
 
 
 @dataclass(slots=True)
@@ -151,7 +149,7 @@ class Ledger:
             here.known.pop(number, None)
         counted = {layout.quota_key(place, number): render(part) for number, part in changed.items()}
         done = await commit(comparisons, {**writes, **counted})
-        if isinstance(done, Committed):
+        if is_as_left(done):
             here.known |= {number: _Known(part, done.version) for number, part in changed.items()}
         return done
 

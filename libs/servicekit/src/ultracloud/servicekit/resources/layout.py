@@ -39,6 +39,8 @@ RECORDS = b"r/"
 """Where all records are."""
 RECONCILED_FROM = b"q/"
 """Where a reconciler begins to follow, up to the last record: who owns what comes in the order it was written."""
+AUDIT_RECORDS = b"y/r/"
+"""Where all records of the audit trail are."""
 AUDIT_HEADS = b"y/h/"
 """Where it is said how the lanes of the audit trail end."""
 DERIVED = b"x"
@@ -150,12 +152,12 @@ def recount_key(place: str) -> bytes:
 
 def audit_prefix(lane: int) -> bytes:
     """All audit records of a lane, in their order."""
-    return f"y/r/{lane:02x}/".encode()
+    return AUDIT_RECORDS + b"%02x/" % lane
 
 
 def audit_key(lane: int, sequence: int) -> bytes:
     """Where an audit record is."""
-    return f"y/r/{lane:02x}/{sequence:016x}".encode()
+    return audit_prefix(lane) + b"%016x" % sequence
 
 
 def audit_head_key(lane: int) -> bytes:

@@ -7,14 +7,14 @@ and is sent again behind what is there now.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from ultracloud.api.resource.v1 import resource_pb2 as pb
 from ultracloud.api.trail.v1.trail_pb2 import AuditResponse
 from ultracloud.base.faults import AbortedError
 from ultracloud.servicekit.resources import audit, layout
+from ultracloud.servicekit.resources.commits import Commit, is_as_left
 from ultracloud.servicekit.resources.records import milliseconds
 from ultracloud.servicekit.resources.slots import Slots
 from ultracloud.servicekit.store import Committed, Conflict, Entry, Store, prefix_end
@@ -29,8 +29,6 @@ RACES_MAX = 50
 KEPT_MS = 90 * 24 * 3600 * 1000
 """How long records are kept: who asks what happened asks within a quarter."""
 FORGET_BATCH = 200
-
-Commit: TypeAlias = Callable[[Mapping[bytes, int], Mapping[bytes, bytes | None]], Awaitable[Committed | Conflict]]
 
 
 @dataclass(slots=True)
@@ -88,7 +86,7 @@ class Trail:
         record_key = layout.audit_key(lane.number, last.sequence)
         added = {head_key: last.SerializeToString(), record_key: stored}
         done = await commit({**comparisons, head_key: known}, {**writes, **added})
-        if isinstance(done, Committed):
+        if is_as_left(done):
             lane.version, lane.last = done.version, last
         return done
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from ultracloud.api.resource.v1 import resource_pb2 as pb
 from ultracloud.base.faults import AlreadyExistsError, UnavailableError
 from ultracloud.servicekit.resources import indexes, layout, records
-from ultracloud.servicekit.resources.charging import Commit, Ledger
+from ultracloud.servicekit.resources.charging import Ledger
+from ultracloud.servicekit.resources.commits import Commit, Recovered
 from ultracloud.servicekit.resources.kinds import Kind, MessageT
 from ultracloud.servicekit.resources.limits import Limits
 from ultracloud.servicekit.resources.quota import difference
@@ -67,8 +68,7 @@ class Writer:
                 return records.parse(kind, value, version)
             case Conflict(failed):
                 lost.update(layout.claim_of_key(key) for key in failed if key.startswith(b"c/"))
-                # Nobody else has this id: if it is there, an answer was lost, and somebody wrote its status since.
-                return await self._made(kind, metadata.id) if old is None else None
+                return None
 
     async def guards(self, kind: Kind[MessageT], message: MessageT, read_version: int) -> dict[bytes, int] | None:
         """Guard keys and the versions they must still have; None when one was bumped since admission began."""
@@ -117,7 +117,9 @@ class Writer:
         """Write, through a store that restarts.
 
         When the answer is lost nobody knows whether it happened. `comparisons` pin the version of `key`, so it cannot
-        happen twice: sending it again either does it, or conflicts; and if `key` then is as we wanted it, it was us.
+        happen twice: sending it again either does it, or conflicts. Then its audit record tells whether it was us,
+        for nobody else writes that one. What goes without a record was us if `key` is as we wanted it: should another
+        process have wanted the same, then that is done too.
         """
         assert key in comparisons, key
         try:
@@ -125,10 +127,11 @@ class Writer:
         except UnavailableError:
             done = await self._store.txn(comparisons, writes)
         if isinstance(done, Conflict):
-            reading = await self._store.get_many([key])
+            proof = next((one for one in writes if one.startswith(layout.AUDIT_RECORDS)), key)
+            reading = await self._store.get_many([proof])
             value = reading.entries[0].value if reading.entries else None
-            if value == writes[key]:
-                return Committed(reading.entries[0].version if reading.entries else reading.read_version)
+            if value == writes[proof]:
+                return Recovered(reading.entries[0].version if reading.entries else reading.read_version)
         return done
 
     async def replace(
@@ -187,11 +190,6 @@ class Writer:
         given_back = difference(old.charges, {})
         done = await self.ledger.commit(metadata.project, given_back, comparisons, writes, self._commit(key, draft))
         return Stored(last, done.version) if isinstance(done, Committed) else None
-
-    async def _made(self, kind: Kind[MessageT], identifier: str) -> Stored[MessageT] | None:
-        """The resource with this id, if it is there."""
-        entry = await self._store.get(layout.record_key(kind.key, identifier))
-        return records.parse_entry(kind, entry) if entry else None
 
 
 def charges_of(kind: Kind[MessageT], message: MessageT) -> dict[str, int]:
