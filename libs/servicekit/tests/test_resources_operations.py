@@ -27,6 +27,7 @@ from ultracloud.servicekit.testing import (
     FakeCall,
     SetClock,
     account_principal,
+    nobody_may,
     sample_authority,
 )
 
@@ -61,7 +62,8 @@ class World:
 
     def __init__(self, store: Store) -> None:
         self.clock = SetClock()
-        self.resources = Resources(store, sample_authority(), self.clock, [KIND])
+        self.authority = sample_authority()
+        self.resources = Resources(store, self.authority, self.clock, [KIND])
         self.server = OperationsServer(self.resources, KIND)
         self.operations = Operations(self.resources, KIND)
 
@@ -106,6 +108,19 @@ def test_the_same_in_flaredb(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with flaredb_store(tmp_path) as store:
             await waits_until_it_ends(store)
+
+    asyncio.run(scenario())
+
+
+def test_a_wait_ends_with_the_right_to_it() -> None:
+    async def scenario() -> None:
+        world = World(MemoryStore())
+        begun = await world.begin()
+        waiting = asyncio.create_task(world.wait(begun.metadata.id, 60_000))
+        await asyncio.sleep(0)
+        world.authority.replace(nobody_may())
+        with pytest.raises(PermissionDeniedError):
+            await asyncio.wait_for(waiting, 5)
 
     asyncio.run(scenario())
 

@@ -14,14 +14,11 @@ from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.api.plasmavmc.v1.plasmavmc_rpc import HostConsoleClient
 from ultracloud.api.rpc import Call
 from ultracloud.base.faults import FailedPreconditionError, InvalidArgumentError, UnavailableError
-from ultracloud.base.policy import require
 from ultracloud.servicekit import channels, deadlines, pki
 from ultracloud.servicekit.channels import PeerChannel
 from ultracloud.servicekit.pki import TlsIdentity
-from ultracloud.servicekit.policy import judge
-from ultracloud.servicekit.resources import KindServer, Located, Resources
+from ultracloud.servicekit.resources import KindServer, Resources
 from ultracloud.servicekit.resources.conditions import find
-from ultracloud.servicekit.resources.environments import path_of
 from ultracloud.servicekit.streams import closing, while_allowed
 
 FIRST_MESSAGE_S = 10.0
@@ -120,15 +117,8 @@ class VmServer(KindServer[pb.Vm]):
         self._audited(located.context, "console", located.stored)
         client = await self._consoles.attach_to(vm.status.host)
         async with closing(client.attach(_relayed(vm.metadata.id, first, requests))) as output:
-            async for chunk in while_allowed(output, lambda: self._require_console(located)):
+            async for chunk in while_allowed(output, lambda: self.require_still(located, "console")):
                 yield chunk
-
-    def _require_console(self, located: Located[pb.Vm]) -> None:
-        """Return if who watches a console still may: their session may end while they do."""
-        authority, principal = self.resources.authority, located.context.principal
-        metadata = located.stored.metadata
-        path = path_of(authority.snapshot.policy, self.kind, located.context.place, metadata)
-        require(judge(authority, principal, self.kind.permission("console"), path, metadata.labels))
 
 
 async def _relayed(

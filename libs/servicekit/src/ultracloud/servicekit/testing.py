@@ -60,6 +60,12 @@ def sample_authority(bindings: Iterable[Binding] = ()) -> PolicyCopy:
     return PolicyCopy(Snapshot(sample_policy(bindings)))
 
 
+def nobody_may() -> Snapshot:
+    """What an authority says once all of `sample_policy`'s bindings have gone."""
+    known = sample_policy()
+    return Snapshot(Policy(2, known.organisations, known.projects, known.service_accounts))
+
+
 class FakeCall(Call):
     """A call that arrived, already authenticated if `principal` is given."""
 

@@ -37,6 +37,7 @@ from ultracloud.servicekit.resources.kinds import Kind
 from ultracloud.servicekit.resources.progress import ENDED, News, step
 from ultracloud.servicekit.resources.records import Stored
 from ultracloud.servicekit.resources.server import KindServer
+from ultracloud.servicekit.streams import while_allowed
 
 WAIT_MS_MAX = 60_000
 """One wait; who waits longer asks again, so that a server that stops need not be waited for."""
@@ -117,6 +118,7 @@ class OperationsServer(KindServer[Operation]):
         Raises:
             InvalidArgumentError: `timeout_ms` is out of range.
             NotFoundError: There is none, or it was deleted meanwhile.
+            UnauthenticatedError, PermissionDeniedError: The caller may not, or may no longer.
         """
         with deadlines.inside(call):
             located = await self.locate(call, "get", request.project, request.ref)
@@ -126,7 +128,8 @@ class OperationsServer(KindServer[Operation]):
                 )
             seen = located.stored.message
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(request.timeout_ms / 1000), aclosing(self._states(seen)) as states:
+                states = while_allowed(self._states(seen), lambda: self.require_still(located, "get"))
+                async with asyncio.timeout(request.timeout_ms / 1000), aclosing(states):
                     async for seen in states:
                         if seen.status.state in ENDED:
                             break

@@ -41,6 +41,7 @@ from ultracloud.servicekit.resources.masks import masked
 from ultracloud.servicekit.resources.places import ROOT, Place, place_of_id, resolve_place, resource_path
 from ultracloud.servicekit.resources.records import Stored, metadata_of
 from ultracloud.servicekit.resources.selectors import Selection, select
+from ultracloud.servicekit.streams import while_allowed
 
 _audit = logging.getLogger("audit")
 
@@ -154,8 +155,11 @@ class KindServer(Generic[MessageT]):
             selection=self._selection(request),
             visible=sight.visible,
         )
-        async for event in events:
+
+        def require_still() -> None:
             self._require_one(principal, permission, sight.paths)
+
+        async for event in while_allowed(events, require_still):
             yield self._event(type=event.type, object=event.message, version=event.version)
 
     async def enter(self, call: Call, verb: str, project: str, labels: Mapping[str, str] | None = None) -> Context:
@@ -249,6 +253,17 @@ class KindServer(Generic[MessageT]):
         note_asked(call, project, "")
         place = await resolve_place(authority, principal, self.kind, project, permission)
         return place, await look(authority, principal, self.kind, place, permission)
+
+    def require_still(self, located: Located[MessageT], verb: str) -> None:
+        """Return if the caller may still do this to what was located: a right or a session may end while they do it.
+
+        Raises:
+            UnauthenticatedError, PermissionDeniedError: They may not any more.
+        """
+        authority, context = self.resources.authority, located.context
+        metadata = located.stored.metadata
+        path = path_of(authority.snapshot.policy, self.kind, context.place, metadata)
+        require(judge(authority, context.principal, self.kind.permission(verb), path, metadata.labels))
 
     def _require_one(self, principal: Principal, permission: str, paths: Sequence[str]) -> None:
         """Refuse whoever has no more right at any of `paths`; nobody if there are none."""
