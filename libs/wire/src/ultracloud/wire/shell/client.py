@@ -42,7 +42,7 @@ class ClientProtocol(asyncio.Protocol):
         """When the calls are looked at for deadlines: at the first of them, or before."""
         self._slots: deque[asyncio.Future[None]] = deque()
         self._transport: asyncio.Transport | None = None
-        self._has_left = self._was_closed = False
+        self._was_closed = False
         self._is_flushing = False
         self._ticking: asyncio.TimerHandle | None = None
         self.greeted: asyncio.Future[bool] = self._loop.create_future()
@@ -56,7 +56,7 @@ class ClientProtocol(asyncio.Protocol):
     @property
     def is_usable(self) -> bool:
         """Whether calls may begin here, now or when others have ended."""
-        return self._transport is not None and not self._has_left
+        return self._transport is not None and not self._machine.is_leaving
 
     # Calls.
 
@@ -73,7 +73,9 @@ class ClientProtocol(asyncio.Protocol):
             CallFailedError: What the server said, or that it cannot be reached, or that time is over.
         """
         if not self._machine.can_begin:
+            ends_at = now_s() + timeout_s
             await self._slot(timeout_s)
+            timeout_s = ends_at - now_s()
         return await self.ask(fields, passing, message, timeout_s)
 
     @property
@@ -102,7 +104,9 @@ class ClientProtocol(asyncio.Protocol):
             CallFailedError: The connection is lost, or the server takes no other call in time.
         """
         if not self._machine.can_begin:
+            began_s = now_s()
             await self._slot(timeout_s)
+            timeout_s = None if timeout_s is None else max(0.0, began_s + timeout_s - now_s())
         exchange = Exchange(self)
         exchange.stream_id = self._machine.begin(fields, passing, message)
         self._calls[exchange.stream_id] = exchange
@@ -137,11 +141,12 @@ class ClientProtocol(asyncio.Protocol):
 
     def retire(self, grace_s: float) -> None:
         """Begin no more calls; end the connection when those that are open have ended, or after `grace_s`."""
-        self._has_left = True
+        self._machine.is_leaving = True
         if not self._machine.open_calls:
             self.close()
         else:
             self._loop.call_later(grace_s, self.close)
+            self._pass_on()
 
     def close(self) -> None:
         """End the connection; calls that are open fail."""
@@ -194,7 +199,7 @@ class ClientProtocol(asyncio.Protocol):
                 if not self.greeted.done():
                     self.greeted.set_result(True)
             case Leaving():
-                self._has_left = True
+                pass  # the machine begins no more; `_after_call` tells whoever waits
             case Closed(code, reason):
                 self.loss = ConnectionFault(code, reason)
                 self._end_with(reason)
@@ -227,22 +232,27 @@ class ClientProtocol(asyncio.Protocol):
         Raises:
             CallFailedError: The connection ends before, or time is over.
         """
-        while not self._machine.can_begin:
-            if not self.is_usable:
-                raise CallFailedError(UNAVAILABLE, "the connection takes no more calls", was_taken=False)
-            slot: asyncio.Future[None] = self._loop.create_future()
-            self._slots.append(slot)
-            try:
-                async with asyncio.timeout(timeout_s):
+        slot: asyncio.Future[None] = self._loop.create_future()
+        self._slots.append(slot)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not self._machine.can_begin:
+                    if not self.is_usable:
+                        raise CallFailedError(UNAVAILABLE, "the connection takes no more calls", was_taken=False)
+                    if slot.done():
+                        # Somebody was quicker; whoever has waited longest is still the next.
+                        slot = self._loop.create_future()
+                        self._slots.appendleft(slot)
                     await slot
-            except TimeoutError:
-                sentence = "the server took no other call in time"
-                raise CallFailedError(DEADLINE_EXCEEDED, sentence, was_taken=False) from None
-            finally:
-                if slot.done() and not slot.cancelled():
-                    self._pass_on()
-                elif slot in self._slots:
-                    self._slots.remove(slot)
+        except TimeoutError:
+            sentence = "the server took no other call in time"
+            raise CallFailedError(DEADLINE_EXCEEDED, sentence, was_taken=False) from None
+        finally:
+            if slot in self._slots:
+                self._slots.remove(slot)
+            elif self._slots:
+                # After this one has begun its call, or because it begins none.
+                self._loop.call_soon(self._pass_on)
 
     def _pass_on(self) -> None:
         """Let whoever waits for a slot look again, as far as there are any."""
@@ -256,7 +266,7 @@ class ClientProtocol(asyncio.Protocol):
         """Calls may have ended: somebody may begin one, or this connection may end."""
         if self._slots:
             self._pass_on()
-        if self._has_left and self._transport is not None and not self._machine.open_calls:
+        if self._machine.is_leaving and self._transport is not None and not self._machine.open_calls:
             self._flush()
             shut(self._transport)
 
@@ -315,7 +325,7 @@ class ClientProtocol(asyncio.Protocol):
 
     def _lose(self, why: str) -> None:
         """End every call: the connection is gone."""
-        self._has_left = True
+        self._machine.is_leaving = True
         for timer in (self._ticking, self._expiry):
             if timer is not None:
                 timer.cancel()
