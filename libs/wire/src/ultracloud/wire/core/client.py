@@ -49,6 +49,8 @@ STREAM_ID_LAST = STREAM_ID_MASK - 1
 _ALIVE_PING = b"are you?"
 _PING_BYTES = 8
 _GOAWAY_BYTES = 8
+FAREWELL_BYTES_MAX = 200
+"""What is kept of the sentence in a GOAWAY."""
 _STATUS_OF_RESET = {
     ErrorCode.REFUSED_STREAM: UNAVAILABLE,
     ErrorCode.CANCEL: CANCELLED,
@@ -88,6 +90,8 @@ class ClientConnection:
         """No more calls may begin here: the server said so, or the ids are used up."""
         self.is_closed = False
         """Nothing more is read; what `sender` holds is to be written, then the transport closed."""
+        self.farewell: ConnectionFault | None = None
+        """What the server's GOAWAY says was wrong with us."""
         self._greet()
 
     @property
@@ -327,7 +331,7 @@ class ClientConnection:
         if stream_id not in self._calls:
             return
         self.sender.forget(stream_id)
-        known = ErrorCode(code) if code in ErrorCode._value2member_map_ else ErrorCode.INTERNAL_ERROR
+        known = _known(code)
         status = _STATUS_OF_RESET.get(known, INTERNAL)
         was_taken = known is not ErrorCode.REFUSED_STREAM
         events.append(CallEnded(stream_id, status, f"the server reset the call: {known.name}", b"", was_taken))
@@ -368,6 +372,10 @@ class ClientConnection:
         if len(payload) < _GOAWAY_BYTES:
             raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "GOAWAY is cut short")
         last = int.from_bytes(payload[:4], "big") & STREAM_ID_MASK
+        code = _known(int.from_bytes(payload[4:_GOAWAY_BYTES], "big"))
+        if code is not ErrorCode.NO_ERROR:
+            said = payload[_GOAWAY_BYTES : _GOAWAY_BYTES + FAREWELL_BYTES_MAX].decode("utf-8", "replace")
+            self.farewell = ConnectionFault(code, said if said.isprintable() else ascii(said))
         if not self.is_leaving:
             self.is_leaving = True
             events.append(Leaving())
@@ -417,3 +425,8 @@ class ClientConnection:
         self.is_closed = True
         self.sender.control(render_goaway(0, fault.code, fault.reason))
         events.append(Closed(fault.code, fault.reason))
+
+
+def _known(code: int) -> ErrorCode:
+    """An error code, INTERNAL_ERROR in place of one that no RFC has named (RFC 9113 7)."""
+    return ErrorCode(code) if code in ErrorCode._value2member_map_ else ErrorCode.INTERNAL_ERROR

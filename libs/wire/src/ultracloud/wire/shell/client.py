@@ -24,6 +24,9 @@ from ultracloud.wire.shell.closing import shut
 
 TICK_S = 1.0
 """How often silence is looked for."""
+LINGER_S = 1.0
+"""How long a server has to take our last words, and to say goodbye where TLS wants that: one that has vanished or does
+not read would keep the socket for a quarter of an hour."""
 
 
 class ClientProtocol(asyncio.Protocol):
@@ -45,6 +48,7 @@ class ClientProtocol(asyncio.Protocol):
         self._was_closed = False
         self._is_flushing = False
         self._ticking: asyncio.TimerHandle | None = None
+        self._aborting: asyncio.TimerHandle | None = None
         self.greeted: asyncio.Future[bool] = self._loop.create_future()
         """True once the server has spoken; False if it ends before."""
         self.ended: asyncio.Future[None] = self._loop.create_future()
@@ -176,7 +180,9 @@ class ClientProtocol(asyncio.Protocol):
         """The transport is gone."""
         if self.loss is None and not self._was_closed:
             self.loss = error or EOFError("the server ended it")
-        self._lose(f"the connection was lost: {error or 'the server ended it'}")
+        if self._aborting is not None:
+            self._aborting.cancel()
+        self._lose(f"the connection was lost: {self._machine.farewell or error or 'the server ended it'}")
         if not self.ended.done():
             self.ended.set_result(None)
 
@@ -223,8 +229,13 @@ class ClientProtocol(asyncio.Protocol):
         """The connection is over: write the last words, and end."""
         self._flush()
         self._lose(reason)
-        if self._transport is not None:
+        self._shut()
+
+    def _shut(self) -> None:
+        """Close the transport, and see to it that it is gone soon."""
+        if self._transport is not None and not self._transport.is_closing():
             shut(self._transport)
+            self._aborting = self._loop.call_later(LINGER_S, self._transport.abort)
 
     async def _slot(self, timeout_s: float | None) -> None:
         """Wait until the server takes another call.
@@ -268,7 +279,7 @@ class ClientProtocol(asyncio.Protocol):
             self._pass_on()
         if self._machine.is_leaving and self._transport is not None and not self._machine.open_calls:
             self._flush()
-            shut(self._transport)
+            self._shut()
 
     def _look_for_deadlines(self, at: float) -> None:
         """Look at the deadlines of unary calls at a time: a timer for each would cost as much as the rest of a call."""

@@ -1,0 +1,53 @@
+"""How a client's connection ends when its server does not help."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from by_hand import FIELDS, by_hand
+from serving import PATIENCE_S, until
+
+from ultracloud.wire import CallFailedError
+from ultracloud.wire.core.frames import (
+    WINDOW_BYTES_LARGEST,
+    Kind,
+    Setting,
+    render_goaway,
+    render_window_update,
+)
+from ultracloud.wire.errors import ErrorCode
+
+WIDE = {Setting.INITIAL_WINDOW_SIZE: WINDOW_BYTES_LARGEST}
+
+
+def test_a_connection_to_a_server_that_does_not_read_ends_when_it_is_closed() -> None:
+    async def scenario() -> None:
+        async with by_hand(WIDE) as (server, client):
+            server.say(render_window_update(0, 1 << 30))
+            exchange = await client.stream(FIELDS, (), None)
+            await until(lambda: server.of_kind(Kind.HEADERS))
+            server.reads.clear()
+            await exchange.send(bytes(64 << 20))
+            await until(lambda: client._transport is not None and client._transport.get_write_buffer_size() > 1 << 20)
+            client.close()
+            await asyncio.wait_for(client.ended, PATIENCE_S / 2)
+            with pytest.raises(CallFailedError, match="the connection was closed"):
+                await exchange.read()
+
+    asyncio.run(scenario())
+
+
+def test_calls_that_end_with_their_connection_tell_what_the_server_said_of_it() -> None:
+    async def scenario() -> None:
+        async with by_hand() as (server, client):
+            call = asyncio.create_task(client.unary(FIELDS, (), b"", PATIENCE_S))
+            await until(lambda: server.of_kind(Kind.HEADERS))
+            server.say(render_goaway(1, ErrorCode.ENHANCE_YOUR_CALM, "too many resets"))
+            await asyncio.sleep(0)
+            server.writer.close()
+            with pytest.raises(CallFailedError, match="ENHANCE_YOUR_CALM: too many resets") as lost:
+                await call
+            assert (lost.value.status, lost.value.was_taken) == (14, True)
+
+    asyncio.run(scenario())
