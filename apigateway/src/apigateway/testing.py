@@ -77,6 +77,6 @@ async def _failed(living: asyncio.Task[None]) -> RunningGateway:
     raise AssertionError("the gateway ended by itself")
 
 
-def rolled_back(config: Path) -> int:
-    """The exit code of ``apigateway rollback``."""
-    return lifecycle.main("apigateway", GatewaySettings, build, ["rollback", "--config", str(config)], COMMANDS)
+def run_command(config: Path, *words: str) -> int:
+    """The exit code of one of ``apigateway``'s commands."""
+    return lifecycle.main("apigateway", GatewaySettings, build, [*words, "--config", str(config)], COMMANDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from fronts import TRAFFIC, VPCS_PATH, Front, play, problem
 
 from apigateway.core.traffic import Traffic
 from apigateway.shell.versions import FOLDER, KEPT_MAX, Versions, kept_versions
-from apigateway.testing import rolled_back
+from apigateway.testing import run_command
 from ultracloud.servicekit.errors import ConfigError
 from ultracloud.servicekit.testing import SetClock
 
@@ -95,7 +96,10 @@ def test_rolling_back_puts_the_file_before_in_force(tmp_path: Path, capsys: pyte
     versions = Versions(path, tmp_path, OPERATIONS)
     versions.first()
     changed(versions, path, TRAFFIC)
-    assert rolled_back(config) == 0
+    assert run_command(config, "versions", "-o", "json") == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [(one["version"], one["in_force"]) for one in listed] == [(1, False), (2, True)]
+    assert run_command(config, "rollback") == 0
     assert path.read_text() == 'closed = ["vpcs.get"]\n'
     assert "version 1 again" in capsys.readouterr().out
     used: list[Traffic] = []

@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Collection
+from datetime import UTC, datetime
 from pathlib import Path
 
 from apigateway.config import GatewaySettings
@@ -21,6 +22,7 @@ from ultracloud.servicekit.clock import Clock
 from ultracloud.servicekit.errors import ConfigError, StartError
 from ultracloud.servicekit.files import write_atomically
 from ultracloud.servicekit.lifecycle import Command
+from ultracloud.servicekit.printing import Cell, add_output_argument, print_rows
 
 CHECK_S = 1.0
 """How often the file is looked at."""
@@ -138,14 +140,20 @@ def _stamp(path: Path) -> tuple[int, ...]:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    """Print the versions; the one in force has a star."""
+    """Print the versions and when each came, the one in force last."""
     settings = _settings(arguments)
     folder = settings.state_dir / FOLDER
     kept = kept_versions(folder)
-    for version in kept:
-        changed = (folder / name_of(version)).stat().st_mtime_ns // 1_000_000_000
-        sys.stdout.write(f"{'*' if version == kept[-1] else ' '} {version} {changed}\n")
+    rows: list[dict[str, Cell]] = [
+        {"version": one, "since": _since(folder / name_of(one)), "in_force": one == kept[-1]} for one in kept
+    ]
+    print_rows(rows, arguments.output)
     return 0
+
+
+def _since(path: Path) -> str:
+    """When a file came, in UTC."""
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
 
 
 def _roll_back(arguments: argparse.Namespace) -> int:
@@ -174,6 +182,8 @@ def _configure(
         parser.add_argument("--config", type=Path, help="the gateway's TOML file")
         if numbered:
             parser.add_argument("version", type=int, nargs="?", default=0, help="without it, the one before")
+        else:
+            add_output_argument(parser)
         parser.set_defaults(run=run)
 
     return configure

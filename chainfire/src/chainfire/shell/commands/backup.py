@@ -31,11 +31,11 @@ from chainfire.shell.commands.connections import (
     first_answer,
     run,
 )
-from chainfire.shell.commands.printing import add_output_argument, print_one, remark
 from chainfire.shell.commands.statefile import CHECKSUM_BYTES, StateFile, opened
 from ultracloud.api.etcd import rpc_pb2
 from ultracloud.servicekit.errors import StartError
 from ultracloud.servicekit.files import sync_folder
+from ultracloud.servicekit.printing import add_output_argument, print_one, remark
 
 SILENCE_S = 600.0
 """A member writes its snapshot to its own disk before it sends the first byte; that takes seconds a million keys."""

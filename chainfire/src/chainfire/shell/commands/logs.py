@@ -16,12 +16,12 @@ from chainfire.core.entry import MalformedEntryError
 from chainfire.core.work import command_of
 from chainfire.errors import StorageError
 from chainfire.shell import snapshots
-from chainfire.shell.commands.printing import add_output_argument, print_json, print_one, say
 from chainfire.shell.recovery import LOG_FOLDER, SNAPSHOT_FOLDER, joined, tail_of
 from chainfire.shell.segments import SEGMENT_SUFFIX
 from ultracloud.raft import config as raft_config
 from ultracloud.raft.words import Entry, EntryKind, SnapshotMark
 from ultracloud.servicekit.errors import StartError
+from ultracloud.servicekit.printing import add_output_argument, print_json, print_one, say
 from ultracloud.servicekit.state_dir import hold_state_dir
 
 IDS = ("lease", "member", "member_id")

@@ -22,10 +22,10 @@ from chainfire.shell.commands.connections import (
     first_answer,
     run,
 )
-from chainfire.shell.commands.printing import add_output_argument, print_one, print_rows, remark
 from ultracloud.api.etcd import rpc_pb2
 from ultracloud.base.faults import DeadlineExceededError, FailedPreconditionError, NotFoundError, UnavailableError
 from ultracloud.servicekit.errors import ConfigError
+from ultracloud.servicekit.printing import add_output_argument, print_one, print_rows, remark
 
 AnswerT = TypeVar("AnswerT")
 

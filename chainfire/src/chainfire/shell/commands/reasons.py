@@ -25,9 +25,9 @@ from chainfire.shell.commands.connections import (
     run,
     sentence,
 )
-from chainfire.shell.commands.printing import add_output_argument, print_json, say
 from ultracloud.api.etcd import rpc_pb2
 from ultracloud.base.faults import Fault, PermissionDeniedError, UnauthenticatedError
+from ultracloud.servicekit.printing import add_output_argument, print_json, say
 
 WRITES = 5
 """Enough for a middle, and over in an instant where all is well."""

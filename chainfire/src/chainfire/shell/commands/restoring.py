@@ -18,12 +18,12 @@ from chainfire.core.membership import Member, Membership, cluster_id, first_memb
 from chainfire.core.snapshot import MalformedSnapshotError, Restore, SnapshotHead
 from chainfire.errors import StorageError
 from chainfire.shell import snapshots
-from chainfire.shell.commands.printing import add_output_argument, print_one, remark
 from chainfire.shell.commands.statefile import StateFile, opened
 from chainfire.shell.recovery import FIRST_INDEX, FIRST_TERM, FOLDER_MODE, LOG_FOLDER, SNAPSHOT_FOLDER
 from chainfire.shell.segments import LogBrokenError, LogFullError, Origin, SegmentedLog, sync_folder
 from ultracloud.raft.words import Config, NodeId
 from ultracloud.servicekit.errors import ConfigError, StartError
+from ultracloud.servicekit.printing import add_output_argument, print_one, remark
 from ultracloud.servicekit.state_dir import open_state_dir
 
 DEFAULT_PEER_URL = "http://localhost:2380"

@@ -16,9 +16,9 @@ from chainfire.shell.commands.connections import (
     run,
     sentence,
 )
-from chainfire.shell.commands.printing import Cell, add_output_argument, print_one, print_rows
 from ultracloud.api.etcd import rpc_pb2
 from ultracloud.base.faults import Fault, PermissionDeniedError
+from ultracloud.servicekit.printing import Cell, add_output_argument, print_one, print_rows
 
 HEALTH_KEY = b"health"
 """etcdctl's: reading it, whether it exists or not, takes a majority."""

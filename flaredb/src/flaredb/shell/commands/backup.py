@@ -18,13 +18,14 @@ from flaredb.core.visibility import Found
 from flaredb.shell import backup_eventual, backup_places
 from flaredb.shell.backup_places import PIPE, Destination
 from flaredb.shell.commands.connections import Endpoint, add_connection_arguments, endpoint_of, run, sentence
-from flaredb.shell.commands.printing import Told, add_output_argument, print_one, remark
+from flaredb.shell.commands.printing import Told, print_one
 from flaredb.shell.commands.progress import Progress
 from ultracloud.api.flaredb.v1.eventual_rpc import EventualClient
 from ultracloud.api.flaredb.v1.flaredb_pb2 import KeyValue, NamespacesRequest, ScanRequest, ScanResponse
 from ultracloud.api.flaredb.v1.flaredb_rpc import KvClient
 from ultracloud.base.faults import OutOfRangeError
 from ultracloud.servicekit.errors import ConfigError, StartError
+from ultracloud.servicekit.printing import add_output_argument, remark
 
 PAGE_KEYS = SCAN_LIMIT_MAX
 """A page ends after 2 MiB anyway, and a block is as large as a page."""

@@ -10,7 +10,7 @@ from flaredb.core.explaining import Changed, Seen, Verdict, describe, judge, new
 from flaredb.core.keys import encode
 from flaredb.shell import backup_eventual
 from flaredb.shell.commands.connections import add_connection_arguments, endpoint_of, run
-from flaredb.shell.commands.printing import Told, add_output_argument, print_json, say
+from flaredb.shell.commands.printing import Told
 from flaredb.shell.commands.query import key_of, text_of
 from flaredb.shell.commands.regions import size
 from ultracloud.api.flaredb.v1.cluster_pb2 import RegionsRequest, RegionView
@@ -21,6 +21,7 @@ from ultracloud.api.flaredb.v1.flaredb_pb2 import GetRequest, GetResponse, Watch
 from ultracloud.api.flaredb.v1.flaredb_rpc import KvClient
 from ultracloud.base.faults import FailedPreconditionError, OutOfRangeError, PermissionDeniedError
 from ultracloud.servicekit.errors import ConfigError
+from ultracloud.servicekit.printing import add_output_argument, print_json, say
 
 HISTORY_S = 5.0
 """What looking through history may take: a million changes."""

@@ -11,10 +11,11 @@ from flaredb.core.eventual_errors import REASON
 from flaredb.core.limits import SCAN_LIMIT_DEFAULT
 from flaredb.shell.commands.connections import add_connection_arguments, endpoint_of, run
 from flaredb.shell.commands.decoding import Json, entry
-from flaredb.shell.commands.printing import add_output_argument, print_json, print_row, remark
+from flaredb.shell.commands.printing import print_row
 from ultracloud.api.flaredb.v1.flaredb_pb2 import KeyValue, ScanRequest
 from ultracloud.api.flaredb.v1.flaredb_rpc import KvClient
 from ultracloud.base.faults import FailedPreconditionError
+from ultracloud.servicekit.printing import add_output_argument, print_json, remark
 from ultracloud.servicekit.store import prefix_end
 
 LIMIT_DEFAULT = 1000

@@ -13,12 +13,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from flaredb.core.why import Finding, Gauges, Trial, Weight, judge
 from flaredb.core.why_cluster import Standing, judge_cluster
 from flaredb.shell.commands.connections import Endpoint, add_connection_arguments, endpoint_of, run, sentence
-from flaredb.shell.commands.printing import add_output_argument, print_json, say
 from flaredb.shell.commands.regions import all_regions
 from ultracloud.api.flaredb.v1 import cluster_pb2 as pb
 from ultracloud.api.flaredb.v1.flaredb_pb2 import Comparison, TxnRequest
 from ultracloud.api.flaredb.v1.flaredb_rpc import KvClient
 from ultracloud.base.faults import Fault
+from ultracloud.servicekit.printing import add_output_argument, print_json, say
 
 TRIES, PAUSE_S = 10, 0.05
 """Enough for a middle, and half a second in which a busy server syncs often enough to be judged."""

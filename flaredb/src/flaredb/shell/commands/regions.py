@@ -6,10 +6,11 @@ import argparse
 from collections.abc import Sequence
 
 from flaredb.shell.commands.connections import add_connection_arguments, endpoint_of, run
-from flaredb.shell.commands.printing import Told, add_output_argument, print_json, print_row, say
+from flaredb.shell.commands.printing import Told, print_row
 from flaredb.shell.commands.query import text_of
 from ultracloud.api.flaredb.v1.cluster_pb2 import RegionsRequest, RegionView, ReplicaView, StoresRequest
 from ultracloud.api.flaredb.v1.cluster_rpc import ClusterClient
+from ultracloud.servicekit.printing import add_output_argument, print_json, say
 
 HEADINGS = ("ID", "EPOCH", "STORES", "SIZE", "LOAD", "KEYS")
 WIDTHS = (6, 8, 14, 9, 8)

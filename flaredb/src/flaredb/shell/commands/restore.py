@@ -18,12 +18,13 @@ from flaredb.shell.commands.backup import (
     ended_by_sigterm,
 )
 from flaredb.shell.commands.connections import Endpoint, add_connection_arguments, endpoint_of, run, sentence
-from flaredb.shell.commands.printing import Told, add_output_argument, print_one
+from flaredb.shell.commands.printing import Told, print_one
 from flaredb.shell.commands.progress import Progress
 from ultracloud.api.flaredb.v1.eventual_rpc import EventualClient
 from ultracloud.api.flaredb.v1.flaredb_rpc import KvClient
 from ultracloud.base.faults import Fault
 from ultracloud.servicekit.errors import ConfigError, StartError
+from ultracloud.servicekit.printing import add_output_argument
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

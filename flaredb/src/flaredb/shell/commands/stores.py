@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 
 from flaredb.shell.commands.connections import add_connection_arguments, endpoint_of, run
-from flaredb.shell.commands.printing import Told, add_output_argument, print_json, print_row
+from flaredb.shell.commands.printing import Told, print_row
 from flaredb.shell.commands.regions import print_troubles, size
 from ultracloud.api.flaredb.v1 import cluster_pb2 as pb
 from ultracloud.api.flaredb.v1.cluster_rpc import ClusterClient
+from ultracloud.servicekit.printing import add_output_argument, print_json
 
 HEADINGS = ("ID", "STATE", "ADDRESS", "REPLICAS", "LEADS", "USED", "OF", "LABELS")
 WIDTHS = (4, 14, 22, 8, 5, 8, 8)

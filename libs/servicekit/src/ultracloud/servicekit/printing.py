@@ -1,4 +1,4 @@
-"""How answers are printed: a table for people, JSON for programs."""
+"""How commands of services print answers: a table for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
-Cell = str | int | float | bool | None
+Cell: TypeAlias = str | int | float | bool | None
 
 
-def add_output_argument(parser: argparse.ArgumentParser) -> None:
+def add_output_argument(parser: argparse.ArgumentParser, default: str = "table") -> None:
     """Let the caller choose."""
     parser.add_argument(
-        "-o", "--output", choices=("table", "json"), default="table", help="how the answer is printed (default: table)"
+        "-o", "--output", choices=("table", "json"), default=default, help=f"how it is printed (default: {default})"
     )
 
 
