@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hpack import Decoder, Encoder
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,3 +73,16 @@ def test_answers_of_a_server_with_a_table_are_read_in_their_order() -> None:
     for number in (0, 3, 0, 3, 5):
         answer = reader.answer(encoder.encode([("grpc-status", str(number)), ("grpc-message", f"m{number}")]))
         assert (answer.status, answer.message) == (number, f"m{number}")
+
+
+@pytest.mark.parametrize("unfit", [((":path", "/a"), ("x", "\u20ac")), ((":path", "/a"), ("\u20ac", "x"))])
+def test_a_block_that_cannot_be_written_leaves_the_table_as_the_server_has_it(unfit: Fields) -> None:
+    writer, reader = BlockWriter(), Decoder()
+    writer.resize(2048)
+    for fields, passing in [(unfit, ()), (((":path", "/b"),), unfit), (((":path", "/c"), *unfit), ())] * 2:
+        with pytest.raises(UnicodeEncodeError):
+            writer.write(fields, passing)
+    for _ in range(4):
+        for path in ("/a", "/b", "/c"):
+            fields = ((":path", path), ("x", path))
+            assert tuple(reader.decode(writer.write(fields, ()))) == fields

@@ -65,13 +65,18 @@ class BlockWriter:
         """The smallest the table was since the last block; None if it was not resized."""
 
     def write(self, fields: Fields, passing: Sequence[tuple[str, str]]) -> bytes:
-        """The block of a request: `fields`, which may come again, then `passing`, which will not."""
+        """The block of a request: `fields`, which may come again, then `passing`, which will not.
+
+        Raises:
+            UnicodeEncodeError: A name is not ASCII, or a value not Latin-1. The table is as it was.
+        """
+        last = b"".join([literal(*field) if field[0] in ONCE else _literal_again(field) for field in passing])
         known = self._blocks.get(id(fields))
         if known is None or known[0] is not fields or self._smallest is not None:
             block = self._write_fields(fields)
         else:
             block = known[1]
-        return block + b"".join([literal(*field) if field[0] in ONCE else _literal_again(field) for field in passing])
+        return block + last
 
     def resize(self, size: int) -> None:
         """Apply the server's SETTINGS_HEADER_TABLE_SIZE; the next block tells it that we have.
@@ -88,6 +93,10 @@ class BlockWriter:
 
     def _write_fields(self, fields: Fields) -> bytes:
         """The block of `fields`; it is remembered if it changed nothing."""
+        for name, value in fields:
+            # What cannot be written must be known before the table has any of it: the server would not.
+            name.encode("ascii")
+            value.encode("latin-1")
         added = self._added
         told = self._tell_size()
         block = b"".join([self._field(field) for field in fields])
