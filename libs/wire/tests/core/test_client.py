@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from h2_client import Dialogue
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ultracloud.wire.core.client import ClientConnection
 from ultracloud.wire.core.client_events import CallAnswered, CallEnded, ClientEvent, Greeted, Leaving
 from ultracloud.wire.core.connection import Connection
-from ultracloud.wire.core.events import CallArrived, Closed, Event, MessageArrived, RequestEnded
-from ultracloud.wire.core.frames import Kind, render_frame, render_goaway, render_settings
+from ultracloud.wire.core.events import CallArrived, CallStarted, Closed, Event, MessageArrived, RequestEnded
+from ultracloud.wire.core.frames import Kind, parse, render, render_frame, render_goaway, render_settings
 from ultracloud.wire.core.limits import Limits
 from ultracloud.wire.core.status import OK_BLOCK, RESPONSE_BLOCK, trailers
 from ultracloud.wire.errors import ErrorCode
@@ -23,6 +24,7 @@ FIELDS = (
     ("te", "trailers"),
     ("content-type", "application/grpc"),
 )
+GET = [(":method", "GET"), (":scheme", "http"), (":authority", "test")]
 GREETING = render_settings({})
 
 
@@ -263,3 +265,32 @@ def test_a_server_that_is_silent_under_an_open_call_is_given_up() -> None:
     assert client.sender.take()[3] == Kind.PING
     (closed,) = client.tick(111.0)
     assert isinstance(closed, Closed)
+
+
+def test_a_header_block_larger_than_a_frame_goes_out_in_parts() -> None:
+    pair = Pair(limits=Limits(header_list_bytes_max=64 * 1024, frame_bytes_max=16_384))
+    pair.settle()
+    large = tuple((f"x-{number}", "y" * 4000) for number in range(5))
+    for message in (b"whole", None):
+        stream_id = pair.client.begin((*FIELDS, *large), (), message)
+        sent, _ = parse(pair.client.sender.take())
+        assert [frame.kind for frame in sent][:2] == [Kind.HEADERS, Kind.CONTINUATION]
+        assert max(len(frame.payload) for frame in sent) <= 16_384
+        asked = pair.server.receive(b"".join(render(frame) for frame in sent), 0.0)
+        (head,) = [one.head for one in asked if isinstance(one, CallArrived | CallStarted)]
+        assert head.metadata["x-4"] == "y" * 4000
+        pair.server.sender.finish(stream_id, OK_BLOCK)
+        pair.settle()
+
+
+def test_the_head_of_a_page_larger_than_a_frame_goes_out_in_parts() -> None:
+    dialogue = Dialogue()
+    for number, body in enumerate((b"", b"whole", b"x" * 100_000)):
+        stream_id = dialogue.client.get_next_available_stream_id()
+        dialogue.client.send_headers(stream_id, [*GET, (":path", f"/{number}")], end_stream=True)
+        dialogue.run()
+        dialogue.machine.sender.page(stream_id, 200, {f"x-{name}": "y" * 4000 for name in range(5)}, body)
+        dialogue.run()
+        assert dialogue.fields[stream_id]["x-4"] == "y" * 4000
+        assert dialogue.body[stream_id] == body
+        assert stream_id in dialogue.ended

@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from typing import cast
 
-from ultracloud.wire.core.frames import END_HEADERS, END_STREAM, HEAD, Kind, render_frame
+from ultracloud.wire.core.frames import END_HEADERS, END_STREAM, HEAD, Kind, render_block
 from ultracloud.wire.core.limits import Limits
 from ultracloud.wire.core.messages import PREFIX, PREFIX_BYTES, Assembler
 from ultracloud.wire.core.sending import Sender
@@ -53,12 +53,17 @@ class RequestSender(Sender):
     def begin(self, stream_id: int, block: bytes) -> None:
         """Open a call whose messages follow."""
         self._add(stream_id)
-        self.control(render_frame(Kind.HEADERS, END_HEADERS, stream_id, block))
+        self.control(render_block(END_HEADERS, stream_id, block, self._frame_bytes_max))
 
     def begin_whole(self, stream_id: int, block: bytes, message: bytes) -> None:
         """Open a call whose request is this message and nothing more."""
         size, length = len(message) + PREFIX_BYTES, len(block)
-        if size <= self._initial_window and size <= self._window and size <= self._frame_bytes_max:
+        if (
+            size <= self._initial_window
+            and size <= self._window
+            and size <= self._frame_bytes_max
+            and length <= self._frame_bytes_max
+        ):
             self.calls[stream_id] = None
             self._window -= size
             head = HEAD.pack(length >> 8, length & 0xFF, 1, END_HEADERS, stream_id)
@@ -66,7 +71,7 @@ class RequestSender(Sender):
             self.control(b"".join((head, block, data, message)))
             return
         stream = self._add(stream_id)
-        self.control(render_frame(Kind.HEADERS, END_HEADERS, stream_id, block))
+        self.control(render_block(END_HEADERS, stream_id, block, self._frame_bytes_max))
         stream.ending = b""
         self._push(stream, PREFIX.pack(0, len(message)), message)
 

@@ -98,6 +98,23 @@ def render_frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") ->
     return HEAD.pack(size >> 8, size & 0xFF, kind, flags, stream_id) + payload
 
 
+def render_block(flags: int, stream_id: int, block: bytes, frame_bytes_max: int) -> bytes:
+    """A header block as HEADERS, and as CONTINUATION where it is larger than a frame may be (RFC 9113 6.10).
+
+    Args:
+        flags: Of HEADERS, END_HEADERS among them.
+        stream_id: Its stream.
+        block: Compressed.
+        frame_bytes_max: Most that one frame may carry.
+    """
+    if len(block) <= frame_bytes_max:
+        return render_frame(Kind.HEADERS, flags, stream_id, block)
+    parts = [block[at : at + frame_bytes_max] for at in range(0, len(block), frame_bytes_max)]
+    frames = [render_frame(Kind.HEADERS, flags & ~END_HEADERS, stream_id, parts[0])]
+    frames += [render_frame(Kind.CONTINUATION, 0, stream_id, part) for part in parts[1:-1]]
+    return b"".join([*frames, render_frame(Kind.CONTINUATION, END_HEADERS, stream_id, parts[-1])])
+
+
 def render_settings(settings: dict[int, int]) -> bytes:
     """A SETTINGS frame."""
     payload = b"".join(SETTING.pack(key, value) for key, value in settings.items())

@@ -20,6 +20,7 @@ from ultracloud.wire.core.frames import (
     WINDOW_BYTES_DEFAULT,
     WINDOW_BYTES_LARGEST,
     Kind,
+    render_block,
     render_frame,
     render_reset,
 )
@@ -157,9 +158,9 @@ class Sender:
         self.progress += 1
         block = _page_block(status, fields, cookies)
         if not size:
-            self.control(render_frame(Kind.HEADERS, _FINAL, stream_id, block))
+            self.control(render_block(_FINAL, stream_id, block, self._frame_bytes_max))
             return
-        head = render_frame(Kind.HEADERS, END_HEADERS, stream_id, block)
+        head = render_block(END_HEADERS, stream_id, block, self._frame_bytes_max)
         self.control(head + HEAD.pack(size >> 8, size & 0xFF, Kind.DATA, END_STREAM, stream_id) + body)
 
     def begin_page(self, stream_id: int, status: int, fields: dict[str, str], cookies: Sequence[str] = ()) -> None:
@@ -280,7 +281,7 @@ class Sender:
         if not self._table_told:
             self._table_told = True
             block = TABLE_EMPTY + block
-        self.control(render_frame(Kind.HEADERS, flags, stream_id, block))
+        self.control(render_block(flags, stream_id, block, self._frame_bytes_max))
 
     def _push(self, stream: Stream, *parts: bytes) -> None:
         """Queue response bytes and send what the windows let through."""
