@@ -42,8 +42,12 @@ in
     })
   ];
 
-  config = {
-    services.ultracloud.plasmavmc-agent.settings.runtime_dir = lib.mkDefault "/run/ultracloud/plasmavmc-agent";
-    virtualisation.libvirtd.enable = lib.mkIf config.services.ultracloud.plasmavmc-agent.enable true;
-  };
+  config = lib.mkMerge [
+    { services.ultracloud.plasmavmc-agent.settings.runtime_dir = lib.mkDefault "/run/ultracloud/plasmavmc-agent"; }
+    (lib.mkIf config.services.ultracloud.plasmavmc-agent.enable {
+      virtualisation.libvirtd.enable = true;
+      # libvirt asks it who may come, and NixOS refuses the one without the other.
+      security.polkit.enable = lib.mkDefault true;
+    })
+  ];
 }

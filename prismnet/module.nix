@@ -1,5 +1,5 @@
 # prismnet on NixOS: services.ultracloud.prismnet for the server, services.ultracloud.prismnet-agent for each host.
-{ lib, ... }:
+{ config, lib, ... }:
 {
   imports = [
     (import ../nix/lib/service.nix {
@@ -27,7 +27,19 @@
     })
   ];
 
-  # Where plasmavmc's agent serves what guests ask at 169.254.169.254.
-  config.services.ultracloud.prismnet-agent.settings.metadata_socket =
-    lib.mkDefault "/run/ultracloud/plasmavmc-agent/metadata.sock";
+  config = lib.mkMerge [
+    {
+      # Where plasmavmc's agent serves what guests ask at 169.254.169.254.
+      services.ultracloud.prismnet-agent.settings.metadata_socket =
+        lib.mkDefault "/run/ultracloud/plasmavmc-agent/metadata.sock";
+    }
+    (lib.mkIf config.services.ultracloud.prismnet-agent.enable {
+      # It brings what crosses a bridge before the rules; without it the agent does not start.
+      boot.kernelModules = [ "br_netfilter" ];
+      # Before NixOS's rules too: the host has no route back to a tenant's address, and this check would drop all of them.
+      networking.firewall.checkReversePath = lib.mkDefault false;
+      # The host's DHCP client takes every link it sees for its own.
+      networking.dhcpcd.denyInterfaces = map (kind: "${kind}??????????") [ "br-" "rt" "tr" "tap" "vp" ];
+    })
+  ];
 }

@@ -100,6 +100,10 @@ in
     modules = [ (cluster { operators = forced [ ]; }) ];
     says = [ "ultracloud.cluster.operators is empty" "[ \"ada\" ]" ];
   };
+  libvirt-without-polkit = {
+    modules = [ { security.polkit.enable = false; } ];
+    says = [ "libvirtd module currently requires Polkit" ];
+  };
   several-authorities = {
     modules = [ (cluster { pki.generate = true; }) ];
     says = [ "ultracloud.cluster.pki.generate is on" "ultracloud-pki" ];

@@ -23,6 +23,9 @@ rec {
       settings = plain.mapAttrs (_: one: one.text) (plain.filterAttrs (_: one: one.enable) config.services.ultracloud);
       firewall = config.networking.firewall.allowedTCPPorts;
       users = plain.attrNames config.users.users;
+      kernelModules = config.boot.kernelModules;
+      checksReversePath = config.networking.firewall.checkReversePath;
+      withoutDhcp = config.networking.dhcpcd.denyInterfaces;
     })
     configs;
 
@@ -74,6 +77,8 @@ rec {
         config = evalWith path [{
           services.ultracloud.${name} = { enable = true; package = named name; inherit settings; };
           networking.hostName = "box";
+          boot.loader.grub.enable = false;
+          fileSystems."/".device = "/dev/disk/by-label/nixos";
         }];
       in
       builtins.deepSeq [ config.services.ultracloud.${name}.text config.systemd.services.${name} config.assertions ]

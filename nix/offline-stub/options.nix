@@ -10,18 +10,26 @@ let
 
   scalar = types.oneOf [ types.bool types.int types.float types.path types.package types.str ];
   unitValue = types.either scalar (types.listOf scalar);
+  unitNames = option
+    (types.listOf (types.strMatching "[a-zA-Z0-9@%:_.\\-]+[.](service|socket|device|mount|automount|swap|target|path|timer|scope|slice)"))
+    [ ];
+  oneOf = name: accepted: config:
+    !(config ? ${name}) || lib.isAttrs config.${name} || lib.elem config.${name} accepted;
+  isService = config:
+    oneOf "Type" [ "exec" "simple" "forking" "oneshot" "dbus" "notify" "notify-reload" "idle" ] config
+    && oneOf "Restart" [ "no" "on-success" "on-failure" "on-abnormal" "on-abort" "on-watchdog" "always" ] config;
   unitOptions = {
-    description = text;
+    description = option (types.strMatching "[^\n\r]*\n?") "";
     enable = option types.bool true;
-    wantedBy = strings;
-    requiredBy = strings;
-    wants = strings;
-    requires = strings;
-    after = strings;
-    before = strings;
-    partOf = strings;
-    bindsTo = strings;
-    conflicts = strings;
+    wantedBy = unitNames;
+    requiredBy = unitNames;
+    wants = unitNames;
+    requires = unitNames;
+    after = unitNames;
+    before = unitNames;
+    partOf = unitNames;
+    bindsTo = unitNames;
+    conflicts = unitNames;
     unitConfig = option (types.attrsOf unitValue) { };
   };
 
@@ -47,40 +55,83 @@ in
     })) [ ];
     warnings = strings;
     networking = {
-      hostName = option types.str "nixos";
+      hostName = option (types.strMatching "^$|^[[:alnum:]]([[:alnum:]_-]{0,61}[[:alnum:]])?$") "nixos";
       useDHCP = option types.bool true;
-      firewall = { enable = option types.bool true; allowedTCPPorts = option (types.listOf types.port) [ ]; };
+      dhcpcd.denyInterfaces = strings;
+      firewall = {
+        enable = option types.bool true;
+        allowedTCPPorts = option (types.listOf types.port) [ ] // {
+          apply = ports: lib.unique (builtins.sort builtins.lessThan ports);
+        };
+        checkReversePath = option (types.either types.bool (types.enum [ "strict" "loose" ])) true;
+      };
     };
     users.users = attributesOf {
       isSystemUser = switch;
       isNormalUser = switch;
       group = text;
-      description = text;
+      description = option (types.passwdEntry types.str) "";
       extraGroups = strings;
     };
     users.groups = attributesOf { members = strings; };
     systemd.services = attributesOf (unitOptions // {
-      serviceConfig = option (types.attrsOf unitValue) { };
-      environment = option (types.attrsOf scalar) { };
-      path = option (types.listOf types.package) [ ];
+      serviceConfig = option (types.addCheck (types.attrsOf unitValue) isService) { };
+      environment = option (types.attrsOf (types.nullOr (types.oneOf [ types.str types.path types.package ]))) { };
+      path = option (types.listOf (types.either types.package types.str)) [ ];
     });
+    # Unit name -> file, as systemd reads it.
+    systemd.units = attributesOf { text = text; wantedBy = strings; };
     systemd.tmpfiles.rules = strings;
     environment.systemPackages = option (types.listOf types.package) [ ];
     virtualisation.libvirtd.enable = switch;
-    boot.loader.grub.enable = switch;
+    security.polkit.enable = switch;
+    boot.kernelModules = strings;
+    boot.loader.grub.enable = option types.bool true;
+    boot.loader.grub.devices = strings;
     fileSystems = attributesOf { device = text; fsType = text; };
     services.openssh.enable = switch;
     nixpkgs.hostPlatform = option types.str "x86_64-linux";
     system.stateVersion = option types.str "";
     system.build = {
-      # Unit name -> file, as systemd reads it.
       units = mkOption { type = types.attrsOf types.str; readOnly = true; };
       toplevel = mkOption { type = types.package; readOnly = true; };
     };
   };
 
+  config.systemd.units = lib.mapAttrs'
+    (name: unit: lib.nameValuePair "${name}.service" { text = rendered unit; inherit (unit) wantedBy; })
+    config.systemd.services;
+  # What NixOS's own modules demand of ours.
+  config.assertions = [
+    {
+      assertion = config.virtualisation.libvirtd.enable -> config.security.polkit.enable;
+      message = "The libvirtd module currently requires Polkit to be enabled ('security.polkit.enable = true').";
+    }
+    {
+      assertion = config.boot.loader.grub.enable -> config.boot.loader.grub.devices != [ ];
+      message = "You must set the option ‘boot.loader.grub.devices’ or 'boot.loader.grub.mirroredBoots' to make the system bootable.";
+    }
+    {
+      assertion = config.fileSystems ? "/";
+      message = "The ‘fileSystems’ option does not specify your root file system.";
+    }
+  ] ++ lib.concatMap
+    (name:
+      let user = config.users.users.${name}; in
+      [
+        {
+          assertion = user.isSystemUser != user.isNormalUser;
+          message = "Exactly one of users.users.${name}.isSystemUser and users.users.${name}.isNormalUser must be set.";
+        }
+        {
+          assertion = user.isNormalUser || user.group != "";
+          message = "users.users.${name}.group is unset. This used to default to nogroup, but this is unsafe.";
+        }
+      ])
+    (lib.attrNames config.users.users);
+
   config.system.build = {
-    units = lib.mapAttrs' (name: unit: lib.nameValuePair "${name}.service" (rendered unit)) config.systemd.services;
+    units = lib.mapAttrs (_: unit: unit.text) config.systemd.units;
     toplevel =
       if failed != [ ] then throw "\nFailed assertions:\n${lib.concatMapStringsSep "\n" (one: "- ${one.message}") failed}"
       else pkgs.linkFarm "nixos-system-${config.networking.hostName}" (lib.mapAttrsToList

@@ -14,11 +14,16 @@ let
     if all (def: def.value == (head defs).value) defs then (head defs).value
     else throw "The option `${showOption loc}' has conflicting definition values:${modules.showDefs defs}";
 
+  # What cannot be compared, and so not agree either.
+  mergeOne = loc: defs:
+    if length defs == 1 then (head defs).value
+    else throw "The option `${showOption loc}' is defined multiple times while it's expected to be unique.${modules.showDefs defs}";
+
   isStringLike = value: isString value || lib.isPath value || (isAttrs value && value ? outPath);
 
   types = rec {
-    raw = mkType { name = "raw value"; merge = loc: defs: if length defs == 1 then (head defs).value else mergeEqual loc defs; };
-    unspecified = raw // { name = "unspecified value"; };
+    raw = mkType { name = "raw value"; merge = mergeOne; };
+    unspecified = mkType { name = "unspecified value"; };
     anything = mkType {
       name = "anything";
       merge = loc: defs:
@@ -57,7 +62,12 @@ let
       name = "absolute path";
       check = value: isStringLike value && builtins.substring 0 1 (toString value) == "/";
     };
-    package = mkType { name = "package"; check = value: lib.isDerivation value || (isAttrs value && value ? outPath); };
+    passwdEntry = type: addCheck type (value: !(lib.hasInfix ":" value || lib.hasInfix "\n" value));
+    package = mkType {
+      name = "package";
+      check = value: lib.isDerivation value || (isAttrs value && value ? outPath);
+      merge = mergeOne;
+    };
     enum = values: mkType {
       name = "one of ${concatMapStringsSep ", " toJSON values}";
       check = value: elem value values;
