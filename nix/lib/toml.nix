@@ -10,8 +10,9 @@ let
     else value;
   kept = value: value != null && value != { };
 
-  # A JSON string is a TOML basic string, but for DEL, which nobody writes into a configuration.
-  text = value: builtins.toJSON (toString value);
+  # A JSON string is a TOML basic string, but for DEL, which only TOML escapes.
+  text = value: builtins.replaceStrings [ del ] [ "\\u007F" ] (builtins.toJSON (toString value));
+  del = builtins.fromJSON "\"\\u007f\"";
   key = name: if builtins.match "[A-Za-z0-9_-]+" name != null then name else text name;
   inline = value:
     if isBool value then lib.boolToString value

@@ -37,6 +37,9 @@ def test_what_is_rendered_means_what_was_said(nix: Nix) -> None:
         "text": 'a "quoted" \\ back\nslash',
         "odd key.": {"deep": {"number": 1.5, "list": [{"a": 1}, {"b": [True, False]}]}},
         "path": "/run/x",
+        "unseen": "\x01\x7f\u00fc\U0001f600",
+        "numbers": [9223372036854775807, -5, 1e20, 1e-07, 3.0],
+        "": {"": []},
     }
     assert tomllib.loads(nix.rendered(table)) == table
     assert tomllib.loads(nix.rendered({"unset": None, "empty": {"unset": None}, "set": 1})) == {"set": 1}
