@@ -48,6 +48,30 @@ in
     modules = [ { services.ultracloud.iam.settings.root_key_file = "${builtins.storeDir}/root.key"; } ];
     says = [ "services.ultracloud.iam.settings.root_key_file is in the Nix store" "/run/secrets/NAME" ];
   };
+  secret-in-the-store-by-a-detour = {
+    modules = [ { services.ultracloud.iam.settings.root_key_file = "/run/..//.${builtins.storeDir}/root.key"; } ];
+    says = [ "services.ultracloud.iam.settings.root_key_file is in the Nix store" ];
+  };
+  secret-at-a-relative-path = {
+    modules = [ { services.ultracloud.iam.settings.root_key_file = "root.key"; } ];
+    says = [ "services.ultracloud.iam.settings.root_key_file" "absolute path" ];
+  };
+  state-in-the-store = {
+    modules = [ { services.ultracloud.iam.settings.state_dir = "${builtins.storeDir}/iam"; } ];
+    says = [ "services.ultracloud.iam.settings.state_dir is in the Nix store" "/var/lib/ultracloud/NAME" ];
+  };
+  nowhere-to-listen = {
+    modules = [ { services.ultracloud.iam.settings.listen.address = "everywhere"; } ];
+    says = [ "services.ultracloud.iam.settings.listen.address" "HOST:PORT, such as 10.0.0.1:7003 or [fd00::1]:7003" ];
+  };
+  port-out-of-range = {
+    modules = [ { services.ultracloud.iam.settings.listen.address = "10.0.0.1:70000"; } ];
+    says = [ "services.ultracloud.iam.settings.listen.address" "HOST:PORT" ];
+  };
+  peer-without-a-port = {
+    modules = [ { services.ultracloud.apigateway.settings.peers.iam = "10.0.0.1"; } ];
+    says = [ "services.ultracloud.apigateway.settings.peers.iam" "HOST:PORT or unix:/PATH" ];
+  };
   secret-beside-the-configuration = {
     modules = [ { services.ultracloud.apigateway.settings.public = { certificate = "/etc/a.crt"; key = ./mutants.nix; }; } ];
     says = [ "services.ultracloud.apigateway.settings.public.key is in the Nix store" ];

@@ -63,6 +63,10 @@ rec {
         "iam runs on several machines";
     };
 
+  brought = (evalNamed (configurations.node01.modules ++ [
+    { services.ultracloud.iam.settings.tls.ca = ../../flake.nix; }
+  ])).services.ultracloud.iam.settings.tls.ca;
+
   matrix = import ../matrix.nix { lib = plain; inherit configs; };
   packages = plain.mapAttrs (_: package: package.name) (import ../packages.nix { pkgs = nixpkgs.legacyPackages.x86_64-linux; });
   # Of the right type, and nothing that chainfire takes.

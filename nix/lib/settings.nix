@@ -4,17 +4,27 @@
 let
   inherit (lib) attrNames concatMap concatStringsSep filter hasAttr isAttrs isList mapAttrs types;
 
-  typeOf = schema: {
-    string = types.str;
+  addresses = (import ./addresses.nix { inherit lib; }).types;
+
+  # `place` is the dotted key in the file.
+  typeOf = place: schema: {
+    string =
+      if place == "listen.address" then addresses.endpoint
+      else if lib.hasPrefix "peers." place then addresses.targets
+      else types.str;
     integer = types.int;
     number = types.number;
     boolean = types.bool;
-    path = types.str;
-    secret = types.either types.path types.str;
+    # A unit has no folder that a relative path would be below.
+    path = types.path;
+    secret = types.path;
     choice = types.enum (schema.choices or [ ]);
-    list = types.listOf (typeOf schema.of);
-    map = types.attrsOf (typeOf schema.of);
-    table = types.submodule { freeformType = types.attrsOf types.anything; options = optionsOf schema.fields; };
+    list = types.listOf (typeOf place schema.of);
+    map = types.attrsOf (typeOf place schema.of);
+    table = types.submodule {
+      freeformType = types.attrsOf types.anything;
+      options = optionsOf (if place == "" then "" else "${place}.") schema.fields;
+    };
   }.${schema.kind};
 
   aboutOf = schema:
@@ -23,12 +33,16 @@ let
     + lib.optionalString (schema.kind == "secret") " A path outside the Nix store, which everybody on the machine may read.";
 
   # Unset is null, and left out of the file: a default is the service's own, and stands in one place.
-  optionsOf = mapAttrs (_: schema: lib.mkOption ({
+  optionsOf = prefix: mapAttrs (name: schema: lib.mkOption ({
     description = aboutOf schema;
   } // (
-    if schema.kind == "table" then { type = typeOf schema; default = { }; }
-    else { type = types.nullOr (typeOf schema); default = null; }
-  )));
+    let type = typeOf "${prefix}${name}" schema; in
+    if schema.kind == "table" then { inherit type; default = { }; }
+    else { type = types.nullOr type; default = null; }
+  ) // lib.optionalAttrs (schema.kind == "path") {
+    # `./ca.crt` and what a derivation makes are copied to the machine with the configuration.
+    apply = value: if value == null then null else "${value}";
+  }));
 
   # Every dotted key of `value` that `fields` do not have, as { path, accepted }.
   unknownKeys = path: fields: value: concatMap
@@ -63,9 +77,19 @@ let
     else if schema.kind == "list" && isList value then
       lib.concatLists (lib.imap0 (index: exposedBelow (path ++ [ "[${toString index}]" ]) schema.of) value)
     else if schema.kind == "secret" && isInStore value then [ path ]
-    else if schema.kind == "string" && lib.hasInfix "priv-key=${builtins.storeDir}/" value then [ path ]
+    else if schema.kind == "string" && lib.any isInStore (keysOf value) then [ path ]
     else [ ];
-  isInStore = value: builtins.isPath value || lib.hasPrefix "${builtins.storeDir}/" (toString value);
+  # Files of private keys among `jwt,...,priv-key=FILE,...`.
+  keysOf = text: concatMap (part: let found = builtins.match "priv-key=(.*)" part; in if found == null then [ ] else found) (lib.splitString "," text);
+  isInStore = value: builtins.isPath value || lib.hasPrefix "${builtins.storeDir}/" (resolved (toString value) + "/");
+  # A path without `.`, `..` and `//`, which lead into the store as well.
+  resolved = text: builtins.foldl'
+    (above: part:
+      if part == "" || part == "." then above
+      else if part == ".." then (if above == "" then "" else builtins.head (builtins.match "(.*)/[^/]*" above))
+      else "${above}/${part}")
+    ""
+    (lib.splitString "/" text);
 
   # Assertions over the `settings` of an option at `at`, in plain words.
   assertionsOf = at: fields: settings:
@@ -79,9 +103,11 @@ let
     ++ map (path: refuse "${dotted path} is missing; set it.") (missingKeys [ ] fields settings)
     ++ map
       (path: refuse "${dotted path} is in the Nix store, where everybody on the machine may read it; give a path outside, as a string, such as \"/run/secrets/NAME\".")
-      (exposedKeys [ ] fields settings);
+      (exposedKeys [ ] fields settings)
+    ++ lib.optional (settings.state_dir or null != null && isInStore settings.state_dir)
+      (refuse "${dotted [ "state_dir" ]} is in the Nix store, which nothing can be written to; give a path outside, such as \"/var/lib/ultracloud/NAME\".");
 in
 {
   inherit assertionsOf;
-  submodule = fields: typeOf { kind = "table"; inherit fields; };
+  submodule = fields: typeOf "" { kind = "table"; inherit fields; };
 }

@@ -9,6 +9,7 @@ from typing import Any
 from offline import Nix, written
 
 from tools import nix_settings
+from tools.workspace import ROOT
 from ultracloud.servicekit import config
 
 
@@ -61,3 +62,10 @@ def test_what_runs_once_runs_on_one_machine(machines: Any) -> None:
 
 def test_a_machine_alone_lets_others_reach_the_gateway_only(machines: Any) -> None:
     assert machines["single-node-quickstart"]["firewall"] == [443]
+
+
+def test_a_file_beside_the_configuration_comes_with_it(nix: Nix) -> None:
+    """A certificate is no secret: `./ca.crt` is copied to the store, and the service is told where it is there."""
+    ca = Path(nix.evaluated("brought"))
+    assert ca.parent == nix.home / "store"
+    assert ca.read_bytes() == (ROOT / "flake.nix").read_bytes()
