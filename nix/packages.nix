@@ -119,7 +119,7 @@ packages // {
   '';
   # Everything the quickstart starts, and the tools of the host that it starts them with.
   quickstart-command = pkgs.writeShellScriptBin "single-node-quickstart" ''
-    export PATH=${lib.makeBinPath [ pkgs.iproute2 pkgs.nftables pkgs.kmod pkgs.qemu pkgs.libvirt pkgs.busybox ]}:$PATH
+    export PATH=${lib.makeBinPath [ pkgs.iproute2 pkgs.nftables pkgs.kmod pkgs.qemu pkgs.libvirt pkgs.util-linux ]}:$PATH
     exec ${python.withPackages (_: map (name: packages.${name}) [ "quickstart" "chainfire" "flaredb" "iam" "prismnet" "plasmavmc" "apigateway" "cli" ])}/bin/python -m quickstart "$@"
   '';
   default = pkgs.symlinkJoin {

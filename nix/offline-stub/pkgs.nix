@@ -84,7 +84,6 @@ in
   '';
   autoPatchelfHook = hostPrograms "auto-patchelf" [ ];
   bash = hostPrograms "bash" [ "bash" ];
-  busybox = hostPrograms "busybox" [ "busybox" ];
   git = hostPrograms "git" [ "git" ];
   iproute2 = hostPrograms "iproute2" [ "ip" "ss" "bridge" ];
   kmod = hostPrograms "kmod" [ "modprobe" "modinfo" ];
@@ -94,4 +93,5 @@ in
   qemu = hostPrograms "qemu" [ "qemu-img" "qemu-system-x86_64" ];
   qemu_kvm = hostPrograms "qemu-kvm" [ "qemu-system-x86_64" ];
   qemu-utils = hostPrograms "qemu-utils" [ "qemu-img" ];
+  util-linux = hostPrograms "util-linux" [ "mount" "nsenter" "setpriv" "umount" "unshare" ];
 }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from offline import Nix
 
+from quickstart.shell.preflight import PROGRAMS
 from tools.workspace import ROOT
 
 LOCK = json.loads((ROOT / "flake.lock").read_text())
@@ -44,6 +46,15 @@ def test_the_quickstart_runs_from_the_flake(nix: Nix) -> None:
     done = nix.flake("run", "#single-node-quickstart", "--", "--help")
     assert done.returncode == 0, done.stderr
     assert "--keep" in done.stdout
+
+
+def test_the_quickstart_brings_the_programs_it_asks_for(nix: Nix) -> None:
+    done = nix.flake("build", "#quickstart-command", "--no-link", "--print-out-paths")
+    assert done.returncode == 0, done.stderr
+    script = Path(done.stdout.strip(), "bin", "single-node-quickstart").read_text()
+    folders = re.search(r"export PATH=(\S+):\$PATH", script)
+    assert folders
+    assert set(PROGRAMS) <= {program.name for folder in folders[1].split(":") for program in Path(folder).iterdir()}
 
 
 @pytest.mark.slow
