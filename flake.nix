@@ -45,7 +45,8 @@
           imports = [ path ];
           config.services.ultracloud = lib.genAttrs
             (builtins.filter (process: process == name || process == "${name}-agent") (import ./nix/processes.nix))
-            (process: { package = lib.mkDefault (packagesOf pkgs).${process}; });
+            # Weaker than the default module's, or who imports both would define it twice.
+            (process: { package = lib.mkOverride 1100 (packagesOf pkgs).${process}; });
         })
         (removeAttrs (import ./nix/modules.nix) [ "cluster" ]) // { default = module; };
 

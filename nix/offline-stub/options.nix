@@ -17,7 +17,7 @@ let
     !(config ? ${name}) || lib.isAttrs config.${name} || lib.elem config.${name} accepted;
   isService = config:
     oneOf "Type" [ "exec" "simple" "forking" "oneshot" "dbus" "notify" "notify-reload" "idle" ] config
-    && oneOf "Restart" [ "no" "on-success" "on-failure" "on-abnormal" "on-abort" "on-watchdog" "always" ] config;
+    && oneOf "Restart" [ "no" "on-success" "on-failure" "on-abnormal" "on-abort" "always" ] config;
   unitOptions = {
     description = option (types.strMatching "[^\n\r]*\n?") "";
     enable = option types.bool true;
