@@ -1,8 +1,15 @@
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
+import pytest
+from hpack import Encoder
+
+from ultracloud.wire.core.connection import Connection
 from ultracloud.wire.core.floods import Budget
+from ultracloud.wire.core.frames import END_HEADERS, PREFACE, SETTING, Kind, Setting, render_frame, render_settings
+from ultracloud.wire.core.limits import Limits
+from ultracloud.wire.core.streams import Stream
 from ultracloud.wire.errors import ConnectionFault
 
 
@@ -37,3 +44,28 @@ def test_useful_work_fills_a_budget_too() -> None:
     for _ in range(100):
         budget.spend(0.0)
         budget.earn()
+
+
+def test_many_settings_in_a_frame_cost_their_reading_alone() -> None:
+    limits = Limits(streams_max=1000, body_bytes_max=100)
+    machine, encoder = Connection(limits, 0.0), Encoder()
+    machine.receive(PREFACE + render_settings({}), 0.0)
+    begun = {":method": "POST", ":scheme": "http", ":path": "/body"}
+    for number in range(1000):
+        block = encoder.encode(begun)
+        machine.receive(render_frame(Kind.HEADERS, END_HEADERS, 2 * number + 1, block), 0.0)
+    windows = b"".join(SETTING.pack(Setting.INITIAL_WINDOW_SIZE, 65_535 + turn % 2) for turn in range(10_000))
+    looked_at = LookedAt(machine._streams.open)
+    machine.sender._open = looked_at
+    machine.receive(render_frame(Kind.SETTINGS, 0, 0, windows), 0.0)
+    assert looked_at.times == 1
+
+
+class LookedAt(dict[int, "Stream | None"]):
+    """Counts how often all streams are gone through."""
+
+    times = 0
+
+    def values(self) -> Any:
+        self.times += 1
+        return super().values()

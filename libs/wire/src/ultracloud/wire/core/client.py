@@ -352,10 +352,11 @@ class ClientConnection:
         if not self._has_settings:
             self._has_settings = True
             events.append(Greeted())
+        window: int | None = None
         for key, value in parse_settings(payload):
             match key:
                 case Setting.INITIAL_WINDOW_SIZE:
-                    self.sender.set_initial_window(value)
+                    window = value  # the last counts, and each would go through all calls
                 case Setting.MAX_FRAME_SIZE:
                     self.sender.set_frame_bytes_max(value)
                 case Setting.MAX_CONCURRENT_STREAMS:
@@ -364,6 +365,8 @@ class ClientConnection:
                     self._blocks.resize(value)
                 case _:
                     pass
+        if window is not None:
+            self.sender.set_initial_window(window)
         self.sender.control(render_frame(Kind.SETTINGS, ACK, 0))
         events += [one for one in self.sender.pump() if isinstance(one, StreamReady)]
 

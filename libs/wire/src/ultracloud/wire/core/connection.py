@@ -286,11 +286,12 @@ class Connection:
             return
         self._has_settings = True
         self._settings.spend(self._now_s)
-        for key, value in parse_settings(payload):
-            if key == Setting.INITIAL_WINDOW_SIZE:
-                self.sender.set_initial_window(value)
-            elif key == Setting.MAX_FRAME_SIZE:
-                self.sender.set_frame_bytes_max(value)
+        # The last of a name is what counts in the end, and a frame has room for ten thousand.
+        settings = dict(parse_settings(payload))
+        if Setting.INITIAL_WINDOW_SIZE in settings:
+            self.sender.set_initial_window(settings[Setting.INITIAL_WINDOW_SIZE])
+        if Setting.MAX_FRAME_SIZE in settings:
+            self.sender.set_frame_bytes_max(settings[Setting.MAX_FRAME_SIZE])
         self.sender.control(render_frame(Kind.SETTINGS, ACK, 0))
         events += self.sender.pump()
 
