@@ -68,6 +68,13 @@ def test_an_answer_that_is_no_grpc_has_the_status_its_http_status_stands_for() -
     assert reader.answer(encoder.encode([(":status", "103")])).is_interim
 
 
+def test_a_status_that_is_no_number_of_grpc_is_unknown() -> None:
+    reader, encoder = AnswerReader(Limits(header_list_bytes_max=64 * 1024)), Encoder()
+    for status in ("9" * 5000, "-1", "", "\u00b2"):
+        assert reader.answer(encoder.encode([("grpc-status", status)])).status == 2
+    assert not reader.answer(encoder.encode([(":status", "2" * 5000), ("content-type", "application/grpc")])).is_grpc
+
+
 def test_answers_of_a_server_with_a_table_are_read_in_their_order() -> None:
     reader, encoder = AnswerReader(Limits()), Encoder()
     for number in (0, 3, 0, 3, 5):

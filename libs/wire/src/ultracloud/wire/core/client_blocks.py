@@ -41,6 +41,7 @@ _STATUS_OF_HTTP = {400: INTERNAL, 401: 16, 403: 7, 404: UNIMPLEMENTED, 429: UNAV
                    503: UNAVAILABLE, 504: UNAVAILABLE}  # fmt: skip
 """gRPC's "HTTP to gRPC Status Code Mapping": for answers of something before the server that speaks no gRPC."""
 HTTP_INTERIM, HTTP_OK = 100, 200
+STATUS_DIGITS_MAX = 3
 
 GRPC = b"application/grpc"
 Fields = tuple[tuple[str, str], ...]
@@ -214,7 +215,7 @@ def _answer_of(fields: Sequence[tuple[bytes, bytes]]) -> Answer:
     """Read the fields that matter; the last of a name counts, as nothing sends two."""
     said = dict(fields)
     http, status = said.get(b":status"), said.get(b"grpc-status")
-    http_status = None if http is None else int(http) if http.isdigit() else 0
+    http_status = None if http is None else _number(http, 0)
     is_grpc = http_status is None or (http_status == HTTP_OK and said.get(b"content-type", b"").startswith(GRPC))
     if status is None:
         grpc_status = None if http_status in (None, HTTP_OK) else _STATUS_OF_HTTP.get(http_status or 0, UNKNOWN)
@@ -222,7 +223,12 @@ def _answer_of(fields: Sequence[tuple[bytes, bytes]]) -> Answer:
         return Answer(http_status, is_grpc, grpc_status, sentence, b"")
     message = unquote_to_bytes(said.get(b"grpc-message", b"")).decode("utf-8", "replace")
     details = _from_base64(said.get(b"grpc-status-details-bin", b""))
-    return Answer(http_status, is_grpc, int(status) if status.isdigit() else UNKNOWN, message, details)
+    return Answer(http_status, is_grpc, _number(status, UNKNOWN), message, details)
+
+
+def _number(text: bytes, other: int) -> int:
+    """A status of HTTP or of gRPC; `other` if it is none."""
+    return int(text) if text.isdigit() and len(text) <= STATUS_DIGITS_MAX else other
 
 
 def _from_base64(text: bytes) -> bytes:
