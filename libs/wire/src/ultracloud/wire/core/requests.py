@@ -157,7 +157,7 @@ class Requests:
 
         Raises:
             ConnectionFault: The connection's window is overrun, the stream is idle or 0, or a budget is spent.
-            StreamFault: The stream's window is overrun, or its request has ended.
+            StreamFault: The stream's window is overrun, its request has ended, or its body has another length than said.
         """
         size = len(payload)
         self._receive_window -= size
@@ -242,6 +242,7 @@ class Requests:
     def _begin(self, stream_id: int, head: Head, *, ends: bool, events: list[Event]) -> None:
         """Begin a request in full."""
         if ends and not head.is_grpc:
+            _check_length(stream_id, head, 0)
             self._open[stream_id] = None
             events.append(PageRequested(stream_id, head))
             return
@@ -301,7 +302,12 @@ class Requests:
         events.append(PageRefused(stream.stream_id, CONTENT_TOO_LARGE, sentence))
 
     def _end_body(self, stream: Stream, body: Body, events: list[Event]) -> None:
-        """Give a plain HTTP request whose body is whole."""
+        """Give a plain HTTP request whose body is whole.
+
+        Raises:
+            StreamFault: It is longer or shorter than the request says.
+        """
+        _check_length(stream.stream_id, body.head, len(body.octets))
         stream.body = None
         self._streams.hold(stream)
         events.append(PageRequested(stream.stream_id, body.head, bytes(body.octets)))
@@ -333,3 +339,16 @@ class Requests:
             self._sender.control(render_window_update(stream.stream_id, stream.uncredited))
             stream.receive_window += stream.uncredited
             stream.uncredited = 0
+
+
+def _check_length(stream_id: int, head: Head, size: int) -> None:
+    """Hold the length of a body against what its request says of it, as whoever it is passed on to will.
+
+    Raises:
+        StreamFault: They differ, which makes the request malformed (RFC 9113 8.1.1).
+    """
+    told = head.metadata.get("content-length")
+    if told is not None and told != str(size):
+        raise StreamFault(
+            stream_id, ErrorCode.PROTOCOL_ERROR, f"a body of {size} bytes; content-length is {told[:40]!a}"
+        )
