@@ -32,6 +32,19 @@ def test_repeated_fields_are_joined() -> None:
     assert parsed(fields).metadata["x"] == "1,2"
 
 
+def test_the_crumbs_of_a_cookie_make_one_cookie_field() -> None:
+    crumbs = [(b"cookie", b"a=1"), (b"x", b"y"), (b"cookie", b"b=2; c=3")]
+    assert parsed([(k.encode(), v.encode()) for k, v in GRPC.items()] + crumbs).metadata["cookie"] == "a=1; b=2; c=3"
+
+
+def test_a_plain_request_has_its_host_as_over_http_1() -> None:
+    fields = [(b":method", b"GET"), (b":scheme", b"https"), (b":path", b"/"), (b":authority", b"cloud.example:8443")]
+    assert parsed(fields).metadata["host"] == "cloud.example:8443"
+    assert parsed([*fields, (b"host", b"given.example")]).metadata["host"] == "given.example"
+    call = [(b":authority", b"localhost"), *((k.encode(), v.encode()) for k, v in GRPC.items())]
+    assert "host" not in parsed(call).metadata
+
+
 @pytest.mark.parametrize("content_type", ["application/grpc", "application/grpc+proto", "application/grpc;charset=x"])
 def test_these_are_grpc(content_type: str) -> None:
     assert head_of(content_type=content_type).is_servable
@@ -60,6 +73,9 @@ def test_a_get_is_plain_http_whatever_it_says() -> None:
         {"with space": "x"},
         {"x": "line\nbreak"},
         {"x": "nul\0"},
+        {":path": "/a\r\nx: y"},
+        {":authority": "a\nb"},
+        {":method": "PO\0ST"},
         {"te": "gzip"},
         {"connection": "close"},
         {"transfer-encoding": "chunked"},

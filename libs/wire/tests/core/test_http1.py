@@ -123,6 +123,8 @@ def test_the_client_says_whether_it_stays(head: bytes, keep_alive: bool) -> None
         b"get / HTTP/1.1",
         b"GET / HTTP/2.0",
         b"GET  / HTTP/1.1",
+        b"GET /\x00 HTTP/1.1\r\nhost: x",
+        b"GET /\x1b[2J HTTP/1.1\r\nhost: x",
         b"GET / HTTP/1.1\r\nhost: x\r\nno colon",
         b"GET / HTTP/1.1\r\nhost: x\r\nspace : x",
         b"GET / HTTP/1.1\r\nhost: x\r\n folded: x",
@@ -163,6 +165,19 @@ def test_framing_without_end_is_refused(flood: bytes) -> None:
     assert connection.receive(CHUNKED + (b"" if flood[0] == ord("1") else b"0\r\n")) == []
     [refused] = connection.receive(flood * 5000)
     assert isinstance(refused, BadRequest)
+
+
+@pytest.mark.parametrize("trailer", [b"GET /admin HTTP/1.1", b"x: a\nb: c", b"x: a\n\nGET / HTTP/1.1", b" x: folded"])
+def test_a_trailer_that_is_no_field_is_refused(trailer: bytes) -> None:
+    [refused] = Http1Connection(BODY_BYTES_MAX).receive(CHUNKED + b"0\r\nx-sum: 1\r\n" + trailer + b"\r\n\r\n")
+    assert isinstance(refused, BadRequest)
+    assert refused.status == 400
+
+
+def test_cookies_in_several_fields_make_one() -> None:
+    head = parse_head(b"GET / HTTP/1.1\r\nhost: x\r\ncookie: a=1\r\nCookie: b=2")
+    assert isinstance(head, RequestHead)
+    assert head.fields["cookie"] == "a=1; b=2"
 
 
 @pytest.mark.parametrize(

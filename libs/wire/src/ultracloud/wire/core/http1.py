@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple, TypeAlias
 
-from ultracloud.wire.core.http1_heads import BadRequest, HeadReader, RequestHead, render_head
+from ultracloud.wire.core.http1_heads import BadRequest, HeadReader, RequestHead, parse_field, render_head
 
 HEAD_BYTES_MAX = 16 * 1024
 """One request head; curl sends 80 bytes, a browser with cookies a few KiB."""
@@ -206,6 +206,10 @@ class Http1Connection:
             return False
         if not line:
             self._finish(events)
+        elif parse_field(line) is None:
+            # Whoever takes a bare LF for the end of a line finds another request in it.
+            self._refuse(400, "a trailer is no header field", events)
+            return False
         return True
 
     def _read_line(self, bytes_max: int, events: list[Event]) -> bytes | None:

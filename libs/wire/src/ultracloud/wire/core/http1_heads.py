@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
+from ultracloud.wire.core.heads import joined
+
 HEADS_KEPT_MAX, HEAD_KEPT_BYTES_MAX = 512, 4096
 """Heads that a reader remembers: those without a body, with room for a token of 1 KiB."""
 FIELDS_KEPT_MAX, FIELD_KEPT_BYTES_MAX = 1024, 2048
 """Field lines that a reader remembers; what a client changes with each request (a trace) is a line by itself."""
-_LINE = re.compile(rb"([A-Z]{1,16}) (\S{1,4096}) HTTP/1\.([01])")
-_LONG_LINE = re.compile(rb"[A-Z]{1,16} \S{4097,} HTTP/1\.[01]")
+_LINE = re.compile(rb"([A-Z]{1,16}) ([!-~\x80-\xff]{1,4096}) HTTP/1\.([01])")
+_LONG_LINE = re.compile(rb"[A-Z]{1,16} [!-~\x80-\xff]{4097,} HTTP/1\.[01]")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\r\n\0]*)")
 _END = b"\r\n\r\n"
 _ORIGIN = re.compile(r"(?i:https?)://[^/?]*")
@@ -71,7 +73,7 @@ class RequestHead(NamedTuple):
     Attributes:
         path: Without the query, as it came.
         query: What stands behind the question mark, undecoded.
-        fields: Header fields in lower case; repeated ones joined by commas.
+        fields: Header fields in lower case; repeated ones joined.
         length: Bytes of the body; None if it is chunked.
         expects_continue: The client sends the body once it is told to.
         keep_alive: Whether the client wants to send another request.
@@ -148,7 +150,7 @@ def parse_head(
         if field is None:
             return BadRequest(400, "this is not an HTTP/1.1 request")
         name, value = field
-        fields[name] = f"{fields[name]},{value}" if name in fields else value
+        fields[name] = joined(name, fields[name], value) if name in fields else value
     is_newer = matched[3] == b"1"
     length = _host_breach(fields, is_newer=is_newer) or _framing(fields, is_newer=is_newer)
     if isinstance(length, BadRequest):
