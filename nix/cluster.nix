@@ -6,6 +6,8 @@ let
   components = import ./lib/components.nix;
   profiles = import ./lib/profiles.nix;
   ports = import ./lib/ports.nix;
+  addresses = import ./lib/addresses.nix { inherit lib; };
+  written = addresses.types;
 
   cfg = config.ultracloud.cluster;
   profile = profiles.${cfg.profile};
@@ -18,6 +20,8 @@ let
   having = role: filter (name: elem role cfg.nodes.${name}.roles) nodeNames;
   voters = having "control-plane";
   isAlone = builtins.length nodeNames == 1;
+  # What it is called where it is not this text that is read: in certificates, and by the services.
+  called = name: cfg.nodes.${name}.name;
   # What runs once runs on the first of them by name.
   first = if voters == [ ] then null else builtins.head voters;
   runsOn = component: name:
@@ -38,7 +42,7 @@ let
   userOf = process: if lib.hasSuffix "-agent" process then "root" else process;
   folderOf = process: "${cfg.pki.folder}/${process}";
   identityOf = process:
-    if lib.hasSuffix "-agent" process then "agent/${lib.removeSuffix "-agent" process}/${cfg.node}" else "service/${process}";
+    if lib.hasSuffix "-agent" process then "agent/${lib.removeSuffix "-agent" process}/${called cfg.node}" else "service/${process}";
   tlsOf = process:
     let stem = "${folderOf process}/${builtins.replaceStrings [ "/" ] [ "-" ] (identityOf process)}"; in
     {
@@ -66,30 +70,51 @@ let
     (lib.mkIf (process != "apigateway") { listen.address = mkDefault (endpoint process cfg.node); })
     settings
   ]);
-  agent = process: settings: made process (lib.mkMerge [ { host = mkDefault cfg.node; } settings ]);
+  agent = process: settings: made process (lib.mkMerge [ { host = mkDefault (called cfg.node); } settings ]);
   isReplicated = builtins.length voters > 1;
-
-  address = lib.types.addCheck types.str (text: isIpv4 text || isIpv6 text) // {
-    name = "address";
-    description = "IPv4 or IPv6 address without a port, such as 10.0.0.1";
-  };
-  isIpv4 = text:
-    let parts = builtins.match "([0-9]{1,3})\\.([0-9]{1,3})\\.([0-9]{1,3})\\.([0-9]{1,3})" text; in
-    parts != null && lib.all (part: builtins.match "0|[1-9][0-9]*" part != null && lib.toInt part < 256) parts;
-  isIpv6 = text: builtins.match "[0-9a-fA-F:]*:[0-9a-fA-F:.]*" text != null && builtins.match ".*:.*:.*" text != null;
 
   quoted = values: concatMapStringsSep ", " (value: "\"${value}\"") values;
   duplicates = values: lib.unique (filter (value: lib.count (other: other == value) values > 1) values);
-  addresses = filter (given: given != null) (map (name: cfg.nodes.${name}.address) nodeNames);
-  called = map (name: cfg.nodes.${name}.name) nodeNames;
+  given = filter (name: cfg.nodes.${name}.address != null) nodeNames;
+  # By the first way that one of them was written in.
+  shared = filter
+    (name: lib.count (other: addresses.canonical cfg.nodes.${other}.address == addresses.canonical cfg.nodes.${name}.address) given > 1)
+    given;
   waiting = filter (component: components.${component} ? waitsFor) profile.required;
+  plural = count: "${toString count} node${lib.optionalString (count != 1) "s"}";
+  available = filter (name: lib.all (one: !(components.${one} ? waitsFor)) profiles.${name}.required) (attrNames profiles);
+  # A profile for one machine, and there are more.
+  isCrowded = (profile.alone or false) && builtins.length nodeNames > 1;
+  existing = filter (component: !(components.${component} ? waitsFor)) (attrNames components);
+  unwritten = filter (component: components.${component} ? waitsFor) (attrNames components);
+  enabled = lib.filterAttrs (_: one: one.enable) (lib.genAttrs existing (component: config.services.ultracloud.${component}));
+  # On, though no node of this kind runs it, so that nothing of it was derived.
+  misplaced = filter (component: enabled ? ${component} && !(elem component here)) existing;
+  clashes = import ./lib/clashes.nix {
+    inherit lib;
+    services = enabled;
+    endpoint = process: if isOn && isKnown && ports ? ${process} then endpoint process cfg.node else null;
+    others = lib.optional (isOn && isReplicated && elem "chainfire" here) {
+      what = "chainfire's port for the other members";
+      has = "${hostOf cfg.node}:${toString ports.chainfire-peers}";
+    };
+  };
   off = filter
     (component: elem component profile.required && !config.services.ultracloud.${component}.enable)
     here;
   holders = component: filter (runsOn component) nodeNames;
-  homeless = filter (component: !(components.${component} ? waitsFor) && holders component == [ ]) profile.required;
+  homeless = role: filter
+    (component: elem component existing && components.${component}.role == role && holders component == [ ])
+    profile.required;
 in
 {
+  # Whoever reads of them in docs/component-matrix.md may switch one on.
+  options.services.ultracloud = lib.genAttrs unwritten (component: mkOption {
+    type = types.submodule { freeformType = types.attrsOf types.anything; options.enable = mkOption { type = types.bool; default = false; visible = false; }; };
+    default = { };
+    visible = false;
+    description = "${components.${component}.about}; it does not exist yet.";
+  });
   options.ultracloud.cluster = {
     profile = mkOption {
       type = types.nullOr (types.enum (attrNames profiles));
@@ -106,30 +131,30 @@ in
       description = "The machines, by name.";
       type = types.attrsOf (types.submodule ({ name, ... }: {
         options = {
-          name = mkOption { type = types.str; default = name; description = "What it is called in certificates; no two are the same."; };
-          address = mkOption { type = types.nullOr address; default = null; description = "Where the others reach it."; };
+          name = mkOption { type = written.nodeName; default = name; description = "What it is called in certificates and by the services; no two are the same."; };
+          address = mkOption { type = types.nullOr written.address; default = null; description = "Where the others reach it."; };
           roles = mkOption { type = types.listOf (types.enum roles); default = roles; description = "What it is for."; };
-          uplink = mkOption { type = types.str; default = ""; description = "Link that leads outside, for tenants' traffic; empty for none."; };
+          uplink = mkOption { type = written.link; default = ""; description = "Link that leads outside, for tenants' traffic; empty for none."; };
           zone = mkOption { type = types.str; default = "local"; description = "What fails together with it."; };
         };
       }));
     };
     operators = mkOption {
-      type = types.listOf (types.strMatching "[a-z0-9][a-z0-9-]*");
+      type = types.listOf written.operator;
       default = [ ];
       description = "Who owns the whole cloud: names in the certificates that `iam invite` is called with.";
     };
     url = mkOption {
-      type = types.nullOr (types.strMatching "https://[^/]+");
+      type = types.nullOr written.origin;
       default =
         if isOn && isAlone then "https://localhost${lib.optionalString (cfg.gatewayPort != 443) ":${toString cfg.gatewayPort}"}"
         else null;
       description = "Where people reach the gateway, without a path; security keys are bound to it.";
     };
-    gatewayPort = mkOption { type = types.port; default = 443; description = "Where the gateway listens."; };
+    gatewayPort = mkOption { type = written.port; default = 443; description = "Where the gateway listens."; };
     pki = {
       folder = mkOption {
-        type = types.str;
+        type = written.folder;
         default = "/var/lib/ultracloud/pki";
         description = "Certificates: a folder a process below it, with `service-NAME.crt`, its `.key`, and `ca.crt`.";
       };
@@ -153,34 +178,53 @@ in
   };
 
   config = {
-    assertions = lib.optionals isOn (
+    assertions = map (component: {
+      assertion = removeAttrs config.services.ultracloud.${component} [ "enable" ] == { } && !config.services.ultracloud.${component}.enable;
+      message = "services.ultracloud.${component} does not exist yet (it waits for ${components.${component}.waitsFor}); accepted now: ${quoted existing}.";
+    }) unwritten
+    ++ map (message: { assertion = false; inherit message; }) clashes
+    ++ [{
+      assertion = isOn || (cfg.nodes == { } && cfg.operators == [ ]);
+      message = "ultracloud.cluster.profile is not set, so that nothing would run; accepted: ${quoted available}.";
+    }]
+    ++ lib.optionals isOn (
       map (component: {
         assertion = false;
-        message = "ultracloud.cluster.profile \"${cfg.profile}\" needs ${component}, which does not exist yet (it waits for ${components.${component}.waitsFor}); accepted now: ${quoted (filter (name: lib.all (one: !(components.${one} ? waitsFor)) profiles.${name}.required) (attrNames profiles))}.";
+        message = "ultracloud.cluster.profile \"${cfg.profile}\" needs ${component}, which does not exist yet (it waits for ${components.${component}.waitsFor}); accepted now: ${quoted available}.";
       }) waiting
       ++ [
         {
-          assertion = isKnown;
-          message = "ultracloud.cluster.node is \"${cfg.node}\", which ultracloud.cluster.nodes has not; accepted: ${quoted nodeNames}. Set networking.hostName or ultracloud.cluster.node.";
-        }
-        {
-          assertion = elem (builtins.length voters) profile.voters;
-          message = "ultracloud.cluster.nodes gives ${toString (builtins.length voters)} nodes the role \"control-plane\" (${quoted voters}); profile \"${cfg.profile}\" takes ${concatMapStringsSep " or " toString profile.voters}: its members vote, and an even number survives no more failures than one less.";
-        }
-        {
-          assertion = duplicates addresses == [ ];
-          message = "ultracloud.cluster.nodes has ${quoted (duplicates addresses)} as the address of several nodes; give each its own.";
-        }
-        {
-          assertion = duplicates called == [ ];
-          message = "ultracloud.cluster.nodes has several nodes with the name ${quoted (duplicates called)}; give each its own.";
+          assertion = nodeNames != [ ];
+          message = "ultracloud.cluster.nodes is empty; name the machines, such as ultracloud.cluster.nodes.${cfg.node}.uplink = \"eth0\".";
         }
         {
           assertion = cfg.operators != [ ];
           message = "ultracloud.cluster.operators is empty, so nobody could ever log in; name at least one, such as [ \"ada\" ].";
         }
+      ]
+      ++ lib.optionals (nodeNames != [ ]) [
         {
-          assertion = !cfg.pki.generate || isAlone;
+          assertion = isKnown;
+          message = "ultracloud.cluster.node is \"${cfg.node}\", which ultracloud.cluster.nodes has not; accepted: ${quoted nodeNames}. Set networking.hostName or ultracloud.cluster.node.";
+        }
+        {
+          assertion = !isCrowded;
+          message = "ultracloud.cluster.profile \"${cfg.profile}\" is for one machine, and ultracloud.cluster.nodes has ${plural (builtins.length nodeNames)} (${quoted nodeNames}); accepted for several: ${quoted (filter (name: !(profiles.${name}.alone or false)) available)}.";
+        }
+        {
+          assertion = (profile.alone or false) || elem (builtins.length voters) profile.voters;
+          message = "ultracloud.cluster.nodes gives ${plural (builtins.length voters)} the role \"control-plane\" (${quoted voters}); profile \"${cfg.profile}\" takes ${concatMapStringsSep " or " toString profile.voters}, which vote: an even number survives no more failures than one less. Nodes with roles = [ \"compute\" ] do not vote${lib.optionalString isAlone "; for one machine there is profile \"single-node-dev\""}.";
+        }
+        {
+          assertion = shared == [ ];
+          message = "ultracloud.cluster.nodes has ${quoted (lib.unique (map (name: cfg.nodes.${name}.address) shared))} as the address of several nodes (${quoted shared}); give each its own.";
+        }
+        {
+          assertion = duplicates (map called nodeNames) == [ ];
+          message = "ultracloud.cluster.nodes has several nodes with the name ${quoted (duplicates (map called nodeNames))}; give each its own.";
+        }
+        {
+          assertion = !cfg.pki.generate || isAlone || isCrowded;
           message = "ultracloud.cluster.pki.generate is on, but there are ${toString (builtins.length nodeNames)} nodes, and each would make an authority of its own; make the certificates once with ultracloud-pki and put each node's below ${cfg.pki.folder}.";
         }
       ]
@@ -188,6 +232,10 @@ in
         assertion = isAlone || cfg.nodes.${name}.address != null;
         message = "ultracloud.cluster.nodes.${name}.address is missing; set it to where the other nodes reach ${name}, such as \"10.0.0.1\".";
       }) nodeNames
+      ++ map (name: {
+        assertion = isAlone || addresses.isReachable cfg.nodes.${name}.address;
+        message = "ultracloud.cluster.nodes.${name}.address is \"${cfg.nodes.${name}.address}\", where other nodes do not reach ${name}; accepted: an address of its own in a network they share, such as \"10.0.0.1\".";
+      }) given
       ++ map (name: {
         assertion = cfg.nodes.${name}.roles != [ ];
         message = "ultracloud.cluster.nodes.${name}.roles is empty; accepted: ${quoted roles}.";
@@ -198,36 +246,40 @@ in
       }) off
       ++ map (component: {
         assertion = false;
-        message = "ultracloud.cluster.profile \"${cfg.profile}\" needs ${component}, but no node has the role \"${components.${component}.role}\"; give it to one of ${quoted nodeNames}.";
-      }) homeless
+        message = "services.ultracloud.${component}.enable is true on ${cfg.node}, but it runs on ${if holders component == [ ] then "no node" else quoted (holders component)}: on the ${lib.optionalString (components.${component}.single or false) "first by name of the "}nodes whose ultracloud.cluster.nodes.NAME.roles have \"${components.${component}.role}\"; leave it out.";
+      }) (lib.optionals isKnown misplaced)
+      ++ map (role: {
+        assertion = nodeNames == [ ] || homeless role == [ ];
+        message = "ultracloud.cluster.profile \"${cfg.profile}\" needs ${concatStringsSep ", " (homeless role)}, but no node has the role \"${role}\"; give it to one of ${quoted nodeNames}.";
+      }) roles
     );
 
     ultracloud.cluster.pki.wanted =
       map (process: "${process}:${userOf process}:${identityOf process}") here
       # Where they are let in, and on no other machine: whoever has an operator's key owns the cloud.
-      ++ lib.optionals (elem "iam" here) (map (name: "operators:root:operator/${name}") cfg.operators);
+      ++ lib.optionals (elem "iam" here) (map (name: "operators:root:operator/${name}") (lib.unique cfg.operators));
 
     services.ultracloud = {
       chainfire = service "chainfire" (lib.mkMerge [
         {
-          name = mkDefault cfg.node;
+          name = mkDefault (called cfg.node);
           clients = mkDefault [ "spiffe://ultracloud.local/service/*" "spiffe://ultracloud.local/operator/*" ];
         }
         (lib.mkIf isReplicated {
-          cluster.members = mkDefault (map (name: "${name}=https://${hostOf name}:${toString ports.chainfire-peers}") voters);
+          cluster.members = mkDefault (map (name: "${called name}=https://${hostOf name}:${toString ports.chainfire-peers}") voters);
         })
       ]);
       flaredb = service "flaredb" (lib.mkIf isReplicated {
         cluster = {
           name = mkDefault "main";
           advertise = mkDefault (endpoint "flaredb" cfg.node);
-          labels = mkDefault { host = cfg.node; inherit (self) zone; };
+          labels = mkDefault { host = called cfg.node; inherit (self) zone; };
         };
       });
       iam = service "iam" {
         root_key_file = mkDefault "/var/lib/ultracloud/iam/root.key";
         create_root_key = mkDefault true;
-        admins = map (name: "spiffe://ultracloud.local/operator/${name}") cfg.operators;
+        admins = map (name: "spiffe://ultracloud.local/operator/${name}") (lib.unique cfg.operators);
         issuer = lib.mkIf (cfg.url != null) (mkDefault cfg.url);
       };
       prismnet = service "prismnet" { };
@@ -240,8 +292,8 @@ in
       };
     };
 
-    # Certificates that were brought here are whose they are for.
-    systemd.tmpfiles.rules = lib.mkIf (isOn && !cfg.pki.generate) (map (process: "Z ${folderOf process} - ${userOf process} ${userOf process}") here);
+    # Certificates that were brought here are whose they are for; those made here have a folder wherever that is.
+    systemd.tmpfiles.rules = if isOn && cfg.pki.generate then [ "d ${cfg.pki.folder} 0711 root root" ] else lib.mkIf isOn (map (process: "Z ${folderOf process} - ${userOf process} ${userOf process}") here);
 
     systemd.services = lib.mkIf (isOn && cfg.pki.generate) ({
       ultracloud-pki = {

@@ -88,6 +88,18 @@ in
     modules = [ (cluster { nodes.node02.address = forced "10.0.0.300"; }) ];
     says = [ "ultracloud.cluster.nodes.node02.address" "IPv4 or IPv6 address without a port, such as 10.0.0.1" ];
   };
+  address-with-a-port = {
+    modules = [ (cluster { nodes.node02.address = forced "fd00::1:2:3:4:5:6:7:7003"; }) ];
+    says = [ "ultracloud.cluster.nodes.node02.address" "IPv4 or IPv6 address without a port, such as 10.0.0.1" ];
+  };
+  address-of-every-machine = {
+    modules = [ (cluster { nodes.node02.address = forced "127.0.0.1"; }) ];
+    says = [ "ultracloud.cluster.nodes.node02.address is \"127.0.0.1\", where other nodes do not reach node02" "10.0.0.1" ];
+  };
+  link-local-address = {
+    modules = [ (cluster { nodes.node02.address = forced "fe80::1"; }) ];
+    says = [ "ultracloud.cluster.nodes.node02.address is \"fe80::1\", where other nodes do not reach node02" ];
+  };
   node-without-address = {
     modules = [ (cluster { nodes.node02.address = forced null; }) ];
     says = [ "ultracloud.cluster.nodes.node02.address is missing" ];
@@ -95,6 +107,22 @@ in
   two-nodes-at-one-address = {
     modules = [ (cluster { nodes.node02.address = forced "192.0.2.11"; }) ];
     says = [ "\"192.0.2.11\" as the address of several nodes" ];
+  };
+  one-address-in-two-ways = {
+    modules = [ (cluster { nodes.node02.address = forced "fd00::a"; nodes.node03.address = forced "FD00:0:0::000A"; }) ];
+    says = [ "\"fd00::a\", \"FD00:0:0::000A\" as the address of several nodes (\"node02\", \"node03\")" ];
+  };
+  odd-node-name = {
+    modules = [ (cluster { nodes."Node/04" = { address = "192.0.2.14"; roles = [ "compute" ]; }; }) ];
+    says = [ "ultracloud.cluster.nodes.Node/04.name" "name of 1 to 63 small letters, digits" ];
+  };
+  odd-uplink = {
+    modules = [ (cluster { nodes.node02.uplink = forced "enp0s31f6 vlan7"; }) ];
+    says = [ "ultracloud.cluster.nodes.node02.uplink" "name of a network link, such as eth0" ];
+  };
+  no-nodes = {
+    modules = [ (cluster { nodes = forced { }; }) ];
+    says = [ "ultracloud.cluster.nodes is empty" "ultracloud.cluster.nodes.node01.uplink = \"eth0\"" ];
   };
   two-nodes-with-one-name = {
     modules = [ (cluster { nodes.node02.name = "node01"; }) ];
@@ -112,6 +140,42 @@ in
     modules = [ { networking.hostName = forced "node09"; } ];
     says = [ "ultracloud.cluster.node is \"node09\"" "\"node01\", \"node02\", \"node03\"" ];
   };
+  profile-forgotten = {
+    modules = [ (cluster { profile = forced null; }) ];
+    says = [ "ultracloud.cluster.profile is not set" "accepted: \"ha-control-plane\", \"single-node-dev\"" ];
+  };
+  profile-for-one-machine = {
+    modules = [ (cluster { profile = forced "single-node-dev"; }) ];
+    says = [ "\"single-node-dev\" is for one machine" "has 3 nodes" "accepted for several: \"ha-control-plane\"" ];
+  };
+  part-that-waits = {
+    modules = [ { services.ultracloud.flashdns.settings.zone = "example.org"; } ];
+    says = [ "services.ultracloud.flashdns does not exist yet" "accepted now: \"apigateway\", \"chainfire\"" ];
+  };
+  service-on-another-machine = {
+    modules = [ { networking.hostName = forced "node02"; services.ultracloud.iam.enable = true; } ];
+    says = [ "services.ultracloud.iam.enable is true on node02, but it runs on \"node01\"" "leave it out" ];
+  };
+  one-port-for-two = {
+    modules = [ (cluster { gatewayPort = 7003; }) ];
+    says = [ "services.ultracloud.apigateway.settings.listen.address is 0.0.0.0:7003" "services.ultracloud.iam.settings.listen.address is 192.0.2.11:7003" "give one of them another" ];
+  };
+  port-of-members-for-two = {
+    modules = [ (cluster { gatewayPort = 2380; }) ];
+    says = [ "chainfire's port for the other members is 192.0.2.11:2380" "services.ultracloud.apigateway.settings.listen.address is 0.0.0.0:2380" ];
+  };
+  one-folder-for-two = {
+    modules = [ { services.ultracloud.iam.settings.state_dir = "/var/lib/ultracloud/flaredb"; } ];
+    says = [ "services.ultracloud.flaredb.settings.state_dir" "services.ultracloud.iam.settings.state_dir" "would have one folder" ];
+  };
+  moved-from-where-it-is-sought = {
+    modules = [ { services.ultracloud.iam.settings.listen.address = "127.0.0.1:7003"; } ];
+    says = [ "services.ultracloud.iam.settings.listen.address is 127.0.0.1:7003" "services.ultracloud.NAME.settings.peers.iam is 192.0.2.11:7003" "apigateway, chainfire" ];
+  };
+  gateway-at-any-port = {
+    modules = [ (cluster { gatewayPort = 0; }) ];
+    says = [ "ultracloud.cluster.gatewayPort" "port, 1 to 65535" ];
+  };
   profile-that-waits = {
     modules = [ (cluster { profile = forced "bare-metal-bootstrap"; }) ];
     says = [ "needs deployer, which does not exist yet" "accepted now: \"ha-control-plane\", \"single-node-dev\"" ];
@@ -127,6 +191,22 @@ in
   libvirt-without-polkit = {
     modules = [ { security.polkit.enable = false; } ];
     says = [ "libvirtd module currently requires Polkit" ];
+  };
+  odd-operator = {
+    modules = [ (cluster { operators = [ "Ada" ]; }) ];
+    says = [ "ultracloud.cluster.operators.[0]" "1 to 63 small letters" ];
+  };
+  url-with-a-path = {
+    modules = [ (cluster { url = "https://cloud.example.org/api"; }) ];
+    says = [ "ultracloud.cluster.url" "https://HOST or https://HOST:PORT" ];
+  };
+  url-that-is-none = {
+    modules = [ (cluster { url = "https://cloud example.org"; }) ];
+    says = [ "ultracloud.cluster.url" "https://HOST or https://HOST:PORT" ];
+  };
+  certificates-in-the-store = {
+    modules = [ (cluster { pki.folder = "${builtins.storeDir}/certificates"; }) ];
+    says = [ "ultracloud.cluster.pki.folder" "absolute path outside the Nix store" ];
   };
   several-authorities = {
     modules = [ (cluster { pki.generate = true; }) ];

@@ -63,6 +63,19 @@ rec {
         "iam runs on several machines";
     };
 
+  # What differs where a node's name is not that of its attribute.
+  renamed =
+    let config = evalNamed (configurations.node01.modules ++ [{ ultracloud.cluster.nodes.node01.name = "alpha"; }]); in
+    {
+      wanted = builtins.filter (plain.hasInfix ":agent/") config.ultracloud.cluster.pki.wanted;
+      hosts = map (agent: config.services.ultracloud.${agent}.settings.host) [ "prismnet-agent" "plasmavmc-agent" ];
+      member = config.services.ultracloud.chainfire.settings.name;
+      inherit (config.services.ultracloud.chainfire.settings.cluster) members;
+    };
+  # Folders of a machine whose certificates are made elsewhere than below /var/lib.
+  certificatesInSrv = (evalNamed (configurations.single-node-quickstart.modules ++ [
+    { ultracloud.cluster.pki.folder = "/srv/certificates"; }
+  ])).systemd.tmpfiles.rules;
   brought = (evalNamed (configurations.node01.modules ++ [
     { services.ultracloud.iam.settings.tls.ca = ../../flake.nix; }
   ])).services.ultracloud.iam.settings.tls.ca;

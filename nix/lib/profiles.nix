@@ -1,4 +1,7 @@
 # The three ways to run it that we keep working: what each cannot do without, and what it may have besides.
+#
+#   voters  how many nodes may have the role "control-plane"
+#   alone   whether there is no other node
 let
   controlPlane = [ "chainfire" "flaredb" "iam" "prismnet" "plasmavmc" "apigateway" ];
   hypervisor = [ "prismnet-agent" "plasmavmc-agent" ];
@@ -11,6 +14,7 @@ in
     required = controlPlane ++ hypervisor;
     optional = tenants;
     voters = [ 1 ];
+    alone = true;
   };
   ha-control-plane = {
     title = "3-node HA control plane";

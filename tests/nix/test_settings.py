@@ -64,8 +64,21 @@ def test_a_machine_alone_lets_others_reach_the_gateway_only(machines: Any) -> No
     assert machines["single-node-quickstart"]["firewall"] == [443]
 
 
+def test_a_node_is_called_by_its_name_where_others_see_it(nix: Nix) -> None:
+    called = nix.evaluated("renamed")
+    assert called["wanted"] == [f"{one}-agent:root:agent/{one}/alpha" for one in ("plasmavmc", "prismnet")]
+    assert called["hosts"] == ["alpha", "alpha"]
+    assert called["member"] == "alpha"
+    assert called["members"][0] == "alpha=https://192.0.2.11:2380"
+
+
 def test_a_file_beside_the_configuration_comes_with_it(nix: Nix) -> None:
     """A certificate is no secret: `./ca.crt` is copied to the store, and the service is told where it is there."""
     ca = Path(nix.evaluated("brought"))
     assert ca.parent == nix.home / "store"
     assert ca.read_bytes() == (ROOT / "flake.nix").read_bytes()
+
+
+def test_certificates_are_made_wherever_their_folder_is(nix: Nix) -> None:
+    """The unit may write nowhere else, and cannot make what is not below /var/lib."""
+    assert "d /srv/certificates 0711 root root" in nix.evaluated("certificatesInSrv")
