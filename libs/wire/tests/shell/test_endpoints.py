@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 import pytest
 from serving import PATIENCE_S, serving, until
@@ -376,3 +377,37 @@ async def test_each_cookie_is_a_field_of_its_own(option: str) -> None:
     assert [line for line in out.decode().splitlines() if line.startswith("set-cookie: ")] == [
         f"set-cookie: {cookie}" for cookie in cookies
     ]
+
+
+@pytest.mark.parametrize("protocol", ["--http1.1", "--http2-prior-knowledge"])
+@pytest.mark.parametrize("value", ["/a%0d%0aset-cookie: x", "\u20ac"])
+@pytest.mark.parametrize("path", ["inline", "task", "stream"])
+def test_an_answer_with_a_field_that_cannot_be_sent_is_a_500_and_the_connection_stays(
+    protocol: str, value: str, path: str
+) -> None:
+    fields = {"location": unquote(value)}
+
+    async def parts() -> AsyncGenerator[bytes, None]:
+        yield b"never"
+
+    async def task(_request: HttpRequest) -> HttpReply:
+        return HttpReply(302, b"", fields=fields)
+
+    async def stream(_request: HttpRequest) -> HttpStream:
+        return HttpStream(parts(), 302, fields=fields)
+
+    def endpoints(_calls: InnerCalls) -> dict[str, HttpEndpoint]:
+        return {"/inline": lambda _: HttpReply(302, b"", fields=fields), "/task": task, "/stream": stream}
+
+    async def scenario() -> None:
+        async with serving(endpoints=endpoints) as (_, target):
+            code, told = await curl(protocol, f"http://{target}/{path}")
+            assert code == 0
+            assert told.startswith(b"internal error ")
+            assert b"|500 " in told
+            # curl 7.88 does not use a connection of HTTP/2 twice where it was not agreed on.
+            if protocol == "--http1.1":
+                _, told = await curl("-w", "|%{num_connects}", f"http://{target}/{path}", f"http://{target}/healthz")
+                assert told.endswith(b"|1ok\n|0")
+
+    asyncio.run(scenario())

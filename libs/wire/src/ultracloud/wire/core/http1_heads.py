@@ -174,10 +174,16 @@ def parse_head(
 
 
 def render_head(status: int, fields: Mapping[str, str], *, keep_alive: bool, cookies: Sequence[str] = ()) -> bytes:
-    """The head of a response, with its empty line; `fields` say how its body is framed."""
+    """The head of a response, with its empty line; `fields` say how its body is framed.
+
+    Raises:
+        ValueError: A value has a line break, which would be the end of its field, or a character outside Latin-1.
+    """
     named = "".join([f"{name}: {value}\r\n" for name, value in fields.items()])
     if cookies:
         named += "".join([f"set-cookie: {cookie}\r\n" for cookie in cookies])
+    if named.count("\n") + named.count("\r") != 2 * (len(fields) + len(cookies)):
+        raise ValueError("a header field of a response has a line break")
     line = f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}"
     return f"{line}\r\n{named}connection: {'keep-alive' if keep_alive else 'close'}\r\n\r\n".encode("latin-1")
 

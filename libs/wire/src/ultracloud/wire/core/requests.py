@@ -157,7 +157,7 @@ class Requests:
 
         Raises:
             ConnectionFault: The connection's window is overrun, the stream is idle or 0, or a budget is spent.
-            StreamFault: The stream's window is overrun, its request has ended, or its body has another length than said.
+            StreamFault: The stream's window is overrun, its request has ended, or its body is not as long as it said.
         """
         size = len(payload)
         self._receive_window -= size

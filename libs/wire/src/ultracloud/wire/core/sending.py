@@ -147,16 +147,20 @@ class Sender:
     def page(
         self, stream_id: int, status: int, fields: dict[str, str], body: bytes, cookies: Sequence[str] = ()
     ) -> None:
-        """Answer a plain HTTP request."""
+        """Answer a plain HTTP request.
+
+        Raises:
+            ValueError: A field cannot be sent; nothing was.
+        """
         size = len(body)
         if not self._fits(stream_id, size):
             self.begin_page(stream_id, status, fields, cookies)
             self.send_page(stream_id, body, ends=True)
             return
+        block = _page_block(status, fields, cookies)
         del self._open[stream_id]
         self._window -= size
         self.progress += 1
-        block = _page_block(status, fields, cookies)
         if not size:
             self.control(render_block(_FINAL, stream_id, block, self._frame_bytes_max))
             return
@@ -164,7 +168,11 @@ class Sender:
         self.control(head + HEAD.pack(size >> 8, size & 0xFF, Kind.DATA, END_STREAM, stream_id) + body)
 
     def begin_page(self, stream_id: int, status: int, fields: dict[str, str], cookies: Sequence[str] = ()) -> None:
-        """Send the headers of an answer to a plain HTTP request."""
+        """Send the headers of an answer to a plain HTTP request.
+
+        Raises:
+            ValueError: A field cannot be sent; nothing was.
+        """
         stream = self.find(stream_id)
         if stream is not None:
             self._begin(stream, _page_block(status, fields, cookies))
@@ -343,9 +351,18 @@ class Sender:
 
 
 def _page_block(status: int, fields: dict[str, str], cookies: Sequence[str]) -> bytes:
-    """The header block of an answer to a plain HTTP request."""
+    """The header block of an answer to a plain HTTP request.
+
+    Raises:
+        ValueError: A value has a line break or a character outside Latin-1, or a name is no ASCII.
+    """
     block = status_field(status) + b"".join([literal(name, value) for name, value in fields.items()])
-    return block + b"".join([literal("set-cookie", cookie) for cookie in cookies]) if cookies else block
+    if cookies:
+        block += b"".join([literal("set-cookie", cookie) for cookie in cookies])
+    said = "".join([*fields.values(), *cookies])
+    if "\n" in said or "\r" in said:
+        raise ValueError("a header field of a response has a line break")
+    return block
 
 
 def _weight(stream: Stream) -> int:

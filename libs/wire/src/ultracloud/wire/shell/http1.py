@@ -33,7 +33,7 @@ from ultracloud.wire.shell.options import (
     HttpWork,
     WebSocketAnswer,
 )
-from ultracloud.wire.shell.pages import Pages, deliver, finish
+from ultracloud.wire.shell.pages import Pages, deliver, finish, unfit
 from ultracloud.wire.shell.websocket import WebSocketProtocol
 
 IDLE_S = 75.0
@@ -173,13 +173,14 @@ class Http1Protocol(asyncio.Protocol):
     def begin(self, stream: HttpStream) -> None:
         """Send the head of an answer whose parts follow."""
         assert self._serving is not None
-        self._is_streaming = True
-        if not self._serving.can_chunk or self._waiting:
-            self._end_after_this()
         fields = {"content-type": stream.content_type, "date": http_date(), **stream.fields}
         if self._serving.can_chunk:
             fields["transfer-encoding"] = "chunked"
-        self._transport.write(render_head(stream.status, fields, keep_alive=self._keeps_alive(self._serving)))
+        keep_alive = self._keeps_alive(self._serving) and self._serving.can_chunk and not self._waiting
+        self._transport.write(render_head(stream.status, fields, keep_alive=keep_alive))
+        self._is_streaming = True
+        if not keep_alive:
+            self._end_after_this()
 
     async def send(self, part: bytes) -> None:
         """Send a part; wait while the client does not keep up."""
@@ -296,11 +297,14 @@ class Http1Protocol(asyncio.Protocol):
         keep_alive = self._keeps_alive(head)
         fields = {"content-type": reply.content_type, "date": http_date(), **reply.fields}
         head_only = head.method == "HEAD"
-        self._transport.write(
-            render_response(
+        try:
+            octets = render_response(
                 reply.status, fields, reply.body, keep_alive=keep_alive, head_only=head_only, cookies=reply.cookies
             )
-        )
+        except ValueError as error:
+            self._write_reply(head, unfit(error, head.path))
+            return
+        self._transport.write(octets)
         if not keep_alive:
             self._close()
 

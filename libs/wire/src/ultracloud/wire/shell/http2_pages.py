@@ -15,7 +15,7 @@ from ultracloud.wire.errors import ErrorCode
 from ultracloud.wire.shell.clock import http_date
 from ultracloud.wire.shell.edge import GIVEN_UP
 from ultracloud.wire.shell.options import HttpLater, HttpReply, HttpRequest, HttpStream, HttpWork, WebSocketAnswer
-from ultracloud.wire.shell.pages import Pages, deliver, finish
+from ultracloud.wire.shell.pages import Pages, deliver, finish, unfit
 
 
 class Http2Pages:
@@ -54,7 +54,10 @@ class Http2Pages:
         if reply.status not in BODILESS:
             fields["content-length"] = str(len(reply.body))
         body = reply.body if has_body else b""
-        self._connection.sender.page(stream_id, reply.status, fields, body, reply.cookies)
+        try:
+            self._connection.sender.page(stream_id, reply.status, fields, body, reply.cookies)
+        except ValueError as error:
+            self.reply(stream_id, unfit(error, f"stream {stream_id}"), has_body=has_body)
         self._flush_soon()
 
     def refuse(self, event: PageRefused) -> None:
@@ -136,9 +139,9 @@ class _Visit:
 
     def begin(self, stream: HttpStream) -> None:
         """Send the head of an answer whose parts follow."""
-        self._has_begun = True
         fields = {"content-type": stream.content_type, "date": http_date(), **stream.fields}
         self._sender.begin_page(self._stream_id, stream.status, fields)
+        self._has_begun = True
         self._flush_soon()
 
     async def send(self, part: bytes) -> None:

@@ -39,7 +39,8 @@ class HttpRequest(NamedTuple):
     Attributes:
         path: Without the query, undecoded.
         query: What stands behind the question mark, undecoded.
-        metadata: Header fields in lower case; repeated ones joined by commas.
+        metadata: Header fields in lower case; repeated ones joined by commas, cookies by semicolons. The host is
+            `host`, whatever the protocol.
         body: All of it.
         peer: Who asks.
     """

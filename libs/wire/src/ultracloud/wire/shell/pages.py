@@ -11,7 +11,7 @@ from contextlib import aclosing
 from typing import Protocol
 
 from ultracloud.base.faults import Fault
-from ultracloud.wire.shell.edge import FaultsOnly
+from ultracloud.wire.shell.edge import FaultsOnly, fault_of
 from ultracloud.wire.shell.options import (
     HttpAnswer,
     HttpEndpoint,
@@ -35,7 +35,11 @@ class Sink(Protocol):
         ...
 
     def begin(self, stream: HttpStream) -> None:
-        """Send the head of an answer whose parts follow."""
+        """Send the head of an answer whose parts follow.
+
+        Raises:
+            ValueError: A header field cannot be sent; nothing was, and another answer may be.
+        """
         ...
 
     async def send(self, part: bytes) -> None:
@@ -119,7 +123,13 @@ async def deliver(work: Awaitable[HttpAnswer], path: str, sink: Sink) -> None:
     if isinstance(answer, WebSocketAnswer):
         sink.switch(answer)
         return
-    sink.begin(answer)
+    try:
+        with FaultsOnly(path):
+            sink.begin(answer)
+    except Fault as fault:
+        await answer.parts.aclose()
+        sink.reply(failure(fault))
+        return
     try:
         with FaultsOnly(path):
             async with aclosing(answer.parts) as parts:
@@ -134,6 +144,11 @@ async def deliver(work: Awaitable[HttpAnswer], path: str, sink: Sink) -> None:
 def failure(fault: Fault) -> HttpReply:
     """What a client is told of an endpoint that failed; the log has the rest."""
     return HttpReply(500, f"{fault.public}\n".encode())
+
+
+def unfit(error: ValueError, path: str) -> HttpReply:
+    """What a client is told in place of an answer whose header fields cannot be sent."""
+    return failure(fault_of(error, path))
 
 
 def page(pages: Mapping[str, HttpRoute], method: str, path: str) -> HttpReply:
