@@ -292,8 +292,11 @@ in
       };
     };
 
-    # Certificates that were brought here are whose they are for; those made here have a folder wherever that is.
-    systemd.tmpfiles.rules = if isOn && cfg.pki.generate then [ "d ${cfg.pki.folder} 0711 root root" ] else lib.mkIf isOn (map (process: "Z ${folderOf process} - ${userOf process} ${userOf process}") here);
+    # Each process finds its own folder below this one, and certificates that were brought here are whose they are for.
+    systemd.tmpfiles.rules = lib.mkIf isOn (
+      [ "d ${cfg.pki.folder} 0711 root root" ]
+      ++ lib.optionals (!cfg.pki.generate) (map (process: "Z ${folderOf process} - ${userOf process} ${userOf process}") here)
+    );
 
     systemd.services = lib.mkIf (isOn && cfg.pki.generate) ({
       ultracloud-pki = {

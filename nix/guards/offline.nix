@@ -72,10 +72,11 @@ rec {
       member = config.services.ultracloud.chainfire.settings.name;
       inherit (config.services.ultracloud.chainfire.settings.cluster) members;
     };
-  # Folders of a machine whose certificates are made elsewhere than below /var/lib.
-  certificatesInSrv = (evalNamed (configurations.single-node-quickstart.modules ++ [
-    { ultracloud.cluster.pki.folder = "/srv/certificates"; }
-  ])).systemd.tmpfiles.rules;
+  # Of folders for certificates, made here and brought here.
+  folders = plain.genAttrs [ "single-node-quickstart" "node01" ] (machine:
+    (evalNamed (configurations.${machine}.modules ++ [
+      { ultracloud.cluster.pki.folder = "/srv/certificates"; }
+    ])).systemd.tmpfiles.rules);
   brought = (evalNamed (configurations.node01.modules ++ [
     { services.ultracloud.iam.settings.tls.ca = ../../flake.nix; }
   ])).services.ultracloud.iam.settings.tls.ca;

@@ -79,6 +79,9 @@ def test_a_file_beside_the_configuration_comes_with_it(nix: Nix) -> None:
     assert ca.read_bytes() == (ROOT / "flake.nix").read_bytes()
 
 
-def test_certificates_are_made_wherever_their_folder_is(nix: Nix) -> None:
-    """The unit may write nowhere else, and cannot make what is not below /var/lib."""
-    assert "d /srv/certificates 0711 root root" in nix.evaluated("certificatesInSrv")
+def test_certificates_have_a_folder_that_every_process_gets_through(nix: Nix) -> None:
+    """Units that make them may write nowhere else, and who brings them may have copied a folder that is closed."""
+    rules = nix.evaluated("folders")
+    assert all("d /srv/certificates 0711 root root" in each for each in rules.values())
+    assert "Z /srv/certificates/iam - iam iam" in rules["node01"]
+    assert len(rules["single-node-quickstart"]) == 1
