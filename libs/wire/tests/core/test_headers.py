@@ -83,3 +83,10 @@ def test_many_references_to_one_long_field_are_a_flood() -> None:
     with pytest.raises(ConnectionFault) as caught:
         reader.read(b"\xbe" * 100)
     assert caught.value.code is ErrorCode.ENHANCE_YOUR_CALM
+
+
+def test_an_integer_without_end_is_not_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hpack.hpack.VARINT_MAX_LENGTH", 1 << 30, raising=False)  # as hpack before 4.2
+    for block in (b"\xff" * 32_768, b"\x00\x7f" + b"\xff" * 32_000):
+        with pytest.raises(ConnectionFault, match="an integer without end"):
+            HeaderReader(Limits()).read(block)
