@@ -28,12 +28,38 @@ def test_a_connection_to_a_server_that_does_not_read_ends_when_it_is_closed() ->
             exchange = await client.stream(FIELDS, (), None)
             await until(lambda: server.of_kind(Kind.HEADERS))
             server.reads.clear()
-            await exchange.send(bytes(64 << 20))
+            sending = asyncio.create_task(exchange.send(bytes(64 << 20)))
             await until(lambda: client._transport is not None and client._transport.get_write_buffer_size() > 1 << 20)
             client.close()
             await asyncio.wait_for(client.ended, PATIENCE_S / 2)
+            assert not await sending
             with pytest.raises(CallFailedError, match="the connection was closed"):
                 await exchange.read()
+
+    asyncio.run(scenario())
+
+
+def test_a_stream_waits_where_its_server_has_wide_windows_and_does_not_read() -> None:
+    async def scenario() -> None:
+        async with by_hand(WIDE) as (server, client):
+            server.say(render_window_update(0, 1 << 30))
+            exchange = await client.stream(FIELDS, (), None)
+            await until(lambda: server.of_kind(Kind.HEADERS))
+            server.reads.clear()
+            sent = 0
+
+            async def send() -> None:
+                nonlocal sent
+                while await exchange.send(bytes(1 << 20)) and sent < 200:
+                    sent += 1
+
+            sending = asyncio.create_task(send())
+            await asyncio.wait([sending], timeout=1)
+            assert sent < 100
+            server.reads.set()
+            await asyncio.wait_for(sending, PATIENCE_S)
+            assert sent == 200
+            await until(lambda: sum(len(frame.payload) for frame in server.of_kind(Kind.DATA)) > 200 << 20)
 
     asyncio.run(scenario())
 

@@ -24,6 +24,8 @@ from ultracloud.wire.shell.closing import shut
 
 TICK_S = 1.0
 """How often silence is looked for."""
+UNSENT_BYTES_MAX = 1024 * 1024
+"""What the transport may hold back before streams wait, whatever their windows allow."""
 LINGER_S = 1.0
 """How long a server has to take our last words, and to say goodbye where TLS wants that: one that has vanished or does
 not read would keep the socket for a quarter of an hour."""
@@ -45,7 +47,7 @@ class ClientProtocol(asyncio.Protocol):
         """When the calls are looked at for deadlines: at the first of them, or before."""
         self._slots: deque[asyncio.Future[None]] = deque()
         self._transport: asyncio.Transport | None = None
-        self._was_closed = False
+        self._was_closed = self._is_full = False
         self._is_flushing = False
         self._ticking: asyncio.TimerHandle | None = None
         self._aborting: asyncio.TimerHandle | None = None
@@ -136,7 +138,9 @@ class ClientProtocol(asyncio.Protocol):
         """Send a message of a stream; whether its caller should wait for `Exchange.go_on`."""
         self._machine.sender.send(stream_id, message)
         self._flush_soon()
-        return self._machine.sender.is_backed_up(stream_id)
+        if self._machine.sender.out_bytes > UNSENT_BYTES_MAX:
+            self._flush()  # or whoever sends without waiting would fill this turn with all it has
+        return self._machine.sender.is_backed_up(stream_id) or self._is_full
 
     def finish(self, stream_id: int) -> None:
         """End the requests of a stream."""
@@ -162,6 +166,7 @@ class ClientProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say our preface."""
         self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=UNSENT_BYTES_MAX)
         self._ticking = self._loop.call_later(TICK_S, self._tick)
         self._flush()
 
@@ -175,6 +180,17 @@ class ClientProtocol(asyncio.Protocol):
         if self._machine.sender.out_bytes:
             self._flush_soon()
         self._after_call()
+
+    def pause_writing(self) -> None:
+        """The server's windows are wider than the way to it: whoever sends more waits."""
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        """The transport has room again."""
+        self._is_full = False
+        for call in self._calls.values():
+            if isinstance(call, Exchange):
+                call.go_on()
 
     def connection_lost(self, error: Exception | None) -> None:
         """The transport is gone."""
