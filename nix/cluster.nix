@@ -30,6 +30,8 @@ let
 
   # One machine alone has nobody to talk to, and listens where nobody else can.
   addressOf = name: if isAlone then "127.0.0.1" else let given = cfg.nodes.${name}.address; in if given == null then "0.0.0.0" else given;
+  # Every address of this machine, of the kind that it has: a socket takes one kind.
+  everywhere = if self.address != null && lib.hasInfix ":" self.address then "[::]" else "0.0.0.0";
   bracketed = address: if lib.hasInfix ":" address then "[${address}]" else address;
   hostOf = name: bracketed (addressOf name);
   endpoint = process: name: "${hostOf name}:${toString ports.${process}}";
@@ -284,7 +286,7 @@ in
       };
       prismnet = service "prismnet" { };
       plasmavmc = service "plasmavmc" { };
-      apigateway = service "apigateway" { listen.address = mkDefault "0.0.0.0:${toString cfg.gatewayPort}"; };
+      apigateway = service "apigateway" { listen.address = mkDefault "${everywhere}:${toString cfg.gatewayPort}"; };
       prismnet-agent = agent "prismnet-agent" { uplink = mkDefault self.uplink; };
       plasmavmc-agent = agent "plasmavmc-agent" {
         zone = mkDefault self.zone;

@@ -172,6 +172,10 @@ in
     modules = [ { services.ultracloud.iam.settings.listen.address = "127.0.0.1:7003"; } ];
     says = [ "services.ultracloud.iam.settings.listen.address is 127.0.0.1:7003" "services.ultracloud.NAME.settings.peers.iam is 192.0.2.11:7003" "apigateway, chainfire" ];
   };
+  at-a-port-that-nobody-knows = {
+    modules = [ { services.ultracloud.flaredb.settings.listen.address = forced null; } ];
+    says = [ "services.ultracloud.flaredb.settings.listen.address is 127.0.0.1:0" "leave the first out" ];
+  };
   gateway-at-any-port = {
     modules = [ (cluster { gatewayPort = 0; }) ];
     says = [ "ultracloud.cluster.gatewayPort" "port, 1 to 65535" ];

@@ -63,10 +63,17 @@ rec {
         "iam runs on several machines";
     };
 
-  # What differs where a node's name is not that of its attribute.
+  # What differs where a node's name is not that of its attribute, and its address of the other kind.
   renamed =
-    let config = evalNamed (configurations.node01.modules ++ [{ ultracloud.cluster.nodes.node01.name = "alpha"; }]); in
+    let
+      config = evalNamed (configurations.node01.modules ++ [
+        { ultracloud.cluster.nodes.node01 = { name = "alpha"; address = plain.mkForce "fd00::1"; }; }
+        { services.ultracloud.iam.settings.peers.flaredb = "[fd00::1]:7002, unix:/run/flaredb.sock"; }
+      ]);
+    in
     {
+      gateway = config.services.ultracloud.apigateway.settings.listen.address;
+      failed = map (one: one.message) (builtins.filter (one: !one.assertion) config.assertions);
       wanted = builtins.filter (plain.hasInfix ":agent/") config.ultracloud.cluster.pki.wanted;
       hosts = map (agent: config.services.ultracloud.${agent}.settings.host) [ "prismnet-agent" "plasmavmc-agent" ];
       member = config.services.ultracloud.chainfire.settings.name;

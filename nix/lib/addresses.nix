@@ -36,7 +36,9 @@ let
     in
     found != null && isNumber 65535 (last found)
     && (if bracketed != null then ipv6 (head found) != null else isHost (head found));
-  isTarget = text: isEndpoint text || match "unix:/[^ ]+" text != null;
+  isTarget = text:
+    let bare = match " *([^ ]+) *" text; in
+    bare != null && (isEndpoint (head bare) || match "unix:/.+" (head bare) != null);
 in
 {
   # What is equal of two ways to write an address.

@@ -16,8 +16,9 @@ let
 
   names = attrNames services;
   setting = process: key: "services.ultracloud.${process}.settings.${key}";
-  listensAt = process: services.${process}.settings.listen.address;
-  listening = filter (process: listensAt process != null && portOf (listensAt process) != "0") names;
+  # Where a process listens that is not told: at a port that nobody knows before.
+  listensAt = process: let given = services.${process}.settings.listen.address; in if given == null then "127.0.0.1:0" else given;
+  listening = filter (process: portOf (listensAt process) != "0") names;
 
   # Each two of `all`, which are { what, has }, that `clash`.
   pairs = clash: all: concatMap
@@ -36,4 +37,4 @@ map (both: "${both}: both would have one port of this machine; give one of them 
 ++ concatMap
   (peer: lib.optional (!(isSame (endpoint peer) (listensAt peer)) && toldOf peer != [ ])
     "${setting peer "listen.address"} is ${listensAt peer}, but ${setting "NAME" "peers.${peer}"} is ${endpoint peer} (NAME: ${concatStringsSep ", " (toldOf peer)}); leave the first out, or set the others as well, on every machine.")
-  (filter (peer: endpoint peer != null) listening)
+  (filter (peer: endpoint peer != null) names)

@@ -64,12 +64,14 @@ def test_a_machine_alone_lets_others_reach_the_gateway_only(machines: Any) -> No
     assert machines["single-node-quickstart"]["firewall"] == [443]
 
 
-def test_a_node_is_called_by_its_name_where_others_see_it(nix: Nix) -> None:
+def test_others_know_a_node_by_its_name_and_address_of_either_kind(nix: Nix) -> None:
     called = nix.evaluated("renamed")
     assert called["wanted"] == [f"{one}-agent:root:agent/{one}/alpha" for one in ("plasmavmc", "prismnet")]
     assert called["hosts"] == ["alpha", "alpha"]
     assert called["member"] == "alpha"
-    assert called["members"][0] == "alpha=https://192.0.2.11:2380"
+    assert called["members"][:2] == ["alpha=https://[fd00::1]:2380", "node02=https://192.0.2.12:2380"]
+    assert called["gateway"] == "[::]:443"
+    assert not called["failed"]
 
 
 def test_a_file_beside_the_configuration_comes_with_it(nix: Nix) -> None:
