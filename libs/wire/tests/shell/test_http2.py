@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from h2_client import CALL, framed
 from hpack import Encoder
 
@@ -10,6 +11,7 @@ from ultracloud.api.wire.v1.echo_pb2 import EchoRequest
 from ultracloud.api.wire.v1.echo_rpc import ECHO
 from ultracloud.wire import Limits, service
 from ultracloud.wire.core.frames import END_HEADERS, END_STREAM, PREFACE, Kind, parse, render_frame, render_settings
+from ultracloud.wire.shell import http2
 from ultracloud.wire.shell.edge import Site
 from ultracloud.wire.shell.http2 import Http2Protocol
 from ultracloud.wire.shell.members import Members
@@ -25,6 +27,7 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.written = b""
         self.reads = True
+        self.said: list[str] = []
 
     def write(self, data: bytes) -> None:  # type: ignore[override]
         self.written += data
@@ -33,7 +36,13 @@ class Wire(asyncio.Transport):
         pass
 
     def is_closing(self) -> bool:
-        return False
+        return "close" in self.said
+
+    def close(self) -> None:
+        self.said.append("close")
+
+    def abort(self) -> None:
+        self.said.append("abort")
 
     def pause_reading(self) -> None:
         self.reads = False
@@ -57,6 +66,19 @@ async def test_bytes_that_arrive_while_the_transport_is_full_are_served_once_it_
     assert wire.reads
     frames, _ = parse(wire.written[len(before) :])
     assert [frame.stream_id for frame in frames if frame.kind == Kind.DATA] == [1, 3]
+
+
+async def test_a_connection_that_ends_after_its_drain_is_closed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http2, "LINGER_S", 0.0)
+    wire = Wire()
+    protocol = Http2Protocol(Limits(), Site.make({}, ()), Pages({}, {}), Peer("test", None), Members())
+    protocol.connection_made(wire)
+    protocol.data_received(PREFACE + render_settings({}))
+    protocol.start_drain()
+    protocol.finish_drain()
+    protocol.data_received(render_frame(Kind.SETTINGS, 0, 1))
+    await asyncio.sleep(0.05)
+    assert wire.said == ["close", "abort"]
 
 
 def say(stream_id: int) -> bytes:

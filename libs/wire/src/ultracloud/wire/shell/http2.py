@@ -201,4 +201,4 @@ class Http2Protocol(asyncio.Protocol):
                 self._transport.writelines(parts)
         if self._connection.is_drained and not self._lingers:
             self._lingers = True
-            asyncio.get_running_loop().call_later(LINGER_S, self._transport.close)
+            asyncio.get_running_loop().call_later(LINGER_S, shut, self._transport)
