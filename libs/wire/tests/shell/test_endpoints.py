@@ -27,6 +27,9 @@ from ultracloud.wire import (
     Server,
 )
 from ultracloud.wire.shell import http1
+from ultracloud.wire.shell.clock import now_s
+from ultracloud.wire.shell.members import Members
+from ultracloud.wire.shell.pages import Pages
 
 POST = b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b"
 
@@ -264,9 +267,14 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.written = b""
         self.is_aborted = False
+        self.unread = 0
 
     def write(self, data: bytes) -> None:  # type: ignore[override]
         self.written += data
+        self.unread += len(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread
 
     def is_closing(self) -> bool:
         return False
@@ -377,6 +385,22 @@ async def test_each_cookie_is_a_field_of_its_own(option: str) -> None:
     assert [line for line in out.decode().splitlines() if line.startswith("set-cookie: ")] == [
         f"set-cookie: {cookie}" for cookie in cookies
     ]
+
+
+async def test_a_client_that_reads_slowly_has_its_whole_answer_and_one_that_stops_has_not() -> None:
+    wire, pages = Wire(), Pages({"/": lambda: HttpReply(200, bytes(8 << 20))}, {})
+    protocol = http1.Http1Protocol(pages, Peer("test", None), Members(), 0)
+    protocol.connection_made(wire)
+    protocol.data_received(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+    protocol.pause_writing()
+    at_s = now_s()
+    while wire.unread > (1 << 20):
+        at_s += http1.STALL_S / 10
+        wire.unread -= http1.PACE_BYTES // 8
+        protocol.tick(at_s)
+        assert not wire.is_aborted
+    protocol.tick(at_s + http1.STALL_S * 2)
+    assert wire.is_aborted
 
 
 @pytest.mark.parametrize("protocol", ["--http1.1", "--http2-prior-knowledge"])

@@ -42,6 +42,8 @@ REQUEST_S = 60.0
 """How long a request may take to arrive: the largest body over a slow link; more is a client that does not mean it."""
 STALL_S = 60.0
 """How long a client may leave its answer unread before it is given up."""
+PACE_BYTES = 256 * 1024
+"""A client that has read so much more of a large answer has STALL_S anew: it is slow, and it reads."""
 
 LINGER_S = 1.0
 """How long a refused client has to read why, and to stop sending."""
@@ -81,7 +83,9 @@ class Http1Protocol(asyncio.Protocol):
         self._began_s: float | None = None
         """When the request that is arriving began."""
         self._stalled_s: float | None = None
-        """When the client stopped reading."""
+        """When the client stopped reading, or had last read PACE_BYTES more."""
+        self._unread_bytes = 0
+        """What it had not read then."""
         self._caught_up: asyncio.Future[None] | None = None
         self._transport: asyncio.Transport
 
@@ -109,6 +113,7 @@ class Http1Protocol(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The client reads slower than we write."""
         self._stalled_s = now_s()
+        self._unread_bytes = self._transport.get_write_buffer_size()
         self._set_reading()
 
     def resume_writing(self) -> None:
@@ -129,7 +134,10 @@ class Http1Protocol(asyncio.Protocol):
     def tick(self, at_s: float) -> None:
         """Give up a client that is silent, sends too slowly, or does not read."""
         if self._stalled_s is not None:
-            if at_s - self._stalled_s > STALL_S:
+            unread_bytes = self._transport.get_write_buffer_size()
+            if unread_bytes <= self._unread_bytes - PACE_BYTES:
+                self._stalled_s, self._unread_bytes = at_s, unread_bytes
+            elif at_s - self._stalled_s > STALL_S:
                 self._transport.abort()
         elif self._work is None and self._began_s is not None and at_s - self._began_s > REQUEST_S:
             self._refuse(BadRequest(408, f"the request did not arrive within {REQUEST_S:g} s"))
