@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from h2_client import Dialogue
+from hpack import Encoder
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -294,3 +295,27 @@ def test_the_head_of_a_page_larger_than_a_frame_goes_out_in_parts() -> None:
         assert dialogue.fields[stream_id]["x-4"] == "y" * 4000
         assert dialogue.body[stream_id] == body
         assert stream_id in dialogue.ended
+
+
+HTML = Encoder().encode([(":status", "503"), ("content-type", "text/html")])
+
+
+def test_an_answer_that_ends_and_cannot_be_taken_needs_no_reset() -> None:
+    client = greeted()
+    half = render_frame(Kind.DATA, 0, 3, b"\x00\x00\x00\x00\x09x")
+    for stream_id, octets, status in [
+        (1, render_frame(Kind.HEADERS, 5, 1, HTML), 14),
+        (3, render_frame(Kind.HEADERS, 4, 3, RESPONSE_BLOCK) + half + render_frame(Kind.HEADERS, 5, 3, OK_BLOCK), 13),
+        (5, render_frame(Kind.HEADERS, 5, 5, Encoder().encode([(":status", "103")])), 2),
+    ]:
+        assert client.begin(FIELDS, (), b"") == stream_id
+        client.sender.take()
+        (ended,) = client.receive(octets, 0.0)
+        assert isinstance(ended, CallEnded)
+        assert ended.status == status
+        assert client.sender.take() == b""
+    client.begin(FIELDS, (), None)
+    client.sender.take()
+    client.receive(render_frame(Kind.HEADERS, 5, 7, HTML), 0.0)
+    (reset,), _ = parse(client.sender.take())
+    assert reset.kind == Kind.RST_STREAM

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from by_hand import FIELDS, by_hand
+from by_hand import FIELDS, answer, by_hand
 from serving import PATIENCE_S, until
 
 from ultracloud.wire import CallFailedError
@@ -13,6 +13,7 @@ from ultracloud.wire.core.frames import (
     WINDOW_BYTES_LARGEST,
     Kind,
     Setting,
+    render_frame,
     render_goaway,
     render_window_update,
 )
@@ -60,6 +61,20 @@ def test_a_stream_waits_where_its_server_has_wide_windows_and_does_not_read() ->
             await asyncio.wait_for(sending, PATIENCE_S)
             assert sent == 200
             await until(lambda: sum(len(frame.payload) for frame in server.of_kind(Kind.DATA)) > 200 << 20)
+
+    asyncio.run(scenario())
+
+
+def test_a_call_that_takes_one_answer_and_gets_two_has_none() -> None:
+    async def scenario() -> None:
+        async with by_hand() as (server, client):
+            call = asyncio.create_task(client.unary(FIELDS, (), b"", PATIENCE_S))
+            await until(lambda: server.of_kind(Kind.HEADERS))
+            twice = render_frame(Kind.DATA, 0, 1, b"\0\0\0\0\1a" + b"\0\0\0\0\1b")
+            server.say(answer(1).replace(render_frame(Kind.DATA, 0, 1, b"\0\0\0\0\3yes"), twice))
+            with pytest.raises(CallFailedError, match="more than one message") as failed:
+                await call
+            assert failed.value.status == 13
 
     asyncio.run(scenario())
 

@@ -311,12 +311,16 @@ class ClientConnection:
         if stream is None:
             self._check_opened(stream_id)
             return
-        if answer.is_interim:
+        if answer.is_interim and not ends:
             return
         if not answer.is_grpc:
-            self._abandon(stream_id, answer.status or UNKNOWN, answer.message or "the answer is no gRPC", events)
+            status, sentence = answer.status or UNKNOWN, answer.message or "the answer is no gRPC"
+            if ends:
+                self._end(stream, status, sentence, b"", events)
+            else:
+                self._abandon(stream_id, status, sentence, events)
         elif ends and stream.messages.unfinished_bytes:
-            self._abandon(stream_id, INTERNAL, "the answer ends inside a message", events)
+            self._end(stream, INTERNAL, "the answer ends inside a message", b"", events)
         elif ends:
             status = INTERNAL if answer.status is None else answer.status
             self._end(stream, status, answer.message, answer.details, events)

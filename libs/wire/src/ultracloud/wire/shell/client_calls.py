@@ -89,15 +89,18 @@ class Exchange:
 class Asked(asyncio.Future[bytes]):
     """A call that is answered by one message, which is its result; cancelling it gives the call up."""
 
-    __slots__ = ("client", "ends_at", "message", "stream_id")
+    __slots__ = ("client", "ends_at", "is_plural", "message", "stream_id")
 
     client: ClientProtocol
     ends_at: float
     message: bytes | None
+    is_plural: bool
+    """Set with the message."""
     stream_id: int
 
     def take(self, message: bytes) -> None:
         """The answer came; its status has not."""
+        self.is_plural = self.message is not None
         self.message = message
 
     def answer(self, message: bytes) -> None:
@@ -113,6 +116,8 @@ class Asked(asyncio.Future[bytes]):
             self.set_exception(failure_of(ended))
         elif self.message is None:
             self.set_exception(CallFailedError(INTERNAL, "the answer has no message"))
+        elif self.is_plural:
+            self.set_exception(CallFailedError(INTERNAL, "the answer has more than one message"))
         else:
             self.set_result(self.message)
 
