@@ -41,6 +41,8 @@ let
         made = build pname { inherit src; } ''
           mkdir -p "$out/lib"
           cp -r --no-preserve=mode "$src/src" "$out/lib/python"
+          # As a wheel's installer does; by hash, because the store sets every file's time.
+          ${host.python} -m compileall -q --invalidation-mode unchecked-hash "$out/lib/python"
           ${host.python} ${./console_scripts.py} "$src/pyproject.toml" "$out/bin" ${host.python} "$out/lib/python:${lib.concatStringsSep ":" below}"
         '';
       in

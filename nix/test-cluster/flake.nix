@@ -11,7 +11,7 @@
       inherit (nixpkgs) lib;
       machines = lib.mapAttrs (_: machine: import ./machine.nix { inherit lib; inherit (machine) config; })
         (removeAttrs root.nixosConfigurations [ "netboot-all-in-one" ]);
-      python = pkgs.python313.withPackages (_: [ root.packages.${system}.testkit ]);
+      python = pkgs.python313.withPackages (_: [ root.packages.${system}.testkit root.packages.${system}.quickstart ]);
       cluster = pkgs.writeShellScriptBin "cluster" ''
         export PYTHONPATH=${./.}:''${PYTHONPATH:-}
         export ULTRACLOUD_PKI=${root.packages.${system}.pki}/bin/ultracloud-pki

@@ -90,7 +90,12 @@ def powers_of(unit: Mapping[str, object]) -> list[str]:
 
 def stand_around(pid: int, unit: Mapping[str, object]) -> bool:
     """Whether a process is behind a unit's fences: a filter of calls, no new privileges, no powers but its own."""
-    lines = (line.partition(":") for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return are_in(Path(f"/proc/{pid}/status").read_text(), unit)
+
+
+def are_in(status: str, unit: Mapping[str, object]) -> bool:
+    """Whether /proc/PID/status of a process shows a unit's fences."""
+    lines = (line.partition(":") for line in status.splitlines())
     told = {name: value.strip() for name, _, value in lines}
     powers = sum(1 << NUMBERS_OF_POWERS[power] for power in powers_of(unit))
     return (told["Seccomp"], told["NoNewPrivs"], int(told["CapBnd"], 16)) == ("2", "1", powers)

@@ -24,6 +24,19 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
+class Unit:
+    """One unit of systemd's, as NixOS has it.
+
+    Attributes:
+        text: The file.
+        wanted_by: The targets that start it.
+    """
+
+    text: str
+    wanted_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
     """One machine.
 
@@ -31,6 +44,10 @@ class Machine:
         address: Where the others reach it; empty for a machine alone.
         certificates: What `ultracloud-pki` makes for it, ``FOLDER:USER:IDENTITY`` each.
         programs: Its processes, by name.
+        units: Units of ours, by file name.
+        users: Those that its services have.
+        tmpfiles: Rules for its folders.
+        kernel_modules: What its kernel loads when it starts.
     """
 
     name: str
@@ -39,6 +56,10 @@ class Machine:
     operators: tuple[str, ...]
     certificates: tuple[str, ...]
     programs: Mapping[str, Program]
+    units: Mapping[str, Unit]
+    users: tuple[str, ...]
+    tmpfiles: tuple[str, ...]
+    kernel_modules: tuple[str, ...]
 
 
 def machines_of(path: Path, profile: str) -> list[Machine]:
@@ -60,4 +81,8 @@ def machine(told: Mapping[str, object]) -> Machine:
         operators=tuple(told["operators"]),
         certificates=tuple(told["certificates"]),
         programs=programs,
+        units={name: Unit(unit["text"], tuple(unit["wantedBy"])) for name, unit in told["units"].items()},
+        users=tuple(told["users"]),
+        tmpfiles=tuple(told["tmpfiles"]),
+        kernel_modules=tuple(told["kernelModules"]),
     )
