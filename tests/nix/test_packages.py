@@ -17,7 +17,7 @@ def test_wheels_are_those_of_the_lock() -> None:
     wheels = re.findall(
         r'(?:pname = |rustWheel )"(\w+)";?\s+(?:version = )?"([\d.]+)"[^{}]*?"sha256-([^"]+)"', PACKAGES
     )
-    assert len(wheels) == 3
+    assert len(wheels) == 4
     for name, version, digest in wheels:
         entry = lock.partition(f"\n{name}=={version} ")[2].partition("\n\n")[0]
         assert base64.b64decode(digest).hex() in entry.partition("==")[0], name
