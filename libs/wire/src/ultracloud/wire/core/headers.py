@@ -8,8 +8,6 @@ Source: RFC 7541; RFC 9113 4.3.
 
 from __future__ import annotations
 
-import re
-
 from hpack import Decoder, HPACKDecodingError, HPACKError, OversizedHeaderListError
 from hpack.table import HeaderTable
 
@@ -21,9 +19,10 @@ CACHED_MAX = 256
 """Blocks, and fields, kept a connection; a client that puts a fresh value in each call would fill any cache."""
 _INDEXED, _INDEXED_LONG, _RESIZE = 0x80, 0xFF, 0x20
 """First octets of RFC 7541 6.1 and 6.3: an indexed field, one whose index needs more octets, a size update."""
-_ENDLESS = re.compile(rb"[\x80-\xff]{4096}")
-"""Octets that each say that their integer goes on. hpack before 4.2 adds up as many as there are: 32 KiB of them take a
-seventh of a second. No text that is a header's looks like this, as it is or Huffman coded."""
+_ENDLESS = b"\1" * 4096
+_GOES_ON = bytes(128) + b"\1" * 128
+"""By octet, whether it may say that its integer goes on. hpack before 4.2 adds up as many of them as there are: 32 KiB
+take a seventh of a second. No header's text has so many in a row, as it is or Huffman coded."""
 DECODED_TO_ACCEPTED = 8
 """A list over the limit, but below this many times it, is decoded, so that the call can be refused and the connection
 kept; decoding more would serve whoever sent it."""
@@ -85,7 +84,7 @@ class HeaderReader:
 
     def _take(self, block: bytes) -> tuple[list[tuple[bytes, bytes]], bool]:
         """Decode a block; whether it changed the table, which empties the cache."""
-        if _ENDLESS.search(block) is not None:
+        if len(block) > len(_ENDLESS) and _ENDLESS in block.translate(_GOES_ON):
             raise ConnectionFault(ErrorCode.COMPRESSION_ERROR, "the header block has an integer without end")
         additions = self._table.additions
         try:
