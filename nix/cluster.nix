@@ -2,7 +2,7 @@
 # The same text is used on all machines; `ultracloud.cluster.node` tells which of them this one is.
 { config, lib, ... }:
 let
-  inherit (lib) attrNames concatMapStringsSep concatStringsSep elem filter mkDefault mkOption types;
+  inherit (lib) attrNames concatMap concatMapStringsSep concatStringsSep elem filter mkDefault mkOption types;
   components = import ./lib/components.nix;
   profiles = import ./lib/profiles.nix;
   ports = import ./lib/ports.nix;
@@ -13,6 +13,7 @@ let
   profile = profiles.${cfg.profile};
   isOn = cfg.profile != null;
   roles = [ "control-plane" "compute" ];
+  nodeOptions = [ "address" "name" "roles" "uplink" "zone" ];
 
   nodeNames = attrNames cfg.nodes;
   self = cfg.nodes.${cfg.node};
@@ -132,6 +133,8 @@ in
       default = { };
       description = "The machines, by name.";
       type = types.attrsOf (types.submodule ({ name, ... }: {
+        # What is not an option is refused below, in a sentence that names those that are.
+        freeformType = types.attrsOf types.anything;
         options = {
           name = mkOption { type = written.nodeName; default = name; description = "What it is called in certificates and by the services; no two are the same."; };
           address = mkOption { type = types.nullOr written.address; default = null; description = "Where the others reach it."; };
@@ -204,6 +207,14 @@ in
           message = "ultracloud.cluster.operators is empty, so nobody could ever log in; name at least one, such as [ \"ada\" ].";
         }
       ]
+      ++ concatMap
+        (name: map
+          (key: {
+            assertion = false;
+            message = "ultracloud.cluster.nodes.${name}.${key} does not exist; accepted here: ${concatStringsSep ", " nodeOptions}.";
+          })
+          (attrNames (removeAttrs cfg.nodes.${name} nodeOptions)))
+        nodeNames
       ++ lib.optionals (nodeNames != [ ]) [
         {
           assertion = isKnown;

@@ -116,6 +116,10 @@ in
     modules = [ (cluster { nodes."Node/04" = { address = "192.0.2.14"; roles = [ "compute" ]; }; }) ];
     says = [ "ultracloud.cluster.nodes.Node/04.name" "name of 1 to 63 small letters, digits" ];
   };
+  misspelt-option-of-a-node = {
+    modules = [ (cluster { nodes.node02.role = [ "compute" ]; }) ];
+    says = [ "ultracloud.cluster.nodes.node02.role does not exist; accepted here: address, name, roles, uplink, zone" ];
+  };
   odd-uplink = {
     modules = [ (cluster { nodes.node02.uplink = forced "enp0s31f6 vlan7"; }) ];
     says = [ "ultracloud.cluster.nodes.node02.uplink" "name of a network link, such as eth0" ];
