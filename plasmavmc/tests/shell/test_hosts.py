@@ -51,6 +51,29 @@ def test_only_the_hosts_own_agent_speaks_for_it(caller: FakeCall, tmp_path: Path
     in_cloud(tmp_path, story)
 
 
+def test_what_a_host_says_before_the_server_has_seen_its_last_report_is_written(tmp_path: Path) -> None:
+    async def story(cloud: Cloud) -> None:
+        await cloud.image()
+        vm = await cloud.vm()
+        await cloud.until(lambda: "web" in cloud.intent())
+        runs = pb.VmReport(
+            id=vm.metadata.id, generation=1, power=pb.RUNNING, reboot_count=1, ready=True, reason="Running"
+        )
+        waits = pb.VmReport(id=vm.metadata.id, generation=1, power=pb.STOPPED, reboot_count=1, reason="Starting")
+        await cloud.report(runs)
+        await cloud.until(
+            lambda: [one.status.power for one in cloud.reconciler.world.all(cloud.kinds.vm)] == [pb.RUNNING]
+        )
+        for report in (waits, runs):
+            await cloud.hosts.report_host(
+                pb.ReportHostRequest(host="node1", capacity=ROOMY, vms=[report]), agent_call()
+            )
+        found = await cloud.get("web")
+        assert (found.status.power, reason(found, "Ready")) == (pb.RUNNING, "Running")
+
+    in_cloud(tmp_path, story)
+
+
 def test_host_may_not_speak_of_anothers_vms(tmp_path: Path) -> None:
     async def story(cloud: Cloud) -> None:
         await cloud.image()

@@ -57,6 +57,8 @@ class HostServer(KindServer[pb.Host]):
         self._presence = presence
         self._gate = gate
         self._workloads = workloads
+        self._written = 0
+        """The version of the store with the last report that was written."""
 
     async def watch_host(self, request: pb.WatchHostRequest, call: Call) -> AsyncIterator[pb.HostIntent]:
         """Send the host's intent, and every newer one.
@@ -165,16 +167,20 @@ class HostServer(KindServer[pb.Host]):
         findings = from_report(
             ready=report.ready, reason=report.reason, message=report.message, has_network=has_network
         )
-        new = news(vm, [condition_of(finding, report.generation) for finding in findings])
+        conditions = [condition_of(finding, report.generation) for finding in findings]
         accelerator = request.capacity.accelerator
         wanted = (report.power, report.reboot_count, accelerator)
-        if not new and wanted == (vm.status.power, vm.status.reboot_count, vm.status.accelerator):
+        is_known = wanted == (vm.status.power, vm.status.reboot_count, vm.status.accelerator)
+        # What is known is older than the last report for a moment, and then tells nothing of what was said since.
+        if is_known and not news(vm, conditions) and self._world.version >= self._written:
             return
 
         def change(message: pb.Vm) -> None:
             message.status.power = report.power
             message.status.reboot_count = report.reboot_count
             message.status.accelerator = accelerator
-            put(message, self.resources.clock.now_ms(), new)
+            put(message, self.resources.clock.now_ms(), conditions)
 
-        await self.resources.change_status(self._kinds.vm, report.id, change)
+        written = await self.resources.change_status(self._kinds.vm, report.id, change)
+        if written is not None:
+            self._written = max(self._written, written.version)
