@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from guest import Guest
-from libvirt_host import LibvirtHost, children_of
+from libvirt_host import LibvirtHost
 
 from plasmavmc.testing import FakeHosts
 from ultracloud.api.plasmavmc.v1 import plasmavmc_pb2 as pb
 from ultracloud.api.plasmavmc.v1.plasmavmc_rpc import HOSTS, HostConsoleClient
 from ultracloud.servicekit import channels
 from ultracloud.servicekit.resources import HostFeed
+from ultracloud.testkit.machines import children_of
 from ultracloud.wire import Server, service
 
 ResultT = TypeVar("ResultT")

@@ -1,19 +1,11 @@
-"""A libvirtd of its own, in its own mount, network and process namespaces: nothing of it is seen outside or stays.
-
-The process namespace's first process reaps what it inherits (a libvirtd whose dead children stay waits 40 s for each)
-and takes everything along when it is killed.
-"""
+"""A libvirtd of its own, on a machine of namespaces: nothing of it is seen outside or stays."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 import signal
 import subprocess
-import sys
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,53 +14,9 @@ from typing import Any
 
 import libvirt
 
-QEMU_CONF = """\
-user = "root"
-group = "root"
-dynamic_ownership = 0
-remember_owner = 0
-security_driver = "none"
-cgroup_controllers = [ ]
-namespaces = [ ]
-seccomp_sandbox = 0
-stdio_handler = "file"
-"""
-LIBVIRTD_CONF = """\
-unix_sock_dir = "{run}"
-auth_unix_rw = "none"
-auth_unix_ro = "none"
-host_uuid = "{uuid}"
-log_outputs = "2:file:{log}"
-"""
-FIRST_PROCESS = """
-import os, signal
-signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-print("up", flush=True)
-while True:
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        pass
-    signal.sigwait({signal.SIGCHLD})
-"""
-SETUP = """
-set -e
-mount -t proc proc /proc
-for pair in etc:/etc/libvirt run:/run/libvirt lib:/var/lib/libvirt cache:/var/cache/libvirt log:/var/log/libvirt; do
-    mkdir -p "${pair#*:}"
-    mount --bind "$1/${pair%%:*}" "${pair#*:}"
-done
-# libvirt looks its own user up before it reads that it is to be root; only its system package makes it.
-if ! getent passwd libvirt-qemu > /dev/null; then
-    for file in passwd group; do
-        cat /etc/$file "$1/accounts.$file" > "$1/$file"
-        mount --bind "$1/$file" /etc/$file
-    done
-fi
-ip link set lo up
-exec "$2" -c "$3"
-"""
+from ultracloud.testkit.libvirt import MOUNTS, write_config
+from ultracloud.testkit.machines import Machine, children_of, machine
+
 START_S = 20.0
 
 # libvirt prints every error to stderr unless told otherwise.
@@ -80,7 +28,7 @@ class LibvirtHost:
     """One libvirtd in its namespaces."""
 
     folder: Path
-    first_process: int
+    machine: Machine
     libvirtd: subprocess.Popen[bytes] | None = None
 
     @property
@@ -89,7 +37,7 @@ class LibvirtHost:
 
     def inside(self, *command: str) -> list[str]:
         """`command`, run in the namespaces."""
-        return ["nsenter", "-t", str(self.first_process), "--mount", "--net", "--pid", "--", *command]
+        return [*self.machine.prefix, *command]
 
     def run(self, *command: str) -> str:
         """Run to the end; its output."""
@@ -170,13 +118,6 @@ class LibvirtHost:
             return False
 
 
-def children_of(pid: int) -> list[int]:
-    """Process ids of the children of `pid`."""
-    with contextlib.suppress(FileNotFoundError):
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return []
-
-
 def wait_until(holds: object, what: str, within_s: float = START_S) -> None:
     """Wait for something another process does; a test's only way to wait."""
     assert callable(holds)
@@ -189,36 +130,9 @@ def wait_until(holds: object, what: str, within_s: float = START_S) -> None:
 @contextmanager
 def libvirt_host(folder: Path) -> Iterator[LibvirtHost]:
     """A running libvirtd; `folder` must be short, for sockets."""
-    _write_config(folder)
-    unshare = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--propagation", "private"]
-    holder = subprocess.Popen(
-        [*unshare, "sh", "-c", SETUP, "sh", str(folder), sys.executable, FIRST_PROCESS],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"up\n", "namespaces cannot be made; are we root?"
-        host = LibvirtHost(folder, children_of(holder.pid)[0])
+    write_config(folder)
+    (folder / "run").mkdir()
+    with machine(MOUNTS, [str(folder)]) as made:
+        host = LibvirtHost(folder, made)
         host.start_libvirtd()
         yield host
-    finally:
-        for child in children_of(holder.pid):
-            os.kill(child, signal.SIGKILL)
-        holder.wait()
-        if holder.stdout is not None:
-            holder.stdout.close()
-
-
-def _write_config(folder: Path) -> None:
-    """Folders and configuration."""
-    for name in ("etc", "run", "lib/qemu", "cache", "log"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    if Path("/etc/libvirt").is_dir():
-        shutil.copytree("/etc/libvirt", folder / "etc", dirs_exist_ok=True)
-    (folder / "accounts.passwd").write_text("libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin\n")
-    (folder / "accounts.group").write_text("libvirt-qemu:x:64055:\n")
-    (folder / "etc" / "qemu.conf").write_text(QEMU_CONF)
-    (folder / "etc" / "libvirtd.conf").write_text(
-        LIBVIRTD_CONF.format(run=folder / "run", uuid=uuid.uuid4(), log=folder / "log" / "libvirtd.log")
-    )

@@ -131,7 +131,8 @@ def cable(one: Host, other: Host, address: str = "", other_address: str = "") ->
         other_address: The same at the other end.
     """
     near, far = one.next_interface(), other.next_interface()
-    one.run(["ip", "link", "add", near, "type", "veth", "peer", "name", far, "netns", str(other.pid)])
+    # A machine has process ids of its own, and `other` is known by ours.
+    Host(one.pid).run(["ip", "link", "add", near, "type", "veth", "peer", "name", far, "netns", str(other.pid)])
     for end, interface, wanted in ((one, near, address), (other, far, other_address)):
         if wanted:
             end.run(["ip", "address", "add", wanted, "dev", interface])
