@@ -26,11 +26,14 @@ in
           RuntimeDirectory = "ultracloud/plasmavmc-agent";
           # prismnet's agent, and QEMU under libvirt, keep open what is in it.
           RuntimeDirectoryPreserve = true;
+          # What secrets of guests held is in it, too.
+          RuntimeDirectoryMode = "0700";
           # Disks of guests belong to QEMU's user; everything else is libvirt's work.
           CapabilityBoundingSet = [ "CAP_CHOWN" "CAP_DAC_OVERRIDE" "CAP_FOWNER" ];
           DeviceAllow = [ "/dev/kvm rw" ];
           DevicePolicy = "closed";
-          RestrictAddressFamilies = [ "AF_INET" "AF_INET6" "AF_UNIX" ];
+          # The kernel tells over netlink when the network of a guest is there.
+          RestrictAddressFamilies = [ "AF_INET" "AF_INET6" "AF_UNIX" "AF_NETLINK" ];
           RestrictNamespaces = true;
           SystemCallFilter = [ "@system-service" "~@obsolete" ];
         } // {

@@ -63,7 +63,8 @@ let
     Slice = "ultracloud.slice";
   }
   // (if isUnderVarLib then { StateDirectory = lib.removePrefix stateRoot cfg.settings.state_dir; } else { })
-  // lib.optionalAttrs (writable != [ ] && !isAgent) { ReadWritePaths = writable; }
+  # Most agents have no mount namespace, and this would give them one.
+  // lib.optionalAttrs (writable != [ ] && (!isAgent || own ? serviceConfig.ProtectSystem)) { ReadWritePaths = writable; }
   // (if isAgent then hardening.agent else hardening.service // { User = name; Group = name; })
   // lib.optionalAttrs (isLowPort && !isAgent) {
     # Below 1024 only this capability may listen.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 from offline import Nix, written
+
+from tools.workspace import ROOT
 
 EXPOSURE_MAX = 4.9
 """`systemd-analyze security` calls it "OK" up to here."""
@@ -63,3 +66,17 @@ def test_every_machine_has_the_same_units_for_the_same_process(machines: Any) ->
     }
     other = machines["node02"]["units"]
     assert all(set(lines) <= set(other[name].split("\n")) for name, lines in hardened.items() if name in other)
+
+
+def test_what_renews_its_certificates_may_write_beside_them(nix: Nix) -> None:
+    expression = (
+        f'let o = import {ROOT}/nix/guards/offline.nix {{ stub = "{nix.stub}"; }};'
+        f" c = o.evalConfig ((import {ROOT}/nix/configurations.nix).node01.modules ++"
+        " [ { ultracloud.cluster.pki.renew = true; } ]);"
+        " in builtins.mapAttrs (name: _: c.systemd.services.${name}.serviceConfig.ReadWritePaths or [ ])"
+        " { iam = 1; plasmavmc-agent = 1; prismnet-agent = 1; }"
+    )
+    told = json.loads(nix.run("eval", "--json", "--impure", "--expr", expression).stdout)
+    pki = "/var/lib/ultracloud/pki"
+    # prismnet's agent sees the file system as it is.
+    assert told == {"iam": [f"{pki}/iam"], "plasmavmc-agent": [f"{pki}/plasmavmc-agent"], "prismnet-agent": []}
