@@ -92,6 +92,7 @@ def test_no_bytes_break_the_machine(noise: bytes) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @given(conversations(), st.lists(st.integers(0, 3000), max_size=12), st.binary(max_size=60))
 @settings(max_examples=20_000)
 def test_many_conversations_and_noise_behind_them_break_nothing(stream: bytes, cuts: list[int], noise: bytes) -> None:
