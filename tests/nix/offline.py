@@ -35,7 +35,12 @@ class Nix:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [str(UNPACKED / "bin" / "nix"), *arguments[:1], "--offline", *arguments[1:]]
-        env = {**os.environ, "NIX_HOME": str(self.home)}
+        env = {
+            **os.environ,
+            "NIX_HOME": str(self.home),
+            # The package of the quickstart is in a store that goes with the test; its guest need not.
+            "ULTRACLOUD_GUEST": str(ROOT / ".cache" / "guest"),
+        }
         return subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
 
     def evaluated(self, attribute: str) -> Any:

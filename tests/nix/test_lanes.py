@@ -24,7 +24,8 @@ def test_fresh_smoke_makes_a_cloud_of_three_machines(nix: Nix) -> None:
     done = nix.lane("fresh-smoke")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "fresh-smoke: ok" in done.stdout
-    assert "not on machines of this kind: plasmavmc-agent" in done.stdout
+    # Without a libvirtd, or an image from Debian, the lane says so and goes on without VMs.
+    assert "its VM was started anew" in done.stdout or "not on machines of this kind: " in done.stdout
 
 
 @pytest.mark.slow

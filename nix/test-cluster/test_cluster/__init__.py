@@ -1,5 +1,6 @@
 """Lanes over a cluster of the flake's machines.
 
 `__main__` takes the arguments, `machines` reads what Nix made, `backend` says what a lane may ask of a cluster,
-`namespaces` is a cluster of network namespaces with its units' `fences`, `fresh_smoke` is a lane.
+`namespaces` is a cluster of namespaces with its units' `fences`, whose VMs (`vms`) boot `vm_image`;
+`fresh_smoke` is a lane.
 """

@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from test_cluster import fresh_smoke
+from test_cluster import fresh_smoke, vm_image
 from test_cluster.machines import machines_of
 from test_cluster.namespaces import cluster
 
@@ -37,6 +37,8 @@ def main() -> int:
         sys.stderr.write("network namespaces take root: run it with sudo\n")
         return 2
     if not arguments.inside:
+        # Inside there is no network to get it over.
+        vm_image.obtain()
         os.execvp(OWN_NAMESPACES[0], [*OWN_NAMESPACES, sys.executable, "-m", "test_cluster", "--inside", *sys.argv[1:]])  # noqa: S606
     return play(arguments.lane, arguments.machines)
 

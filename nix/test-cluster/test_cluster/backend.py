@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from test_cluster.machines import Machine
+from test_cluster.vm_image import VmImage
 
 
 class Cluster(Protocol):
@@ -15,6 +16,8 @@ class Cluster(Protocol):
     machines: Sequence[Machine]
     left_out: Sequence[str]
     """Processes that this kind of machine cannot run, each with why."""
+    vm_image: VmImage | None
+    """What VMs can boot, on every machine; None if no VM can be run."""
 
     def start(self, machine: str) -> None:
         """Start all of a machine's processes."""

@@ -1,35 +1,52 @@
-"""A cluster whose machines are network namespaces, with a /var/lib and a /run of their own.
+"""A cluster whose machines are namespaces of processes, mounts and network, with a /var and a /run of their own.
 
 The processes are the units' own command lines, over the configurations that Nix built, byte for byte, behind the
 fences of their units: calls, sockets, powers. What is not of NixOS here is the kernel they share, that they are root
-without root's powers instead of users of their own, and that they see the file system.
+without root's powers instead of users of their own, that they see the file system, and libvirt and QEMU: each machine
+has a libvirtd of its own, but it is the one installed on this computer, and guests are root's.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from test_cluster import fences
+from test_cluster import fences, vm_image
 from test_cluster.machines import Machine
-from ultracloud.testkit.namespaces import Host, cable, host
+from test_cluster.vm_image import VmImage
+from ultracloud.testkit import libvirt
+from ultracloud.testkit import machines as kit
+from ultracloud.testkit.namespaces import Host, cable
 from ultracloud.testkit.processes import Process
 
 READY_S = 120.0
 """Fifteen processes start on two cores, and elect leaders meanwhile."""
-LEFT_OUT = {
-    "plasmavmc-agent": "it takes a libvirt for each machine",
-}
-WITH_FOLDERS = """
-mount -t tmpfs none /var/lib && mkdir /var/lib/ultracloud && mount --bind "$1/lib" /var/lib/ultracloud || exit 1
-mount -t tmpfs none /run || exit 1
-shift
-exec "$@"
+HYPERVISOR = "libvirtd"
+AGENT = "plasmavmc-agent"
+HYPERVISOR_PROGRAMS = (HYPERVISOR, "qemu-system-x86_64", "qemu-img")
+FOLDERS = """
+for folder in /run /var/cache /var/lib /var/log; do mount -t tmpfs none $folder; done
+# What this machine's own libvirt package would have made.
+if ! [ -d /etc/libvirt ]; then
+    mkdir -p /run/over/etc /run/over/work
+    mount -t overlay -o lowerdir=/etc,upperdir=/run/over/etc,workdir=/run/over/work none /etc
+fi
+mkdir /var/lib/ultracloud
+mount --bind "$2" /var/lib/ultracloud
+# It shows the devices of the network namespace that it was mounted from.
+mount -t sysfs none /sys
 """
+
+
+def no_hypervisor() -> str:
+    """Why no machine can have a libvirtd here; empty if they can."""
+    missing = [name for name in HYPERVISOR_PROGRAMS if shutil.which(name) is None]
+    return f"no {' and no '.join(missing)} on this computer" if missing else ""
 
 
 @dataclass(slots=True)
@@ -38,39 +55,54 @@ class NamespaceCluster:
 
     machines: Sequence[Machine]
     folder: Path
-    hosts: dict[str, Host]
-    left_out: Sequence[str] = tuple(f"{name} ({why})" for name, why in LEFT_OUT.items())
+    lan: Host
+    vm_image: VmImage | None
+    left_out: Sequence[str] = ()
+    without: frozenset[str] = frozenset()
+    on: dict[str, kit.Machine] = field(default_factory=dict)
     running: dict[str, dict[str, Process]] = field(default_factory=dict)
 
     def start(self, machine: str) -> None:
         """Start all of a machine's processes but those that are left out."""
-        wanted = self._named(machine)
-        home = self.folder / machine
-        within = [*self.hosts[machine].prefix, "unshare", "--mount", "sh", "-c", WITH_FOLDERS, "sh", str(home)]
-        self.running[machine] = {
-            name: Process([*within, *fences.command_of(program.unit, program.command)], home / f"{name}.log")
-            for name, program in wanted.programs.items()
-            if name not in LEFT_OUT
-        }
+        wanted, home = self._named(machine), self.folder / machine
+        one = self.on[machine] = kit.power_on(f"{FOLDERS}{libvirt.MOUNTS}", [str(home / "libvirt"), str(home / "lib")])
+        near, _far = cable(self.lan, one, "", f"{wanted.address}/24")
+        self.lan.run(["ip", "link", "set", near, "master", "lan"])
+        running = self.running[machine] = {}
+        if AGENT in wanted.programs and AGENT not in self.without:
+            running[HYPERVISOR] = Process([*one.prefix, HYPERVISOR], home / f"{HYPERVISOR}.log")
+            libvirt.wait_listening(one.seen(libvirt.SOCKET))
+        for name, program in wanted.programs.items():
+            if name not in self.without:
+                command = fences.command_of(program.unit, program.command)
+                running[name] = Process([*one.prefix, *command], home / f"{name}.log")
 
     def wait_ready(self, machine: str) -> None:
         """Wait until each of them says that it is ready."""
-        for process in self.running[machine].values():
+        for process in self._fenced(machine).values():
             process.wait_ready(READY_S)
 
     def unfenced(self, machine: str) -> list[str]:
         """Those of a machine's processes that are not behind their units' fences."""
         units = {name: program.unit for name, program in self._named(machine).programs.items()}
-        running = self.running[machine].items()
-        return [name for name, process in running if not fences.stand_around(process.pid, units[name])]
+        # What was started entered the machine, and its child is the process.
+        running = {name: kit.children_of(process.pid) for name, process in self._fenced(machine).items()}
+        return [name for name, (pid,) in running.items() if not fences.stand_around(pid, units[name])]
+
+    def _fenced(self, machine: str) -> dict[str, Process]:
+        """A machine's processes that are ours."""
+        return {name: process for name, process in self.running[machine].items() if name != HYPERVISOR}
 
     def _named(self, machine: str) -> Machine:
         return next(each for each in self.machines if each.name == machine)
 
     def cut_power(self, machine: str) -> None:
-        """Kill them all."""
+        """Kill them all, guests too; no packet leaves the machine any more."""
+        one = self.on.pop(machine)
+        one.run(["ip", "link", "set", "eth0", "down"])
+        one.cut_power()
         for process in self.running.pop(machine).values():
-            process.kill()
+            process.close()
 
     def certificate(self, operator: str) -> tuple[Path, Path, Path]:
         """Of the first machine: all have the same."""
@@ -82,31 +114,36 @@ class NamespaceCluster:
 def cluster(machines: Sequence[Machine], folder: Path) -> Iterator[NamespaceCluster]:
     """Machines that are cabled to this process's own namespace, with certificates of one authority."""
     here = Host(os.getpid())
-    with ExitStack() as stack:
-        for command in (
-            "link set lo up",
-            "link add lan type bridge",
-            "address add 192.0.2.1/24 dev lan",
-            "link set lan up",
-        ):
-            here.run(["ip", *command.split()])
-        hosts = {machine.name: stack.enter_context(host()) for machine in machines}
+    for command in (
+        "link set lo up",
+        "link add lan type bridge",
+        "address add 192.0.2.1/24 dev lan",
+        "link set lan up",
+    ):
+        here.run(["ip", *command.split()])
+    for machine in machines:
+        furnish(machine, folder / machine.name)
+    made = NamespaceCluster(machines, folder, here, None)
+    if why := no_hypervisor():
+        made.left_out, made.without = [f"{AGENT} ({why})"], frozenset({AGENT})
+    elif why := vm_image.why_none():
+        made.left_out = [f"VMs ({why})"]
+    else:
         for machine in machines:
-            near, _far = cable(here, hosts[machine.name], "", f"{machine.address}/24")
-            here.run(["ip", "link", "set", near, "master", "lan"])
-            certify(machine, folder)
-        made = NamespaceCluster(machines, folder, hosts)
-        try:
-            yield made
-        finally:
-            for name in list(made.running):
-                made.cut_power(name)
+            made.vm_image = vm_image.bring(folder / machine.name / "lib")
+    try:
+        yield made
+    finally:
+        for name in list(made.on):
+            made.cut_power(name)
 
 
-def certify(machine: Machine, folder: Path) -> None:
-    """Certificates of a machine, as its operator makes them elsewhere: root owns them, as its users are not there."""
-    lib = folder / machine.name / "lib"
+def furnish(machine: Machine, home: Path) -> None:
+    """What a machine's operator brings: certificates, made elsewhere; and a libvirt."""
+    lib = home / "lib"
     lib.mkdir(parents=True)
-    where = ["--authority", str(folder / "authority"), "--folder", str(lib / "pki")]
+    # Root owns the certificates, as the machine's users are not there.
+    where = ["--authority", str(home.parent / "authority"), "--folder", str(lib / "pki")]
     command = [os.environ["ULTRACLOUD_PKI"], *where, *machine.certificates]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    libvirt.write_config(home / "libvirt")
