@@ -16,8 +16,6 @@ class Cluster(Protocol):
     machines: Sequence[Machine]
     left_out: Sequence[str]
     """Processes that this kind of machine cannot run, each with why."""
-    vm_image: VmImage | None
-    """What VMs can boot, on every machine; None if no VM can be run."""
 
     def start(self, machine: str) -> None:
         """Start all of a machine's processes."""
@@ -38,3 +36,10 @@ class Cluster(Protocol):
     def certificate(self, operator: str) -> tuple[Path, Path, Path]:
         """Certificate, key and authority of an operator."""
         ...
+
+
+class VmCluster(Cluster, Protocol):
+    """Machines that may run VMs."""
+
+    vm_image: VmImage | None
+    """What VMs can boot, on every machine; None if no VM can be run."""

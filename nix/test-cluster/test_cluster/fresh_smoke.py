@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from test_cluster.backend import Cluster
+from test_cluster.backend import Cluster, VmCluster
 from test_cluster.vms import BOOT_S, Vms
 from ultracloud.api.flaredb.v1.cluster_pb2 import RegionsRequest
 from ultracloud.api.flaredb.v1.cluster_rpc import ClusterClient
@@ -25,7 +25,7 @@ STORED_S = 60.0
 """After a machine has died, elections and new leaders of regions take seconds; two cores may take many."""
 
 
-async def play(cluster: Cluster, tell: Callable[[str], None]) -> None:
+async def play(cluster: VmCluster, tell: Callable[[str], None]) -> None:
     """The lane, told step by step."""
     first, second, third = (machine.name for machine in cluster.machines)
     for left_out in cluster.left_out:
@@ -68,7 +68,7 @@ async def play(cluster: Cluster, tell: Callable[[str], None]) -> None:
         await sees_all_again(vms, running, third, tell)
 
 
-async def runs_vms(vms: Vms, cluster: Cluster, tell: Callable[[str], None]) -> dict[str, Run]:
+async def runs_vms(vms: Vms, cluster: VmCluster, tell: Callable[[str], None]) -> dict[str, Run]:
     """A VM on each machine, by name; none where there is no image."""
     if cluster.vm_image is None:
         return {}

@@ -51,7 +51,7 @@ def no_hypervisor() -> str:
 
 @dataclass(slots=True)
 class NamespaceCluster:
-    """See `test_cluster.backend.Cluster`."""
+    """See `test_cluster.backend.VmCluster`."""
 
     machines: Sequence[Machine]
     folder: Path

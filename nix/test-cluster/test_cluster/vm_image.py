@@ -50,8 +50,7 @@ def bring(lib: Path) -> VmImage:
     made = asyncio.run(image.obtain(cache(), lambda _: None))
     folder = lib / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    urls = []
     for file in (made.kernel, made.initrd):
         shutil.copy(file, folder)
-        urls.append(f"file:///var/lib/ultracloud/{FOLDER}/{file.name}")
-    return VmImage(*urls, made.command_line)
+    seen = f"file:///var/lib/ultracloud/{FOLDER}"
+    return VmImage(f"{seen}/{made.kernel.name}", f"{seen}/{made.initrd.name}", made.command_line)
