@@ -28,6 +28,7 @@ class Nix:
     """A Nix with a store of its own in `home`, a copy of the stand-in, and one of the flake."""
 
     home: Path
+    deadline_s: float = DEADLINE_S
 
     @property
     def stub(self) -> Path:
@@ -40,8 +41,9 @@ class Nix:
             "NIX_HOME": str(self.home),
             # The package of the quickstart is in a store that goes with the test; its guest need not.
             "ULTRACLOUD_GUEST": str(ROOT / ".cache" / "guest"),
+            "ULTRACLOUD_CLUSTER_GUEST": str(ROOT / ".cache" / "cluster-guest"),
         }
-        return subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=self.deadline_s)
 
     def evaluated(self, attribute: str) -> Any:
         """A value of nix/guards/offline.nix."""
@@ -77,13 +79,13 @@ class Nix:
 
 
 @contextmanager
-def unpacked_nix() -> Iterator[Nix]:
-    """Nix, or a skipped test that says why there is none."""
+def unpacked_nix(above: Path | None = None, deadline_s: float = DEADLINE_S) -> Iterator[Nix]:
+    """Nix with its store in a new folder below `above`, or a skipped test that says why there is none."""
     if not (UNPACKED / "unpacked").exists():
         missing = UNPACKED / "missing"
         pytest.skip(f"no Nix: {missing.read_text().strip() if missing.exists() else 'tools/nix.sh has not run'}")
-    with tempfile.TemporaryDirectory(prefix="nix-") as folder:
-        nix = Nix(Path(folder))
+    with tempfile.TemporaryDirectory(prefix="nix-", dir=above) as folder:
+        nix = Nix(Path(folder), deadline_s)
         shutil.copytree(ROOT / "nix" / "offline-stub", nix.stub)
         (nix.stub / "host.nix").write_text(f'{{ python = "{sys.executable}"; }}\n')
         try:
