@@ -13,6 +13,7 @@ from prismnet.shell.hosts import HostsServer
 from prismnet.shell.kinds import KINDS, PORT, SUBNET, VPC
 from prismnet.shell.planner import Action, HostPlanner, affected
 from ultracloud.api.prismnet.v1 import prismnet_pb2 as pb
+from ultracloud.api.resource.v1 import resource_pb2 as resource
 from ultracloud.base.faults import PermissionDeniedError, UnauthenticatedError
 from ultracloud.base.principals import spiffe_principal
 from ultracloud.servicekit.pki import agent_identity
@@ -206,6 +207,30 @@ def test_a_report_that_says_nothing_new_writes_nothing() -> None:
         assert first.version == second.version
 
     run(scenario)
+
+
+def test_what_a_host_takes_back_before_the_service_has_seen_what_it_said_is_written() -> None:
+    async def scenario(cloud: Hosted) -> None:
+        await cloud.network()
+        port = await cloud.port("w", host="node-1")
+        async with cloud.watched() as stream:
+            await until(stream, lambda one: bool(one.vpcs))
+        built = pb.PortReport(id=port.metadata.id, generation=1, ready=True)
+        await cloud.say(built)
+        while not any(one.type == "Ready" and one.reason == "Built" for one in known(cloud, port)):  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0)
+        # No turn of the loop goes by between the two.
+        await cloud.say(pb.PortReport(id=port.metadata.id, generation=1, message="no tap"))
+        await cloud.say(built)
+        assert (await conditions(cloud, port))["Ready"] == (1, "Built", "")
+
+    run(scenario)
+
+
+def known(cloud: Hosted, port: pb.Port) -> list[resource.Condition]:
+    """What the service has seen of a port's status."""
+    seen = cloud.reconciler.world.get(PORT, port.metadata.id)
+    return [] if seen is None else list(seen.status.conditions)
 
 
 def test_a_subnet_counts_its_addresses() -> None:

@@ -39,6 +39,8 @@ class HostsServer:
         self._touch = touch
         self._feed = feed
         self._egress: dict[str, dict[str, pb.VpcReport]] = {}
+        self._written = 0
+        """The version of the store with the last report that was written."""
 
     async def watch_host(self, request: pb.WatchHostRequest, call: Call) -> AsyncIterator[pb.HostIntent]:
         """Send the host's intent, and every newer one.
@@ -94,9 +96,11 @@ class HostsServer:
 
     async def _write(self, kind: Kind[MessageT], message: MessageT, conditions: list[Condition]) -> None:
         """Write conditions that say something new; a host repeats itself twice a minute."""
-        new = news(message, conditions)
-        if new:
-            await self._resources.write_status(kind, metadata_of(message).id, None, new)
+        # What is known is older than the last report for a moment, and then tells nothing of what was said since.
+        if news(message, conditions) or self._world.version < self._written:
+            written = await self._resources.write_status(kind, metadata_of(message).id, None, conditions)
+            if written is not None:
+                self._written = max(self._written, written.version)
 
 
 def _port_conditions(report: pb.PortReport) -> list[Condition]:
