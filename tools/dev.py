@@ -82,7 +82,7 @@ def check(_arguments: list[str]) -> int:
     steps: list[tuple[str, Callable[[], int]]] = [
         ("format", lambda: python("-m", "ruff", "format", "--check", "--quiet", ".")),
         ("ruff", lambda: python("-m", "ruff", "check", "--quiet", ".")),
-        ("mypy", lambda: python("-m", "mypy", *sources, "tools")),
+        ("mypy", lambda: python("-m", "mypy", *sources, "tools", "nix/test-cluster/test_cluster")),
         ("imports", lint_imports),
         ("style", lambda: python("-m", "tools.style")),
         ("stubs and graph", lambda: gen(["--check"])),

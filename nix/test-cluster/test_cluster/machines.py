@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def machines_of(path: Path, profile: str) -> list[Machine]:
     return [each for each in read if each.profile == profile]
 
 
-def machine(told: Mapping[str, object]) -> Machine:
+def machine(told: Mapping[str, Any]) -> Machine:
     """One machine of the file."""
     programs = {
         name: Program(tuple(program["command"]), program["listen"] or "", program["unit"])
