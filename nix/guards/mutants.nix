@@ -188,6 +188,14 @@ in
     modules = [ (cluster { profile = forced "bare-metal-bootstrap"; }) ];
     says = [ "needs deployer, which does not exist yet" "accepted now: \"ha-control-plane\", \"single-node-dev\"" ];
   };
+  state-in-everybodys-folder = {
+    modules = [ { services.ultracloud.iam.settings.state_dir = "/var/lib"; } ];
+    says = [ "services.ultracloud.iam.settings.state_dir is \"/var/lib\"" "a folder that is iam's alone" "such as /var/lib/ultracloud/iam or /srv/iam" ];
+  };
+  state-by-a-detour = {
+    modules = [ { services.ultracloud.iam.settings.state_dir = "/srv/iam/../flaredb"; } ];
+    says = [ "services.ultracloud.iam.settings.state_dir is \"/srv/iam/../flaredb\"" ];
+  };
   even-number-of-voters = {
     modules = [ (cluster { nodes.node04.address = "192.0.2.14"; }) ];
     says = [ "gives 4 nodes the role \"control-plane\"" "takes 3 or 5" ];

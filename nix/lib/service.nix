@@ -13,13 +13,19 @@ let
   inherit (lib) mkOption types;
   settingsLib = import ./settings.nix { inherit lib; };
   toml = import ./toml.nix { inherit lib; };
+  addresses = import ./addresses.nix { inherit lib; };
   hardening = import ./hardening.nix;
 
   fields = lib.importJSON (../settings + "/${name}.json");
   cfg = config.services.ultracloud.${name};
   at = [ "services" "ultracloud" name ];
   stateRoot = "/var/lib/";
-  isUnderVarLib = lib.hasPrefix stateRoot cfg.settings.state_dir;
+  stateDir = cfg.settings.state_dir;
+  isUnderVarLib = lib.hasPrefix stateRoot stateDir;
+  # A folder of its own, whose mode and owner may be set.
+  isOwnFolder = addresses.types.folder.check stateDir && builtins.match "/[^/]+/.+" stateDir != null
+    && builtins.match "/(boot|dev|etc|home|nix|proc|run|sys|usr|var)/[^/]+" stateDir == null;
+  user = if isAgent then "root" else name;
 
   # The service itself says whether the file is good, before anything is activated. Certificates are not there yet.
   configFile = pkgs.runCommand "${name}.toml"
@@ -36,7 +42,7 @@ let
   isLowPort = lib.any (port: port < 1024) openPorts;
 
   # Renewed certificates are written beside the old ones.
-  writable = lib.optional (!isUnderVarLib) cfg.settings.state_dir
+  writable = lib.optional (!isUnderVarLib) stateDir
     ++ lib.optional (cfg.settings.tls.renew == true && cfg.settings.tls.certificate != null) (builtins.dirOf cfg.settings.tls.certificate);
 
   own = unit { inherit config lib pkgs; inherit (cfg) settings; };
@@ -51,7 +57,7 @@ let
     Type = "notify";
     NotifyAccess = "main";
     ExecStart = "${cfg.package}/bin/${program} serve --config ${configFile}";
-    # It waits for its peers before it is ready for the first time, and they may come up in any order.
+    # Until it serves: a large store is read first. Which of its peers it waits for then is in its STATUS.
     TimeoutStartSec = "5min";
     # 5 s for calls, 10 s for its state, and some to spare.
     TimeoutStopSec = "30s";
@@ -62,7 +68,7 @@ let
     StateDirectoryMode = "0700";
     Slice = "ultracloud.slice";
   }
-  // (if isUnderVarLib then { StateDirectory = lib.removePrefix stateRoot cfg.settings.state_dir; } else { })
+  // (if isUnderVarLib then { StateDirectory = lib.removePrefix stateRoot stateDir; } else { })
   # Most agents have no mount namespace, and this would give them one.
   // lib.optionalAttrs (writable != [ ] && (!isAgent || own ? serviceConfig.ProtectSystem)) { ReadWritePaths = writable; }
   // (if isAgent then hardening.agent else hardening.service // { User = name; Group = name; })
@@ -101,10 +107,12 @@ in
     (lib.mkIf cfg.enable {
       assertions = settingsLib.assertionsOf (at ++ [ "settings" ]) fields cfg.settings ++ [
         {
-          assertion = cfg.settings.state_dir != null && lib.hasPrefix "/" cfg.settings.state_dir;
-          message = "${lib.concatStringsSep "." at}.settings.state_dir must be an absolute path.";
+          assertion = isOwnFolder;
+          message = "${lib.concatStringsSep "." at}.settings.state_dir is \"${stateDir}\"; accepted: the absolute path of a folder that is ${name}'s alone, outside the Nix store, without blanks, \"..\" or a \"/\" at its end, such as /var/lib/ultracloud/${name} or /srv/${name}.";
         }
       ];
+      # Of what is elsewhere systemd makes nothing.
+      systemd.tmpfiles.rules = lib.optional (!isUnderVarLib) "d ${stateDir} 0700 ${user} ${user}";
       systemd.services.${name} = lib.mkMerge [ (common // { serviceConfig = commonService // own.serviceConfig or { }; }) (removeAttrs own [ "serviceConfig" ]) ];
       # What an operator types: `iam invite`, `chainfire why`, `flaredb regions`.
       environment.systemPackages = [ cfg.package ];

@@ -68,15 +68,33 @@ def test_every_machine_has_the_same_units_for_the_same_process(machines: Any) ->
     assert all(set(lines) <= set(other[name].split("\n")) for name, lines in hardened.items() if name in other)
 
 
-def test_what_renews_its_certificates_may_write_beside_them(nix: Nix) -> None:
+def with_node01(nix: Nix, module: str, told: str) -> Any:
+    """What `told` gives of `c`, the configuration of node01 with a module more."""
     expression = (
         f'let o = import {ROOT}/nix/guards/offline.nix {{ stub = "{nix.stub}"; }};'
-        f" c = o.evalConfig ((import {ROOT}/nix/configurations.nix).node01.modules ++"
-        " [ { ultracloud.cluster.pki.renew = true; } ]);"
-        " in builtins.mapAttrs (name: _: c.systemd.services.${name}.serviceConfig.ReadWritePaths or [ ])"
-        " { iam = 1; plasmavmc-agent = 1; prismnet-agent = 1; }"
+        f" c = o.evalConfig ((import {ROOT}/nix/configurations.nix).node01.modules ++ [ {module} ]); in {told}"
     )
-    told = json.loads(nix.run("eval", "--json", "--impure", "--expr", expression).stdout)
+    return json.loads(nix.run("eval", "--json", "--impure", "--expr", expression).stdout)
+
+
+def test_what_renews_its_certificates_may_write_beside_them(nix: Nix) -> None:
+    told = with_node01(
+        nix,
+        "{ ultracloud.cluster.pki.renew = true; }",
+        "builtins.mapAttrs (name: _: c.systemd.services.${name}.serviceConfig.ReadWritePaths or [ ])"
+        " { iam = 1; plasmavmc-agent = 1; prismnet-agent = 1; }",
+    )
     pki = "/var/lib/ultracloud/pki"
     # prismnet's agent sees the file system as it is.
     assert told == {"iam": [f"{pki}/iam"], "plasmavmc-agent": [f"{pki}/plasmavmc-agent"], "prismnet-agent": []}
+
+
+def test_state_elsewhere_is_a_folder_that_is_made_and_may_be_written(nix: Nix) -> None:
+    told = with_node01(
+        nix,
+        '{ services.ultracloud.flaredb.settings.state_dir = "/srv/flaredb"; }',
+        "{ may = c.systemd.services.flaredb.serviceConfig.ReadWritePaths; made = c.systemd.tmpfiles.rules;"
+        " below = c.systemd.services.flaredb.serviceConfig.StateDirectory or null; }",
+    )
+    assert (told["may"], told["below"]) == (["/srv/flaredb"], None)
+    assert "d /srv/flaredb 0700 flaredb flaredb" in told["made"]
