@@ -83,6 +83,14 @@ def test_a_namespace_that_is_gone_is_an_error_and_not_ours():
         Namespace(Path("/run/netns/never")).tcp_socket()
 
 
+def test_a_namespace_that_is_being_made_is_not_there_yet(hosts: tuple[Host, Host], tmp_path: Path):
+    begun = tmp_path / "begun"
+    assert not Namespace(begun).is_there
+    begun.touch()
+    assert not Namespace(begun).is_there
+    assert namespace(hosts[0]).is_there
+
+
 def test_a_listener_needs_its_address(hosts: tuple[Host, Host]):
     with pytest.raises(OSError, match="assign"):
         namespace(hosts[0]).listener("192.0.2.77", 80)

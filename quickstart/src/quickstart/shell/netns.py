@@ -29,6 +29,14 @@ class Namespace:
 
     path: Path
 
+    @property
+    def is_there(self) -> bool:
+        """Whether it can be entered: while one is made, its path is an empty file for a moment."""
+        try:
+            return self.path.stat().st_dev != self.path.parent.stat().st_dev
+        except FileNotFoundError:
+            return False
+
     def tcp_socket(self) -> socket.socket:
         """Make a non-blocking TCP socket inside.
 

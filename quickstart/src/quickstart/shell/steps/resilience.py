@@ -178,7 +178,7 @@ async def _wait_guest(scene: Scene, address: str) -> http.Page:
     """Wait for the probe's namespace to be there again, then for the guest."""
     network = scene.network.after_restart(scene.cloud)
     async with asyncio.timeout(BOOT_SECONDS):
-        while not network.probe.path.exists():  # noqa: ASYNC110 - the kernel tells nobody
+        while not network.probe.is_there:  # noqa: ASYNC110 - the kernel tells nobody
             await asyncio.sleep(http.ATTEMPT_EVERY_S)
     return await http.wait_answered(network.probe, address, "/", BOOT_SECONDS)
 
