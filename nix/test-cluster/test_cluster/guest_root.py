@@ -8,18 +8,37 @@ both are units of systemd's own programs, at an address that only the lane's own
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Collection
 
 from quickstart.core import cpio
 from quickstart.core.cpio import Entry
+from test_cluster.hypervisor import HYPERVISOR
 from test_cluster.machines import Machine
+from ultracloud.testkit import libvirt
 
 ADDRESS = "10.0.2.15"
 """What QEMU's own network gives its guest."""
 CONTROL_PORT = 2222
 UIDS_FROM = 400
 UNITS = "etc/systemd/system"
-ACCOUNTS = (("root", 0, "/root"), ("messagebus", 100, "/nonexistent"), ("nobody", 65534, "/nonexistent"))
+ACCOUNTS = (
+    ("root", 0, "/root"),
+    ("messagebus", 100, "/nonexistent"),
+    ("libvirt-qemu", 64055, "/nonexistent"),
+    ("nobody", 65534, "/nonexistent"),
+)
+LIBVIRTD = """\
+[Unit]
+Description=This computer's libvirt
+[Service]
+Type=notify
+ExecStart=/usr/sbin/libvirtd
+StateDirectory=libvirt
+CacheDirectory=libvirt
+LogsDirectory=libvirt
+"""
+"""NixOS has one of its own; the modules say only that it is to be there."""
 CONTROL = f"""\
 [Unit]
 Description=The lane's way in
@@ -61,6 +80,9 @@ def entries(machine: Machine, left_out: Collection[str], environment: str) -> li
         "etc/systemd/system.conf": f"[Manager]\nDefaultEnvironment={environment}\n",
         "etc/modules-load.d/machine.conf": "".join(f"{name}\n" for name in machine.kernel_modules),
         "etc/tmpfiles.d/machine.conf": "".join(f"{rule}\n" for rule in machine.tmpfiles),
+        "etc/libvirt/qemu.conf": libvirt.QEMU_CONF,
+        "etc/libvirt/libvirtd.conf": libvirt.LIBVIRTD_CONF.format(uuid=uuid.uuid4()),
+        f"{UNITS}/{HYPERVISOR}.service": LIBVIRTD,
         f"{UNITS}/control.socket": CONTROL,
         f"{UNITS}/control@.service": CONTROL_SERVICE,
     }

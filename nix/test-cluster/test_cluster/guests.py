@@ -13,14 +13,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from quickstart.core import cpio
-from test_cluster import fences, guest_image, guest_root
+from test_cluster import fences, guest_image, guest_root, hypervisor
 from test_cluster.guest_image import Image
+from test_cluster.hypervisor import AGENT
 from test_cluster.machines import Machine
 from ultracloud.testkit.processes import Process, ProcessFailedError
 
@@ -44,7 +45,6 @@ COMMAND_LINE = (
 )
 """`norandmaps`: where each process has a library at the same address, QEMU translates it once, and they start in half
 the time."""
-LEFT_OUT = {"plasmavmc-agent": "its guests would be emulated by an emulated machine"}
 PYTHON = "/opt/python"
 FACTS = ("Id", "Type", "ActiveState", "SubState", "StatusText", "MainPID", "NRestarts", "User")
 
@@ -68,13 +68,14 @@ class GuestCluster:
     machines: Sequence[Machine]
     folder: Path
     image: Image
-    left_out: Sequence[str] = tuple(f"{name} ({why})" for name, why in LEFT_OUT.items())
+    left_out: Sequence[str] = ()
+    without: frozenset[str] = frozenset()
     running: list[Process] = field(default_factory=list)
 
     @property
     def processes(self) -> list[str]:
         """Those that the machine runs."""
-        return [name for name in self.machines[0].programs if name not in LEFT_OUT]
+        return [name for name in self.machines[0].programs if name not in self.without]
 
     def start(self, machine: str) -> None:
         """Switch the machine on."""
@@ -164,8 +165,11 @@ def cluster(machines: Sequence[Machine], folder: Path, store: Path) -> Iterator[
     (machine,) = machines
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     image = guest_image.obtain(guest_image.cache())
-    furnish(machine, folder / machine.name, image, store)
     made = GuestCluster(machines, folder, image)
+    why_not = hypervisor.refusal()
+    if why_not:
+        made.left_out, made.without = [f"{AGENT} ({why_not})"], frozenset({AGENT})
+    furnish(machine, folder / machine.name, image, store, made.without)
     try:
         yield made
     finally:
@@ -174,7 +178,7 @@ def cluster(machines: Sequence[Machine], folder: Path, store: Path) -> Iterator[
         subprocess.run(["umount", "--recursive", str(folder / machine.name / "host")], check=True)
 
 
-def furnish(machine: Machine, home: Path, image: Image, store: Path) -> None:
+def furnish(machine: Machine, home: Path, image: Image, store: Path, without: Collection[str]) -> None:
     """Make the folders that a guest sees, its disk, and what it boots."""
     home.mkdir()
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -190,7 +194,7 @@ def furnish(machine: Machine, home: Path, image: Image, store: Path) -> None:
         entries.append(cpio.link(f"machine{sys.executable}", f"{base}/bin/{version}"))
         environment = f"LD_LIBRARY_PATH={base}/lib"
     shares = "".join(f"{name} {path}\n" for name, (_, path) in seen.items())
-    entries += [cpio.file("shares", shares.encode()), *guest_root.entries(machine, LEFT_OUT, environment)]
+    entries += [cpio.file("shares", shares.encode()), *guest_root.entries(machine, without, environment)]
     (home / "initrd").write_bytes(image.start + cpio.render(cpio.with_folders(entries)))
     with (home / "var.raw").open("wb") as disk:
         disk.truncate(DISK_BYTES)

@@ -9,14 +9,14 @@ has a libvirtd of its own, but it is the one installed on this computer, and gue
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from test_cluster import fences, vm_image
+from test_cluster import fences, hypervisor, vm_image
+from test_cluster.hypervisor import AGENT, HYPERVISOR
 from test_cluster.machines import Machine
 from test_cluster.vm_image import VmImage
 from ultracloud.testkit import libvirt
@@ -26,9 +26,6 @@ from ultracloud.testkit.processes import Process
 
 READY_S = 120.0
 """Fifteen processes start on two cores, and elect leaders meanwhile."""
-HYPERVISOR = "libvirtd"
-AGENT = "plasmavmc-agent"
-HYPERVISOR_PROGRAMS = (HYPERVISOR, "qemu-system-x86_64", "qemu-img")
 FOLDERS = """
 for folder in /run /var/cache /var/lib /var/log; do mount -t tmpfs none $folder; done
 # What this machine's own libvirt package would have made.
@@ -41,12 +38,6 @@ mount --bind "$2" /var/lib/ultracloud
 # It shows the devices of the network namespace that it was mounted from.
 mount -t sysfs none /sys
 """
-
-
-def no_hypervisor() -> str:
-    """Why no machine can have a libvirtd here; empty if they can."""
-    missing = [name for name in HYPERVISOR_PROGRAMS if shutil.which(name) is None]
-    return f"no {' and no '.join(missing)} on this computer" if missing else ""
 
 
 @dataclass(slots=True)
@@ -124,7 +115,7 @@ def cluster(machines: Sequence[Machine], folder: Path) -> Iterator[NamespaceClus
     for machine in machines:
         furnish(machine, folder / machine.name)
     made = NamespaceCluster(machines, folder, here, None)
-    if why := no_hypervisor():
+    if why := hypervisor.refusal():
         made.left_out, made.without = [f"{AGENT} ({why})"], frozenset({AGENT})
     elif why := vm_image.why_none():
         made.left_out = [f"VMs ({why})"]
