@@ -24,7 +24,17 @@ from ultracloud.base.principals import spiffe_principal
 from ultracloud.servicekit import deadlines, pki
 from ultracloud.servicekit.authn import require_agent
 from ultracloud.servicekit.readiness import Gate
-from ultracloud.servicekit.resources import ROOT, Context, HostFeed, Key, KindServer, NewResource, Resources, World
+from ultracloud.servicekit.resources import (
+    ROOT,
+    Context,
+    HostFeed,
+    Key,
+    KindServer,
+    LastWrite,
+    NewResource,
+    Resources,
+    World,
+)
 from ultracloud.servicekit.resources.conditions import news, put
 from ultracloud.servicekit.resources.denials import note_asked
 from ultracloud.servicekit.streams import closing
@@ -57,8 +67,7 @@ class HostServer(KindServer[pb.Host]):
         self._presence = presence
         self._gate = gate
         self._workloads = workloads
-        self._written = 0
-        """The version of the store with the last report that was written."""
+        self._last = LastWrite(world)
 
     async def watch_host(self, request: pb.WatchHostRequest, call: Call) -> AsyncIterator[pb.HostIntent]:
         """Send the host's intent, and every newer one.
@@ -171,8 +180,7 @@ class HostServer(KindServer[pb.Host]):
         accelerator = request.capacity.accelerator
         wanted = (report.power, report.reboot_count, accelerator)
         is_known = wanted == (vm.status.power, vm.status.reboot_count, vm.status.accelerator)
-        # What is known is older than the last report for a moment, and then tells nothing of what was said since.
-        if is_known and not news(vm, conditions) and self._world.version >= self._written:
+        if is_known and not news(vm, conditions) and self._last.is_known:
             return
 
         def change(message: pb.Vm) -> None:
@@ -181,6 +189,4 @@ class HostServer(KindServer[pb.Host]):
             message.status.accelerator = accelerator
             put(message, self.resources.clock.now_ms(), conditions)
 
-        written = await self.resources.change_status(self._kinds.vm, report.id, change)
-        if written is not None:
-            self._written = max(self._written, written.version)
+        self._last.note(await self.resources.change_status(self._kinds.vm, report.id, change))

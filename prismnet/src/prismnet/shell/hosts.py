@@ -10,7 +10,7 @@ from ultracloud.api.prismnet.v1 import prismnet_pb2 as pb
 from ultracloud.api.rpc import Call
 from ultracloud.base.faults import InvalidArgumentError
 from ultracloud.servicekit.authn import require_agent
-from ultracloud.servicekit.resources import Condition, HostFeed, Key, Resources, Truth, World
+from ultracloud.servicekit.resources import Condition, HostFeed, Key, LastWrite, Resources, Truth, World
 from ultracloud.servicekit.resources.conditions import news
 from ultracloud.servicekit.resources.kinds import Kind, MessageT
 from ultracloud.servicekit.resources.records import metadata_of
@@ -39,8 +39,7 @@ class HostsServer:
         self._touch = touch
         self._feed = feed
         self._egress: dict[str, dict[str, pb.VpcReport]] = {}
-        self._written = 0
-        """The version of the store with the last report that was written."""
+        self._last = LastWrite(world)
 
     async def watch_host(self, request: pb.WatchHostRequest, call: Call) -> AsyncIterator[pb.HostIntent]:
         """Send the host's intent, and every newer one.
@@ -96,11 +95,8 @@ class HostsServer:
 
     async def _write(self, kind: Kind[MessageT], message: MessageT, conditions: list[Condition]) -> None:
         """Write conditions that say something new; a host repeats itself twice a minute."""
-        # What is known is older than the last report for a moment, and then tells nothing of what was said since.
-        if news(message, conditions) or self._world.version < self._written:
-            written = await self._resources.write_status(kind, metadata_of(message).id, None, conditions)
-            if written is not None:
-                self._written = max(self._written, written.version)
+        if news(message, conditions) or not self._last.is_known:
+            self._last.note(await self._resources.write_status(kind, metadata_of(message).id, None, conditions))
 
 
 def _port_conditions(report: pb.PortReport) -> list[Condition]:

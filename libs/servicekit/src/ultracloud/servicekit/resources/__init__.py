@@ -37,7 +37,7 @@ from ultracloud.servicekit.resources.records import Stored
 from ultracloud.servicekit.resources.server import KindServer, Located
 from ultracloud.servicekit.resources.telling import TrailServer, signed_by_iam
 from ultracloud.servicekit.resources.tidying import tidy
-from ultracloud.servicekit.resources.world import Key, World
+from ultracloud.servicekit.resources.world import Key, LastWrite, World
 
 __all__ = [
     "ROOT",
@@ -50,6 +50,7 @@ __all__ = [
     "Key",
     "Kind",
     "KindServer",
+    "LastWrite",
     "Limits",
     "Located",
     "NewResource",

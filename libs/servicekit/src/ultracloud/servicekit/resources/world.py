@@ -125,3 +125,24 @@ class World:
                 index.remove(identifier, before)
             if indexed == kind and after is not None:
                 index.add(identifier, after)
+
+
+class LastWrite:
+    """Whether a world has the last of some writes: for a moment it is older, and tells nothing of what was written.
+
+    Who writes only what says something new asks this before it goes by what the world knows.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._version = 0
+
+    @property
+    def is_known(self) -> bool:
+        """Whether what the world knows is of the last write, or later."""
+        return self._world.version >= self._version
+
+    def note(self, written: Stored[MessageT] | None) -> None:
+        """Take in a write; None was none."""
+        if written is not None:
+            self._version = max(self._version, written.version)
