@@ -116,8 +116,9 @@ class VmServer(KindServer[pb.Vm]):
             raise FailedPreconditionError(f"vm '{vm.metadata.name}' is on no host yet", reason="VM_NOT_PLACED")
         self._audited(located.context, "console", located.stored)
         client = await self._consoles.attach_to(vm.status.host)
-        async with closing(client.attach(_relayed(vm.metadata.id, first, requests))) as output:
-            async for chunk in while_allowed(output, lambda: self.require_still(located, "console")):
+        output = client.attach(_relayed(vm.metadata.id, first, requests))
+        async with closing(while_allowed(output, lambda: self.require_still(located, "console"))) as allowed:
+            async for chunk in allowed:
                 yield chunk
 
 

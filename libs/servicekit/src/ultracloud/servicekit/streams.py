@@ -34,6 +34,8 @@ async def while_allowed(
 ) -> AsyncGenerator[ItemT, None]:
     """Pass `iterator` on for as long as `require_still`, called with each item and `every_s`, raises nothing.
 
+    Closes `iterator` when it ends or is closed.
+
     Raises:
         Fault: What `require_still` raises; the stream has ended then, in the middle of waiting if need be.
     """

@@ -41,7 +41,7 @@ from ultracloud.servicekit.resources.masks import masked
 from ultracloud.servicekit.resources.places import ROOT, Place, place_of_id, resolve_place, resource_path
 from ultracloud.servicekit.resources.records import Stored, metadata_of
 from ultracloud.servicekit.resources.selectors import Selection, select
-from ultracloud.servicekit.streams import while_allowed
+from ultracloud.servicekit.streams import closing, while_allowed
 
 _audit = logging.getLogger("audit")
 
@@ -159,8 +159,9 @@ class KindServer(Generic[MessageT]):
         def require_still() -> None:
             self._require_one(principal, permission, sight.paths)
 
-        async for event in while_allowed(events, require_still):
-            yield self._event(type=event.type, object=event.message, version=event.version)
+        async with closing(while_allowed(events, require_still)) as allowed:
+            async for event in allowed:
+                yield self._event(type=event.type, object=event.message, version=event.version)
 
     async def enter(self, call: Call, verb: str, project: str, labels: Mapping[str, str] | None = None) -> Context:
         """The surroundings of a call about a place, once the caller is known to have the right to `verb` there.
