@@ -13,12 +13,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from tools.workspace import ROOT
 
 UNPACKED = ROOT / ".cache" / "nix"
+CHECKOUT = f"git+file://{quote(str(ROOT))}"
+"""This checkout, as a flake."""
 DEADLINE_S = 300
 """Packages are copied and a cluster is started; with a quiet machine it takes a fifth of that."""
 
@@ -58,7 +61,7 @@ class Nix:
     def rendered(self, table: object) -> str:
         """`table` as nix/lib/toml.nix writes it."""
         expression = (
-            f"(import {ROOT}/nix/lib/toml.nix {{ lib = import {self.stub}/lib.nix; }}).render"
+            f"(import {path(ROOT / 'nix/lib/toml.nix')} {{ lib = import {path(self.stub / 'lib.nix')}; }}).render"
             f" (builtins.fromJSON {json.dumps(json.dumps(table))})"
         )
         done = self.run("eval", "--raw", "--impure", "--expr", expression)
@@ -69,11 +72,11 @@ class Nix:
         """A command on this checkout's flake, as it is in Git's index and on the disk."""
         words = ["flake", command] if command in ("check", "show", "metadata") else [command]
         options = ("--no-write-lock-file", "--override-input", "nixpkgs", f"path:{self.stub}")
-        return self.run(*words, f"git+file://{ROOT}{reference}", *options, *arguments)
+        return self.run(*words, f"{CHECKOUT}{reference}", *options, *arguments)
 
     def lane(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`nix run ./nix/test-cluster#cluster -- ARGUMENTS`."""
-        reference = f"git+file://{ROOT}?dir=nix/test-cluster#cluster"
+        reference = f"{CHECKOUT}?dir=nix/test-cluster#cluster"
         options = ("--no-write-lock-file", "--override-input", "root/nixpkgs", f"path:{self.stub}")
         return self.run("run", reference, *options, "--", *arguments)
 
@@ -87,7 +90,7 @@ def unpacked_nix(above: Path | None = None, deadline_s: float = DEADLINE_S) -> I
     with tempfile.TemporaryDirectory(prefix="nix-", dir=above) as folder:
         nix = Nix(Path(folder), deadline_s)
         shutil.copytree(ROOT / "nix" / "offline-stub", nix.stub)
-        (nix.stub / "host.nix").write_text(f'{{ python = "{sys.executable}"; }}\n')
+        (nix.stub / "host.nix").write_text(f'{{ python = "{_interpreter(nix.home)}"; }}\n')
         try:
             yield nix
         finally:
@@ -101,3 +104,18 @@ def written(texts: Mapping[str, str], folder: Path) -> list[Path]:
     for name, text in texts.items():
         (folder / name).write_text(text)
     return [folder / name for name in texts]
+
+
+def _interpreter(folder: Path) -> str:
+    """This Python, for the first line of scripts: that ends at a blank, so one with blanks gets another name."""
+    if " " not in sys.executable:
+        return sys.executable
+    named = folder / "python"
+    named.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    named.chmod(0o755)
+    return str(named)
+
+
+def path(of: Path) -> str:
+    """A path as Nix's language has it, whatever characters it has."""
+    return f'(/. + "{of}")'

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from offline import Nix
+from offline import CHECKOUT, Nix
 
 from quickstart.shell.preflight import PROGRAMS
 from tools.workspace import ROOT
@@ -18,7 +18,7 @@ LOCK = json.loads((ROOT / "flake.lock").read_text())
 
 @pytest.mark.parametrize("folder", ["", "?dir=nix/test-cluster"])
 def test_the_lock_is_of_the_flakes_inputs(nix: Nix, folder: str) -> None:
-    done = nix.run("flake", "metadata", "--json", "--no-update-lock-file", f"git+file://{ROOT}{folder}")
+    done = nix.run("flake", "metadata", "--json", "--no-update-lock-file", f"{CHECKOUT}{folder}")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["locks"]["nodes"]["nixpkgs"] == LOCK["nodes"]["nixpkgs"]
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from offline import Nix
+from offline import CHECKOUT, Nix
 
 from tools.workspace import ROOT
 
@@ -22,7 +22,7 @@ def user(tmp_path: Path) -> Path:
     """The folder of somebody who typed the first block, on a machine as the installer leaves it."""
     hardware = '{ boot.loader.grub.enable = false; fileSystems."/" = { device = "/dev/vda1"; fsType = "ext4"; }; }'
     (tmp_path / "hardware-configuration.nix").write_text(hardware)
-    (tmp_path / "flake.nix").write_text(BLOCKS[0].replace(COPY, f"git+file://{ROOT}"))
+    (tmp_path / "flake.nix").write_text(BLOCKS[0].replace(COPY, CHECKOUT))
     return tmp_path
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from offline import Nix, written
+from offline import Nix, path, written
 
 from tools.workspace import ROOT
 
@@ -70,9 +70,10 @@ def test_every_machine_has_the_same_units_for_the_same_process(machines: Any) ->
 
 def with_node01(nix: Nix, module: str, told: str) -> Any:
     """What `told` gives of `c`, the configuration of node01 with a module more."""
+    guards, configurations = path(ROOT / "nix/guards/offline.nix"), path(ROOT / "nix/configurations.nix")
     expression = (
-        f'let o = import {ROOT}/nix/guards/offline.nix {{ stub = "{nix.stub}"; }};'
-        f" c = o.evalConfig ((import {ROOT}/nix/configurations.nix).node01.modules ++ [ {module} ]); in {told}"
+        f'let o = import {guards} {{ stub = "{nix.stub}"; }};'
+        f" c = o.evalConfig ((import {configurations}).node01.modules ++ [ {module} ]); in {told}"
     )
     return json.loads(nix.run("eval", "--json", "--impure", "--expr", expression).stdout)
 
